@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a client has seen of one key, given out with every reply and sent back with a write. For the
+// client it is opaque text: base64 of version, kind, content and a checksum that also covers bucket
+// and key, so a context that was cut, altered, or belongs to another key is refused (M9).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "causal/dot_set.h"
+#include "causal/hlc.h"
+
+namespace lariat::causal {
+
+struct Context {
+  DotSet seen;              // siblings buckets
+  HlcStamp lww_stamp;       // lww buckets: the register's stamp and node; 0 = nothing seen
+  uint64_t lww_node = 0;
+  bool operator==(const Context&) const = default;
+  bool Empty() const { return seen.Empty() && lww_stamp.packed == 0; }
+};
+
+std::string EncodeContext(const Context& context, std::string_view bucket, std::string_view key);
+// kInvalidArgument with a message for people if the text is not a context given out for this
+// bucket and key. Bounded: at most kContextBytesMax of text, kContextActorsMax actors.
+base::Result<Context> DecodeContext(std::string_view text, std::string_view bucket,
+                                    std::string_view key);
+
+inline constexpr size_t kContextBytesMax = 64 * 1024;
+inline constexpr size_t kContextActorsMax = 1024;
+
+}  // namespace lariat::causal

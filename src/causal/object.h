@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The state of one key in a bucket of any kind, as coordinators and replicas handle it. New kinds
+// (the CRDT buckets) become further alternatives here. Encoded form: docs/formats/object.md. It is
+// canonical, so the hash of the bytes is the digest that replicas compare.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/result.h"
+#include "causal/context.h"
+#include "causal/dvv_set.h"
+#include "causal/lww.h"
+
+namespace lariat::causal {
+
+// Numbers are stored and sent; never reuse one.
+enum class Kind : uint8_t { kSiblings = 1, kLww = 2 };
+
+// A value inside an Object, valid as long as the Object is not changed. The dot of a register's
+// value is (node's actor, stamp).
+struct ValueView {
+  Dot dot;
+  const Value* value = nullptr;
+};
+
+class Object {
+ public:
+  explicit Object(Kind kind);
+  static base::Result<Object> Decode(std::string_view bytes);  // kCorruption if not canonical
+  std::string Encode() const;
+  static base::Hash128 Digest(std::string_view encoded) { return base::HashOf128(encoded); }
+
+  Kind kind() const;
+  bool Empty() const;  // no event at all: as if the key had never been written
+  // kConflict if the kinds differ.
+  base::Status Join(const Object& other);
+
+  // Values as a reader sees them: no tombstones, nothing expired. Empty = not found.
+  std::vector<ValueView> LiveValues(base::WallTime now) const;
+  size_t StoredValues() const;  // tombstones and expired ones too: what limits.siblings counts
+  bool HasTombstone() const;
+  // What a client that was shown the whole object has seen.
+  Context WholeContext() const;
+  // Counters for people: node number -> its actors added up (LWW: the stamp's milliseconds).
+  std::map<uint64_t, uint64_t> Version() const;
+  // The same for one value.
+  std::map<uint64_t, uint64_t> VersionOf(const Dot& dot) const;
+
+  DvvSet* dvv() { return std::get_if<DvvSet>(&state_); }
+  const DvvSet* dvv() const { return std::get_if<DvvSet>(&state_); }
+  LwwRegister* lww() { return std::get_if<LwwRegister>(&state_); }
+  const LwwRegister* lww() const { return std::get_if<LwwRegister>(&state_); }
+  bool operator==(const Object&) const = default;
+
+ private:
+  std::variant<DvvSet, LwwRegister> state_;
+};
+
+}  // namespace lariat::causal

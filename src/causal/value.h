@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// One stored value of a key: what a client wrote, or the tombstone of a delete.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "base/time.h"
+
+namespace lariat::causal {
+
+struct Value {
+  bool tombstone = false;
+  base::WallTime written;       // for people: "timestamp", Last-Modified; never decides in dvv
+  int64_t expires_ms = 0;       // absolute, wall-clock ms; 0 = never
+  std::string content_type;     // empty = not given
+  std::string bytes;
+  bool operator==(const Value&) const = default;
+
+  bool ExpiredAt(base::WallTime now) const { return expires_ms != 0 && expires_ms <= now.ms; }
+  bool LiveAt(base::WallTime now) const { return !tombstone && !ExpiredAt(now); }
+};
+
+}  // namespace lariat::causal

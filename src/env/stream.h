@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// Byte streams (TCP) without sockets: protocol code implements StreamHandler and is fed bytes, so
+// it can be tested, fuzzed and simulated. All calls are made on the thread of the shard that the
+// stream belongs to.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "base/unique_function.h"
+
+namespace lariat::env {
+
+// The outgoing side, owned by the network; valid until StreamHandler::OnClosed has returned.
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  // Queues bytes; everything queued in one turn of the loop leaves in one system call. Never
+  // blocks. The caller watches UnsentBytes and stops producing when the peer does not read.
+  virtual void Write(std::string_view bytes) = 0;
+  virtual void Write(std::string&& bytes) = 0;
+  virtual size_t UnsentBytes() const = 0;
+  // Stops and resumes delivery of OnData (back-pressure towards the peer).
+  virtual void PauseReading() = 0;
+  virtual void ResumeReading() = 0;
+  // Sends what is queued, then closes. OnClosed follows, never from inside this call.
+  virtual void CloseAfterWrite() = 0;
+  // Closes now. OnClosed follows, never from inside this call.
+  virtual void Close() = 0;
+  virtual const std::string& PeerAddress() const = 0;  // "127.0.0.1:51234", for logs
+};
+
+// One protocol on one connection; owned by the network until it is closed.
+class StreamHandler {
+ public:
+  virtual ~StreamHandler() = default;
+  // `bytes` is all that was received and not consumed yet. Returns how many bytes were used; the
+  // rest is given again together with what arrives next. The handler bounds what it leaves: a
+  // handler that can use no more of a buffer over its limit has to close the stream.
+  virtual size_t OnData(std::string_view bytes) = 0;
+  // All queued bytes have left.
+  virtual void OnDrained() {}
+  // The other side sent its last byte. By default the stream is closed.
+  virtual bool KeepOpenAfterPeerClosed() { return false; }
+  // The stream is gone; the handler is destroyed after this returns.
+  virtual void OnClosed(const std::string& reason) = 0;
+};
+
+using MakeHandler = base::UniqueFunction<std::unique_ptr<StreamHandler>(Stream&)>;
+
+struct ListenOptions {
+  std::string address;                  // "host:port"; port 0 takes a free one
+  size_t connections_max = 10000;       // further ones are closed at once and counted
+  base::Duration user_timeout = base::Seconds(10);  // TCP_USER_TIMEOUT
+};
+
+class Network {
+ public:
+  virtual ~Network() = default;
+  // Accepts on this shard; several shards may listen on one address (SO_REUSEPORT). `make` is
+  // called once per connection. Result: the address bound, with the real port.
+  virtual base::Result<std::string> Listen(ListenOptions options, MakeHandler make) = 0;
+  // Connects; `done` gets the stream's handler slot through `make` on success, or the error.
+  virtual void Connect(const std::string& address, base::Duration timeout, MakeHandler make,
+                       base::UniqueFunction<void(base::Error)> failed) = 0;
+  virtual void StopListening() = 0;
+};
+
+}  // namespace lariat::env

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The local store under a replica: ordered bytes with atomic batches, where writing and making
+// durable are two steps, so that one sync serves many writes.
+//
+// Threads: an Engine belongs to one node and is called by all its shards at once. Completions are
+// handed to the caller's CompletionQueue (the shard's executor), never run on the caller's stack.
+//
+// Durability: Write applies a batch at once: every later read sees it, a crash may lose it. When the
+// callback of a Sync gets ok, everything written (by any shard) before that Sync was called
+// survives a crash. An error from Sync is final: the engine is dead (`health` says so), because
+// after a failed fsync nobody knows what is on disk.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "base/unique_function.h"
+
+namespace lariat::storage {
+
+// Separate key spaces of one engine (column families). Numbers are stored.
+enum class Space : uint8_t {
+  kData = 0,         // records, key = storage::DataKey
+  kMeta = 1,         // node identity, clock limit, topology document
+  kIdempotency = 2,  // answers of writes with an Idempotency-Key; forgotten after 24 h by the engine
+};
+inline constexpr size_t kSpaces = 3;
+
+struct WriteBatch {
+  struct Operation {
+    Space space = Space::kData;
+    bool remove = false;
+    std::string key;
+    std::string value;
+  };
+  std::vector<Operation> operations;
+  size_t bytes = 0;  // keys and values, for limits
+
+  void Put(Space space, std::string key, std::string value);
+  void Remove(Space space, std::string key);
+  bool Empty() const { return operations.empty(); }
+  void Clear();
+};
+
+class CompletionQueue {
+ public:
+  virtual ~CompletionQueue() = default;
+  // Thread-safe. Runs the task later on the owner's thread.
+  virtual void Post(base::UniqueFunction<void()> task) = 0;
+};
+
+enum class Lookup : uint8_t { kFound, kAbsent, kNotInMemory, kError };
+
+struct ScanLimits {
+  size_t entries_max = 1000;
+  size_t bytes_max = 1 << 20;
+};
+struct Entry {
+  std::string key;
+  std::string value;
+};
+
+struct EngineStats {
+  uint64_t disk_bytes = 0;
+  uint64_t memory_bytes = 0;           // block cache + memtables + table readers
+  uint64_t keys_estimate = 0;
+  uint64_t syncs = 0;
+  uint64_t sync_nanoseconds = 0;
+  uint64_t writes_stalled = 0;
+  uint64_t reads_from_disk = 0;
+  uint64_t read_errors = 0;
+  uint64_t block_cache_hits = 0;
+  uint64_t block_cache_misses = 0;
+  uint64_t compaction_bytes_pending = 0;
+};
+
+enum class Health : uint8_t { kOk, kDiskFull, kDead };
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  // Answers from memory or says kNotInMemory; never waits for a disk. On kError *error is set;
+  // an error is never reported as kAbsent (M6).
+  virtual Lookup TryGet(Space space, std::string_view key, std::string* value,
+                        base::Error* error) = 0;
+  // May read from disk, on an I/O thread. The result is kNotFound only if the key is truly absent.
+  // kOverloaded when too many reads are waiting.
+  using GetDone = base::UniqueFunction<void(base::Result<std::string>)>;
+  virtual void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) = 0;
+  // Applies the whole batch or nothing; in memory and in the log, not synced. Does not block:
+  // kStalled (ask again later; nothing was applied), kDiskFull, or kIo (dead).
+  virtual base::Status Write(const WriteBatch& batch) = 0;
+  // See the comment at the top. Concurrent and repeated calls share one sync.
+  using SyncDone = base::UniqueFunction<void(base::Status)>;
+  virtual void Sync(CompletionQueue* queue, SyncDone done) = 0;
+  // Entries with from <= key < to in key order ("" as `to` = to the end), from a snapshot of the
+  // call's start, bounded by the limits. May read from disk, on an I/O thread.
+  using ScanDone = base::UniqueFunction<void(base::Result<std::vector<Entry>>)>;
+  virtual void Scan(Space space, std::string from, std::string to, ScanLimits limits,
+                    CompletionQueue* queue, ScanDone done) = 0;
+  // For start-up only: blocks. kNotFound if absent.
+  virtual base::Result<std::string> GetBlocking(Space space, std::string_view key) = 0;
+
+  virtual Health health() const = 0;
+  virtual EngineStats Stats() const = 0;
+};
+
+}  // namespace lariat::storage

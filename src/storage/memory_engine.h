@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// An engine in memory with exact crash semantics, for simulation and tests: what was written and
+// not synced is lost in Crash(), and every delay and fault is chosen by the owner, who passes in a
+// scheduler (virtual time) and a fault plan. Not thread-safe: one simulated node, one thread.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+#include <memory>
+
+#include "storage/engine.h"
+
+namespace lariat::storage {
+
+enum class Operation : uint8_t { kGet, kSync, kScan };
+
+// Decides delays and faults. All defaults: instant (next turn), no faults.
+class FaultPlan {
+ public:
+  virtual ~FaultPlan() = default;
+  // Runs the task after a delay that the plan chooses for this kind of operation.
+  virtual void Schedule(Operation operation, base::UniqueFunction<void()> task) = 0;
+  virtual bool MissMemory() { return false; }        // TryGet says kNotInMemory
+  virtual bool FailRead() { return false; }          // kCorruption from TryGet or Get
+  virtual base::Status FailWrite() { return {}; }    // kStalled or kDiskFull
+  virtual bool FailSync() { return false; }          // the engine dies
+  // How many of the `unsynced` most recent batches a crash loses (the disk may have kept a prefix).
+  virtual size_t LoseInCrash(size_t unsynced) { return unsynced; }
+};
+
+class MemoryEngine final : public Engine {
+ public:
+  explicit MemoryEngine(FaultPlan* plan);  // the plan outlives the engine
+  // As power loss: forgets unsynced batches (a suffix of them), drops every pending completion. The
+  // engine can then be used again by the restarted node.
+  void Crash();
+  // A copy of the durable state as it is now / putting such a copy back (a restored backup).
+  using Image = std::array<std::map<std::string, std::string, std::less<>>, kSpaces>;
+  Image DurableImage() const;
+  void Restore(Image image);
+
+  Lookup TryGet(Space space, std::string_view key, std::string* value, base::Error* error) override;
+  void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
+  base::Status Write(const WriteBatch& batch) override;
+  void Sync(CompletionQueue* queue, SyncDone done) override;
+  void Scan(Space space, std::string from, std::string to, ScanLimits limits,
+            CompletionQueue* queue, ScanDone done) override;
+  base::Result<std::string> GetBlocking(Space space, std::string_view key) override;
+  Health health() const override { return dead_ ? Health::kDead : Health::kOk; }
+  EngineStats Stats() const override;
+
+ private:
+  FaultPlan* plan_;
+  Image live_;
+  Image durable_;
+  std::deque<WriteBatch> unsynced_;
+  uint64_t life_ = 0;  // completions of an earlier life are dropped
+  bool dead_ = false;
+  EngineStats stats_;
+};
+
+}  // namespace lariat::storage

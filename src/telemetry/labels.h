@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The values that metric labels can take. Each enum ends in kCount and has a LabelText.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace lariat::telemetry {
+
+enum class Op : uint8_t { kGet, kPut, kDelete, kBucket, kCount };
+enum class Outcome : uint8_t { kOk, kNotFound, kRefused, kNotDone, kUnknown, kTimeout, kError, kCount };
+enum class ReplicaOp : uint8_t { kRead, kDigest, kUpdate, kWrite, kRepair, kCount };
+enum class PeerRefusal : uint8_t {
+  kBadMagic, kBadVersion, kBadChecksum, kTooLarge, kBadMessage, kOtherCluster, kHandshake, kCount
+};
+enum class HttpRefusal : uint8_t {
+  kMalformed, kHeadTooLarge, kBodyTooLarge, kTimeout, kTooManyConnections, kOverloaded, kCount
+};
+
+std::string_view LabelText(Op label);
+std::string_view LabelText(Outcome label);
+std::string_view LabelText(ReplicaOp label);
+std::string_view LabelText(PeerRefusal label);
+std::string_view LabelText(HttpRefusal label);
+
+}  // namespace lariat::telemetry
