@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// What clients can ask of a node, whatever protocol they speak. Frontends translate to and from
+// this and know nothing else of the store.
+//
+// Threads: one KvService per shard, called on the shard's thread; callbacks come on the same thread,
+// exactly once, possibly before the call returns. Requests are checked here (key and value sizes,
+// bucket names, impossible quorums), so that every protocol refuses the same things.
+//
+// Outcomes: a value = done. Error kTimeout (reads) = nothing was changed. Error kUnknown (writes) =
+// may or may not have been applied. Every other error = definitely not done.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "base/unique_function.h"
+#include "membership/bucket.h"
+
+namespace lariat::coordinator {
+
+enum class Level : uint8_t {
+  kBucketDefault = 0, kAny, kOne, kTwo, kThree, kQuorum, kLocalOne, kLocalQuorum, kEachQuorum, kAll,
+  kSerial
+};
+
+// Of one request; what is not given comes from the bucket.
+struct Consistency {
+  Level level = Level::kBucketDefault;
+  std::optional<int64_t> r, w, pr, pw;      // as given; checked against n by the service
+  std::optional<bool> sloppy;
+  std::optional<int64_t> timeout_ms;
+};
+
+// For people: node name -> that node's events.
+using Version = std::map<std::string, uint64_t>;
+
+// How many replicas answered with success before the reply.
+struct Participation {
+  uint32_t primaries = 0;
+  uint32_t fallbacks = 0;
+};
+
+struct ShownValue {
+  std::string bytes;
+  std::string content_type;  // empty = none was given
+  base::WallTime written;
+  int64_t expires_ms = 0;    // absolute; 0 = never
+  Version version;
+};
+
+struct GetRequest {
+  std::string bucket;
+  std::string key;
+  Consistency consistency;
+};
+struct GetReply {
+  std::vector<ShownValue> values;  // none = not found; several = siblings
+  Version version;
+  base::WallTime timestamp;        // of the newest value shown
+  std::string context;             // covers all that is shown; empty if the key was never written
+  Participation replicas;
+};
+
+struct PutRequest {
+  std::string bucket;
+  std::string key;
+  std::string value;
+  std::string content_type;
+  std::optional<std::string> context;
+  std::optional<int64_t> ttl_s;               // 0 = never, also where the bucket has a ttl
+  std::optional<int64_t> client_timestamp_ms;  // lww buckets only
+  std::optional<std::string> if_match;         // a context, or "*" (any live value)
+  bool if_none_match_any = false;              // only if there is no live value
+  std::optional<std::string> idempotency_key;
+  Consistency consistency;
+};
+struct DeleteRequest {
+  std::string bucket;
+  std::string key;
+  std::optional<std::string> context;
+  std::optional<std::string> if_match;
+  std::optional<std::string> idempotency_key;
+  Consistency consistency;
+};
+struct WriteReply {
+  Version version;
+  std::string context;  // covers what the client's context covered and its own write, no more
+  base::WallTime timestamp;
+  Participation replicas;
+  bool replayed = false;  // the answer of an earlier request with the same Idempotency-Key
+};
+
+using GetDone = base::UniqueFunction<void(base::Result<GetReply>)>;
+using WriteDone = base::UniqueFunction<void(base::Result<WriteReply>)>;
+using StatusDone = base::UniqueFunction<void(base::Status)>;
+
+class KvService {
+ public:
+  virtual ~KvService() = default;
+  virtual void Get(GetRequest request, GetDone done) = 0;
+  virtual void Put(PutRequest request, WriteDone done) = 0;
+  virtual void Delete(DeleteRequest request, WriteDone done) = 0;
+
+  virtual std::vector<membership::BucketProperties> Buckets() const = 0;  // sorted by name
+  virtual base::Result<membership::BucketProperties> Bucket(const std::string& name) const = 0;
+  // Creates or changes; `name` chooses. kConflict for what cannot change (conflict kind of an
+  // existing bucket). `id`, `version` and `editor` are ignored and set by the service. Done when a
+  // majority of the nodes has stored it.
+  virtual void SetBucket(membership::BucketProperties bucket, StatusDone done) = 0;
+  // Limits that frontends apply before they read a body.
+  virtual uint64_t ValueBytesMax() const = 0;
+};
+
+}  // namespace lariat::coordinator
