@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/codec.h"
+
+#include "messages.pb.h"
+
+namespace lariat::wire {
+namespace {
+
+constexpr uint32_t kCodeMax = static_cast<uint32_t>(base::Code::kInternal);
+
+void Put(Outcome&& from, pb::Outcome* to) {
+  to->set_code(static_cast<uint32_t>(from.code));
+  if (!from.error.empty()) to->set_error(std::move(from.error));
+  to->set_needed(from.needed);
+  to->set_alive(from.alive);
+}
+
+void PutUuid(const base::Uuid& from, pb::Uuid* to) {
+  to->set_high(from.high);
+  to->set_low(from.low);
+}
+
+base::Uuid TakeUuid(const pb::Uuid& from) { return {from.high(), from.low()}; }
+
+// Encoding: one overload per body. A reply that is ok leaves its outcome out.
+void Put(std::monostate, pb::Envelope*) {}
+void Put(Hello&& from, pb::Envelope* to) {
+  auto* m = to->mutable_hello();
+  m->set_protocol(from.protocol);
+  PutUuid(from.node, m->mutable_node());
+  PutUuid(from.cluster, m->mutable_cluster());
+  m->set_name(std::move(from.name));
+  m->set_peer_address(std::move(from.peer_address));
+  m->set_shard(from.shard);
+}
+void Put(HelloReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_hello_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  m->set_protocol(from.protocol);
+  PutUuid(from.node, m->mutable_node());
+  PutUuid(from.cluster, m->mutable_cluster());
+  m->set_name(std::move(from.name));
+}
+void Put(ReadRequest&& from, pb::Envelope* to) {
+  auto* m = to->mutable_read();
+  m->set_bucket(from.bucket);
+  m->set_token(from.token);
+  m->set_key(std::move(from.key));
+  m->set_digest_only(from.digest_only);
+  if (!from.idempotency_key.empty()) m->set_idempotency_key(std::move(from.idempotency_key));
+}
+void Put(ReadReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_read_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  m->set_found(from.found);
+  if (!from.object.empty()) m->set_object(std::move(from.object));
+  m->set_digest_high(from.digest.high);
+  m->set_digest_low(from.digest.low);
+  if (!from.idempotency_answer.empty()) {
+    m->set_idempotency_answer(std::move(from.idempotency_answer));
+  }
+}
+void Put(WriteRequest&& from, pb::Envelope* to) {
+  auto* m = to->mutable_write();
+  m->set_bucket(from.bucket);
+  m->set_token(from.token);
+  m->set_key(std::move(from.key));
+  m->set_object(std::move(from.object));
+  m->set_durability(from.durability);
+  m->set_repair(from.repair);
+  if (!from.idempotency_key.empty()) {
+    m->set_idempotency_key(std::move(from.idempotency_key));
+    m->set_idempotency_answer(std::move(from.idempotency_answer));
+  }
+}
+void Put(WriteReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_write_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+}
+void Put(ForwardedWrite&& from, pb::Envelope* to) {
+  auto* m = to->mutable_forwarded_write();
+  m->set_is_delete(from.is_delete);
+  m->set_bucket(std::move(from.bucket));
+  m->set_key(std::move(from.key));
+  m->set_value(std::move(from.value));
+  m->set_content_type(std::move(from.content_type));
+  if (from.has_context) m->set_context(std::move(from.context));
+  if (from.has_ttl) m->set_ttl_s(from.ttl_s);
+  if (from.has_client_timestamp) m->set_client_timestamp_ms(from.client_timestamp_ms);
+  if (from.has_if_match) m->set_if_match(std::move(from.if_match));
+  m->set_if_none_match_any(from.if_none_match_any);
+  m->set_idempotency_key(std::move(from.idempotency_key));
+  m->set_w(from.w);
+  m->set_pw(from.pw);
+  m->set_timeout_ms(static_cast<uint64_t>(from.timeout_ms));
+}
+void Put(ForwardedWriteReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_forwarded_write_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  for (const auto& [node, events] : from.version) (*m->mutable_version())[node] = events;
+  m->set_context(std::move(from.context));
+  m->set_written_ms(from.written_ms);
+  m->set_primaries(from.primaries);
+  m->set_fallbacks(from.fallbacks);
+  m->set_replayed(from.replayed);
+}
+template <typename Beat>
+void PutBeat(const Beat& from, pb::Heartbeat* m) {
+  m->set_epoch(from.epoch);
+  m->set_document_digest(from.document_digest);
+  m->set_wall_ms(from.wall_ms);
+}
+void Put(Heartbeat&& from, pb::Envelope* to) { PutBeat(from, to->mutable_heartbeat()); }
+void Put(HeartbeatReply&& from, pb::Envelope* to) { PutBeat(from, to->mutable_heartbeat_reply()); }
+void Put(JoinRequest&& from, pb::Envelope* to) {
+  to->mutable_join()->set_member(std::move(from.member));
+  to->mutable_join()->set_expected(from.expected);
+}
+void Put(JoinReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_join_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  m->set_document(std::move(from.document));
+  m->set_ask_instead(std::move(from.ask_instead));
+}
+void Put(DocumentPush&& from, pb::Envelope* to) {
+  to->mutable_document_push()->set_document(std::move(from.document));
+}
+void Put(DocumentReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_document_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+}
+void Put(SealRequest&&, pb::Envelope* to) { to->mutable_seal(); }
+
+// Decoding: one overload per message. False: the message is not valid.
+bool Take(const pb::Outcome& from, Outcome* to) {
+  if (from.code() > kCodeMax) return false;
+  *to = {static_cast<base::Code>(from.code()), from.error(), from.needed(), from.alive()};
+  return true;
+}
+Hello Take(pb::Hello* m) {
+  return {m->protocol(), TakeUuid(m->node()), TakeUuid(m->cluster()), std::move(*m->mutable_name()),
+          std::move(*m->mutable_peer_address()), m->shard()};
+}
+HelloReply Take(pb::HelloReply* m) {
+  return {{}, m->protocol(), TakeUuid(m->node()), TakeUuid(m->cluster()),
+          std::move(*m->mutable_name())};
+}
+ReadRequest Take(pb::ReadRequest* m) {
+  return {m->bucket(), m->token(), std::move(*m->mutable_key()), m->digest_only(),
+          std::move(*m->mutable_idempotency_key())};
+}
+ReadReply Take(pb::ReadReply* m) {
+  return {{}, m->found(), std::move(*m->mutable_object()), {m->digest_high(), m->digest_low()},
+          std::move(*m->mutable_idempotency_answer())};
+}
+WriteRequest Take(pb::WriteRequest* m) {
+  return {m->bucket(),
+          m->token(),
+          std::move(*m->mutable_key()),
+          std::move(*m->mutable_object()),
+          static_cast<uint8_t>(m->durability()),
+          m->repair(),
+          std::move(*m->mutable_idempotency_key()),
+          std::move(*m->mutable_idempotency_answer())};
+}
+WriteReply Take(pb::WriteReply*) { return {}; }
+ForwardedWrite Take(pb::ForwardedWrite* m) {
+  ForwardedWrite to;
+  to.is_delete = m->is_delete();
+  to.bucket = std::move(*m->mutable_bucket());
+  to.key = std::move(*m->mutable_key());
+  to.value = std::move(*m->mutable_value());
+  to.content_type = std::move(*m->mutable_content_type());
+  to.has_context = m->has_context();
+  if (to.has_context) to.context = std::move(*m->mutable_context());
+  to.has_ttl = m->has_ttl_s();
+  to.ttl_s = m->ttl_s();
+  to.has_client_timestamp = m->has_client_timestamp_ms();
+  to.client_timestamp_ms = m->client_timestamp_ms();
+  to.has_if_match = m->has_if_match();
+  if (to.has_if_match) to.if_match = std::move(*m->mutable_if_match());
+  to.if_none_match_any = m->if_none_match_any();
+  to.idempotency_key = std::move(*m->mutable_idempotency_key());
+  to.w = m->w();
+  to.pw = m->pw();
+  to.timeout_ms = static_cast<int64_t>(std::min<uint64_t>(m->timeout_ms(), INT32_MAX));
+  return to;
+}
+ForwardedWriteReply Take(pb::ForwardedWriteReply* m) {
+  ForwardedWriteReply to;
+  for (const auto& [node, events] : m->version()) to.version[node] = events;
+  to.context = std::move(*m->mutable_context());
+  to.written_ms = m->written_ms();
+  to.primaries = m->primaries();
+  to.fallbacks = m->fallbacks();
+  to.replayed = m->replayed();
+  return to;
+}
+JoinRequest Take(pb::JoinRequest* m) { return {std::move(*m->mutable_member()), m->expected()}; }
+JoinReply Take(pb::JoinReply* m) {
+  return {{}, std::move(*m->mutable_document()), std::move(*m->mutable_ask_instead())};
+}
+DocumentPush Take(pb::DocumentPush* m) { return {std::move(*m->mutable_document())}; }
+DocumentReply Take(pb::DocumentReply*) { return {}; }
+
+template <typename Pb>
+bool TakeReply(Pb* m, Body* body) {
+  auto reply = Take(m);
+  if (m->has_outcome() && !Take(m->outcome(), &reply.outcome)) return false;
+  *body = std::move(reply);
+  return true;
+}
+
+bool TakeBody(pb::Envelope* m, Body* body) {
+  switch (m->body_case()) {
+    case pb::Envelope::kHello: *body = Take(m->mutable_hello()); return true;
+    case pb::Envelope::kHelloReply: return TakeReply(m->mutable_hello_reply(), body);
+    case pb::Envelope::kRead: *body = Take(m->mutable_read()); return true;
+    case pb::Envelope::kReadReply: return TakeReply(m->mutable_read_reply(), body);
+    case pb::Envelope::kWrite:
+      if (m->write().durability() < 1 || m->write().durability() > 3) return false;
+      *body = Take(m->mutable_write());
+      return true;
+    case pb::Envelope::kWriteReply: return TakeReply(m->mutable_write_reply(), body);
+    case pb::Envelope::kForwardedWrite: *body = Take(m->mutable_forwarded_write()); return true;
+    case pb::Envelope::kForwardedWriteReply:
+      return TakeReply(m->mutable_forwarded_write_reply(), body);
+    case pb::Envelope::kHeartbeat:
+      *body = Heartbeat{m->heartbeat().epoch(), m->heartbeat().document_digest(),
+                        m->heartbeat().wall_ms()};
+      return true;
+    case pb::Envelope::kHeartbeatReply:
+      *body = HeartbeatReply{m->heartbeat_reply().epoch(), m->heartbeat_reply().document_digest(),
+                             m->heartbeat_reply().wall_ms()};
+      return true;
+    case pb::Envelope::kJoin: *body = Take(m->mutable_join()); return true;
+    case pb::Envelope::kJoinReply: return TakeReply(m->mutable_join_reply(), body);
+    case pb::Envelope::kDocumentPush: *body = Take(m->mutable_document_push()); return true;
+    case pb::Envelope::kDocumentReply: return TakeReply(m->mutable_document_reply(), body);
+    case pb::Envelope::kSeal: *body = SealRequest{}; return true;
+    case pb::Envelope::BODY_NOT_SET: return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+void AppendEnvelope(Envelope envelope, std::string* out) {
+  pb::Envelope m;
+  m.set_id(envelope.id);
+  m.set_epoch(envelope.epoch);
+  std::visit([&m](auto&& body) { Put(std::move(body), &m); }, std::move(envelope.body));
+  m.AppendToString(out);
+}
+
+std::string EncodeEnvelope(Envelope envelope) {
+  std::string out;
+  AppendEnvelope(std::move(envelope), &out);
+  return out;
+}
+
+std::optional<Envelope> DecodeEnvelope(std::string_view bytes) {
+  pb::Envelope m;
+  if (!m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
+  Envelope envelope{m.id(), m.epoch(), {}};
+  if (!TakeBody(&m, &envelope.body)) return std::nullopt;
+  return envelope;
+}
+
+std::string EncodeWriteAnswer(const WriteAnswer& answer) {
+  pb::WriteAnswer m;
+  m.set_context(answer.context);
+  for (const auto& [node, events] : answer.version) (*m.mutable_version())[node] = events;
+  m.set_written_ms(answer.written_ms);
+  return m.SerializeAsString();
+}
+
+std::optional<WriteAnswer> DecodeWriteAnswer(std::string_view bytes) {
+  pb::WriteAnswer m;
+  if (!m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
+  WriteAnswer answer{std::move(*m.mutable_context()), {}, m.written_ms()};
+  for (const auto& [node, events] : m.version()) answer.version[node] = events;
+  return answer;
+}
+
+}  // namespace lariat::wire

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Envelopes to bytes and back, through Protocol Buffers. Decoding never trusts the bytes: whatever
+// does not parse, or names an unknown code, gives nothing. Thread-safe (no state).
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "wire/messages.h"
+
+namespace lariat::wire {
+
+inline constexpr uint32_t kProtocolVersion = 1;
+
+// Takes the envelope by value: large fields are moved into the encoder.
+void AppendEnvelope(Envelope envelope, std::string* out);
+std::string EncodeEnvelope(Envelope envelope);
+std::optional<Envelope> DecodeEnvelope(std::string_view bytes);
+
+// The answer recorded for a write with an Idempotency-Key.
+struct WriteAnswer {
+  std::string context;                   // as given to the client
+  std::map<uint64_t, uint64_t> version;  // node number -> events
+  int64_t written_ms = 0;
+};
+std::string EncodeWriteAnswer(const WriteAnswer& answer);
+std::optional<WriteAnswer> DecodeWriteAnswer(std::string_view bytes);
+
+}  // namespace lariat::wire

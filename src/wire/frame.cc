@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wire/frame.h"
+
+#include "base/check.h"
+#include "base/coding.h"
+#include "base/hash.h"
+
+namespace lariat::wire {
+namespace {
+
+constexpr std::string_view kMagic = "LRT1";
+
+void StoreU32(uint32_t value, char* at) { std::memcpy(at, &value, sizeof(value)); }
+
+}  // namespace
+
+FrameWriter::FrameWriter(std::string* out) : out_(out), start_(out->size()) {
+  base::ByteWriter w(out);
+  w.Raw(kMagic);
+  w.U32(kFrameVersion);
+  w.U32(0);  // length and checksum are filled in by Finish
+  w.U32(0);
+}
+
+void FrameWriter::Finish() {
+  const size_t length = out_->size() - start_ - kFrameHeaderBytes;
+  LARIAT_CHECK(length <= UINT32_MAX, "a frame is bounded");
+  char* header = out_->data() + start_;
+  StoreU32(static_cast<uint32_t>(length), header + 8);
+  const uint32_t head_crc = base::Crc32c({header, 12});
+  StoreU32(base::Crc32c({header + kFrameHeaderBytes, length}, head_crc), header + 12);
+}
+
+void AppendFrame(std::string_view payload, std::string* out) {
+  FrameWriter frame(out);
+  out->append(payload);
+  frame.Finish();
+}
+
+ParsedFrame ParseFrame(std::string_view bytes, size_t payload_max) {
+  const size_t prefix = std::min(bytes.size(), kMagic.size());
+  if (bytes.substr(0, prefix) != kMagic.substr(0, prefix)) return {FrameStatus::kBadMagic, {}, 0};
+  if (bytes.size() < kFrameHeaderBytes) return {};
+  base::ByteReader r(bytes.substr(kMagic.size()));
+  if (r.U32() != kFrameVersion) return {FrameStatus::kBadVersion, {}, 0};
+  const size_t length = r.U32();
+  const uint32_t crc = r.U32();
+  if (length > payload_max) return {FrameStatus::kTooLarge, {}, 0};
+  if (bytes.size() < kFrameHeaderBytes + length) return {};
+  const std::string_view payload = bytes.substr(kFrameHeaderBytes, length);
+  if (base::Crc32c(payload, base::Crc32c(bytes.substr(0, 12))) != crc) {
+    return {FrameStatus::kBadChecksum, {}, 0};
+  }
+  return {FrameStatus::kFrame, payload, kFrameHeaderBytes + length};
+}
+
+}  // namespace lariat::wire

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames between nodes: 16 bytes of header, then one encoded envelope.
+//
+//   magic "LRT1"  4   | version 1 | reserved 3 (zero) | payload length, u32 LE | crc32c, u32 LE
+//
+// The checksum covers the first 12 bytes and the payload, so that a flipped bit anywhere is found.
+// A stream that shows a bad frame cannot be trusted to show the next one: it is closed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace lariat::wire {
+
+inline constexpr size_t kFrameHeaderBytes = 16;
+inline constexpr uint8_t kFrameVersion = 1;
+
+// Appends a frame around what `fill` appends: the payload is written in place, not copied.
+class FrameWriter {
+ public:
+  explicit FrameWriter(std::string* out);
+  void Finish();  // after the payload was appended to *out
+
+ private:
+  std::string* out_;
+  size_t start_;
+};
+void AppendFrame(std::string_view payload, std::string* out);
+
+enum class FrameStatus : uint8_t { kFrame, kNeedMore, kBadMagic, kBadVersion, kTooLarge, kBadChecksum };
+
+struct ParsedFrame {
+  FrameStatus status = FrameStatus::kNeedMore;
+  std::string_view payload;  // points into the input
+  size_t size = 0;           // bytes of the whole frame
+};
+// Looks at the start of `bytes`. Refuses by what the header says before the payload has arrived.
+ParsedFrame ParseFrame(std::string_view bytes, size_t payload_max);
+
+}  // namespace lariat::wire

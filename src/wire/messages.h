@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every message between nodes, as plain values. codec.h turns them into bytes (messages.proto is
+// the schema, docs/formats/peer-protocol.md the description). A replica on the same node gets the
+// same values without the detour over bytes.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/result.h"
+#include "base/uuid.h"
+
+namespace lariat::wire {
+
+// How a request ended, in every reply. kOk: done.
+struct Outcome {
+  base::Code code = base::Code::kOk;
+  std::string error;
+  uint32_t needed = 0;
+  uint32_t alive = 0;
+
+  bool ok() const { return code == base::Code::kOk; }
+  base::Error ToError() const { return {code, error, needed, alive}; }
+  static Outcome From(const base::Error& e) { return {e.code, e.message, e.needed, e.alive}; }
+};
+
+// --- coordinator to replica --------------------------------------------------------------------
+
+struct ReadRequest {
+  uint32_t bucket = 0;
+  uint64_t token = 0;
+  std::string key;
+  bool digest_only = false;
+  std::string idempotency_key;  // also look for the answer recorded under it
+};
+struct ReadReply {
+  Outcome outcome;
+  bool found = false;
+  std::string object;      // causal::Object bytes; empty for digests and for absent keys
+  base::Hash128 digest;    // of the object; zero for absent keys
+  std::string idempotency_answer;
+};
+
+struct WriteRequest {
+  uint32_t bucket = 0;
+  uint64_t token = 0;
+  std::string key;
+  std::string object;           // the full state, to be joined with what is stored
+  uint8_t durability = 1;       // membership::Durability
+  bool repair = false;          // a write-back: counted apart
+  std::string idempotency_key;  // stored with the object, in the same batch
+  std::string idempotency_answer;
+};
+struct WriteReply {
+  Outcome outcome;
+};
+
+// --- node to node: a client's write handed to a replica ----------------------------------------
+
+struct ForwardedWrite {
+  bool is_delete = false;
+  std::string bucket;
+  std::string key;
+  std::string value;
+  std::string content_type;
+  bool has_context = false;
+  std::string context;
+  bool has_ttl = false;
+  int64_t ttl_s = 0;
+  bool has_client_timestamp = false;
+  int64_t client_timestamp_ms = 0;
+  bool has_if_match = false;
+  std::string if_match;
+  bool if_none_match_any = false;
+  std::string idempotency_key;
+  uint32_t w = 0;   // resolved by the sender
+  uint32_t pw = 0;
+  int64_t timeout_ms = 0;
+};
+struct ForwardedWriteReply {
+  Outcome outcome;
+  std::map<std::string, uint64_t> version;
+  std::string context;
+  int64_t written_ms = 0;
+  uint32_t primaries = 0;
+  uint32_t fallbacks = 0;
+  bool replayed = false;
+};
+
+// --- cluster ------------------------------------------------------------------------------------
+
+struct Heartbeat {
+  uint64_t epoch = 0;
+  uint64_t document_digest = 0;  // of the topology document; a difference makes them exchange it
+  int64_t wall_ms = 0;           // the sender's clock, for the skew metric
+};
+struct HeartbeatReply {
+  uint64_t epoch = 0;
+  uint64_t document_digest = 0;
+  int64_t wall_ms = 0;
+};
+
+// First message on a connection, both ways; framed before anything else is accepted.
+struct Hello {
+  uint32_t protocol = 0;         // greatest protocol version the sender speaks
+  base::Uuid node;
+  base::Uuid cluster;            // nil while the node belongs to none
+  std::string name;
+  std::string peer_address;      // where the sender can be reached
+  uint32_t shard = 0;            // of the sender; for logs
+};
+struct HelloReply {
+  Outcome outcome;               // why the connection is refused
+  uint32_t protocol = 0;
+  base::Uuid node;
+  base::Uuid cluster;
+  std::string name;
+};
+
+struct JoinRequest {
+  std::string member;            // membership::Member bytes of the sender
+  uint32_t expected = 0;         // nodes in the sender's static list, itself included
+};
+struct JoinReply {
+  Outcome outcome;               // kUnavailable: not yet, ask again
+  std::string document;          // membership::Topology bytes once the sender is in it
+  std::string ask_instead;       // peer address of the founder, if the asked node is not it
+};
+struct DocumentPush {
+  std::string document;
+};
+struct DocumentReply {
+  Outcome outcome;
+};
+// Asks the founder of a young cluster to close its list of first members, before the first write.
+struct SealRequest {};
+
+using Body = std::variant<std::monostate, Hello, HelloReply, ReadRequest, ReadReply, WriteRequest,
+                          WriteReply, ForwardedWrite, ForwardedWriteReply, Heartbeat,
+                          HeartbeatReply, JoinRequest, JoinReply, DocumentPush, DocumentReply,
+                          SealRequest>;
+
+struct Envelope {
+  uint64_t id = 0;      // chosen by the asker, unique within its shard; a reply carries it back
+  uint64_t epoch = 0;   // the sender's topology
+  Body body;
+};
+
+}  // namespace lariat::wire

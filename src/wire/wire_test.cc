@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include "base/prng.h"
+#include "wire/codec.h"
+#include "wire/frame.h"
+
+namespace lariat::wire {
+namespace {
+
+TEST(Frame, GoldenBytes) {
+  std::string out;
+  AppendFrame("abc", &out);
+  EXPECT_EQ(out.size(), kFrameHeaderBytes + 3);
+  EXPECT_EQ(out.substr(0, 12), std::string("LRT1\x01\0\0\0\x03\0\0\0", 12));
+  EXPECT_EQ(out.substr(16), "abc");
+  const ParsedFrame parsed = ParseFrame(out + "next", 100);
+  EXPECT_EQ(parsed.status, FrameStatus::kFrame);
+  EXPECT_EQ(parsed.payload, "abc");
+  EXPECT_EQ(parsed.size, out.size());
+}
+
+TEST(Frame, EveryFlippedBitIsFound) {
+  std::string good;
+  AppendFrame("some payload of a message", &good);
+  for (size_t bit = 0; bit < good.size() * 8; ++bit) {
+    std::string bad = good;
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
+    // A flip that makes the length larger waits for bytes that never come, unless it is too large.
+    const FrameStatus status = ParseFrame(bad + std::string(300, 'x'), 200).status;
+    EXPECT_NE(status, FrameStatus::kFrame) << "bit " << bit;
+    EXPECT_NE(status, FrameStatus::kNeedMore) << "bit " << bit;
+  }
+}
+
+TEST(Frame, RefusesBeforeThePayloadArrives) {
+  EXPECT_EQ(ParseFrame("GET / HTTP/1.1\r\n", 100).status, FrameStatus::kBadMagic);
+  EXPECT_EQ(ParseFrame("L", 100).status, FrameStatus::kNeedMore);
+  EXPECT_EQ(ParseFrame("LX", 100).status, FrameStatus::kBadMagic);
+  std::string large;
+  AppendFrame(std::string(101, 'x'), &large);
+  EXPECT_EQ(ParseFrame(large.substr(0, 16), 100).status, FrameStatus::kTooLarge);
+}
+
+TEST(Codec, RoundTripsHotMessages) {
+  WriteRequest write{7, 0x1122334455667788, std::string("k\0y", 3), "object", 2, true, "idem", "answer"};
+  auto envelope = DecodeEnvelope(EncodeEnvelope({42, 3, write}));
+  ASSERT_TRUE(envelope.has_value());
+  EXPECT_EQ(envelope->id, 42U);
+  EXPECT_EQ(envelope->epoch, 3U);
+  const auto& got = std::get<WriteRequest>(envelope->body);
+  EXPECT_EQ(got.key, write.key);
+  EXPECT_EQ(got.token, write.token);
+  EXPECT_EQ(got.object, "object");
+  EXPECT_EQ(got.durability, 2);
+  EXPECT_TRUE(got.repair);
+  EXPECT_EQ(got.idempotency_answer, "answer");
+
+  ReadReply reply{{base::Code::kCorruption, "block", 1, 2}, true, "o", {5, 6}, ""};
+  envelope = DecodeEnvelope(EncodeEnvelope({1, 1, reply}));
+  ASSERT_TRUE(envelope.has_value());
+  const auto& read = std::get<ReadReply>(envelope->body);
+  EXPECT_EQ(read.outcome.code, base::Code::kCorruption);
+  EXPECT_EQ(read.outcome.error, "block");
+  EXPECT_EQ(read.digest, (base::Hash128{5, 6}));
+}
+
+TEST(Codec, ForwardedWriteKeepsWhatWasAbsent) {
+  ForwardedWrite write;
+  write.bucket = "b";
+  write.has_context = true;
+  auto envelope = DecodeEnvelope(EncodeEnvelope({1, 1, write}));
+  ASSERT_TRUE(envelope.has_value());
+  const auto& got = std::get<ForwardedWrite>(envelope->body);
+  EXPECT_TRUE(got.has_context);
+  EXPECT_TRUE(got.context.empty());
+  EXPECT_FALSE(got.has_ttl);
+  EXPECT_FALSE(got.has_if_match);
+}
+
+TEST(Codec, SurvivesNoise) {
+  base::Prng prng(3);
+  const std::string good = EncodeEnvelope({1, 1, WriteRequest{1, 2, "key", "object", 1, false, "", ""}});
+  for (int i = 0; i < 20000; ++i) {
+    std::string bytes = good;
+    for (uint64_t flips = prng.Below(4) + 1; flips > 0; --flips) {
+      bytes[prng.Below(bytes.size())] = static_cast<char>(prng.Next());
+    }
+    bytes.resize(prng.Below(bytes.size() + 1));
+    (void)DecodeEnvelope(bytes);
+  }
+  EXPECT_FALSE(DecodeEnvelope("").has_value());
+}
+
+}  // namespace
+}  // namespace lariat::wire
