@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Everything comes from Debian 12 packages (the list is in ./dev). Boost is pinned: the
+# Everything comes from Debian 12 packages (tools/packages.txt). Boost is pinned: the
 # distribution's default is 1.74.
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
@@ -13,6 +13,7 @@ find_package(benchmark REQUIRED)
 include(GoogleTest)
 
 set(Boost_NO_BOOST_CMAKE ON)
+set(Boost_NO_WARN_NEW_VERSIONS ON)
 find_package(Boost 1.81 EXACT REQUIRED COMPONENTS json url)
 
 find_library(LARIAT_ROCKSDB_LIB rocksdb REQUIRED)

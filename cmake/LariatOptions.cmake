@@ -11,8 +11,8 @@ option(LARIAT_FUZZ "Build the libFuzzer harnesses (needs clang)" OFF)
 option(LARIAT_CORE_ONLY "Build the sans-I/O core and the simulator only" OFF)
 set(LARIAT_ALLOCATOR "jemalloc" CACHE STRING "Allocator of the programs: jemalloc or system")
 
-add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
-                    -Wno-missing-field-initializers -fno-omit-frame-pointer)
+add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor
+                    -Woverloaded-virtual -Wno-missing-field-initializers -fno-omit-frame-pointer)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_compile_options(-msse4.2)
 endif()

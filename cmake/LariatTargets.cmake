@@ -26,9 +26,17 @@ function(lariat_library name)
     target_link_libraries(${name}_test PRIVATE ${target} ${ARG_TEST_DEPS}
       ${LARIAT_RAPIDCHECK_LIB} GTest::gtest GTest::gmock GTest::gtest_main)
     lariat_use_pch(${name}_test)
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
-      PROPERTIES TIMEOUT 600)
+    lariat_discover_tests(${name}_test ${name}.)
   endif()
+endfunction()
+
+# One ctest entry for each test of a gtest program. A test whose name has "Slow" in it gets the
+# label `slow`, which the sanitizer run of ./dev test leaves out; all others get `unit`.
+function(lariat_discover_tests target prefix)
+  gtest_discover_tests(${target} TEST_PREFIX ${prefix} DISCOVERY_TIMEOUT 60 TEST_FILTER "-*Slow*"
+    PROPERTIES LABELS unit TIMEOUT 600)
+  gtest_discover_tests(${target} TEST_PREFIX ${prefix} DISCOVERY_TIMEOUT 60 TEST_FILTER "*Slow*"
+    TEST_LIST ${target}_SLOW PROPERTIES LABELS slow TIMEOUT 900)
 endfunction()
 
 # One precompiled header of the standard library, shared by all targets.

@@ -1,0 +1,94 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# ./dev test: everything a change must pass. A failed step does not stop the ones after it; the
+# last line adds up all of them.
+
+PASSED=0
+FAILED=0
+SUMMARY=()
+
+# step NAME COMMAND...: runs one thing that counts as one test.
+step() {
+  local name=$1 start=$SECONDS
+  shift
+  if quietly "$LOGS/${name// /-}.log" "$@"; then
+    PASSED=$((PASSED + 1))
+    say "ok      $name ($((SECONDS - start)) s)"
+  else
+    FAILED=$((FAILED + 1))
+    SUMMARY+=("$name: see $LOGS/${name// /-}.log")
+    say "FAILED  $name ($((SECONDS - start)) s)"
+    return 1
+  fi
+}
+
+# ctest_step PRESET [ctest arguments...]: every test of that build counts one.
+ctest_step() {
+  local preset=$1 start=$SECONDS log=$LOGS/ctest-$1.log report=$PWD/$LOGS/ctest-$1.xml
+  local ran failed status=0
+  shift
+  rm -f "$report"
+  ctest --test-dir "build/$preset" --parallel "$(nproc)" --output-on-failure --no-tests=error \
+    --output-junit "$report" "$@" >"$log" 2>&1 </dev/null || status=$?
+  ran=$(report_number "$report" tests)
+  failed=$(report_number "$report" failures)
+  if ((ran == 0 || (status != 0 && failed == 0))); then
+    ran=$((ran + 1)) failed=1
+    SUMMARY+=("ctest of $preset: see $log")
+    tail -n 20 "$log" >&2
+  fi
+  PASSED=$((PASSED + ran - failed - $(report_number "$report" skipped)))
+  FAILED=$((FAILED + failed))
+  if ((failed > 0)); then
+    mapfile -t -O "${#SUMMARY[@]}" SUMMARY < <(failed_tests "$report" "$preset")
+    show_failures "$log"
+  fi
+  say "$preset: $ran tests, $failed failed ($((SECONDS - start)) s)"
+}
+
+# report_number REPORT ATTRIBUTE: one number of the <testsuite> element, 0 without a report.
+report_number() {
+  local number
+  number=$(sed -n "s/.*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p; /<testcase/q" "$1" 2>/dev/null |
+    head -n 1)
+  echo "${number:-0}"
+}
+
+failed_tests() {
+  sed -n "s/.*<testcase name=\"\([^\"]*\)\".*status=\"fail\".*/$2: \1/p" "$1"
+}
+
+# The output of failed tests stands in the log between ctest's own lines.
+show_failures() {
+  grep -E -A 30 '\*\*\*(Failed|Timeout|Exception)|Subprocess aborted' "$1" | head -n 120 >&2 || true
+}
+
+build_step() {
+  step "build $1" build "$@" || return 1
+}
+
+verb_test() {
+  say "running every check and test; logs go to $LOGS"
+  need build check
+  mkdir -p "$LOGS"
+  local check
+  for check in "${LINT_CHECKS[@]}"; do
+    step "lint $check" "lint_$check" || true
+  done
+  if build_step release; then
+    ctest_step release
+  fi
+  step "lint tidy" lint_tidy || true
+  if build_step asan-core; then
+    ctest_step asan-core --label-exclude slow
+  fi
+  print_result
+}
+
+print_result() {
+  local line
+  for line in "${SUMMARY[@]}"; do say "failed: $line"; done
+  say "took $((SECONDS / 60)) min $((SECONDS % 60)) s"
+  echo "$PASSED passed, $FAILED failed"
+  ((FAILED == 0))
+}
