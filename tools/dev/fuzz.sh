@@ -15,7 +15,8 @@ fuzz_one() {
   quietly "$LOGS/fuzz-$name.log" "$program" -max_total_time="$seconds" -timeout=10 \
     -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="build/fuzz-findings/$name-" \
     "${folders[@]}" || return 1
-  say "$name: $(awk '/number_of_executed_units/ { print $2 }' "$LOGS/fuzz-$name.log") runs, no finding"
+  say "$name: nothing found in" \
+    "$(awk '/number_of_executed_units/ { print $2 }' "$LOGS/fuzz-$name.log") runs"
 }
 
 verb_fuzz() {

@@ -30,8 +30,8 @@ as_root() {
 # need SET...: makes sure the packages of these sets are there.
 need() {
   local missing
-  command -v dpkg-query >/dev/null || die "this is no Debian: install what tools/packages.txt lists," \
-    "then run cmake --preset release && cmake --build build/release"
+  command -v dpkg-query >/dev/null || die "this is no Debian: install what tools/packages.txt" \
+    "lists, then run cmake --preset release && cmake --build build/release"
   mapfile -t missing < <(packages_missing "$@")
   if ((${#missing[@]} == 0)); then return; fi
   say "installing Debian packages: ${missing[*]}"

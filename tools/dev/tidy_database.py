@@ -7,14 +7,15 @@ import os
 import re
 import sys
 
+PRECOMPILED = re.compile(r" -fpch-preprocess\b| -Winvalid-pch\b| -include \S*cmake_pch\S*")
+
 
 def main():
     source, target, files = sys.argv[1], sys.argv[2], sys.argv[3:]
     with open(os.path.join(source, "compile_commands.json"), encoding="utf-8") as file:
         entries = json.load(file)
     for entry in entries:
-        entry["command"] = re.sub(r" -fpch-preprocess\b| -Winvalid-pch\b| -include \S*cmake_pch\S*", "",
-                                  entry["command"])
+        entry["command"] = PRECOMPILED.sub("", entry["command"])
     os.makedirs(target, exist_ok=True)
     with open(os.path.join(target, "compile_commands.json"), "w", encoding="utf-8") as file:
         json.dump(entries, file)
