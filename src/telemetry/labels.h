@@ -8,13 +8,35 @@
 namespace lariat::telemetry {
 
 enum class Op : uint8_t { kGet, kPut, kDelete, kBucket, kCount };
-enum class Outcome : uint8_t { kOk, kNotFound, kRefused, kNotDone, kUnknown, kTimeout, kError, kCount };
+enum class Outcome : uint8_t {
+  kOk,
+  kNotFound,
+  kRefused,
+  kNotDone,
+  kUnknown,
+  kTimeout,
+  kError,
+  kCount
+};
 enum class ReplicaOp : uint8_t { kRead, kDigest, kUpdate, kWrite, kRepair, kCount };
 enum class PeerRefusal : uint8_t {
-  kBadMagic, kBadVersion, kBadChecksum, kTooLarge, kBadMessage, kOtherCluster, kHandshake, kCount
+  kBadMagic,
+  kBadVersion,
+  kBadChecksum,
+  kTooLarge,
+  kBadMessage,
+  kOtherCluster,
+  kHandshake,
+  kCount
 };
 enum class HttpRefusal : uint8_t {
-  kMalformed, kHeadTooLarge, kBodyTooLarge, kTimeout, kTooManyConnections, kOverloaded, kCount
+  kMalformed,
+  kHeadTooLarge,
+  kBodyTooLarge,
+  kTimeout,
+  kTooManyConnections,
+  kOverloaded,
+  kCount
 };
 
 std::string_view LabelText(Op label);

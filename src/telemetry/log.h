@@ -3,15 +3,20 @@
 // lariatd, the trace in the simulator). Nothing on the hot path logs.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-
-#include <fmt/format.h>
 
 namespace lariat::telemetry {
 
 enum class LogLevel : uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
+
+// The texts of the setting log.level: "trace", "debug", "info", "warn", "error".
+std::string_view LevelText(LogLevel level);
+std::optional<LogLevel> LevelFromText(std::string_view text);
 
 class LogSink {
  public:

@@ -9,6 +9,9 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "telemetry/histogram.h"
 #include "telemetry/labels.h"
@@ -87,14 +90,34 @@ struct Metrics {
 };
 
 // Figures that are read when somebody asks (the engine's, the process's): name, help, value.
+// Samples of one name (one for each peer, say) must agree in kind and help and differ in their
+// labels.
 struct Sample {
-  const char* name;
+  std::string name;  // not one of the table's
   const char* kind;  // "counter" or "gauge"
-  const char* help;
+  std::string help;
   double value;
+  std::vector<std::pair<std::string, std::string>> labels = {};
 };
 
-// Prometheus text format 0.0.4, shards added up. Thread-safe against the shards.
+// Prometheus text format 0.0.4, shards added up. Thread-safe against the shards. Counters with one
+// label show every value of it; with two, only those combinations that were counted.
 std::string RenderPrometheus(std::span<const Metrics* const> shards, std::span<const Sample> extra);
+
+// One row of the table, for documents and tests.
+struct MetricInfo {
+  std::string_view name;
+  std::string_view kind;  // "counter", "gauge" or "histogram"
+  std::string_view help;
+  struct Label {
+    std::string_view name;
+    std::vector<std::string_view> values;
+  };
+  std::vector<Label> labels;
+};
+std::vector<MetricInfo> MetricTable();
+
+// docs/metrics.md.
+std::string MetricsMarkdown();
 
 }  // namespace lariat::telemetry

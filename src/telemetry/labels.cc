@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// One switch per enum, without default: a new value without a text does not compile.
+#include "telemetry/labels.h"
+
+namespace lariat::telemetry {
+
+std::string_view LabelText(Op label) {
+  switch (label) {
+    case Op::kGet:
+      return "get";
+    case Op::kPut:
+      return "put";
+    case Op::kDelete:
+      return "delete";
+    case Op::kBucket:
+      return "bucket";
+    case Op::kCount:
+      break;
+  }
+  return "";
+}
+
+std::string_view LabelText(Outcome label) {
+  switch (label) {
+    case Outcome::kOk:
+      return "ok";
+    case Outcome::kNotFound:
+      return "not_found";
+    case Outcome::kRefused:
+      return "refused";
+    case Outcome::kNotDone:
+      return "not_done";
+    case Outcome::kUnknown:
+      return "unknown";
+    case Outcome::kTimeout:
+      return "timeout";
+    case Outcome::kError:
+      return "error";
+    case Outcome::kCount:
+      break;
+  }
+  return "";
+}
+
+std::string_view LabelText(ReplicaOp label) {
+  switch (label) {
+    case ReplicaOp::kRead:
+      return "read";
+    case ReplicaOp::kDigest:
+      return "digest";
+    case ReplicaOp::kUpdate:
+      return "update";
+    case ReplicaOp::kWrite:
+      return "write";
+    case ReplicaOp::kRepair:
+      return "repair";
+    case ReplicaOp::kCount:
+      break;
+  }
+  return "";
+}
+
+std::string_view LabelText(PeerRefusal label) {
+  switch (label) {
+    case PeerRefusal::kBadMagic:
+      return "bad_magic";
+    case PeerRefusal::kBadVersion:
+      return "bad_version";
+    case PeerRefusal::kBadChecksum:
+      return "bad_checksum";
+    case PeerRefusal::kTooLarge:
+      return "too_large";
+    case PeerRefusal::kBadMessage:
+      return "bad_message";
+    case PeerRefusal::kOtherCluster:
+      return "other_cluster";
+    case PeerRefusal::kHandshake:
+      return "handshake";
+    case PeerRefusal::kCount:
+      break;
+  }
+  return "";
+}
+
+std::string_view LabelText(HttpRefusal label) {
+  switch (label) {
+    case HttpRefusal::kMalformed:
+      return "malformed";
+    case HttpRefusal::kHeadTooLarge:
+      return "head_too_large";
+    case HttpRefusal::kBodyTooLarge:
+      return "body_too_large";
+    case HttpRefusal::kTimeout:
+      return "timeout";
+    case HttpRefusal::kTooManyConnections:
+      return "too_many_connections";
+    case HttpRefusal::kOverloaded:
+      return "overloaded";
+    case HttpRefusal::kCount:
+      break;
+  }
+  return "";
+}
+
+}  // namespace lariat::telemetry
