@@ -7,7 +7,6 @@
 fuzz_one() {
   local program=$1 seconds=$2 name corpus
   name=$(basename "$program")
-  name=${name#fuzz_}
   corpus=build/fuzz-corpus/$name
   mkdir -p "$corpus" build/fuzz-findings
   local folders=("$corpus")

@@ -173,6 +173,15 @@ class CheckLayers(Tree):
         self.write("src/ring/a.cc", SPDX + '#include "ring.h"\n')
         self.refuses("check_layers", "write the path from src/")
 
+    def test_header_that_only_sounds_like_a_clock(self):
+        self.write("src/ring/a.cc", SPDX + "#include <other/steady_clock.h>\n")
+        self.accepts("check_layers")
+
+    def test_generated_header_belongs_to_its_proto(self):
+        self.write("src/coordinator/messages.proto", SPDX)
+        self.write("src/ring/a.cc", SPDX + '#include "messages.pb.h"\n')
+        self.refuses("check_layers", "may not include coordinator")
+
     def test_folder_without_a_section(self):
         self.write("src/utils/a.cc", SPDX)
         self.refuses("check_layers", "src/utils has no section")
