@@ -15,13 +15,15 @@
 namespace lariat::causal {
 
 struct Context {
-  DotSet seen;              // siblings buckets
-  HlcStamp lww_stamp;       // lww buckets: the register's stamp and node; 0 = nothing seen
+  DotSet seen;         // siblings buckets
+  HlcStamp lww_stamp;  // lww buckets: the register's stamp and node; 0 = nothing seen
   uint64_t lww_node = 0;
   bool operator==(const Context&) const = default;
   bool Empty() const { return seen.Empty() && lww_stamp.packed == 0; }
 };
 
+// A set that is larger than the limits below is trimmed (DotSet::Trim), so that every text given
+// out is accepted back. REQUIRES: not both kinds of context at once.
 std::string EncodeContext(const Context& context, std::string_view bucket, std::string_view key);
 // kInvalidArgument with a message for people if the text is not a context given out for this
 // bucket and key. Bounded: at most kContextBytesMax of text, kContextActorsMax actors.
@@ -30,5 +32,6 @@ base::Result<Context> DecodeContext(std::string_view text, std::string_view buck
 
 inline constexpr size_t kContextBytesMax = 64 * 1024;
 inline constexpr size_t kContextActorsMax = 1024;
+inline constexpr size_t kContextCloudMax = 256;
 
 }  // namespace lariat::causal

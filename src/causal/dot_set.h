@@ -25,20 +25,27 @@ class DotSet {
  public:
   struct Entry {
     Actor actor;
-    uint64_t base = 0;             // all of 1..base are in the set
-    std::vector<uint64_t> cloud;   // ascending, each > base + 1
+    uint64_t base = 0;            // all of 1..base are in the set
+    std::vector<uint64_t> cloud;  // ascending, each > base + 1
     bool operator==(const Entry&) const = default;
+    // REQUIRES: counter >= 1.
+    bool Contains(uint64_t counter) const;
+    uint64_t Max() const { return cloud.empty() ? base : cloud.back(); }
   };
 
   bool Contains(const Dot& dot) const;
   void Add(const Dot& dot);
-  void Join(const DotSet& other);  // union: commutative, associative, idempotent
+  void Join(const DotSet& other);          // union: commutative, associative, idempotent
   bool Covers(const DotSet& other) const;  // other is a subset of this
   // Highest counter of the actor in the set, 0 if none.
   uint64_t Max(const Actor& actor) const;
   bool Empty() const { return entries_.empty(); }
   const std::vector<Entry>& entries() const { return entries_; }
   size_t DotsInClouds() const;
+  // Forgets dots until at most `actors_max` actors and about `cloud_max` cloud dots are left (each
+  // cloud keeps at least its newest dot, and gives up its oldest ones first). A context may always
+  // say less than was seen: that can leave a sibling, it cannot lose a value.
+  void Trim(size_t actors_max, size_t cloud_max);
   bool operator==(const DotSet&) const = default;
 
   void Encode(base::ByteWriter* out) const;

@@ -39,9 +39,13 @@ struct DottedValue {
 
 class DvvSet {
  public:
+  // Copies only the values that it takes over: join the older state into the newer one.
   void Join(const DvvSet& other);
   void Discard(const DotSet& context);
-  // REQUIRES: `actor` is this record's own actor: no other writer anywhere uses it.
+  // False when the actor has used up its counters, which only a forged context can bring about:
+  // mint a new actor then.
+  bool CanUpdate(const DotSet& context, const Actor& actor) const;
+  // REQUIRES: `actor` is this record's own actor: no other writer anywhere uses it. CanUpdate.
   Dot Update(const DotSet& context, Value value, const Actor& actor);
 
   const DotSet& history() const { return history_; }

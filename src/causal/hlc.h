@@ -2,8 +2,8 @@
 // Hybrid logical clock (Kulkarni et al., "Logical Physical Clocks", OPODIS 2014): wall-clock
 // milliseconds in the high 48 bits, a counter in the low 16. Stamps of one node always grow, also
 // when its wall clock goes back and over a restart: the owner persists a limit ahead of use and
-// starts above it. A stamp too far in the future is refused, since once stored it could not be taken
-// back. Time is an argument. A value type; not synchronized.
+// starts above it. A stamp too far in the future is refused, since once stored it could not be
+// taken back. Time is an argument. A value type; not synchronized.
 #pragma once
 
 #include <compare>

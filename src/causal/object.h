@@ -46,11 +46,12 @@ class Object {
   std::vector<ValueView> LiveValues(base::WallTime now) const;
   size_t StoredValues() const;  // tombstones and expired ones too: what limits.siblings counts
   bool HasTombstone() const;
-  // What a client that was shown the whole object has seen.
+  // What a client that was shown the whole object has seen; only the dots of the stored values when
+  // the history is near the limits of a context, which is still enough to resolve them.
   Context WholeContext() const;
   // Counters for people: node number -> its actors added up (LWW: the stamp's milliseconds).
   std::map<uint64_t, uint64_t> Version() const;
-  // The same for one value.
+  // The same for one value: its dot alone.
   std::map<uint64_t, uint64_t> VersionOf(const Dot& dot) const;
 
   DvvSet* dvv() { return std::get_if<DvvSet>(&state_); }

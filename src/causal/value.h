@@ -5,20 +5,25 @@
 #include <cstdint>
 #include <string>
 
+#include "base/coding.h"
 #include "base/time.h"
 
 namespace lariat::causal {
 
 struct Value {
   bool tombstone = false;
-  base::WallTime written;       // for people: "timestamp", Last-Modified; never decides in dvv
-  int64_t expires_ms = 0;       // absolute, wall-clock ms; 0 = never
-  std::string content_type;     // empty = not given
+  base::WallTime written;    // for people: "timestamp", Last-Modified; never decides in dvv
+  int64_t expires_ms = 0;    // absolute, wall-clock ms; 0 = never
+  std::string content_type;  // empty = not given
   std::string bytes;
   bool operator==(const Value&) const = default;
 
   bool ExpiredAt(base::WallTime now) const { return expires_ms != 0 && expires_ms <= now.ms; }
   bool LiveAt(base::WallTime now) const { return !tombstone && !ExpiredAt(now); }
 };
+
+// Canonical, docs/formats/object.md. After bad bytes the reader is not ok().
+void EncodeValue(const Value& value, base::ByteWriter* out);
+Value DecodeValue(base::ByteReader* in);
 
 }  // namespace lariat::causal

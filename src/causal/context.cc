@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "causal/context.h"
+
+#include "base/base64.h"
+#include "base/check.h"
+#include "base/coding.h"
+#include "base/hash.h"
+#include "causal/object.h"
+
+namespace lariat::causal {
+namespace {
+
+constexpr uint8_t kVersion = 1;
+constexpr size_t kChecksumBytes = 8;
+constexpr uint64_t kChecksumSeed = 0x4c61726961744378;  // "LariatCx"
+
+uint64_t Checksum(std::string_view content, std::string_view bucket, std::string_view key) {
+  std::string covered;
+  covered.reserve(bucket.size() + key.size() + content.size() + 20);
+  base::ByteWriter out(&covered);
+  out.Sized(bucket);
+  out.Sized(key);
+  out.Raw(content);
+  return base::Hash64(covered, kChecksumSeed);
+}
+
+std::optional<Context> DecodeContent(std::string_view content) {
+  base::ByteReader in(content);
+  Context context;
+  if (in.U8() != kVersion) return std::nullopt;
+  const uint8_t kind = in.U8();
+  if (kind == static_cast<uint8_t>(Kind::kSiblings)) {
+    auto seen = DotSet::Decode(&in, kContextActorsMax);
+    if (!seen) return std::nullopt;
+    context.seen = std::move(*seen);
+  } else if (kind == static_cast<uint8_t>(Kind::kLww)) {
+    context.lww_stamp.packed = in.U64();
+    context.lww_node = in.U64();
+    const bool nothing = context.lww_stamp.packed == 0 && context.lww_node == 0;
+    if (nothing) return std::nullopt;  // written as an empty siblings context
+  } else {
+    return std::nullopt;
+  }
+  if (!in.AtEnd()) return std::nullopt;
+  return context;
+}
+
+base::Result<Context> Refuse(std::string message) {
+  return base::Fail(base::Code::kInvalidArgument, std::move(message));
+}
+
+}  // namespace
+
+std::string EncodeContext(const Context& context, std::string_view bucket, std::string_view key) {
+  const bool lww = context.lww_stamp.packed != 0 || context.lww_node != 0;
+  std::string bytes;
+  base::ByteWriter out(&bytes);
+  out.U8(kVersion);
+  if (lww) {
+    LARIAT_CHECK(context.seen.Empty(), "a context is of one kind");
+    out.U8(static_cast<uint8_t>(Kind::kLww));
+    out.U64(context.lww_stamp.packed);
+    out.U64(context.lww_node);
+  } else if (context.seen.entries().size() > kContextActorsMax ||
+             context.seen.DotsInClouds() > kContextCloudMax) {
+    DotSet trimmed = context.seen;
+    trimmed.Trim(kContextActorsMax, kContextCloudMax);
+    out.U8(static_cast<uint8_t>(Kind::kSiblings));
+    trimmed.Encode(&out);
+  } else {
+    out.U8(static_cast<uint8_t>(Kind::kSiblings));
+    context.seen.Encode(&out);
+  }
+  out.U64(Checksum(bytes, bucket, key));
+  return base::Base64Encode(bytes);
+}
+
+base::Result<Context> DecodeContext(std::string_view text, std::string_view bucket,
+                                    std::string_view key) {
+  if (text.size() > kContextBytesMax) {
+    return Refuse("the context is longer than " + std::to_string(kContextBytesMax) + " bytes");
+  }
+  const auto bytes = base::Base64Decode(text);
+  if (!bytes || bytes->size() < kChecksumBytes) return Refuse("the context is not valid base64");
+  const std::string_view content =
+      std::string_view(*bytes).substr(0, bytes->size() - kChecksumBytes);
+  base::ByteReader tail(std::string_view(*bytes).substr(content.size()));
+  if (tail.U64() != Checksum(content, bucket, key)) {
+    return Refuse("the context was altered or was given out for another key; read the key again");
+  }
+  auto context = DecodeContent(content);
+  if (!context) return Refuse("the context is of an unknown version; read the key again");
+  return std::move(*context);
+}
+
+}  // namespace lariat::causal

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "causal/dvv_set.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.h"
+
+namespace lariat::causal {
+namespace {
+
+constexpr size_t kValueBytesMin = 1 + 1 + 1 + 1 + 1;
+
+bool DotLess(const DottedValue& a, const DottedValue& b) { return a.dot < b.dot; }
+
+}  // namespace
+
+// The values are decided against both histories as they were, so the histories are joined last.
+void DvvSet::Join(const DvvSet& other) {
+  if (&other == this) return;
+  std::erase_if(values_, [&other](const DottedValue& mine) {
+    const auto same = std::lower_bound(other.values_.begin(), other.values_.end(), mine, DotLess);
+    const bool both_have_it = same != other.values_.end() && same->dot == mine.dot;
+    return !both_have_it && other.history_.Contains(mine.dot);
+  });
+  const size_t kept = values_.size();
+  for (const DottedValue& theirs : other.values_) {
+    if (!history_.Contains(theirs.dot)) values_.push_back(theirs);
+  }
+  const auto middle = values_.begin() + static_cast<std::ptrdiff_t>(kept);
+  if (middle != values_.end()) std::inplace_merge(values_.begin(), middle, values_.end(), DotLess);
+  history_.Join(other.history_);
+}
+
+void DvvSet::Discard(const DotSet& context) {
+  std::erase_if(values_, [&context](const DottedValue& v) { return context.Contains(v.dot); });
+  history_.Join(context);
+}
+
+bool DvvSet::CanUpdate(const DotSet& context, const Actor& actor) const {
+  return std::max(history_.Max(actor), context.Max(actor)) < kCounterMax;
+}
+
+Dot DvvSet::Update(const DotSet& context, Value value, const Actor& actor) {
+  Discard(context);
+  const Dot dot{actor, history_.Max(actor) + 1};
+  LARIAT_CHECK(dot.counter <= kCounterMax, "the actor has used up its counters");
+  history_.Add(dot);
+  DottedValue added{dot, std::move(value)};
+  const auto at = std::upper_bound(values_.begin(), values_.end(), added, DotLess);
+  values_.insert(at, std::move(added));
+  return dot;
+}
+
+// A value names its actor by the index of the history's entry. Both are sorted by actor, so the
+// indexes never go down, and one walk over the entries writes them all.
+void DvvSet::Encode(base::ByteWriter* out) const {
+  history_.Encode(out);
+  out->Varint(values_.size());
+  const auto& entries = history_.entries();
+  size_t index = 0;
+  for (const DottedValue& v : values_) {
+    while (index < entries.size() && entries[index].actor < v.dot.actor) ++index;
+    LARIAT_CHECK(index < entries.size(), "a live dot is in the history");
+    out->Varint(index);
+    out->Varint(v.dot.counter);
+    EncodeValue(v.value, out);
+  }
+}
+
+std::optional<DvvSet> DvvSet::Decode(base::ByteReader* in) {
+  DvvSet set;
+  auto history = DotSet::Decode(in, std::numeric_limits<size_t>::max());
+  if (!history) return std::nullopt;
+  set.history_ = std::move(*history);
+  const auto& entries = set.history_.entries();
+  const uint64_t size = in->Varint();
+  if (!in->ok() || size > in->Rest().size() / kValueBytesMin) return std::nullopt;
+  set.values_.reserve(size);
+  for (uint64_t i = 0; i < size; ++i) {
+    const uint64_t index = in->Varint();
+    const uint64_t counter = in->Varint();
+    if (!in->ok() || index >= entries.size() || counter == 0) return std::nullopt;
+    if (!entries[index].Contains(counter)) return std::nullopt;
+    const Dot dot{entries[index].actor, counter};
+    const bool sorted = set.values_.empty() || set.values_.back().dot < dot;
+    if (!sorted) return std::nullopt;
+    set.values_.push_back({dot, DecodeValue(in)});
+    if (!in->ok()) return std::nullopt;
+  }
+  return set;
+}
+
+}  // namespace lariat::causal

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "causal/hlc.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "base/check.h"
+
+namespace lariat::causal {
+namespace {
+
+constexpr int64_t kWallMsMax = (int64_t{1} << 48) - 1;
+
+}  // namespace
+
+HlcStamp Hlc::Next(base::WallTime now) {
+  LARIAT_CHECK(last_.packed != std::numeric_limits<uint64_t>::max(), "the clock is used up");
+  // One above the last stamp; past counter 65535 the addition carries into the next millisecond.
+  const HlcStamp above{last_.packed + 1};
+  const HlcStamp wall = HlcStamp::FromWallMs(std::clamp<int64_t>(now.ms, 0, kWallMsMax));
+  last_ = std::max(above, wall);
+  return last_;
+}
+
+base::Status Hlc::Observe(HlcStamp stamp, base::WallTime now) {
+  const int64_t ahead_ms = stamp.WallMs() - now.ms;
+  if (ahead_ms > drift_max_ms_) {
+    return base::Fail(base::Code::kInvalidArgument, "the timestamp is " + std::to_string(ahead_ms) +
+                                                        " ms in the future; at most " +
+                                                        std::to_string(drift_max_ms_) +
+                                                        " ms are accepted");
+  }
+  last_ = std::max(last_, stamp);
+  return {};
+}
+
+}  // namespace lariat::causal
