@@ -55,7 +55,8 @@ TEST(ContextFormat, HasTheGoldenBytes) {
 }
 
 TEST(ContextFormat, HasTheGoldenText) {
-  EXPECT_EQ(EncodeContext(SiblingsContext(), kBucket, kKey), "AQECAQAAAAAAAAAHAAAAAAAAAAABAQICAAAAAAAAAIh3ZlVEMyIRrAIBAIxLSpfBt15F");
+  EXPECT_EQ(EncodeContext(SiblingsContext(), kBucket, kKey),
+            "AQECAQAAAAAAAAAHAAAAAAAAAAABAQICAAAAAAAAAIh3ZlVEMyIRrAIBAIxLSpfBt15F");
   EXPECT_EQ(EncodeContext(LwwContext(), kBucket, kKey), "AQIFAOgDAAAAAAkAAAAAAAAAkHi5wYYfWB0=");
 }
 
