@@ -10,7 +10,17 @@ cxx_sources() { git ls-files --cached --others --exclude-standard -- '*.cc' '*.h
 lint_layers() { tools/check_layers; }
 lint_style() { tools/check_style; }
 lint_tools() { python3 tools/tests/check_test.py; }
-lint_format() { cxx_sources | xargs -r clang-format-14 --dry-run --Werror --ferror-limit=3; }
+
+lint_format() {
+  local wrong
+  wrong=$(cxx_sources | xargs -r clang-format-14 --dry-run --ferror-limit=1 2>&1 |
+    sed -n 's/^\([^: ]*\):\([0-9]*\):.*code should be clang-formatted.*/\1:\2: is not formatted/p')
+  if [[ -n $wrong ]]; then
+    echo "$wrong"
+    echo "./dev fix formats them"
+    return 1
+  fi
+}
 
 lint_scripts() {
   local scripts=(dev .ci/run tools/dev/*.sh)
@@ -47,7 +57,7 @@ verb_lint() {
     mapfile -t all < <(cxx_sources | grep '\.cc$')
     quietly "$LOGS/lint-tidy.log" lint_tidy "${all[@]}" || failed=$((failed + 1))
   fi
-  if ((failed > 0)); then die "$failed checks failed; ./dev fix mends formatting"; fi
+  if ((failed > 0)); then die "$failed checks failed; see above"; fi
   say "all checks passed"
 }
 
