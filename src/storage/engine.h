@@ -4,9 +4,10 @@
 //
 // Threads: an Engine belongs to one node and is called by all its shards at once. Completions are
 // handed to the caller's CompletionQueue (the shard's executor), never run on the caller's stack.
+// A queue outlives the engine.
 //
-// Durability: Write applies a batch at once: every later read sees it, a crash may lose it. When the
-// callback of a Sync gets ok, everything written (by any shard) before that Sync was called
+// Durability: Write applies a batch at once: every later read sees it, a crash may lose it. When
+// the callback of a Sync gets ok, everything written (by any shard) before that Sync was called
 // survives a crash. An error from Sync is final: the engine is dead (`health` says so), because
 // after a failed fsync nobody knows what is on disk.
 #pragma once
@@ -24,9 +25,10 @@ namespace lariat::storage {
 
 // Separate key spaces of one engine (column families). Numbers are stored.
 enum class Space : uint8_t {
-  kData = 0,         // records, key = storage::DataKey
-  kMeta = 1,         // node identity, clock limit, topology document
-  kIdempotency = 2,  // answers of writes with an Idempotency-Key; forgotten after 24 h by the engine
+  kData = 0,  // records, key = storage::DataKey
+  kMeta = 1,  // node identity, clock limit, topology document
+  kIdempotency =
+      2,  // answers of writes with an Idempotency-Key; forgotten after 24 h by the engine
 };
 inline constexpr size_t kSpaces = 3;
 
@@ -66,7 +68,7 @@ struct Entry {
 
 struct EngineStats {
   uint64_t disk_bytes = 0;
-  uint64_t memory_bytes = 0;           // block cache + memtables + table readers
+  uint64_t memory_bytes = 0;  // block cache + memtables + table readers
   uint64_t keys_estimate = 0;
   uint64_t syncs = 0;
   uint64_t sync_nanoseconds = 0;
@@ -76,6 +78,9 @@ struct EngineStats {
   uint64_t block_cache_hits = 0;
   uint64_t block_cache_misses = 0;
   uint64_t compaction_bytes_pending = 0;
+  // At the last open a bad record ended the log early: what came after it is forgotten, perhaps
+  // writes that were acknowledged. The node owes its ranges a repair.
+  bool log_truncated = false;
 };
 
 enum class Health : uint8_t { kOk, kDiskFull, kDead };
@@ -99,7 +104,9 @@ class Engine {
   using SyncDone = base::UniqueFunction<void(base::Status)>;
   virtual void Sync(CompletionQueue* queue, SyncDone done) = 0;
   // Entries with from <= key < to in key order ("" as `to` = to the end), from a snapshot of the
-  // call's start, bounded by the limits. May read from disk, on an I/O thread.
+  // call's start, bounded by the limits; at least one entry if there is one and entries_max > 0,
+  // however large, so that a caller that goes on after the last key always gets further. May read
+  // from disk, on an I/O thread; kOverloaded as in Get.
   using ScanDone = base::UniqueFunction<void(base::Result<std::vector<Entry>>)>;
   virtual void Scan(Space space, std::string from, std::string to, ScanLimits limits,
                     CompletionQueue* queue, ScanDone done) = 0;

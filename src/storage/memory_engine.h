@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // An engine in memory with exact crash semantics, for simulation and tests: what was written and
 // not synced is lost in Crash(), and every delay and fault is chosen by the owner, who passes in a
-// scheduler (virtual time) and a fault plan. Not thread-safe: one simulated node, one thread.
+// scheduler (virtual time) and a fault plan. A Sync makes durable exactly what was written before
+// it was called, never more: the least that the contract promises. Nothing in kIdempotency is ever
+// forgotten (there is no clock here). The engine outlives every task that it gave to the plan or to
+// a queue. Not thread-safe: one simulated node, one thread.
 #pragma once
 
 #include <array>
@@ -21,10 +24,10 @@ class FaultPlan {
   virtual ~FaultPlan() = default;
   // Runs the task after a delay that the plan chooses for this kind of operation.
   virtual void Schedule(Operation operation, base::UniqueFunction<void()> task) = 0;
-  virtual bool MissMemory() { return false; }        // TryGet says kNotInMemory
-  virtual bool FailRead() { return false; }          // kCorruption from TryGet or Get
-  virtual base::Status FailWrite() { return {}; }    // kStalled or kDiskFull
-  virtual bool FailSync() { return false; }          // the engine dies
+  virtual bool MissMemory() { return false; }      // TryGet says kNotInMemory
+  virtual bool FailRead() { return false; }        // kCorruption from TryGet or Get
+  virtual base::Status FailWrite() { return {}; }  // kStalled or kDiskFull
+  virtual bool FailSync() { return false; }        // the engine dies
   // How many of the `unsynced` most recent batches a crash loses (the disk may have kept a prefix).
   virtual size_t LoseInCrash(size_t unsynced) { return unsynced; }
 };
@@ -51,11 +54,22 @@ class MemoryEngine final : public Engine {
   EngineStats Stats() const override;
 
  private:
+  // Runs `task` after the plan's delay, unless the node crashed in between.
+  void Later(Operation operation, base::UniqueFunction<void()> task);
+  // Hands a completion to the queue; a crash drops it too.
+  void Complete(CompletionQueue* queue, base::UniqueFunction<void()> task);
+  base::Result<std::string> Read(Space space, std::string_view key);
+  base::Result<std::vector<Entry>> ReadRange(Space space, std::string_view from,
+                                             std::string_view to, const ScanLimits& limits);
+  void MakeDurable(uint64_t batches);  // all batches up to this number
+  void StartLife();
+
   FaultPlan* plan_;
   Image live_;
   Image durable_;
   std::deque<WriteBatch> unsynced_;
-  uint64_t life_ = 0;  // completions of an earlier life are dropped
+  uint64_t written_ = 0;  // batches ever written; the last unsynced_.size() of them are not durable
+  uint64_t life_ = 0;     // completions of an earlier life are dropped
   bool dead_ = false;
   EngineStats stats_;
 };

@@ -2,7 +2,7 @@
 // How a record is laid out in the engine (docs/formats/record.md).
 //
 //   data key   [bucket id, 4 bytes big-endian][token, 8 bytes big-endian][key]
-//   record     [version 1][flags][crc32c of all that follows, 4][own actor if flag 1][object bytes]
+//   record     [version 1][flags][crc32c of all other bytes, 4][own actor if flag 1][object bytes]
 //
 // The own actor is local metadata, never replicated: the actor that this node's present or an
 // earlier incarnation minted for this record. The object bytes (causal::Object::Encode) are the
@@ -20,6 +20,7 @@
 namespace lariat::storage {
 
 using BucketId = uint32_t;
+inline constexpr size_t kDataKeyPrefixSize = 12;
 
 std::string DataKey(BucketId bucket, uint64_t token, std::string_view key);
 struct DataKeyParts {

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/memory_engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace lariat::storage {
+namespace {
+
+using base::Code;
+using base::Fail;
+
+void Apply(const WriteBatch& batch, MemoryEngine::Image* image) {
+  for (const WriteBatch::Operation& operation : batch.operations) {
+    auto& space = (*image)[static_cast<size_t>(operation.space)];
+    if (operation.remove) {
+      space.erase(operation.key);
+    } else {
+      space.insert_or_assign(operation.key, operation.value);
+    }
+  }
+}
+
+}  // namespace
+
+MemoryEngine::MemoryEngine(FaultPlan* plan) : plan_(plan) {
+  LARIAT_CHECK(plan != nullptr, "an engine in memory needs a fault plan");
+}
+
+void MemoryEngine::Crash() {
+  const size_t lost = std::min(plan_->LoseInCrash(unsynced_.size()), unsynced_.size());
+  MakeDurable(written_ - lost);
+  live_ = durable_;
+  StartLife();
+}
+
+MemoryEngine::Image MemoryEngine::DurableImage() const { return durable_; }
+
+void MemoryEngine::Restore(Image image) {
+  durable_ = std::move(image);
+  live_ = durable_;
+  StartLife();
+}
+
+void MemoryEngine::StartLife() {
+  unsynced_.clear();
+  dead_ = false;
+  ++life_;
+}
+
+void MemoryEngine::MakeDurable(uint64_t batches) {
+  while (!unsynced_.empty() && written_ - unsynced_.size() < batches) {
+    Apply(unsynced_.front(), &durable_);
+    unsynced_.pop_front();
+  }
+}
+
+void MemoryEngine::Later(Operation operation, base::UniqueFunction<void()> task) {
+  plan_->Schedule(operation, [this, life = life_, task = std::move(task)]() mutable {
+    if (life == life_) task();
+  });
+}
+
+void MemoryEngine::Complete(CompletionQueue* queue, base::UniqueFunction<void()> task) {
+  queue->Post([this, life = life_, task = std::move(task)]() mutable {
+    if (life == life_) task();
+  });
+}
+
+base::Result<std::string> MemoryEngine::GetBlocking(Space space, std::string_view key) {
+  const auto& map = live_[static_cast<size_t>(space)];
+  const auto it = map.find(key);
+  if (it == map.end()) return Fail(Code::kNotFound, "no such key");
+  return it->second;
+}
+
+base::Result<std::string> MemoryEngine::Read(Space space, std::string_view key) {
+  if (plan_->FailRead()) {
+    ++stats_.read_errors;
+    return Fail(Code::kCorruption, "injected read error");
+  }
+  return GetBlocking(space, key);
+}
+
+Lookup MemoryEngine::TryGet(Space space, std::string_view key, std::string* value,
+                            base::Error* error) {
+  if (plan_->MissMemory()) return Lookup::kNotInMemory;
+  base::Result<std::string> result = Read(space, key);
+  if (result.has_value()) {
+    *value = *std::move(result);
+    return Lookup::kFound;
+  }
+  if (result.error().code == Code::kNotFound) return Lookup::kAbsent;
+  *error = std::move(result.error());
+  return Lookup::kError;
+}
+
+void MemoryEngine::Get(Space space, std::string key, CompletionQueue* queue, GetDone done) {
+  Later(Operation::kGet,
+        [this, space, key = std::move(key), queue, done = std::move(done)]() mutable {
+          ++stats_.reads_from_disk;
+          Complete(queue, [done = std::move(done), result = Read(space, key)]() mutable {
+            done(std::move(result));
+          });
+        });
+}
+
+base::Status MemoryEngine::Write(const WriteBatch& batch) {
+  if (dead_) return Fail(Code::kIo, "the engine is dead after a failed sync");
+  base::Status fault = plan_->FailWrite();
+  if (!fault.has_value()) {
+    ++stats_.writes_stalled;
+    return fault;
+  }
+  Apply(batch, &live_);
+  unsynced_.push_back(batch);
+  ++written_;
+  return {};
+}
+
+void MemoryEngine::Sync(CompletionQueue* queue, SyncDone done) {
+  Later(Operation::kSync, [this, upto = written_, queue, done = std::move(done)]() mutable {
+    if (!dead_) {
+      ++stats_.syncs;
+      dead_ = plan_->FailSync();
+    }
+    if (!dead_) MakeDurable(upto);
+    base::Status status;
+    if (dead_) status = Fail(Code::kIo, "injected sync error");
+    Complete(queue, [done = std::move(done), status = std::move(status)]() mutable {
+      done(std::move(status));
+    });
+  });
+}
+
+base::Result<std::vector<Entry>> MemoryEngine::ReadRange(Space space, std::string_view from,
+                                                         std::string_view to,
+                                                         const ScanLimits& limits) {
+  if (plan_->FailRead()) {
+    ++stats_.read_errors;
+    return Fail(Code::kCorruption, "injected read error");
+  }
+  const auto& map = live_[static_cast<size_t>(space)];
+  std::vector<Entry> entries;
+  size_t bytes = 0;
+  for (auto it = map.lower_bound(from); it != map.end() && entries.size() < limits.entries_max;
+       ++it) {
+    if (!to.empty() && it->first >= to) break;
+    bytes += it->first.size() + it->second.size();
+    if (bytes > limits.bytes_max && !entries.empty()) break;
+    entries.push_back({it->first, it->second});
+  }
+  return entries;
+}
+
+void MemoryEngine::Scan(Space space, std::string from, std::string to, ScanLimits limits,
+                        CompletionQueue* queue, ScanDone done) {
+  // Read now, delivered later: that is the snapshot of the call's start.
+  Later(Operation::kScan, [this, result = ReadRange(space, from, to, limits), queue,
+                           done = std::move(done)]() mutable {
+    Complete(queue, [done = std::move(done), result = std::move(result)]() mutable {
+      done(std::move(result));
+    });
+  });
+}
+
+EngineStats MemoryEngine::Stats() const {
+  EngineStats stats = stats_;
+  stats.keys_estimate = live_[static_cast<size_t>(Space::kData)].size();
+  return stats;
+}
+
+}  // namespace lariat::storage

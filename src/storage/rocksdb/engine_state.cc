@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/rocksdb/internal/engine_state.h"
+
+namespace lariat::storage::internal {
+
+void EngineState::Report(const rocksdb::Status& error) {
+  if (error.IsNoSpace()) {
+    no_space_.store(true, std::memory_order_release);
+  } else {
+    Die(error.ToString());
+  }
+}
+
+void EngineState::Die(const std::string& reason) {
+  const std::lock_guard lock(mutex_);
+  if (reason_.empty()) reason_ = reason;  // the first error is the cause, later ones its effects
+  dead_.store(true, std::memory_order_release);
+}
+
+base::Error EngineState::DeadError() const {
+  const std::lock_guard lock(mutex_);
+  return {base::Code::kIo, "the storage engine stopped after an error: " + reason_};
+}
+
+void ErrorListener::OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/,
+                                      rocksdb::Status* error) {
+  if (error != nullptr && !error->ok()) state_->Report(*error);
+}
+
+void ErrorListener::OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) {
+  if (info.new_bg_error.ok()) state_->SpaceIsBack();
+}
+
+base::Error FromRocks(const rocksdb::Status& status) {
+  base::Code code = base::Code::kIo;
+  if (status.IsNotFound()) code = base::Code::kNotFound;
+  if (status.IsCorruption()) code = base::Code::kCorruption;
+  if (status.IsNoSpace()) code = base::Code::kDiskFull;
+  return {code, status.ToString()};
+}
+
+}  // namespace lariat::storage::internal
