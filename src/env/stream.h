@@ -24,11 +24,16 @@ class Stream {
   // blocks. The caller watches UnsentBytes and stops producing when the peer does not read.
   virtual void Write(std::string_view bytes) = 0;
   virtual void Write(std::string&& bytes) = 0;
+  void Write(const char* text) { Write(std::string_view(text)); }
   virtual size_t UnsentBytes() const = 0;
-  // Stops and resumes delivery of OnData (back-pressure towards the peer).
+  // Stops and resumes delivery of OnData (back-pressure towards the peer). After ResumeReading
+  // unconsumed bytes are given again even if nothing new arrived, never from inside the call.
+  // To pause and resume within one OnData changes nothing.
   virtual void PauseReading() = 0;
   virtual void ResumeReading() = 0;
-  // Sends what is queued, then closes. OnClosed follows, never from inside this call.
+  // Sends what is queued, then closes; OnData is not called again. OnClosed follows, never from
+  // inside this call. What the peer still sends is thrown away for a short while, so that the last
+  // reply is not lost to a reset.
   virtual void CloseAfterWrite() = 0;
   // Closes now. OnClosed follows, never from inside this call.
   virtual void Close() = 0;
@@ -45,18 +50,22 @@ class StreamHandler {
   virtual size_t OnData(std::string_view bytes) = 0;
   // All queued bytes have left.
   virtual void OnDrained() {}
-  // The other side sent its last byte. By default the stream is closed.
+  // The other side sent its last byte. By default the stream is closed after what is queued left.
   virtual bool KeepOpenAfterPeerClosed() { return false; }
   // The stream is gone; the handler is destroyed after this returns.
   virtual void OnClosed(const std::string& reason) = 0;
 };
 
+// Returns null to refuse: the connection is closed at once and nothing else is called.
 using MakeHandler = base::UniqueFunction<std::unique_ptr<StreamHandler>(Stream&)>;
 
 struct ListenOptions {
-  std::string address;                  // "host:port"; port 0 takes a free one
-  size_t connections_max = 10000;       // further ones are closed at once and counted
+  std::string address;                              // "host:port"; port 0 takes a free one
+  size_t connections_max = 10000;                   // further ones are closed at once and counted
   base::Duration user_timeout = base::Seconds(10);  // TCP_USER_TIMEOUT
+  // Another shard of this process listens on this address already. Without it the address must
+  // be free: a second process that takes it is an error and never a silent sharing of clients.
+  bool joins_other_shard = false;
 };
 
 class Network {
@@ -65,9 +74,11 @@ class Network {
   // Accepts on this shard; several shards may listen on one address (SO_REUSEPORT). `make` is
   // called once per connection. Result: the address bound, with the real port.
   virtual base::Result<std::string> Listen(ListenOptions options, MakeHandler make) = 0;
-  // Connects; `done` gets the stream's handler slot through `make` on success, or the error.
+  // Connects; one of `make` (on success) and `failed` is called, never from inside this call.
+  // `address` is "host:port"; the timeout covers the look-up of the name too.
   virtual void Connect(const std::string& address, base::Duration timeout, MakeHandler make,
                        base::UniqueFunction<void(base::Error)> failed) = 0;
+  // Closes the listeners; open streams stay.
   virtual void StopListening() = 0;
 };
 
