@@ -11,9 +11,9 @@ fuzz_one() {
   mkdir -p "$corpus" build/fuzz-findings
   local folders=("$corpus")
   if [[ -d fuzz/corpus/$name ]]; then folders+=("fuzz/corpus/$name"); fi
-  quietly "$LOGS/fuzz-$name.log" "$program" -max_total_time="$seconds" -timeout=10 \
-    -rss_limit_mb=2048 -print_final_stats=1 -artifact_prefix="build/fuzz-findings/$name-" \
-    "${folders[@]}" || return 1
+  ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-19 quietly "$LOGS/fuzz-$name.log" "$program" \
+    -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz-findings/$name-" "${folders[@]}" || return 1
   say "$name: nothing found in" \
     "$(awk '/number_of_executed_units/ { print $2 }' "$LOGS/fuzz-$name.log") runs"
 }

@@ -5,6 +5,7 @@
 
 PASSED=0
 FAILED=0
+SKIPPED=0
 SUMMARY=()
 
 # step NAME COMMAND...: runs one thing that counts as one test.
@@ -25,7 +26,7 @@ step() {
 # ctest_step PRESET [ctest arguments...]: every test of that build counts one.
 ctest_step() {
   local preset=$1 start=$SECONDS log=$LOGS/ctest-$1.log report=$PWD/$LOGS/ctest-$1.xml
-  local ran failed status=0
+  local ran failed skipped status=0
   shift
   rm -f "$report"
   ctest --test-dir "build/$preset" --parallel "$(nproc)" --output-on-failure --no-tests=error \
@@ -37,8 +38,10 @@ ctest_step() {
     SUMMARY+=("ctest of $preset: see $log")
     tail -n 20 "$log" >&2
   fi
-  PASSED=$((PASSED + ran - failed - $(report_number "$report" skipped)))
+  skipped=$(report_number "$report" skipped)
+  PASSED=$((PASSED + ran - failed - skipped))
   FAILED=$((FAILED + failed))
+  SKIPPED=$((SKIPPED + skipped))
   if ((failed > 0)); then
     mapfile -t -O "${#SUMMARY[@]}" SUMMARY < <(failed_tests "$report" "$preset")
     show_failures "$log"
@@ -89,6 +92,8 @@ print_result() {
   local line
   for line in "${SUMMARY[@]}"; do say "failed: $line"; done
   say "took $((SECONDS / 60)) min $((SECONDS % 60)) s"
-  echo "$PASSED passed, $FAILED failed"
+  local skipped=""
+  if ((SKIPPED > 0)); then skipped=", $SKIPPED skipped"; fi
+  echo "$PASSED passed, $FAILED failed$skipped"
   ((FAILED == 0))
 }
