@@ -48,11 +48,13 @@ const SettingInfo* FindVariable(std::string_view name) {
 
 // "LARIAT_STORAGE__IO_THREADS" -> "storage.io_threads", to find what was meant.
 std::string KeyOfVariable(std::string_view name) {
-  std::string key(name.substr(kPrefix.size()));
+  const size_t split = name.find("__", kPrefix.size());
+  const std::string_view section = name.substr(kPrefix.size(), split - kPrefix.size());
+  std::string key = fmt::format("{}.{}", section, name.substr(split + 2));
   for (char& c : key) {
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
-  return key.replace(key.find("__"), 2, ".");
+  return key;
 }
 
 std::string UnknownVariable(std::string_view name) {

@@ -199,24 +199,27 @@ Result<int64_t> ParseByteSize(std::string_view text) {
 }
 
 Result<Value> ParseValue(const SettingInfo& info, std::string_view text) {
+  Value value;
   switch (info.type()) {
     case Type::kBool:
-      if (text == "true") return Value(true);
-      if (text == "false") return Value(false);
+      value = text == "true";
+      if (text == "true" || text == "false") return value;
       return Bad(fmt::format("'{}' is not true or false", text));
     case Type::kInt:
-      if (Int number = 0; ReadNumber(text, &number)) return Value(number);
-      if (info.is_bytes()) return ParseByteSize(text).map([](int64_t n) { return Value(n); });
+      if (ReadNumber(text, &value.emplace<Int>())) return value;
+      if (info.is_bytes()) return ParseByteSize(text);
       return Bad(fmt::format("'{}' is not a whole number, {}", text, Allowed(info)));
     case Type::kDouble:
-      if (Double number = 0; ReadNumber(text, &number)) return Value(number);
+      if (ReadNumber(text, &value.emplace<Double>())) return value;
       return Bad(fmt::format("'{}' is not a number, {}", text, Allowed(info)));
     case Type::kText:
-      return Value(Text(text));
+      value.emplace<Text>(text);
+      break;
     case Type::kList:
-      return Value(Split(text, ','));
+      value.emplace<List>(Split(text, ','));
+      break;
   }
-  return Bad("unknown type");
+  return value;
 }
 
 Status CheckValue(const SettingInfo& info, const Value& value) {
