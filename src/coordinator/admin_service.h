@@ -30,8 +30,8 @@ struct ClusterStatus {
 };
 
 struct RingRange {
-  uint64_t from = 0;  // exclusive
-  uint64_t to = 0;    // inclusive
+  uint64_t from = 0;                // exclusive
+  uint64_t to = 0;                  // inclusive
   std::vector<std::string> owners;  // names, in preference order
 };
 
@@ -40,10 +40,10 @@ struct ReplicaReport {
   bool alive = false;
   std::string state;  // "found" | "absent" | "unreachable" | the error in words
   Version version;
-  uint32_t siblings = 0;    // live values
+  uint32_t siblings = 0;  // live values
   uint32_t tombstones = 0;
-  uint64_t bytes = 0;       // of the stored object
-  std::string digest;       // hexadecimal; equal digests = equal replicas
+  uint64_t bytes = 0;  // of the stored object
+  std::string digest;  // hexadecimal; equal digests = equal replicas
 };
 struct Explanation {
   std::string bucket, key, partition_key;
@@ -58,7 +58,7 @@ using ExplainDone = base::UniqueFunction<void(base::Result<Explanation>)>;
 struct HealthSummary {
   bool live = true;
   bool ready = false;
-  std::vector<std::string> reasons;  // why not ready; empty when ready
+  std::vector<std::string> reasons;    // why not ready; empty when ready
   std::string node, version, storage;  // storage: "ok" | "disk_full" | "dead"
   uint32_t nodes_alive = 0, nodes_total = 0;
   uint64_t uptime_s = 0;

@@ -2,9 +2,9 @@
 // What clients can ask of a node, whatever protocol they speak. Frontends translate to and from
 // this and know nothing else of the store.
 //
-// Threads: one KvService per shard, called on the shard's thread; callbacks come on the same thread,
-// exactly once, possibly before the call returns. Requests are checked here (key and value sizes,
-// bucket names, impossible quorums), so that every protocol refuses the same things.
+// Threads: one KvService per shard, called on the shard's thread; callbacks come on the same
+// thread, exactly once, possibly before the call returns. Requests are checked here (key and value
+// sizes, bucket names, impossible quorums), so that every protocol refuses the same things.
 //
 // Outcomes: a value = done. Error kTimeout (reads) = nothing was changed. Error kUnknown (writes) =
 // may or may not have been applied. Every other error = definitely not done.
@@ -24,14 +24,23 @@
 namespace lariat::coordinator {
 
 enum class Level : uint8_t {
-  kBucketDefault = 0, kAny, kOne, kTwo, kThree, kQuorum, kLocalOne, kLocalQuorum, kEachQuorum, kAll,
+  kBucketDefault = 0,
+  kAny,
+  kOne,
+  kTwo,
+  kThree,
+  kQuorum,
+  kLocalOne,
+  kLocalQuorum,
+  kEachQuorum,
+  kAll,
   kSerial
 };
 
 // Of one request; what is not given comes from the bucket.
 struct Consistency {
   Level level = Level::kBucketDefault;
-  std::optional<int64_t> r, w, pr, pw;      // as given; checked against n by the service
+  std::optional<int64_t> r, w, pr, pw;  // as given; checked against n by the service
   std::optional<bool> sloppy;
   std::optional<int64_t> timeout_ms;
 };
@@ -49,7 +58,7 @@ struct ShownValue {
   std::string bytes;
   std::string content_type;  // empty = none was given
   base::WallTime written;
-  int64_t expires_ms = 0;    // absolute; 0 = never
+  int64_t expires_ms = 0;  // absolute; 0 = never
   Version version;
 };
 
@@ -61,8 +70,8 @@ struct GetRequest {
 struct GetReply {
   std::vector<ShownValue> values;  // none = not found; several = siblings
   Version version;
-  base::WallTime timestamp;        // of the newest value shown
-  std::string context;             // covers all that is shown; empty if the key was never written
+  base::WallTime timestamp;  // of the newest value shown
+  std::string context;       // covers all that is shown; empty if the key was never written
   Participation replicas;
 };
 
@@ -72,7 +81,7 @@ struct PutRequest {
   std::string value;
   std::string content_type;
   std::optional<std::string> context;
-  std::optional<int64_t> ttl_s;               // 0 = never, also where the bucket has a ttl
+  std::optional<int64_t> ttl_s;                // 0 = never, also where the bucket has a ttl
   std::optional<int64_t> client_timestamp_ms;  // lww buckets only
   std::optional<std::string> if_match;         // a context, or "*" (any live value)
   bool if_none_match_any = false;              // only if there is no live value

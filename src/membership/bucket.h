@@ -17,7 +17,7 @@ enum class Durability : uint8_t { kSync = 1, kPeriodic = 2, kNone = 3 };
 
 std::string_view DurabilityText(Durability durability);
 base::Result<Durability> ParseDurability(std::string_view text);
-std::string_view ConflictText(causal::Kind kind);              // "siblings" | "lww"
+std::string_view ConflictText(causal::Kind kind);                 // "siblings" | "lww"
 base::Result<causal::Kind> ParseConflict(std::string_view text);  // kUnsupported for later kinds
 
 inline constexpr size_t kBucketNameBytesMax = 64;
@@ -25,21 +25,21 @@ inline constexpr size_t kKeyBytesMax = 256;
 
 struct BucketProperties {
   std::string name;
-  uint32_t id = 0;               // given at creation, never used twice; prefix of stored keys
+  uint32_t id = 0;  // given at creation, never used twice; prefix of stored keys
   uint32_t n = 3;
   uint32_t r = 2;
   uint32_t w = 2;
-  uint32_t pr = 0;               // 0 = not asked for
+  uint32_t pr = 0;  // 0 = not asked for
   uint32_t pw = 0;
   bool sloppy = false;
-  bool allow_eventual = false;   // R + W <= N was accepted knowingly
+  bool allow_eventual = false;  // R + W <= N was accepted knowingly
   causal::Kind conflict = causal::Kind::kSiblings;
   Durability durability = Durability::kSync;
-  uint64_t ttl_s = 0;            // given to writes that bring no ttl; 0 = none
-  uint64_t gc_grace_s = 3600;    // least age of a tombstone before it may be purged
+  uint64_t ttl_s = 0;          // given to writes that bring no ttl; 0 = none
+  uint64_t gc_grace_s = 3600;  // least age of a tombstone before it may be purged
   // Which definition wins where two differ: the greater (version, editor).
   uint64_t version = 0;
-  uint64_t editor = 0;           // number of the node that accepted the change
+  uint64_t editor = 0;  // number of the node that accepted the change
 
   bool Eventual() const { return r + w <= n; }
   bool operator==(const BucketProperties&) const = default;

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// One read of one key over its replicas, as a value: replies and time-outs in, actions out.
+//
+// Plan: full data from one replica, digests from as many more as r asks for. If they agree, done.
+// If not, fetch the data of those that differ, merge, and give the merged state to every replica
+// that lacks it. A strict read answers only when r replicas hold durably what it returns: without
+// that a value that reached one replica could be read once and then not again (M15).
+//
+//   n=3 r=2: A data v2, B digest v1 -> fetch B -> merged v2 -> write B -> B acks -> answer v2
+//
+// With 2r > n two such reads share a replica, so a later one never returns older data. With r=1
+// there is nothing to compare, and a read is only as new as its replica.
+//
+// A replica that fails or is late is replaced by the next one that was not asked. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/result.h"
+#include "causal/object.h"
+#include "wire/messages.h"
+
+namespace lariat::coordinator {
+
+class GetCore {
+ public:
+  struct Options {
+    uint32_t r = 1;
+    uint32_t n = 1;
+    bool strict = true;  // write back before answering
+    causal::Kind kind = causal::Kind::kSiblings;
+  };
+  enum class ActionKind : uint8_t { kReadData, kReadDigest, kWriteBack, kDone, kFail };
+  struct Action {
+    ActionKind kind;
+    size_t replica = 0;  // index into the preference list
+  };
+  using Actions = std::vector<Action>;
+
+  // `usable`: for each primary whether it is believed alive, in the order to prefer.
+  GetCore(Options options, std::vector<bool> usable);
+
+  Actions Start();
+  Actions OnReadReply(size_t replica, wire::ReadReply reply);
+  Actions OnWriteBackReply(size_t replica, bool ok);
+  // The replica cannot be reached.
+  Actions OnFailure(size_t replica, base::Error error);
+  // An answer is late: ask one more, if one is left.
+  Actions OnHedge();
+  // No time left: kFail with the reason, unless it is done.
+  Actions OnTimeout();
+
+  bool finished() const { return finished_; }
+  // After kDone. The state to show, empty if the key was never written.
+  const causal::Object& object() const { return merged_; }
+  const std::string& encoded() const { return merged_bytes_; }
+  // After kFail.
+  const base::Error& error() const { return error_; }
+  uint32_t Answered() const;
+  // An answer recorded under the idempotency key by any replica that answered.
+  const std::string& idempotency_answer() const { return idempotency_answer_; }
+  bool disagreed() const { return disagreed_; }
+
+ private:
+  enum class State : uint8_t { kUnasked, kAskedData, kAskedDigest, kHasDigest, kHasData, kFailed };
+  enum class WriteState : uint8_t { kNone, kSent, kHolds, kFailed };
+  struct Replica {
+    bool usable = false;
+    State state = State::kUnasked;
+    WriteState write = WriteState::kNone;
+    bool found = false;
+    base::Hash128 digest;
+    std::string object;
+  };
+
+  bool AskOne(State how, Actions* actions);
+  void Progress(Actions* actions);
+  void Resolve(Actions* actions);
+  bool MergeAll();
+  void WriteBack(Actions* actions);
+  void CheckHolders(Actions* actions);
+  void Finish(Actions* actions);
+  void GiveUp(base::Error error, Actions* actions);
+  size_t Count(State state) const;
+  size_t Outstanding() const;
+
+  Options options_;
+  std::vector<Replica> replicas_;
+  causal::Object merged_;
+  std::string merged_bytes_;
+  base::Hash128 merged_digest_;
+  bool merged_found_ = false;
+  bool writing_back_ = false;
+  bool disagreed_ = false;
+  bool finished_ = false;
+  base::Error error_;
+  base::Error last_failure_;
+  std::string idempotency_answer_;
+};
+
+}  // namespace lariat::coordinator

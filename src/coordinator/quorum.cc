@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/quorum.h"
+
+#include <algorithm>
+
+namespace lariat::coordinator {
+namespace {
+
+using base::Code;
+using base::Fail;
+
+// One datacenter in this version: the LOCAL_ and EACH_ levels count the same replicas.
+base::Result<std::optional<uint32_t>> CountOf(Level level, uint32_t n, bool write) {
+  switch (level) {
+    case Level::kBucketDefault:
+      return std::optional<uint32_t>();
+    case Level::kOne:
+    case Level::kLocalOne:
+      return std::optional<uint32_t>(1);
+    case Level::kTwo:
+      return std::optional<uint32_t>(2);
+    case Level::kThree:
+      return std::optional<uint32_t>(3);
+    case Level::kQuorum:
+    case Level::kLocalQuorum:
+    case Level::kEachQuorum:
+      return std::optional<uint32_t>(n / 2 + 1);
+    case Level::kAll:
+      return std::optional<uint32_t>(n);
+    case Level::kAny:
+      if (!write) return Fail(Code::kInvalidArgument, "consistency ANY is for writes only");
+      return Fail(Code::kUnsupported,
+                  "consistency ANY needs hints, which this version does not have");
+    case Level::kSerial:
+      return Fail(Code::kInvalidArgument, "consistency SERIAL is for serial buckets only");
+  }
+  return Fail(Code::kInternal, "unknown consistency level");
+}
+
+base::Result<uint32_t> Checked(const char* name, int64_t value, uint32_t n, int64_t low) {
+  if (value >= low && value <= static_cast<int64_t>(n)) return static_cast<uint32_t>(value);
+  return Fail(Code::kInvalidArgument, std::string(name) + "=" + std::to_string(value) +
+                                          " is impossible: the bucket has n=" + std::to_string(n) +
+                                          ", so " + name + " is " + std::to_string(low) + " to " +
+                                          std::to_string(n));
+}
+
+struct Names {
+  const char* count;
+  const char* primaries;
+  bool write;
+};
+
+base::Result<Quorum> Resolve(const Consistency& asked, const membership::BucketProperties& bucket,
+                             int64_t default_timeout_ms, uint32_t bucket_count,
+                             uint32_t bucket_primaries, const std::optional<int64_t>& count,
+                             const std::optional<int64_t>& primaries, Names names) {
+  auto of_level = CountOf(asked.level, bucket.n, names.write);
+  if (!of_level) return Fail(of_level.error());
+  const auto number = [&](const char* name, const std::optional<int64_t>& given,
+                          uint32_t otherwise) -> base::Result<uint32_t> {
+    if (!given) return otherwise;
+    return Checked(name, *given, bucket.n, 1);
+  };
+  auto needed = number(names.count, count, of_level->value_or(bucket_count));
+  if (!needed) return Fail(needed.error());
+  if (*needed > bucket.n)
+    return Fail(Checked("the consistency level", *needed, bucket.n, 1).error());
+  auto of_primaries = number(names.primaries, primaries, bucket_primaries);
+  if (!of_primaries) return Fail(of_primaries.error());
+  if (asked.sloppy.value_or(false)) {
+    return Fail(Code::kUnsupported, "sloppy quorums are not in this version");
+  }
+  const int64_t timeout_ms = asked.timeout_ms.value_or(default_timeout_ms);
+  if (timeout_ms < 1 || timeout_ms > kTimeoutMsMax) {
+    return Fail(Code::kInvalidArgument, "timeout_ms is 1 to 600000");
+  }
+  return Quorum{*needed, *of_primaries, timeout_ms};
+}
+
+}  // namespace
+
+base::Result<Quorum> ReadQuorum(const Consistency& asked,
+                                const membership::BucketProperties& bucket,
+                                int64_t default_timeout_ms) {
+  return Resolve(asked, bucket, default_timeout_ms, bucket.r, bucket.pr, asked.r, asked.pr,
+                 {"r", "pr", false});
+}
+
+base::Result<Quorum> WriteQuorum(const Consistency& asked,
+                                 const membership::BucketProperties& bucket,
+                                 int64_t default_timeout_ms) {
+  return Resolve(asked, bucket, default_timeout_ms, bucket.w, bucket.pw, asked.w, asked.pw,
+                 {"w", "pw", true});
+}
+
+}  // namespace lariat::coordinator

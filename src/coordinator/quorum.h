@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What consistency one request asks for, worked out from its headers, its bucket and n. Pure.
+#pragma once
+
+#include "coordinator/kv_service.h"
+
+namespace lariat::coordinator {
+
+struct Quorum {
+  uint32_t needed = 0;     // r or w: replicas that have to answer
+  uint32_t primaries = 0;  // pr or pw: of those, primaries
+  int64_t timeout_ms = 0;
+  // Primaries are the only replicas of a strict quorum, so this many of them have to be alive.
+  uint32_t MinimumAlive() const { return std::max(needed, primaries); }
+};
+
+inline constexpr int64_t kTimeoutMsMax = 600000;
+
+// kInvalidArgument for what can never be met (r=4 with n=3, ANY on a read), kUnsupported for what
+// this version does not have (sloppy, ANY, SERIAL).
+base::Result<Quorum> ReadQuorum(const Consistency& asked,
+                                const membership::BucketProperties& bucket,
+                                int64_t default_timeout_ms);
+base::Result<Quorum> WriteQuorum(const Consistency& asked,
+                                 const membership::BucketProperties& bucket,
+                                 int64_t default_timeout_ms);
+
+}  // namespace lariat::coordinator

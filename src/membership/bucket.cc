@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "membership/bucket.h"
+
+namespace lariat::membership {
+
+using base::Code;
+using base::Fail;
+
+std::string_view DurabilityText(Durability durability) {
+  switch (durability) {
+    case Durability::kSync:
+      return "sync";
+    case Durability::kPeriodic:
+      return "periodic";
+    case Durability::kNone:
+      return "none";
+  }
+  return "sync";
+}
+
+base::Result<Durability> ParseDurability(std::string_view text) {
+  if (text == "sync") return Durability::kSync;
+  if (text == "periodic") return Durability::kPeriodic;
+  if (text == "none") return Durability::kNone;
+  return Fail(Code::kInvalidArgument, "durability is one of sync, periodic, none");
+}
+
+std::string_view ConflictText(causal::Kind kind) {
+  switch (kind) {
+    case causal::Kind::kSiblings:
+      return "siblings";
+    case causal::Kind::kLww:
+      return "lww";
+  }
+  return "siblings";
+}
+
+base::Result<causal::Kind> ParseConflict(std::string_view text) {
+  if (text == "siblings") return causal::Kind::kSiblings;
+  if (text == "lww") return causal::Kind::kLww;
+  for (const char* later : {"serial", "counter", "set", "map", "register", "flag", "hll"}) {
+    if (text == later) {
+      return Fail(Code::kUnsupported, "conflict '" + std::string(text) +
+                                          "' is not in this version; use siblings or lww");
+    }
+  }
+  return Fail(Code::kInvalidArgument, "conflict is one of siblings, lww");
+}
+
+base::Status CheckBucketName(std::string_view name) {
+  if (name.empty() || name.size() > kBucketNameBytesMax) {
+    return Fail(Code::kInvalidArgument, "a bucket name has 1 to 64 characters");
+  }
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  for (const char c : name) {
+    if (!allowed(c)) {
+      return Fail(Code::kInvalidArgument, "a bucket name is made of a-z A-Z 0-9 . _ -");
+    }
+  }
+  return {};
+}
+
+base::Status CheckKey(std::string_view key) {
+  if (key.empty())
+    return Fail(Code::kInvalidArgument, "the key is empty; a key has 1 to 256 bytes");
+  if (key.size() > kKeyBytesMax) {
+    return Fail(Code::kInvalidArgument,
+                "the key has " + std::to_string(key.size()) + " bytes; the limit is 256");
+  }
+  return {};
+}
+
+base::Status CheckBucket(const BucketProperties& b) {
+  if (auto status = CheckBucketName(b.name); !status) return status;
+  if (b.n < 1 || b.n > 64) return Fail(Code::kInvalidArgument, "n is 1 to 64");
+  const auto within = [&b](uint32_t count) { return count <= b.n; };
+  if (b.r < 1 || !within(b.r)) return Fail(Code::kInvalidArgument, "r is 1 to n");
+  if (b.w < 1 || !within(b.w)) return Fail(Code::kInvalidArgument, "w is 1 to n");
+  if (!within(b.pr)) return Fail(Code::kInvalidArgument, "pr is 0 to n");
+  if (!within(b.pw)) return Fail(Code::kInvalidArgument, "pw is 0 to n");
+  if (b.sloppy) {
+    return Fail(Code::kUnsupported, "sloppy quorums are not in this version; set sloppy to false");
+  }
+  if (b.Eventual() && !b.allow_eventual) {
+    return Fail(
+        Code::kInvalidArgument,
+        "r + w <= n: a read may miss the latest write; set allow_eventual to true to accept that");
+  }
+  return {};
+}
+
+}  // namespace lariat::membership

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "membership/formation_core.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+
+namespace lariat::membership {
+
+using base::Code;
+using base::Fail;
+
+std::string NormalAddress(std::string address) {
+  constexpr std::string_view kLocalhost = "localhost:";
+  if (address.starts_with(kLocalhost)) address.replace(0, kLocalhost.size() - 1, "127.0.0.1");
+  return address;
+}
+
+FormationCore::FormationCore(Options options, std::optional<Topology> stored)
+    : options_(std::move(options)), topology_(std::move(stored)) {
+  std::set<std::string> addresses{NormalAddress(options_.self.peer)};
+  for (const std::string& address : options_.join) addresses.insert(NormalAddress(address));
+  expected_.assign(addresses.begin(), addresses.end());
+}
+
+bool FormationCore::FounderOfList() const {
+  return expected_.front() == NormalAddress(options_.self.peer);
+}
+
+std::vector<std::string> FormationCore::AddressesToAsk() const {
+  if (topology_) return {};
+  std::vector<std::string> others;
+  for (const std::string& address : expected_) {
+    if (address != NormalAddress(options_.self.peer)) others.push_back(address);
+  }
+  if (ask_instead_) others.push_back(*ask_instead_);
+  return others;
+}
+
+wire::JoinRequest FormationCore::MakeJoinRequest() const {
+  return {EncodeMember(options_.self), static_cast<uint32_t>(expected_.size())};
+}
+
+void FormationCore::AddMember(Member member, Topology* topology) const {
+  std::vector<ring::RingNode> present;
+  for (const Member& m : topology->members) {
+    present.push_back({m.id, m.name, m.dc, m.rack, m.weight, m.tokens});
+  }
+  const ring::RingNode newcomer{member.id, member.name, member.dc, member.rack, member.weight, {}};
+  member.tokens = ring::AllocateTokens(present, newcomer, {options_.vnodes, options_.default_n});
+  member.state = MemberState::kNormal;
+  const auto place = std::lower_bound(topology->members.begin(), topology->members.end(), member,
+                                      [](const Member& a, const Member& b) { return a.id < b.id; });
+  topology->members.insert(place, std::move(member));
+}
+
+Topology FormationCore::MakeTopology(const base::Uuid& cluster) const {
+  Topology topology;
+  topology.cluster = cluster;
+  topology.epoch = 1;
+  topology.founder = options_.self.id;
+  AddMember(options_.self, &topology);
+  for (const auto& [address, member] : asked_) AddMember(member, &topology);
+  topology.sealed = topology.members.size() > 1;
+  BucketProperties bucket;
+  bucket.name = "default";
+  bucket.id = BucketIdOf(bucket.name);
+  bucket.n = options_.default_n;
+  bucket.r = bucket.w = options_.default_n / 2 + 1;
+  bucket.durability = options_.default_durability;
+  bucket.version = 1;
+  bucket.editor = options_.self.Number();
+  topology.buckets.emplace(bucket.name, bucket);
+  return topology;
+}
+
+bool FormationCore::TryFound(const base::Uuid& cluster) {
+  if (topology_ || !FounderOfList()) return false;
+  if (asked_.size() + 1 < expected_.size()) return false;
+  topology_ = MakeTopology(cluster);
+  return true;
+}
+
+FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest& request) {
+  JoinDecision decision;
+  auto refuse = [&decision](Code code, std::string why) {
+    decision.reply.outcome = {code, std::move(why)};
+    return decision;
+  };
+  auto member = DecodeMember(request.member);
+  if (!member) return refuse(Code::kInvalidArgument, "the request to join is malformed");
+  if (!topology_) {
+    const std::string address = NormalAddress(member->peer);
+    if (std::find(expected_.begin(), expected_.end(), address) != expected_.end()) {
+      asked_[address] = std::move(*member);
+    }
+    return refuse(Code::kUnavailable, WaitingFor());
+  }
+  if (topology_->Find(member->id) != nullptr) {
+    decision.reply.document = EncodeTopology(*topology_);
+    return decision;
+  }
+  if (topology_->FindByName(member->name) != nullptr) {
+    return refuse(Code::kConflict, "the cluster has another node named '" + member->name +
+                                       "'; give this one its own name (--name)");
+  }
+  if (topology_->sealed) {
+    return refuse(Code::kConflict,
+                  "the cluster is formed and in use; this version cannot add nodes to it");
+  }
+  if (!IsFounder()) {
+    const Member* founder = topology_->Find(topology_->founder);
+    if (founder != nullptr) decision.reply.ask_instead = founder->peer;
+    return refuse(Code::kUnavailable, "only the founder adds members");
+  }
+  AddMember(std::move(*member), &*topology_);
+  ++topology_->epoch;
+  decision.topology_changed = true;
+  decision.reply.document = EncodeTopology(*topology_);
+  return decision;
+}
+
+base::Result<bool> FormationCore::OnJoinReply(const wire::JoinReply& reply) {
+  if (topology_) return false;
+  if (!reply.ask_instead.empty()) ask_instead_ = reply.ask_instead;
+  if (reply.outcome.code == Code::kUnavailable) return false;
+  if (!reply.outcome.ok()) return Fail(reply.outcome.ToError());
+  auto theirs = DecodeTopology(reply.document);
+  if (!theirs) return Fail(Code::kInvalidArgument, "a peer sent a malformed topology document");
+  return OnDocument(*theirs);
+}
+
+base::Result<bool> FormationCore::OnDocument(const Topology& theirs) {
+  if (topology_) return MergeTopology(theirs, &*topology_);
+  if (theirs.Find(options_.self.id) == nullptr) return false;  // not (yet) about us
+  topology_ = theirs;
+  return true;
+}
+
+bool FormationCore::Seal() {
+  LARIAT_CHECK(topology_.has_value(), "a cluster is formed before it is sealed");
+  LARIAT_CHECK(IsFounder(), "only the founder seals");
+  if (topology_->sealed) return false;
+  // Not a new epoch: the ring stays as it is, so requests under way remain valid.
+  topology_->sealed = true;
+  return true;
+}
+
+base::Result<bool> FormationCore::SetBucket(const BucketProperties& bucket) {
+  if (!topology_) return Fail(Code::kUnavailable, WaitingFor());
+  const auto found = topology_->buckets.find(bucket.name);
+  if (found == topology_->buckets.end()) {
+    for (const auto& [name, other] : topology_->buckets) {
+      if (other.id == bucket.id) {
+        return Fail(Code::kConflict,
+                    "the name collides with bucket '" + name + "'; choose another");
+      }
+    }
+    topology_->buckets.emplace(bucket.name, bucket);
+    return true;
+  }
+  BucketProperties& own = found->second;
+  if (own.conflict != bucket.conflict) {
+    return Fail(Code::kConflict, "the conflict kind of a bucket cannot change");
+  }
+  if (std::tie(bucket.version, bucket.editor) <= std::tie(own.version, own.editor)) return false;
+  own = bucket;
+  return true;
+}
+
+std::string FormationCore::WaitingFor() const {
+  if (topology_) return "";
+  if (!FounderOfList()) {
+    return "waiting for the founder at " + expected_.front() + " to form the cluster";
+  }
+  std::string missing;
+  for (const std::string& address : expected_) {
+    if (address == NormalAddress(options_.self.peer) || asked_.contains(address)) continue;
+    missing += (missing.empty() ? "" : ", ") + address;
+  }
+  return "forming: " + std::to_string(asked_.size() + 1) + " of " +
+         std::to_string(expected_.size()) + " nodes have met; waiting for " + missing;
+}
+
+bool FormationCore::RefreshOwnAddresses() {
+  if (!topology_) return false;
+  for (Member& member : topology_->members) {
+    if (member.id != options_.self.id) continue;
+    const Member& now = options_.self;
+    if (member.http == now.http && member.resp == now.resp && member.peer == now.peer) return false;
+    member.http = now.http;
+    member.resp = now.resp;
+    member.peer = now.peer;
+    ++member.info_version;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace lariat::membership

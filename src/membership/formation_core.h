@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// How nodes that have never met become a cluster, without a ritual and without two rings.
+//
+// Every node may be given a static list of peer addresses. The first members are that list and the
+// node itself; among them the one with the smallest address is the founder. It waits until all have
+// asked to join, gives out the tokens in one go, and hands everybody the document.
+//
+//   node1 --join a:1,b:1,c:1     a:1 is the founder; serves when b:1 and c:1 have asked
+//   node2 --join a:1,b:1,c:1     asks everybody each second until somebody hands it the document
+//
+// A node with an empty list founds a cluster of its own at once. Until the first write that
+// cluster is open: its founder still adds whoever asks (there is no data to move yet). The first
+// write seals it. As the founder alone both adds and seals, no write can run on a ring that is then
+// changed under it. After that, membership changes need the fenced sequence of design section 6.
+//
+// Pure: messages and time in, decisions out. One instance for a node, used on one thread.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "membership/topology.h"
+#include "ring/allocation.h"
+#include "wire/messages.h"
+
+namespace lariat::membership {
+
+class FormationCore {
+ public:
+  struct Options {
+    Member self;                    // without tokens
+    std::vector<std::string> join;  // static list of peer addresses; may name this node itself
+    uint32_t vnodes = 16;
+    uint32_t default_n = 3;
+    Durability default_durability = Durability::kSync;
+  };
+
+  // `stored`: the document of an earlier run, if there is one.
+  FormationCore(Options options, std::optional<Topology> stored);
+
+  // Null until the cluster is formed (or this node is in it).
+  const Topology* topology() const { return topology_ ? &*topology_ : nullptr; }
+  // Addresses to send a JoinRequest to now; none once formed.
+  std::vector<std::string> AddressesToAsk() const;
+  wire::JoinRequest MakeJoinRequest() const;
+  // Founds the cluster if it is this node's turn and everybody has asked. `cluster` is a fresh
+  // random id. True: topology() is new; persist and spread it.
+  bool TryFound(const base::Uuid& cluster);
+
+  struct JoinDecision {
+    wire::JoinReply reply;
+    bool topology_changed = false;  // persist before replying, then spread
+  };
+  JoinDecision OnJoinRequest(const wire::JoinRequest& request);
+  // The answer to our own request. True: topology() is new; persist it. An error is final: this
+  // node cannot become a member (the message says why).
+  base::Result<bool> OnJoinReply(const wire::JoinReply& reply);
+
+  // Another node's document. Result: whether topology() changed (then persist and spread).
+  base::Result<bool> OnDocument(const Topology& theirs);
+  // Closes the list of members. REQUIRES: topology() and this node is the founder. True: changed.
+  bool Seal();
+  bool IsFounder() const { return topology_ && topology_->founder == options_.self.id; }
+  // Stores a bucket definition made here or elsewhere. kConflict if the kind differs.
+  base::Result<bool> SetBucket(const BucketProperties& bucket);
+  // For people: what the node is waiting for; empty once formed.
+  std::string WaitingFor() const;
+  // Whether the stored document names other addresses for this node; then it is corrected (true:
+  // persist and spread).
+  bool RefreshOwnAddresses();
+
+ private:
+  bool FounderOfList() const;
+  Topology MakeTopology(const base::Uuid& cluster) const;
+  void AddMember(Member member, Topology* topology) const;
+
+  Options options_;
+  std::vector<std::string> expected_;    // addresses of the first members, this node's included
+  std::map<std::string, Member> asked_;  // by peer address
+  std::optional<Topology> topology_;
+  std::optional<std::string> ask_instead_;  // a founder that is not in our list
+};
+
+// "localhost" and "127.0.0.1" are the same place in a static list.
+std::string NormalAddress(std::string address);
+
+}  // namespace lariat::membership

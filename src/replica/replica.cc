@@ -1,0 +1,440 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "replica/replica.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/coding.h"
+
+namespace lariat::replica {
+
+using base::Code;
+using base::Fail;
+using storage::Space;
+using telemetry::ReplicaOp;
+
+namespace {
+
+// Whether a client with this context has seen every value that is stored.
+bool CoveredBy(const causal::Object& object, const causal::Context& context) {
+  if (const causal::LwwRegister* lww = object.lww()) {
+    return std::tie(lww->stamp, lww->node) <= std::tie(context.lww_stamp, context.lww_node);
+  }
+  for (const causal::DottedValue& value : object.dvv()->values()) {
+    if (!context.seen.Contains(value.dot)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string IdempotencyKey(const std::string& data_key, std::string_view client_key) {
+  std::string key;
+  base::ByteWriter w(&key);
+  w.Sized(data_key);
+  w.Raw(client_key);
+  return key;
+}
+
+Replica::Replica(ReplicaOptions options, storage::Engine& engine, storage::CompletionQueue& queue,
+                 Clock& clock, telemetry::Metrics& metrics, telemetry::LogSink& log)
+    : options_(std::move(options)),
+      engine_(engine),
+      queue_(queue),
+      clock_(clock),
+      metrics_(metrics),
+      log_(log),
+      alive_(std::make_shared<bool>(true)),
+      pending_(
+          engine, queue, metrics, [this] { options_.incarnation = options_.draw_incarnation(); },
+          alive_) {
+  LARIAT_CHECK(options_.incarnation != 0, "an incarnation is drawn before the replica starts");
+  metrics_.incarnations.Add();
+}
+
+Replica::~Replica() = default;
+
+size_t Replica::Waiting() const { return pending_.Waiting() + waiting_loads_; }
+
+void Replica::Tick() { pending_.Tick(); }
+
+// --- getting at a record -----------------------------------------------------------------------
+
+void Replica::WithRecord(Space space, std::string key, Loaded use) {
+  auto& loads = Loads(space);
+  const auto loading = loads.find(key);
+  if (loading != loads.end()) {
+    // Others wait for this key: keep their order, so that updates see each other.
+    loading->second.waiting.push_back(std::move(use));
+    ++waiting_loads_;
+    return;
+  }
+  if (ServeFromMemory(space, key, use)) return;
+  if (waiting_loads_ >= options_.queue_max) {
+    metrics_.replica_refused.Add();
+    use(Fail(Code::kOverloaded, "too many reads wait for the disk"));
+    return;
+  }
+  metrics_.replica_reads_from_disk.Add();
+  loads[key].waiting.push_back(std::move(use));
+  ++waiting_loads_;
+  StartLoad(space, key);
+}
+
+bool Replica::ServeFromMemory(Space space, const std::string& key, Loaded& use) {
+  if (const std::string* pending = pending_.Find(space, key)) {
+    use(std::optional<std::string>(*pending));
+    return true;
+  }
+  std::string value;
+  base::Error error;
+  switch (engine_.TryGet(space, key, &value, &error)) {
+    case storage::Lookup::kFound:
+      use(std::optional<std::string>(std::move(value)));
+      return true;
+    case storage::Lookup::kAbsent:
+      use(std::optional<std::string>());
+      return true;
+    case storage::Lookup::kError:
+      metrics_.replica_read_errors.Add();
+      use(Fail(std::move(error)));
+      return true;
+    case storage::Lookup::kNotInMemory:
+      return false;
+  }
+  return false;
+}
+
+void Replica::StartLoad(Space space, const std::string& key) {
+  engine_.Get(
+      space, key, &queue_,
+      [this, space, key, alive = std::weak_ptr<bool>(alive_)](base::Result<std::string> result) {
+        if (!alive.expired()) OnLoaded(space, key, std::move(result));
+      });
+}
+
+void Replica::OnLoaded(Space space, const std::string& key, base::Result<std::string> result) {
+  auto& loads = Loads(space);
+  const auto take = [&] {
+    auto& waiting = loads.find(key)->second.waiting;
+    Loaded use = std::move(waiting.front());
+    waiting.pop_front();
+    --waiting_loads_;
+    return use;
+  };
+  Loaded first = take();
+  if (result) {
+    first(std::optional<std::string>(std::move(*result)));
+  } else if (result.error().code == Code::kNotFound) {
+    first(std::optional<std::string>());
+  } else {
+    if (result.error().code != Code::kOverloaded) metrics_.replica_read_errors.Add();
+    first(Fail(result.error()));
+  }
+  // The first may have changed the record: everyone else looks again, in order.
+  while (!loads.find(key)->second.waiting.empty()) {
+    Loaded use = take();
+    if (ServeFromMemory(space, key, use)) continue;
+    loads.find(key)->second.waiting.push_front(std::move(use));
+    ++waiting_loads_;
+    StartLoad(space, key);
+    return;
+  }
+  loads.erase(key);
+}
+
+// --- reading -----------------------------------------------------------------------------------
+
+void Replica::Read(KeyRef key, ReadOptions options, ReadDone done) {
+  metrics_.replica_requests[options.digest_only ? ReplicaOp::kDigest : ReplicaOp::kRead].Add();
+  std::string data_key = storage::DataKey(key.bucket, key.token.value, key.key);
+  using Looked = base::Result<std::optional<std::string>>;
+  auto read_record = [this, data_key, options, done = std::move(done)](Looked answer) mutable {
+    // An unreadable answer must not look like "never asked before".
+    if (!answer) return done(Fail(answer.error()));
+    auto use = [this, data_key, options = std::move(options), done = std::move(done),
+                answer = answer->value_or("")](Looked record) mutable {
+      FinishRead(data_key, std::move(options), std::move(done), std::move(record),
+                 std::move(answer));
+    };
+    WithRecord(Space::kData, data_key, std::move(use));
+  };
+  if (options.idempotency_key.empty()) {
+    read_record(std::optional<std::string>());
+    return;
+  }
+  WithRecord(Space::kIdempotency, IdempotencyKey(data_key, options.idempotency_key),
+             [read_record =
+                  std::move(read_record)](base::Result<std::optional<std::string>> answer) mutable {
+               read_record(std::move(answer));
+             });
+}
+
+void Replica::FinishRead(const std::string& data_key, ReadOptions options, ReadDone done,
+                         base::Result<std::optional<std::string>> record, std::string answer) {
+  if (!record) return done(Fail(record.error()));
+  ReadResult result;
+  result.idempotency_answer = std::move(answer);
+  if (!record->has_value()) return done(std::move(result));
+  auto parsed = storage::ParseRecord(**record);
+  if (!parsed) {
+    metrics_.replica_read_errors.Add();
+    return done(Fail(parsed.error()));
+  }
+  result.found = true;
+  result.digest = causal::Object::Digest(parsed->object);
+  if (!options.digest_only) result.object = std::string(parsed->object);
+  if (pending_.Find(Space::kData, data_key) == nullptr) return done(std::move(result));
+  metrics_.reads_delayed_for_sync.Add();
+  pending_.WhenDurable(
+      Space::kData, data_key,
+      [result = std::move(result), done = std::move(done)](const base::Status& status) mutable {
+        if (status) return done(std::move(result));
+        done(Fail(status.error()));
+      });
+}
+
+// --- merging what peers send -------------------------------------------------------------------
+
+void Replica::Write(KeyRef key, std::string object, WriteOptions options, StatusDone done) {
+  metrics_.replica_requests[ReplicaOp::kWrite].Add();
+  if (pending_.Waiting() >= options_.queue_max) {
+    metrics_.replica_refused.Add();
+    return done(Fail(Code::kOverloaded, "too many writes wait for the engine"));
+  }
+  std::string data_key = storage::DataKey(key.bucket, key.token.value, key.key);
+  auto use = [this, data_key, object = std::move(object), options = std::move(options),
+              done = std::move(done)](base::Result<std::optional<std::string>> record) mutable {
+    Merge(data_key, std::move(object), std::move(options), std::move(done), std::move(record));
+  };
+  WithRecord(Space::kData, std::move(data_key), std::move(use));
+}
+
+void Replica::Merge(const std::string& data_key, std::string object, WriteOptions options,
+                    StatusDone done, base::Result<std::optional<std::string>> record) {
+  if (!record) return done(Fail(record.error()));
+  auto incoming = causal::Object::Decode(object);
+  if (!incoming) return done(Fail(Code::kInvalidArgument, "a peer sent a malformed object"));
+  if (const causal::LwwRegister* lww = incoming->lww()) {
+    if (auto status = clock_.Observe(lww->stamp, options.now); !status) {
+      metrics_.clock_refused.Add();
+      return done(status);
+    }
+  }
+  std::optional<causal::Actor> own_actor;
+  std::string merged = std::move(object);
+  if (record->has_value()) {
+    auto parsed = storage::ParseRecord(**record);
+    if (!parsed) {
+      metrics_.replica_read_errors.Add();
+      return done(Fail(parsed.error()));
+    }
+    own_actor = parsed->own_actor;
+    if (parsed->object != merged) {
+      auto present = causal::Object::Decode(parsed->object);
+      if (!present) return done(Fail(present.error()));
+      if (auto joined = present->Join(*incoming); !joined) return done(joined);
+      merged = present->Encode();
+    }
+    const bool nothing_new = parsed->object == merged && options.idempotency_key.empty();
+    if (nothing_new) {
+      if (options.ack_when == AckWhen::kSynced) {
+        return pending_.WhenDurable(Space::kData, data_key, std::move(done));
+      }
+      return done({});
+    }
+  }
+  std::vector<PendingWrites::Put> puts;
+  puts.push_back({Space::kData, data_key, storage::EncodeRecord(own_actor, merged)});
+  if (!options.idempotency_key.empty()) {
+    puts.push_back({Space::kIdempotency, IdempotencyKey(data_key, options.idempotency_key),
+                    std::move(options.idempotency_answer)});
+  }
+  pending_.Stage(std::move(puts), options.ack_when, nullptr, std::move(done));
+}
+
+// --- coordinating a client's write -------------------------------------------------------------
+
+void Replica::Update(UpdateRequest request, UpdateDone updated, StatusDone durable) {
+  metrics_.replica_requests[ReplicaOp::kUpdate].Add();
+  if (pending_.Waiting() >= options_.queue_max) {
+    metrics_.replica_refused.Add();
+    return updated(Fail(Code::kOverloaded, "too many writes wait for the engine"));
+  }
+  std::string data_key =
+      storage::DataKey(request.key.bucket, request.key.token.value, request.key.key);
+  // Shared by the two look-ups that follow each other.
+  auto shared = std::make_shared<UpdateRequest>(std::move(request));
+  if (shared->idempotency_key.empty()) {
+    return StartUpdate(std::move(shared), std::move(data_key), std::move(updated),
+                       std::move(durable));
+  }
+  std::string answer_key = IdempotencyKey(data_key, shared->idempotency_key);
+  auto use = [this, shared, data_key = std::move(data_key), updated = std::move(updated),
+              durable =
+                  std::move(durable)](base::Result<std::optional<std::string>> answer) mutable {
+    if (!answer) return updated(Fail(answer.error()));
+    if (!answer->has_value()) {
+      return StartUpdate(std::move(shared), std::move(data_key), std::move(updated),
+                         std::move(durable));
+    }
+    UpdateResult result;
+    result.replayed = true;
+    result.idempotency_answer = std::move(**answer);
+    updated(std::move(result));
+  };
+  WithRecord(Space::kIdempotency, std::move(answer_key), std::move(use));
+}
+
+void Replica::StartUpdate(std::shared_ptr<UpdateRequest> request, std::string data_key,
+                          UpdateDone updated, StatusDone durable) {
+  auto use = [this, request = std::move(request), data_key, updated = std::move(updated),
+              durable =
+                  std::move(durable)](base::Result<std::optional<std::string>> record) mutable {
+    ApplyUpdate(*request, data_key, std::move(updated), std::move(durable), std::move(record));
+  };
+  WithRecord(Space::kData, std::move(data_key), std::move(use));
+}
+
+void Replica::ApplyUpdate(UpdateRequest& request, const std::string& data_key, UpdateDone updated,
+                          StatusDone durable, base::Result<std::optional<std::string>> record) {
+  if (!record) return updated(Fail(record.error()));
+  causal::Object object(request.kind);
+  std::optional<causal::Actor> own_actor;
+  if (record->has_value()) {
+    auto parsed = storage::ParseRecord(**record);
+    if (!parsed) {
+      metrics_.replica_read_errors.Add();
+      return updated(Fail(parsed.error()));
+    }
+    auto present = causal::Object::Decode(parsed->object);
+    if (!present) return updated(Fail(present.error()));
+    if (present->kind() != request.kind) {
+      return updated(Fail(Code::kConflict, "the record is of another conflict kind"));
+    }
+    object = std::move(*present);
+    own_actor = parsed->own_actor;
+  }
+  if (auto holds = CheckCondition(request, object); !holds) return updated(Fail(holds.error()));
+  const bool tombstone = request.value.tombstone;
+  auto result = ChangeObject(request, &object, &own_actor);
+  if (!result) return updated(Fail(result.error()));
+  if (tombstone) metrics_.tombstones_written.Add();
+  result->object = object.Encode();
+  result->version = object.Version();
+  std::vector<PendingWrites::Put> puts;
+  puts.push_back({Space::kData, data_key, storage::EncodeRecord(own_actor, result->object)});
+  if (!request.idempotency_key.empty()) {
+    result->idempotency_answer = request.make_answer(object, result->context);
+    puts.push_back({Space::kIdempotency, IdempotencyKey(data_key, request.idempotency_key),
+                    result->idempotency_answer});
+  }
+  auto applied = [result = std::move(*result),
+                  updated = std::move(updated)](const base::Status& status) mutable {
+    if (status) return updated(std::move(result));
+    updated(Fail(status.error()));
+  };
+  pending_.Stage(std::move(puts), request.ack_when, std::move(applied), std::move(durable));
+}
+
+base::Status Replica::CheckCondition(const UpdateRequest& request,
+                                     const causal::Object& object) const {
+  if (request.condition == Condition::kNone) return {};
+  const bool live = !object.LiveValues(request.now).empty();
+  const auto lost = [](const char* why) { return Fail(Code::kPreconditionFailed, why); };
+  switch (request.condition) {
+    case Condition::kNone:
+      break;
+    case Condition::kNoLiveValue:
+      if (live) return lost("the key has a value");
+      break;
+    case Condition::kAnyLiveValue:
+      if (!live) return lost("the key has no value");
+      break;
+    case Condition::kContextCoversAll:
+      if (!live) return lost("the key has no value");
+      if (!CoveredBy(object, request.context)) {
+        return lost("the key has changed since the context was given out");
+      }
+      break;
+  }
+  return {};
+}
+
+base::Result<UpdateResult> Replica::ChangeObject(UpdateRequest& request, causal::Object* object,
+                                                 std::optional<causal::Actor>* own_actor) {
+  if (causal::DvvSet* set = object->dvv()) return ChangeSiblings(request, set, own_actor);
+  causal::LwwRegister* lww = object->lww();
+  LARIAT_CHECK(lww != nullptr, "an object is a version set or a register");
+  return ChangeRegister(request, lww);
+}
+
+base::Result<UpdateResult> Replica::ChangeSiblings(UpdateRequest& request, causal::DvvSet* set,
+                                                   std::optional<causal::Actor>* own_actor) {
+  if (own_actor->has_value()) {
+    // Nobody else makes events of this actor, so a client cannot have seen later ones.
+    const uint64_t known = set->history().Max(**own_actor);
+    if (request.context.seen.Max(**own_actor) > known &&
+        (*own_actor)->incarnation == options_.incarnation) {
+      return Fail(Code::kInvalidArgument, "the context names an event that never was");
+    }
+  }
+  if (!own_actor->has_value() || (*own_actor)->incarnation != options_.incarnation) {
+    *own_actor = MintActor();
+  }
+  // A counter that cannot grow (only a forged history brings one that far) is left for a fresh
+  // actor.
+  if (!set->CanUpdate(request.context.seen, **own_actor)) *own_actor = MintActor();
+  const causal::Dot dot = set->Update(request.context.seen, std::move(request.value), **own_actor);
+  const size_t values = set->values().size();
+  if (values > request.siblings_max) {
+    metrics_.siblings_refused.Add();
+    return Fail(Code::kTooManySiblings, "the key would have " + std::to_string(values) +
+                                            " concurrent values; the limit is " +
+                                            std::to_string(request.siblings_max) +
+                                            ": read it and write back one value with the context");
+  }
+  metrics_.siblings_max.RaiseTo(static_cast<int64_t>(values));
+  UpdateResult result;
+  result.context = request.context;
+  // With no unseen sibling left the whole history is seen, and the shorter context says so.
+  if (values == 1) {
+    result.context.seen = set->history();
+  } else {
+    result.context.seen.Add(dot);
+  }
+  return result;
+}
+
+base::Result<UpdateResult> Replica::ChangeRegister(UpdateRequest& request,
+                                                   causal::LwwRegister* lww) {
+  causal::HlcStamp stamp;
+  if (request.client_timestamp_ms) {
+    stamp = causal::HlcStamp::FromWallMs(*request.client_timestamp_ms);
+    if (auto status = clock_.Observe(stamp, request.now); !status) {
+      metrics_.clock_refused.Add();
+      return Fail(status.error());
+    }
+  } else {
+    auto next = clock_.Next(request.now);
+    if (!next) return Fail(next.error());
+    // What is stored was accepted once: the new stamp has to be above it, whatever the clock says.
+    stamp = std::max(*next, causal::HlcStamp{lww->stamp.packed + 1});
+  }
+  causal::LwwRegister written;
+  written.stamp = stamp;
+  written.node = options_.node;
+  written.value = std::move(request.value);
+  lww->Join(written);
+  UpdateResult result;
+  result.context.lww_stamp = written.stamp;
+  result.context.lww_node = written.node;
+  return result;
+}
+
+causal::Actor Replica::MintActor() {
+  metrics_.actors_minted.Add();
+  return {options_.node, options_.incarnation, ++mints_};
+}
+
+}  // namespace lariat::replica

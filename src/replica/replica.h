@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// The local data of one shard: read, merge-write, and the coordinating update that makes new dots.
+//
+// Threads: one shard's thread. Nothing here waits: a read tries memory first and continues when the
+// engine has fetched the block; writes of one turn of the loop go to the engine as one batch; one
+// sync acknowledges all of them.
+//
+// What a caller may rely on:
+//  * Every callback comes exactly once, on the shard's thread, possibly before the call returns.
+//  * Write's and Update's `durable` gets ok only when the record is as durable as asked for.
+//  * A read gives out only what is durable: a value whose sync is still under way is returned when
+//  it
+//    is done. Otherwise a value could be read, then lost with the power, and never be seen again.
+//  * A record that cannot be read is an error, never "absent" (M6).
+//  * No actor is ever continued that this incarnation did not mint for this very record (M2, M5).
+//    After a failed write the incarnation is given up, because dots may have been seen by readers.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "base/unique_function.h"
+#include "causal/object.h"
+#include "replica/clock.h"
+#include "replica/pending_writes.h"
+#include "ring/token.h"
+#include "storage/engine.h"
+#include "storage/record.h"
+#include "telemetry/log.h"
+#include "telemetry/metrics.h"
+
+namespace lariat::replica {
+
+struct KeyRef {
+  storage::BucketId bucket = 0;
+  ring::Token token;
+  std::string key;
+};
+
+struct ReadResult {
+  bool found = false;
+  std::string object;  // causal::Object bytes; empty if only the digest was asked for
+  base::Hash128 digest;
+  std::string idempotency_answer;
+};
+using ReadDone = base::UniqueFunction<void(base::Result<ReadResult>)>;
+using StatusDone = base::UniqueFunction<void(base::Status)>;
+
+struct ReadOptions {
+  bool digest_only = false;
+  std::string idempotency_key;
+};
+
+struct WriteOptions {
+  AckWhen ack_when = AckWhen::kSynced;
+  std::string idempotency_key;
+  std::string idempotency_answer;
+  base::WallTime now;
+};
+
+// What has to be true of the local record for an update to happen.
+enum class Condition : uint8_t { kNone, kNoLiveValue, kAnyLiveValue, kContextCoversAll };
+
+struct UpdateRequest {
+  KeyRef key;
+  causal::Kind kind = causal::Kind::kSiblings;
+  causal::Context context;
+  causal::Value value;
+  std::optional<int64_t> client_timestamp_ms;  // lww only
+  Condition condition = Condition::kNone;      // kContextCoversAll uses `context`
+  AckWhen ack_when = AckWhen::kSynced;
+  std::string idempotency_key;
+  // Makes the answer to record from the update's result; called only with an idempotency key.
+  base::UniqueFunction<std::string(const causal::Object&, const causal::Context&)> make_answer;
+  size_t siblings_max = 100;
+  base::WallTime now;
+};
+struct UpdateResult {
+  std::string object;       // the new full state, to be replicated
+  causal::Context context;  // the client's context and its new event
+  std::map<uint64_t, uint64_t> version;
+  std::string idempotency_answer;
+  bool replayed = false;  // nothing was done: idempotency_answer is the earlier answer
+};
+// The result comes when the batch is in the engine (visible, not yet durable): from then on the
+// update may take effect. An error means that it will not.
+using UpdateDone = base::UniqueFunction<void(base::Result<UpdateResult>)>;
+
+struct ReplicaOptions {
+  uint64_t node = 0;                                  // the node's number
+  uint64_t incarnation = 0;                           // random, never used before
+  base::UniqueFunction<uint64_t()> draw_incarnation;  // for the next one, after a failed write
+  size_t queue_max = 65536;  // requests waiting for a disk or a stalled engine
+};
+
+class Replica {
+ public:
+  Replica(ReplicaOptions options, storage::Engine& engine, storage::CompletionQueue& queue,
+          Clock& clock, telemetry::Metrics& metrics, telemetry::LogSink& log);
+  ~Replica();
+
+  void Read(KeyRef key, ReadOptions options, ReadDone done);
+  // Joins the object (causal::Object bytes, from a peer) into the record.
+  void Write(KeyRef key, std::string object, WriteOptions options, StatusDone done);
+  // Makes a new event as the coordinator of a client's write.
+  void Update(UpdateRequest request, UpdateDone updated, StatusDone durable);
+  // Tries again what the engine asked to wait with. Call every few milliseconds.
+  void Tick();
+  // Work that is waiting: 0 means that a stop loses no acknowledgement.
+  size_t Waiting() const;
+
+ private:
+  using Loaded = base::UniqueFunction<void(base::Result<std::optional<std::string>>)>;
+  struct Load {
+    std::deque<Loaded> waiting;
+  };
+
+  // Gives the record's present bytes: pending ones first, then the engine's.
+  void WithRecord(storage::Space space, std::string key, Loaded use);
+  bool ServeFromMemory(storage::Space space, const std::string& key, Loaded& use);
+  void StartLoad(storage::Space space, const std::string& key);
+  void OnLoaded(storage::Space space, const std::string& key, base::Result<std::string> result);
+  std::unordered_map<std::string, Load>& Loads(storage::Space space) {
+    return loads_[static_cast<size_t>(space)];
+  }
+
+  void FinishRead(const std::string& data_key, ReadOptions options, ReadDone done,
+                  base::Result<std::optional<std::string>> record, std::string answer);
+  void Merge(const std::string& data_key, std::string object, WriteOptions options, StatusDone done,
+             base::Result<std::optional<std::string>> record);
+  void StartUpdate(std::shared_ptr<UpdateRequest> request, std::string data_key, UpdateDone updated,
+                   StatusDone durable);
+  void ApplyUpdate(UpdateRequest& request, const std::string& data_key, UpdateDone updated,
+                   StatusDone durable, base::Result<std::optional<std::string>> record);
+  base::Result<UpdateResult> ChangeObject(UpdateRequest& request, causal::Object* object,
+                                          std::optional<causal::Actor>* own_actor);
+  base::Result<UpdateResult> ChangeSiblings(UpdateRequest& request, causal::DvvSet* set,
+                                            std::optional<causal::Actor>* own_actor);
+  base::Result<UpdateResult> ChangeRegister(UpdateRequest& request, causal::LwwRegister* lww);
+  base::Status CheckCondition(const UpdateRequest& request, const causal::Object& object) const;
+  causal::Actor MintActor();
+
+  ReplicaOptions options_;
+  storage::Engine& engine_;
+  storage::CompletionQueue& queue_;
+  Clock& clock_;
+  telemetry::Metrics& metrics_;
+  telemetry::LogSink& log_;
+  uint64_t mints_ = 0;
+  std::array<std::unordered_map<std::string, Load>, storage::kSpaces> loads_;
+  size_t waiting_loads_ = 0;
+  std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  PendingWrites pending_;
+};
+
+// Key of the answer recorded for a write: in Space::kIdempotency, beside the record's own key.
+std::string IdempotencyKey(const std::string& data_key, std::string_view client_key);
+
+}  // namespace lariat::replica
