@@ -2,6 +2,7 @@
 #include "telemetry/metrics.h"
 
 #include <gmock/gmock.h>
+#include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -146,9 +147,9 @@ class Checker {
     if (text == "-Inf") return -std::numeric_limits<double>::infinity();
     if (text == "NaN") return std::nan("");
     EXPECT_EQ(text.find_first_not_of("0123456789+-.e"), std::string::npos) << text;
-    size_t used = 0;
-    const double value = std::stod(text, &used);
-    EXPECT_EQ(used, text.size());
+    char* end = nullptr;
+    const double value = std::strtod(text.c_str(), &end);
+    EXPECT_TRUE(!text.empty() && *end == '\0') << text;
     return value;
   }
 
@@ -176,6 +177,27 @@ class Checker {
   std::string current_;
   std::map<std::string, Family> families_;
 };
+
+// The checker is only worth something if it finds what is wrong.
+TEST(Checker, RefusesBadTexts) {
+  const std::string head = "# HELP a A.\n# TYPE a gauge\n";
+  const std::string histogram = "# HELP h H.\n# TYPE h histogram\n";
+  for (const std::string& bad :
+       {head + "a 1", std::string("a 1\n"), head + "b 1\n", head + head, head + "a 1\na 2\n",
+        head + "a one\n", head + "a{x=\"1\" 1\n", head + "a{x=\"\\t\"} 1\n",
+        head + "a{0x=\"1\"} 1\n", std::string("# TYPE a gauge\na 1\n"),
+        std::string("# HELP a A.\n# TYPE a number\n"),
+        histogram + "h_bucket{le=\"1\"} 2\nh_bucket{le=\"+Inf\"} 1\nh_sum 1\nh_count 1\n",
+        histogram + "h_bucket{le=\"1\"} 1\nh_sum 1\nh_count 1\n",
+        histogram + "h_bucket{le=\"+Inf\"} 2\nh_sum 1\nh_count 1\n"}) {
+    testing::TestPartResultArray found;
+    {
+      testing::ScopedFakeTestPartResultReporter reporter(&found);
+      const Checker checker(bad);
+    }
+    EXPECT_GT(found.size(), 0) << bad;
+  }
+}
 
 std::string Render(std::vector<const Metrics*> shards, std::vector<Sample> extra = {}) {
   return RenderPrometheus(shards, extra);
