@@ -4,6 +4,7 @@
 // same ring and the same newcomer give the same tokens on every machine.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "ring/ring.h"
@@ -15,7 +16,11 @@ struct AllocationOptions {
   uint32_t replication = 3;         // the n that ownership is evened out for
 };
 
-// Tokens for `newcomer` (its own are ignored) in a cluster of `present` nodes.
+constexpr uint32_t kTokensMax = 65536;  // of one node
+
+// Tokens for `newcomer` (its own are ignored) in a cluster of `present` nodes, ascending, none of
+// them in use: weight * tokens_per_weight, rounded, 1 to kTokensMax. The first node gets evenly
+// spaced ones. A present node with the newcomer's id is ignored. REQUIRES: options above 0.
 std::vector<Token> AllocateTokens(const std::vector<RingNode>& present, const RingNode& newcomer,
                                   const AllocationOptions& options);
 
