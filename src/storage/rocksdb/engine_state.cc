@@ -3,14 +3,6 @@
 
 namespace lariat::storage::internal {
 
-void EngineState::Report(const rocksdb::Status& error) {
-  if (error.IsNoSpace()) {
-    no_space_.store(true, std::memory_order_release);
-  } else {
-    Die(error.ToString());
-  }
-}
-
 void EngineState::Die(const std::string& reason) {
   const std::lock_guard lock(mutex_);
   if (reason_.empty()) reason_ = reason;  // the first error is the cause, later ones its effects
@@ -22,13 +14,21 @@ base::Error EngineState::DeadError() const {
   return {base::Code::kIo, "the storage engine stopped after an error: " + reason_};
 }
 
-void ErrorListener::OnBackgroundError(rocksdb::BackgroundErrorReason /*reason*/,
+void ErrorListener::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                                       rocksdb::Status* error) {
-  if (error != nullptr && !error->ok()) state_->Report(*error);
+  if (error == nullptr || error->ok()) return;
+  const bool writing = reason == rocksdb::BackgroundErrorReason::kWriteCallback ||
+                       reason == rocksdb::BackgroundErrorReason::kMemTable;
+  if (error->IsNoSpace() && !writing) {
+    state_->LackSpace();
+  } else {
+    state_->Die(error->ToString());
+  }
 }
 
-void ErrorListener::OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) {
-  if (info.new_bg_error.ok()) state_->SpaceIsBack();
+void ErrorListener::OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason /*reason*/,
+                                         rocksdb::Status /*error*/, bool* automatic) {
+  *automatic = false;
 }
 
 base::Error FromRocks(const rocksdb::Status& status) {

@@ -55,6 +55,14 @@ uint64_t FreeSpace(rocksdb::Env* env, const std::string& directory) {
   return status.ok() ? free : std::numeric_limits<uint64_t>::max();
 }
 
+// The reserve, but no more than an eighth of a small disk.
+uint64_t ReserveOn(const RocksOptions& options) {
+  std::error_code failure;
+  const auto space = std::filesystem::space(options.directory, failure);
+  if (failure) return options.disk_reserve_bytes;
+  return std::min<uint64_t>(options.disk_reserve_bytes, space.capacity / 8);
+}
+
 class RocksEngine final : public Engine {
  public:
   RocksEngine(const RocksOptions& options, rocksdb::Env* env,
@@ -64,7 +72,7 @@ class RocksEngine final : public Engine {
         opened_(std::move(opened)),
         db_(opened_.db.get()),
         guard_([env, directory = options.directory] { return FreeSpace(env, directory); },
-               options.disk_reserve_bytes),
+               ReserveOn(options), clock_->NowNanos()),
         pool_(options.io_threads, options.io_queue_max),
         committer_([this] { return SyncLog(); },
                    std::chrono::milliseconds(options.periodic_sync_ms)),
@@ -231,7 +239,7 @@ base::Result<std::vector<Entry>> RocksEngine::ScanNow(const ScanRequest& request
 
 base::Status RocksEngine::Write(const WriteBatch& batch) {
   if (state_->dead()) return Fail(state_->DeadError());
-  if (state_->no_space() || !guard_.Admit(batch.bytes)) {
+  if (state_->no_space() || !guard_.Admit(batch.bytes, clock_->NowNanos())) {
     return Fail(Code::kDiskFull, "the disk is nearly full");
   }
   rocksdb::WriteBatch rocks_batch(batch.bytes + kOperationOverhead * (batch.operations.size() + 1));
@@ -252,9 +260,14 @@ base::Status RocksEngine::Write(const WriteBatch& batch) {
     writes_stalled_.fetch_add(1, std::memory_order_relaxed);
     return Fail(Code::kStalled, status.ToString());
   }
-  state_->Report(status);
-  if (state_->dead()) return Fail(state_->DeadError());
-  return Fail(Code::kDiskFull, status.ToString());
+  // The listener has heard of it if it came from the log. If a flush lacked space, RocksDB says so
+  // to the writers that come after it.
+  if (status.IsNoSpace() && !state_->dead()) {
+    state_->LackSpace();
+    return Fail(Code::kDiskFull, status.ToString());
+  }
+  state_->Die(status.ToString());
+  return Fail(state_->DeadError());
 }
 
 void RocksEngine::Sync(CompletionQueue* queue, SyncDone done) {
@@ -290,7 +303,7 @@ void RocksEngine::Watch() {
   uint64_t turns = 0;
   while (!watch_wake_.wait_for(lock, kWatchPeriod, [this] { return watch_stopping_; })) {
     lock.unlock();
-    guard_.Measure();
+    guard_.Measure(clock_->NowNanos());
     ResumeIfThereIsRoom();
     if (++turns % sweep_turns_ == 0 && health() == Health::kOk) {
       // Closes the file of the newest answers and drops the files that are too old. Errors come
@@ -307,9 +320,8 @@ void RocksEngine::ResumeIfThereIsRoom() {
   if (!state_->no_space() || state_->dead() || guard_.full()) return;
   const rocksdb::Status status = db_->Resume();
   if (status.ok()) return state_->SpaceIsBack();
-  // Still full, or RocksDB is recovering by itself just now: the next turn sees.
-  if (status.IsNoSpace() || status.IsBusy()) return;
-  state_->Report(status);
+  if (status.IsNoSpace() || status.IsBusy()) return;  // the next turn tries again
+  state_->Die(status.ToString());
 }
 
 Health RocksEngine::health() const {
@@ -367,7 +379,7 @@ base::Status PrepareDirectory(const RocksOptions& options, rocksdb::Env* env) {
                 "cannot create the data directory " + options.directory + ": " + failure.message());
   }
   const uint64_t free = FreeSpace(env, options.directory);
-  const uint64_t minimum = options.disk_reserve_bytes / 4;  // recovery itself writes files
+  const uint64_t minimum = ReserveOn(options) / 4;  // recovery itself writes files
   if (free >= minimum) return {};
   return Fail(Code::kDiskFull, "the disk of " + options.directory + " has " + std::to_string(free) +
                                    " bytes free; starting needs " + std::to_string(minimum));

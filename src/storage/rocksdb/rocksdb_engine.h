@@ -25,7 +25,8 @@ struct RocksOptions {
   uint32_t background_threads = 2;             // flush and compaction
   uint64_t background_bytes_per_s = 0;         // rate limit of flush and compaction, 0 = none
   std::string compression = "lz4";             // none | lz4 | zstd
-  uint64_t disk_reserve_bytes = 256ULL << 20;  // below this much free space writes get kDiskFull
+  uint64_t disk_reserve_bytes = 256ULL << 20;  // below this much free space (or an eighth of
+                                               // the disk, if that is less) writes get kDiskFull
   uint64_t idempotency_ttl_s = 86400;
   uint64_t idempotency_bytes_max = 1ULL << 30;
   uint32_t periodic_sync_ms = 0;  // > 0: a sync at least this often even if nobody asks

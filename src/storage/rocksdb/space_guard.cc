@@ -6,22 +6,30 @@
 #include <utility>
 
 namespace lariat::storage::internal {
+namespace {
 
-SpaceGuard::SpaceGuard(std::function<uint64_t()> measure, uint64_t reserve_bytes)
+constexpr uint64_t kStaleNanoseconds = 10'000'000;
+
+}  // namespace
+
+SpaceGuard::SpaceGuard(std::function<uint64_t()> measure, uint64_t reserve_bytes, uint64_t now_ns)
     : measure_(std::move(measure)), reserve_(reserve_bytes) {
-  Measure();
+  Measure(now_ns);
 }
 
-bool SpaceGuard::Admit(size_t bytes) {
+bool SpaceGuard::Admit(size_t bytes, uint64_t now_ns) {
   if (reserve_ == 0) return true;
   if (full()) return false;
   const auto size = static_cast<int64_t>(bytes);
-  if (budget_.fetch_sub(size, std::memory_order_relaxed) < size) Measure();
+  const bool spent = budget_.fetch_sub(size, std::memory_order_relaxed) < size;
+  const bool stale = now_ns - measured_ns_.load(std::memory_order_relaxed) > kStaleNanoseconds;
+  if (spent || stale) Measure(now_ns);
   return !full();
 }
 
-void SpaceGuard::Measure() {
+void SpaceGuard::Measure(uint64_t now_ns) {
   if (reserve_ == 0) return;
+  measured_ns_.store(now_ns, std::memory_order_relaxed);  // first: one of many writers measures
   const uint64_t free = measure_();
   // Hysteresis: a disk around the limit must not flap.
   if (free < reserve_) full_.store(true, std::memory_order_relaxed);

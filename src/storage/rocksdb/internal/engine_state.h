@@ -3,7 +3,9 @@
 // writer, the committer, RocksDB's flush and compaction threads), read by all. Thread-safe.
 //
 // Dead is for good: after a failed sync or log write the kernel may have dropped the pages and
-// marked them clean, so a second sync that succeeds proves nothing.
+// marked them clean, so a second sync that succeeds proves nothing. That goes for a log write that
+// lacked space too (the reserve of SpaceGuard exists so that it does not come to that); a flush or
+// compaction that lacks space has lost nothing and can be done again.
 #pragma once
 
 #include <rocksdb/listener.h>
@@ -19,8 +21,7 @@ namespace lariat::storage::internal {
 
 class EngineState {
  public:
-  // Out of space is a pause, everything else the end.
-  void Report(const rocksdb::Status& error);
+  void LackSpace() { no_space_.store(true, std::memory_order_release); }
   void Die(const std::string& reason);
   void SpaceIsBack() { no_space_.store(false, std::memory_order_release); }
   bool dead() const { return dead_.load(std::memory_order_acquire); }
@@ -34,12 +35,14 @@ class EngineState {
   std::string reason_;
 };
 
-// Tells the state about errors of flushes and compactions.
+// Tells the state about errors that RocksDB met, on whatever thread.
 class ErrorListener final : public rocksdb::EventListener {
  public:
   explicit ErrorListener(EngineState* state) : state_(state) {}
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override;
-  void OnErrorRecoveryEnd(const rocksdb::BackgroundErrorRecoveryInfo& info) override;
+  // The engine resumes by itself, when its own reserve is free again.
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason reason, rocksdb::Status error,
+                            bool* automatic) override;
 
  private:
   EngineState* state_;

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of the engine that know nothing of RocksDB.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "storage/rocksdb/internal/group_commit.h"
+#include "storage/rocksdb/internal/io_pool.h"
+#include "storage/rocksdb/internal/space_guard.h"
+#include "storage/rocksdb/internal/test_world.h"
+
+namespace lariat::storage::internal {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Lets threads through when it is opened.
+class Gate {
+ public:
+  void Open() {
+    {
+      const std::lock_guard lock(mutex_);
+      open_ = true;
+    }
+    wake_.notify_all();
+  }
+  void Pass() {
+    std::unique_lock lock(mutex_);
+    ++waiting_;
+    wake_.wait(lock, [this] { return open_; });
+  }
+  bool HasVisitor() {
+    const std::lock_guard lock(mutex_);
+    return waiting_ > 0;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool open_ = false;
+  int waiting_ = 0;
+};
+
+TEST(GroupCommitTest, OneSyncServesEverybodyWhoAskedBeforeIt) {
+  Gate gate;
+  std::atomic<int> syncs = 0;
+  SharedQueue first;
+  SharedQueue second;
+  int done = 0;
+  GroupCommit committer(
+      [&]() -> base::Status {
+        ++syncs;
+        gate.Pass();
+        return {};
+      },
+      0ms);
+  committer.Request(&first, [&](base::Status) { ++done; });
+  ASSERT_TRUE(Eventually([&] { return gate.HasVisitor(); }));
+  for (int i = 0; i < 50; ++i) {
+    committer.Request(&first, [&](base::Status) { ++done; });
+    committer.Request(&second, [&](base::Status) { ++done; });
+  }
+  gate.Open();
+  ASSERT_TRUE(first.RunUntil([&] { return done == 51; }));
+  ASSERT_TRUE(second.RunUntil([&] { return done == 101; }));
+  EXPECT_EQ(syncs, 2);
+  EXPECT_EQ(first.posts(), 2U) << "one task for each round";
+  EXPECT_EQ(second.posts(), 1U);
+}
+
+TEST(GroupCommitTest, EverybodyHearsOfAnError) {
+  SharedQueue queue;
+  GroupCommit committer([]() -> base::Status { return base::Fail(base::Code::kIo, "broken"); },
+                        0ms);
+  int failed = 0;
+  for (int i = 0; i < 3; ++i) {
+    committer.Request(&queue, [&](base::Status status) {
+      failed += !status.has_value() && status.error().code == base::Code::kIo ? 1 : 0;
+    });
+  }
+  EXPECT_TRUE(queue.RunUntil([&] { return failed == 3; }));
+}
+
+TEST(GroupCommitTest, APeriodNeedsNobodyToAsk) {
+  std::atomic<int> syncs = 0;
+  GroupCommit committer(
+      [&]() -> base::Status {
+        ++syncs;
+        return {};
+      },
+      1ms);
+  EXPECT_TRUE(Eventually([&] { return syncs > 3; }));
+}
+
+TEST(GroupCommitTest, StopServesWhoWaits) {
+  Gate gate;
+  SharedQueue queue;
+  int done = 0;
+  GroupCommit committer(
+      [&]() -> base::Status {
+        gate.Pass();
+        return {};
+      },
+      0ms);
+  for (int i = 0; i < 5; ++i) committer.Request(&queue, [&](base::Status) { ++done; });
+  gate.Open();
+  committer.Stop();
+  EXPECT_TRUE(queue.RunUntil([&] { return done == 5; }));
+}
+
+TEST(IoPoolTest, RefusesMoreThanItsLimitAndRunsTheRest) {
+  Gate gate;
+  std::atomic<int> ran = 0;
+  IoPool pool(1, 2);
+  base::UniqueFunction<void()> blocker = [&] { gate.Pass(); };
+  ASSERT_TRUE(pool.Submit(blocker));
+  ASSERT_TRUE(Eventually([&] { return gate.HasVisitor(); }));
+  for (int i = 0; i < 3; ++i) {
+    base::UniqueFunction<void()> task = [&] { ++ran; };
+    EXPECT_EQ(pool.Submit(task), i < 2);
+    EXPECT_EQ(static_cast<bool>(task), i == 2) << "a refused task stays with its owner";
+  }
+  gate.Open();
+  pool.Stop();
+  EXPECT_EQ(ran, 2);
+}
+
+TEST(SpaceGuardTest, ClosesBelowTheReserveAndOpensAQuarterAboveIt) {
+  uint64_t free = 2000;
+  SpaceGuard guard([&] { return free; }, 1000, 0);
+  EXPECT_TRUE(guard.Admit(1, 0));
+  const auto full_at = [&](uint64_t bytes) {
+    free = bytes;
+    guard.Measure(0);
+    return guard.full();
+  };
+  EXPECT_FALSE(full_at(1000));
+  EXPECT_TRUE(full_at(999));
+  EXPECT_FALSE(guard.Admit(1, 0));
+  EXPECT_TRUE(full_at(1249));
+  EXPECT_FALSE(full_at(1250));
+  EXPECT_TRUE(guard.Admit(1, 0));
+}
+
+TEST(SpaceGuardTest, ABurstBetweenTwoMeasurementsIsSeen) {
+  uint64_t free = 1500;
+  SpaceGuard guard([&] { return free; }, 1000, 0);
+  int admitted = 0;
+  // Nobody measures from outside; every write takes its 100 bytes from the disk.
+  while (admitted < 100 && guard.Admit(100, 0)) {
+    free -= 100;
+    ++admitted;
+  }
+  EXPECT_LE(admitted, 7);
+  EXPECT_GE(admitted, 5);
+}
+
+TEST(SpaceGuardTest, AnOldMeasurementIsRenewedByTheNextWrite) {
+  uint64_t free = 1 << 20;
+  SpaceGuard guard([&] { return free; }, 1000, 0);
+  free = 0;  // somebody else filled the disk
+  EXPECT_TRUE(guard.Admit(1, 9'000'000));
+  EXPECT_FALSE(guard.Admit(1, 11'000'000));
+}
+
+TEST(SpaceGuardTest, NoReserveAdmitsEverything) {
+  SpaceGuard guard([] { return uint64_t{0}; }, 0, 0);
+  EXPECT_TRUE(guard.Admit(1 << 20, 0));
+  EXPECT_FALSE(guard.full());
+}
+
+}  // namespace
+}  // namespace lariat::storage::internal

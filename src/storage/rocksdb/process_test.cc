@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine against real processes and real file systems: kill -9, the lock, a full disk.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+
+#include "storage/engine_test_calls.h"
+#include "storage/rocksdb/internal/test_world.h"
+#include "storage/rocksdb/rocksdb_engine.h"
+
+namespace lariat::storage {
+namespace {
+
+using base::Code;
+using contract::PutOne;
+using contract::SyncAndWait;
+using internal::Eventually;
+using internal::SharedQueue;
+using internal::TempDirectory;
+
+constexpr char kDirectoryVariable[] = "LARIAT_TEST_DIRECTORY";
+
+RocksOptions SmallOptions(const std::string& directory) {
+  RocksOptions options;
+  options.directory = directory;
+  options.block_cache_bytes = 8 << 20;
+  options.memtable_bytes = 256 << 10;  // flushes while it runs
+  options.disk_reserve_bytes = 1 << 20;
+  return options;
+}
+
+std::string Key(int i) { return "key" + std::to_string(i); }
+
+// Not a test: what the child process of the tests below runs. Writes keys one after the other and
+// prints the number of each as soon as it is durable, until it is killed.
+TEST(DISABLED_ChildProcess, WriteAndTell) {
+  const char* directory = getenv(kDirectoryVariable);
+  ASSERT_NE(directory, nullptr);
+  const auto engine = OpenRocksEngine(SmallOptions(directory)).value();
+  SharedQueue queue;
+  int durable = 0;
+  for (int i = 0; i < 1000000; ++i) {
+    while (!PutOne(engine.get(), Space::kData, Key(i), std::string(500, 'v')).has_value()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    engine->Sync(&queue, [&durable, i](base::Status status) {
+      if (!status.has_value()) return;
+      ++durable;
+      const std::string line = "durable " + std::to_string(i) + "\n";
+      if (write(STDOUT_FILENO, line.data(), line.size()) < 0) _exit(1);
+    });
+    queue.RunUntil([&] { return durable + 32 > i; });
+  }
+}
+
+class Child {
+ public:
+  explicit Child(const std::string& directory) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return;
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(ends[1], STDOUT_FILENO);
+      setenv(kDirectoryVariable, directory.c_str(), 1);
+      execl("/proc/self/exe", "child", "--gtest_also_run_disabled_tests",
+            "--gtest_filter=DISABLED_ChildProcess.WriteAndTell", nullptr);
+      _exit(127);
+    }
+    close(ends[1]);
+    output_ = fdopen(ends[0], "r");
+  }
+  ~Child() {
+    Kill();
+    if (output_ != nullptr) fclose(output_);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  // The next key that the child says is durable; -1 when it says nothing more.
+  int NextDurable() {
+    char line[256];
+    while (output_ != nullptr && fgets(line, sizeof line, output_) != nullptr) {
+      const std::string_view text(line);
+      if (!text.starts_with("durable ") || !text.ends_with('\n')) continue;
+      int key = -1;
+      std::from_chars(text.data() + 8, text.data() + text.size(), key);
+      return key;
+    }
+    return -1;
+  }
+  void Kill() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  FILE* output_ = nullptr;
+};
+
+TEST(ProcessTest, KillNineLosesNothingThatWasAcknowledged) {
+  const TempDirectory directory;
+  int last = -1;
+  for (const int until : {50, 700, 2000}) {
+    Child child(directory.path());
+    int key = 0;
+    while (key < until) {
+      key = child.NextDurable();
+      ASSERT_GE(key, 0) << "the child stopped by itself";
+    }
+    child.Kill();
+    last = key;
+    for (int more = child.NextDurable(); more >= 0; more = child.NextDurable()) last = more;
+    const auto engine = OpenRocksEngine(SmallOptions(directory.path())).value();
+    for (int i = 0; i <= last; ++i) {
+      ASSERT_TRUE(engine->GetBlocking(Space::kData, Key(i)).has_value())
+          << Key(i) << " of " << last;
+    }
+  }
+}
+
+TEST(ProcessTest, ADirectoryInUseByAnotherProcessIsRefused) {
+  const TempDirectory directory;
+  Child child(directory.path());
+  ASSERT_GE(child.NextDurable(), 0);
+  const auto second = OpenRocksEngine(SmallOptions(directory.path()));
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, Code::kConflict);
+  EXPECT_NE(second.error().message.find("another process"), std::string::npos);
+  EXPECT_GE(child.NextDurable(), 0) << "the first goes on undisturbed";
+}
+
+// A file system of 24 MiB.
+class SmallDisk {
+ public:
+  SmallDisk() {
+    mounted_ = mount("lariat-test", directory_.path().c_str(), "tmpfs", 0, "size=24m") == 0;
+    if (!mounted_) why_ = strerror(errno);
+  }
+  ~SmallDisk() {
+    if (mounted_) umount2(directory_.path().c_str(), MNT_DETACH);
+  }
+  bool mounted() const { return mounted_; }
+  const std::string& why() const { return why_; }
+  std::string data() const { return directory_.path() + "/data"; }
+  std::string ballast() const { return directory_.path() + "/ballast"; }
+  // Fills the disk to the last byte.
+  void Fill() const {
+    std::ofstream file(ballast(), std::ios::binary);
+    const std::string block(64 << 10, 'x');
+    while (file.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+    }
+  }
+
+ private:
+  TempDirectory directory_;
+  bool mounted_ = false;
+  std::string why_;
+};
+
+// Writes and syncs until the engine refuses; gives the number of acknowledged writes and the code.
+std::pair<int, Code> WriteUntilRefused(Engine* engine) {
+  SharedQueue queue;
+  int durable = 0;
+  Code code = Code::kOk;
+  Eventually([&] {
+    base::Status status = PutOne(engine, Space::kData, Key(durable), std::string(20000, 'v'));
+    if (status.has_value()) status = SyncAndWait(engine, &queue);
+    if (status.has_value()) ++durable;
+    code = status.has_value() ? Code::kOk : status.error().code;
+    return code != Code::kOk && code != Code::kStalled;
+  });
+  return {durable, code};
+}
+
+bool HasAll(Engine* engine, int count) {
+  for (int i = 0; i < count; ++i) {
+    if (!engine->GetBlocking(Space::kData, Key(i)).has_value()) return false;
+  }
+  return true;
+}
+
+TEST(SmallDiskTest, WritesAreRefusedReadsGoOnAndItResumesByItself) {
+  const SmallDisk disk;
+  if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << disk.why();
+  const RocksOptions options = SmallOptions(disk.data());
+  auto engine = OpenRocksEngine(options).value();
+  SharedQueue queue;
+  ASSERT_TRUE(PutOne(engine.get(), Space::kMeta, "before", "v").has_value());
+  for (int round = 0; round < 3; ++round) {
+    disk.Fill();
+    EXPECT_EQ(WriteUntilRefused(engine.get()).second, Code::kDiskFull);
+    EXPECT_EQ(engine->health(), Health::kDiskFull);
+    EXPECT_TRUE(engine->GetBlocking(Space::kMeta, "before").has_value());
+    EXPECT_TRUE(SyncAndWait(engine.get(), &queue).has_value());
+
+    std::filesystem::remove(disk.ballast());
+    ASSERT_TRUE(Eventually([&] { return engine->health() != Health::kDiskFull; }));
+    ASSERT_EQ(engine->health(), Health::kOk);
+    ASSERT_TRUE(PutOne(engine.get(), Space::kMeta, "after", "v").has_value());
+    ASSERT_TRUE(SyncAndWait(engine.get(), &queue).has_value());
+  }
+  engine.reset();
+  engine = OpenRocksEngine(options).value();
+  EXPECT_TRUE(engine->GetBlocking(Space::kMeta, "after").has_value());
+}
+
+TEST(SmallDiskTest, WhatWasAcknowledgedBeforeTheDiskWasFullIsThere) {
+  for (const uint64_t reserve : {0ULL, 1ULL << 20}) {
+    const SmallDisk disk;
+    if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << disk.why();
+    RocksOptions options = SmallOptions(disk.data());
+    options.disk_reserve_bytes = reserve;
+    options.compression = "none";
+    auto engine = OpenRocksEngine(options).value();
+    const auto [durable, code] = WriteUntilRefused(engine.get());
+    EXPECT_GT(durable, 100);
+    // Without a reserve it may be the log that breaks, and that is the end.
+    if (reserve > 0) {
+      EXPECT_EQ(code, Code::kDiskFull);
+    }
+    EXPECT_TRUE(HasAll(engine.get(), durable)) << "reads go on";
+    engine.reset();
+    if (reserve == 0) continue;  // recovery needs room, which only the reserve has kept
+    engine = OpenRocksEngine(options).value();
+    EXPECT_TRUE(HasAll(engine.get(), durable));
+  }
+}
+
+TEST(SmallDiskTest, AFullDiskRefusesToStartInClearWords) {
+  const SmallDisk disk;
+  if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << disk.why();
+  RocksOptions options = SmallOptions(disk.data());
+  OpenRocksEngine(options).value().reset();
+  disk.Fill();
+  const auto opened = OpenRocksEngine(options);
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, Code::kDiskFull);
+  std::filesystem::remove(disk.ballast());
+  EXPECT_TRUE(OpenRocksEngine(options).has_value());
+}
+
+}  // namespace
+}  // namespace lariat::storage

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "storage/rocksdb/rocksdb_engine.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "storage/engine_contract.h"
+#include "storage/rocksdb/internal/open.h"
+#include "storage/rocksdb/internal/test_world.h"
+
+namespace lariat::storage {
+namespace {
+
+using base::Code;
+using contract::GetAndWait;
+using contract::PutOne;
+using contract::ScanAndWait;
+using contract::SyncAndWait;
+using internal::Eventually;
+using internal::SharedQueue;
+using internal::TempDirectory;
+
+RocksOptions SmallOptions(const std::string& directory) {
+  RocksOptions options;
+  options.directory = directory;
+  options.block_cache_bytes = 8 << 20;
+  options.memtable_bytes = 1 << 20;
+  options.io_threads = 2;
+  options.disk_reserve_bytes = 1 << 20;
+  return options;
+}
+
+class RocksSubject final : public contract::Subject {
+ public:
+  RocksSubject() { Open(); }
+  Engine* engine() override { return engine_.get(); }
+  contract::TestQueue* queue() override { return &queue_; }
+  void Restart() override {
+    engine_.reset();
+    Open();
+  }
+
+ private:
+  void Open() { engine_ = OpenRocksEngine(SmallOptions(directory_.path())).value(); }
+
+  TempDirectory directory_;
+  SharedQueue queue_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace
+
+namespace contract {
+INSTANTIATE_TEST_SUITE_P(Rocks, EngineContract,
+                         testing::Values(SubjectMaker{
+                             "rocksdb", [] { return std::make_unique<RocksSubject>(); }}),
+                         SubjectName);
+}  // namespace contract
+
+namespace {
+
+std::string Key(int i) { return "key" + std::to_string(1000000 + i); }
+
+// Differs for each key and does not compress, so that damage meets data.
+std::string Value(int i, size_t size = 1000) {
+  base::Prng random(static_cast<uint64_t>(i) + 1);
+  std::string value(size, '\0');
+  for (char& c : value) c = static_cast<char>(random.Next());
+  return value;
+}
+
+class RocksEngineTest : public testing::Test {
+ protected:
+  void SetUp() override { options_ = SmallOptions(directory_.path()); }
+  void TearDown() override { engine_.reset(); }  // before the environment it runs in
+
+  Code Open() {
+    engine_.reset();
+    auto opened = internal::OpenRocksEngineIn(options_, env_.get());
+    if (!opened.has_value()) return opened.error().code;
+    engine_ = *std::move(opened);
+    return Code::kOk;
+  }
+  Code Put(int i, size_t size = 1000) {
+    const auto status = PutOne(engine_.get(), Space::kData, Key(i), Value(i, size));
+    return status.has_value() ? Code::kOk : status.error().code;
+  }
+  Code Sync() {
+    const auto status = SyncAndWait(engine_.get(), &queue_);
+    return status.has_value() ? Code::kOk : status.error().code;
+  }
+  bool Has(int i) { return engine_->GetBlocking(Space::kData, Key(i)).has_value(); }
+  // Writes until the engine refuses with something else than "wait a little".
+  Code PutUntilRefused(int from, int count) {
+    for (int i = from; i < from + count;) {
+      const Code code = Put(i, 4000);
+      if (code == Code::kOk) ++i;
+      if (code != Code::kOk && code != Code::kStalled) return code;
+      if (code == Code::kStalled) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return Code::kOk;
+  }
+  std::vector<std::string> Files(const std::string& extension) const {
+    std::vector<std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
+      if (entry.path().extension() == extension) files.push_back(entry.path().string());
+    }
+    return files;
+  }
+  static void FlipByte(const std::string& file, uint64_t offset) {
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekg(static_cast<std::streamoff>(offset));
+    const int byte = stream.get();
+    stream.seekp(static_cast<std::streamoff>(offset));
+    stream.put(static_cast<char>(byte ^ 0x55));
+  }
+
+  TempDirectory directory_;
+  SharedQueue queue_;
+  internal::DiskFaults faults_;
+  std::unique_ptr<rocksdb::Env> env_ =
+      rocksdb::NewCompositeEnv(std::make_shared<internal::FaultyFileSystem>(&faults_));
+  RocksOptions options_;
+  std::unique_ptr<Engine> engine_;
+};
+
+TEST_F(RocksEngineTest, ClosingSyncsTheLog) {
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_EQ(Put(1), Code::kOk);
+  const int before = faults_.log_syncs;
+  engine_.reset();
+  EXPECT_GT(faults_.log_syncs, before);
+  ASSERT_EQ(Open(), Code::kOk);
+  EXPECT_TRUE(Has(1));
+  EXPECT_FALSE(engine_->Stats().log_truncated);
+}
+
+TEST_F(RocksEngineTest, SyncsThatCoverNothingNewTouchNoDisk) {
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_EQ(Put(1), Code::kOk);
+  ASSERT_EQ(Sync(), Code::kOk);
+  ASSERT_EQ(Sync(), Code::kOk);
+  EXPECT_EQ(engine_->Stats().syncs, 1U);
+}
+
+TEST_F(RocksEngineTest, PeriodicSyncNeedsNobodyToAsk) {
+  options_.periodic_sync_ms = 5;
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_EQ(Put(1), Code::kOk);
+  EXPECT_TRUE(Eventually([&] { return engine_->Stats().syncs > 0; }));
+}
+
+// The power fails at random moments: of the log a random part of what was not synced is left.
+TEST_F(RocksEngineTest, APowerFailureLosesOnlyWhatWasNotSynced) {
+  base::Prng random(7);
+  for (int round = 0; round < 8; ++round) {
+    const TempDirectory after;
+    const int written = static_cast<int>(random.Between(1, 60));
+    const int synced = static_cast<int>(random.Between(0, written));
+    options_.directory = directory_.path() + "/" + std::to_string(round);
+    ASSERT_EQ(Open(), Code::kOk);
+    for (int i = 0; i < written; ++i) {
+      ASSERT_EQ(Put(i), Code::kOk);
+      if (i + 1 == synced) {
+        ASSERT_EQ(Sync(), Code::kOk);
+      }
+    }
+    for (const auto& entry : std::filesystem::directory_iterator(options_.directory)) {
+      const std::string copy = after.path() + "/" + entry.path().filename().string();
+      std::filesystem::copy_file(entry.path(), copy);
+      if (entry.path().extension() != ".log") continue;
+      const std::lock_guard lock(faults_.mutex);
+      const uint64_t durable = faults_.synced[entry.path().string()];
+      const uint64_t left = entry.file_size() - durable;
+      std::filesystem::resize_file(copy, durable + random.Below(left + 1));
+    }
+    options_.directory = after.path();
+    ASSERT_EQ(Open(), Code::kOk);
+    bool gap = false;
+    for (int i = 0; i < written; ++i) {
+      if (i < synced) {
+        EXPECT_TRUE(Has(i)) << "round " << round << ", synced key " << i;
+      }
+      EXPECT_FALSE(Has(i) && gap) << "a later write without an earlier one";
+      gap = gap || !Has(i);
+    }
+  }
+}
+
+TEST_F(RocksEngineTest, AFailedSyncIsFinal) {
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_EQ(Put(1), Code::kOk);
+  faults_.fail_log_sync = true;
+  EXPECT_EQ(Sync(), Code::kIo);
+  faults_.fail_log_sync = false;
+  const int syncs = faults_.log_syncs;
+  EXPECT_EQ(engine_->health(), Health::kDead);
+  EXPECT_EQ(Sync(), Code::kIo);
+  EXPECT_EQ(Put(2), Code::kIo);
+  EXPECT_EQ(engine_->health(), Health::kDead);
+  engine_.reset();
+  EXPECT_EQ(faults_.log_syncs, syncs) << "nothing may be synced after a failed sync";
+}
+
+TEST_F(RocksEngineTest, AFailedLogWriteIsFinal) {
+  for (const bool lacks_space : {false, true}) {
+    faults_.append_lacks_space = lacks_space;
+    ASSERT_EQ(Open(), Code::kOk);
+    ASSERT_EQ(Put(1), Code::kOk);
+    ASSERT_EQ(Sync(), Code::kOk);
+    faults_.fail_log_append = true;
+    EXPECT_EQ(Put(2), Code::kIo);
+    faults_.fail_log_append = false;
+    EXPECT_EQ(Put(3), Code::kIo);
+    EXPECT_EQ(Sync(), Code::kIo);
+    EXPECT_EQ(engine_->health(), Health::kDead);
+    ASSERT_EQ(Open(), Code::kOk) << "a restart on a healthy disk";
+    EXPECT_TRUE(Has(1));
+    EXPECT_FALSE(Has(2)) << "a refused write must not appear later";
+  }
+}
+
+TEST_F(RocksEngineTest, AFailedFlushIsFinal) {
+  ASSERT_EQ(Open(), Code::kOk);
+  faults_.fail_table_append = true;
+  EXPECT_EQ(PutUntilRefused(0, 20000), Code::kIo);
+  EXPECT_EQ(engine_->health(), Health::kDead);
+}
+
+TEST_F(RocksEngineTest, ATableThatLacksSpaceIsAPause) {
+  ASSERT_EQ(Open(), Code::kOk);
+  faults_.append_lacks_space = true;
+  faults_.fail_table_append = true;
+  EXPECT_EQ(PutUntilRefused(0, 20000), Code::kDiskFull);
+  EXPECT_EQ(engine_->health(), Health::kDiskFull);
+  EXPECT_TRUE(Has(0)) << "reads go on";
+  faults_.fail_table_append = false;
+  EXPECT_TRUE(Eventually([&] { return engine_->health() == Health::kOk; }));
+  EXPECT_EQ(PutUntilRefused(20000, 100), Code::kOk);
+  EXPECT_EQ(Sync(), Code::kOk);
+  ASSERT_EQ(Open(), Code::kOk);
+  EXPECT_TRUE(Has(0));
+  EXPECT_TRUE(Has(20099));
+}
+
+TEST_F(RocksEngineTest, BelowTheReserveWritesAreRefusedUntilThereIsRoomAgain) {
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_EQ(Put(1), Code::kOk);
+  faults_.free_bytes = options_.disk_reserve_bytes - 1;
+  EXPECT_TRUE(Eventually([&] { return engine_->health() == Health::kDiskFull; }));
+  EXPECT_EQ(Put(2), Code::kDiskFull);
+  EXPECT_TRUE(Has(1));
+  EXPECT_EQ(Sync(), Code::kOk) << "what was accepted can still be made durable";
+  EXPECT_EQ(Put(2), Code::kDiskFull);
+  faults_.free_bytes = options_.disk_reserve_bytes * 2;
+  EXPECT_TRUE(Eventually([&] { return engine_->health() == Health::kOk; }));
+  EXPECT_EQ(Put(2), Code::kOk);
+}
+
+TEST_F(RocksEngineTest, WithoutRoomItDoesNotStart) {
+  faults_.free_bytes = options_.disk_reserve_bytes / 4 - 1;
+  const auto opened = internal::OpenRocksEngineIn(options_, env_.get());
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_EQ(opened.error().code, Code::kDiskFull);
+  EXPECT_NE(opened.error().message.find("bytes free"), std::string::npos);
+}
+
+TEST_F(RocksEngineTest, ASecondOpenIsAConflict) {
+  ASSERT_EQ(Open(), Code::kOk);
+  const auto second = OpenRocksEngine(options_);
+  ASSERT_FALSE(second.has_value());
+  EXPECT_EQ(second.error().code, Code::kConflict);
+}
+
+TEST_F(RocksEngineTest, AFileInTheWayIsAnError) {
+  options_.directory = directory_.path() + "/file";
+  std::ofstream(options_.directory) << "not a directory";
+  EXPECT_EQ(Open(), Code::kIo);
+}
+
+TEST_F(RocksEngineTest, ADamagedBlockIsCorruptionAndNeverAbsence) {
+  constexpr int kKeys = 200;
+  ASSERT_EQ(Open(), Code::kOk);
+  for (int i = 0; i < kKeys; ++i) ASSERT_EQ(Put(i), Code::kOk);
+  ASSERT_EQ(Open(), Code::kOk);  // recovery writes the tables
+  engine_.reset();
+  const std::vector<std::string> tables = Files(".sst");
+  ASSERT_FALSE(tables.empty());
+  for (const std::string& table : tables) {
+    // Data blocks come first; filter and index at the end stay whole, so that it opens.
+    const uint64_t end = std::filesystem::file_size(table) * 9 / 10;
+    for (uint64_t at = 100; at < end; at += 3000) FlipByte(table, at);
+  }
+  ASSERT_EQ(Open(), Code::kOk);
+  int damaged = 0;
+  for (int i = 0; i < kKeys; ++i) {
+    std::string value;
+    base::Error error;
+    const Lookup lookup = engine_->TryGet(Space::kData, Key(i), &value, &error);
+    EXPECT_NE(lookup, Lookup::kAbsent);
+    if (lookup == Lookup::kError) {
+      EXPECT_EQ(error.code, Code::kCorruption);
+    }
+    const auto result = GetAndWait(engine_.get(), &queue_, Space::kData, Key(i));
+    if (result.has_value()) {
+      EXPECT_EQ(*result, Value(i));
+    } else {
+      EXPECT_EQ(result.error().code, Code::kCorruption);
+      ++damaged;
+    }
+  }
+  EXPECT_GT(damaged, 10);
+  EXPECT_GE(engine_->Stats().read_errors, static_cast<uint64_t>(damaged));
+  const auto scan = ScanAndWait(engine_.get(), &queue_, "", "");
+  ASSERT_FALSE(scan.has_value());
+  EXPECT_EQ(scan.error().code, Code::kCorruption);
+}
+
+TEST_F(RocksEngineTest, ADamagedLogEndsEarlyAndSaysSo) {
+  ASSERT_EQ(Open(), Code::kOk);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(Put(i), Code::kOk);
+  ASSERT_EQ(Sync(), Code::kOk);
+  engine_.reset();
+  for (const std::string& log : Files(".log")) {
+    FlipByte(log, std::filesystem::file_size(log) / 2);
+  }
+  ASSERT_EQ(Open(), Code::kOk);
+  EXPECT_TRUE(engine_->Stats().log_truncated);
+  EXPECT_TRUE(Has(0));
+  EXPECT_FALSE(Has(99));
+}
+
+TEST_F(RocksEngineTest, MemoryAnswersWithoutTheDisk) {
+  ASSERT_EQ(Open(), Code::kOk);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(Put(i), Code::kOk);
+  ASSERT_EQ(Open(), Code::kOk);
+  std::string value;
+  base::Error error;
+  EXPECT_EQ(engine_->TryGet(Space::kData, Key(50), &value, &error), Lookup::kNotInMemory);
+  EXPECT_EQ(GetAndWait(engine_.get(), &queue_, Space::kData, Key(50)).value(), Value(50));
+  EXPECT_EQ(engine_->TryGet(Space::kData, Key(50), &value, &error), Lookup::kFound);
+  EXPECT_EQ(value, Value(50));
+  int absent = 0;
+  for (int i = 0; i < 100; ++i) {
+    const std::string other = Key(i) + "x";  // inside the table's range: the filter answers
+    const Lookup lookup = engine_->TryGet(Space::kData, other, &value, &error);
+    absent += lookup == Lookup::kAbsent ? 1 : 0;
+  }
+  EXPECT_GE(absent, 90);
+  const EngineStats stats = engine_->Stats();
+  EXPECT_EQ(stats.reads_from_disk, 1U);
+  EXPECT_GT(stats.disk_bytes, 100000U);
+  EXPECT_GT(stats.memory_bytes, 0U);
+  EXPECT_EQ(stats.keys_estimate, 100U);
+  EXPECT_GT(stats.block_cache_hits, 0U);
+}
+
+TEST_F(RocksEngineTest, ReadsPastTheQueuesLimitAreRefused) {
+  options_.io_queue_max = 0;
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_EQ(Put(1), Code::kOk);
+  EXPECT_EQ(GetAndWait(engine_.get(), &queue_, Space::kData, Key(1)).error().code,
+            Code::kOverloaded);
+  EXPECT_EQ(ScanAndWait(engine_.get(), &queue_, "", "").error().code, Code::kOverloaded);
+}
+
+TEST_F(RocksEngineTest, TheDestructorCompletesWhatWaits) {
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_EQ(Put(1), Code::kOk);
+  int completed = 0;
+  for (int i = 0; i < 50; ++i) {
+    engine_->Get(Space::kData, Key(1), &queue_, [&](auto) { ++completed; });
+    engine_->Scan(Space::kData, "", "", {}, &queue_, [&](auto) { ++completed; });
+    engine_->Sync(&queue_, [&](auto) { ++completed; });
+  }
+  engine_.reset();
+  EXPECT_TRUE(queue_.RunUntil([&] { return completed == 150; }));
+}
+
+TEST_F(RocksEngineTest, AnswersOfWritesAreForgottenAfterTheirTime) {
+  options_.idempotency_ttl_s = 1;
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_TRUE(PutOne(engine_.get(), Space::kIdempotency, "request", "answer").has_value());
+  ASSERT_TRUE(PutOne(engine_.get(), Space::kMeta, "identity", "me").has_value());
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(Eventually(
+      [&] { return !engine_->GetBlocking(Space::kIdempotency, "request").has_value(); }));
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+  EXPECT_TRUE(engine_->GetBlocking(Space::kMeta, "identity").has_value());
+  EXPECT_EQ(engine_->health(), Health::kOk);
+}
+
+TEST_F(RocksEngineTest, EveryCompressionOpens) {
+  for (const char* name : {"none", "lz4", "zstd"}) {
+    options_.compression = name;
+    options_.background_bytes_per_s = 64 << 20;
+    ASSERT_EQ(Open(), Code::kOk) << name;
+    EXPECT_EQ(PutUntilRefused(0, 600), Code::kOk) << name;
+    EXPECT_TRUE(Has(599));
+  }
+}
+
+TEST_F(RocksEngineTest, ManyShardsWriteAndSyncAtOnce) {
+  ASSERT_EQ(Open(), Code::kOk);
+  constexpr int kShards = 4;
+  constexpr int kWrites = 200;
+  std::vector<std::thread> shards;
+  std::atomic<int> durable = 0;
+  for (int shard = 0; shard < kShards; ++shard) {
+    shards.emplace_back([&, shard] {
+      SharedQueue queue;
+      int answered = 0;
+      for (int i = 0; i < kWrites; ++i) {
+        if (Put(shard * kWrites + i, 100) != Code::kOk) return;
+        engine_->Sync(&queue, [&](base::Status status) {
+          ++answered;
+          durable += status.has_value() ? 1 : 0;
+        });
+      }
+      EXPECT_TRUE(queue.RunUntil([&] { return answered == kWrites; }));
+    });
+  }
+  for (std::thread& shard : shards) shard.join();
+  EXPECT_EQ(durable, kShards * kWrites);
+  ASSERT_EQ(Open(), Code::kOk);
+  for (int i = 0; i < kShards * kWrites; ++i) EXPECT_TRUE(Has(i));
+}
+
+}  // namespace
+}  // namespace lariat::storage
