@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/admin.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "node/node.h"
+
+namespace lariat::node {
+
+using base::Code;
+using base::Fail;
+using coordinator::Explanation;
+using coordinator::ReplicaReport;
+
+namespace {
+
+constexpr base::Duration kExplainTimeout = base::Seconds(2);
+constexpr uint32_t kUsualReplication = 3;
+
+void Describe(const wire::ReadReply& reply, const membership::View& view, base::WallTime now,
+              ReplicaReport* report) {
+  if (!reply.outcome.ok()) {
+    const bool silent =
+        reply.outcome.code == Code::kTimeout || reply.outcome.code == Code::kUnavailable;
+    report->state = silent ? "unreachable" : "error: " + reply.outcome.error;
+    return;
+  }
+  report->state = reply.found ? "found" : "absent";
+  if (!reply.found) return;
+  report->bytes = reply.object.size();
+  report->digest = fmt::format("{:016x}{:016x}", reply.digest.high, reply.digest.low);
+  auto object = causal::Object::Decode(reply.object);
+  if (!object) {
+    report->state = "error: malformed object";
+    return;
+  }
+  report->version = coordinator::NameVersion(object->Version(), view);
+  report->siblings = static_cast<uint32_t>(object->LiveValues(now).size());
+  report->tombstones = object->HasTombstone() ? 1 : 0;
+}
+
+}  // namespace
+
+NodeAdmin::NodeAdmin(Node& node, Shard& shard)
+    : node_(node), shard_(shard), started_(shard.env().clock.Now()) {}
+
+coordinator::ClusterStatus NodeAdmin::Status() const {
+  coordinator::ClusterStatus status;
+  status.answered_by = node_.identity().name;
+  const auto& view = shard_.view();
+  if (!view) return status;
+  status.cluster_id = view->topology.cluster.ToString();
+  status.epoch = view->topology.epoch;
+  const std::vector<double> owns = view->ring.Ownership(kUsualReplication);
+  for (ring::NodeIndex i = 0; i < view->ring.size(); ++i) {
+    const membership::Member& m = view->MemberAt(i);
+    coordinator::NodeStatus node;
+    node.name = m.name;
+    node.id = m.id.ToString();
+    node.state = membership::MemberStateText(m.state);
+    node.alive = shard_.IsAlive(i);
+    node.http = m.http;
+    node.resp = m.resp;
+    node.peer = m.peer;
+    node.dc = m.dc;
+    node.rack = m.rack;
+    node.weight = m.weight;
+    node.tokens = static_cast<uint32_t>(m.tokens.size());
+    node.owns = owns[i];
+    node.self = i == view->self;
+    status.nodes.push_back(std::move(node));
+  }
+  std::sort(status.nodes.begin(), status.nodes.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return status;
+}
+
+std::vector<coordinator::RingRange> NodeAdmin::Ring(uint32_t n) const {
+  std::vector<coordinator::RingRange> ranges;
+  const auto& view = shard_.view();
+  if (!view) return ranges;
+  for (const ring::Ring::Range& range : view->ring.Ranges(n)) {
+    coordinator::RingRange out{range.from.value, range.to.value, {}};
+    for (const ring::NodeIndex owner : range.owners.primaries) {
+      out.owners.push_back(view->MemberAt(owner).name);
+    }
+    ranges.push_back(std::move(out));
+  }
+  return ranges;
+}
+
+void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::ExplainDone done) {
+  if (auto status = membership::CheckKey(key); !status) return done(Fail(status.error()));
+  auto properties = shard_.coordinator().Bucket(bucket);
+  if (!properties) return done(Fail(properties.error()));
+  const auto view = shard_.view();
+  struct Gather {
+    Explanation explanation;
+    size_t waiting = 0;
+    coordinator::ExplainDone done;
+  };
+  auto gather = std::make_shared<Gather>();  // co-owned by the replies' callbacks
+  Explanation& e = gather->explanation;
+  e.bucket = bucket;
+  e.key = key;
+  e.partition_key = std::string(ring::PartitionKey(key));
+  const ring::Token token = ring::TokenOf(key);
+  e.token = token.value;
+  e.n = properties->n;
+  e.r = properties->r;
+  e.w = properties->w;
+  const auto primaries = view->ring.Primaries(token, properties->n).primaries;
+  for (const ring::NodeIndex i : view->ring.Fallbacks(token, properties->n)) {
+    e.fallbacks.push_back(view->MemberAt(i).name);
+  }
+  e.replicas.resize(primaries.size());
+  gather->waiting = primaries.size();
+  gather->done = std::move(done);
+  for (size_t i = 0; i < primaries.size(); ++i) {
+    e.replicas[i].node = view->MemberAt(primaries[i]).name;
+    e.replicas[i].alive = shard_.IsAlive(primaries[i]);
+  }
+  for (size_t i = 0; i < primaries.size(); ++i) {
+    shard_.Read(primaries[i], {properties->id, token.value, key, false, ""}, kExplainTimeout,
+                [gather, view, i, now = shard_.env().clock.Wall()](const wire::ReadReply& reply) {
+                  Explanation& all = gather->explanation;
+                  Describe(reply, *view, now, &all.replicas[i]);
+                  if (--gather->waiting > 0) return;
+                  all.agree = true;
+                  const ReplicaReport* first = nullptr;
+                  for (const ReplicaReport& r : all.replicas) {
+                    if (r.state == "unreachable") continue;
+                    if (first == nullptr) first = &r;
+                    if (r.digest != first->digest || r.state != first->state) all.agree = false;
+                  }
+                  gather->done(std::move(all));
+                });
+  }
+}
+
+coordinator::HealthSummary NodeAdmin::Health() const {
+  coordinator::HealthSummary health;
+  health.node = node_.identity().name;
+  health.version = node_.options().version;
+  health.uptime_s = static_cast<uint64_t>(base::ToSeconds(shard_.env().clock.Now() - started_));
+  switch (node_.engine().health()) {
+    case storage::Health::kOk:
+      health.storage = "ok";
+      break;
+    case storage::Health::kDiskFull:
+      health.storage = "disk_full";
+      break;
+    case storage::Health::kDead:
+      health.storage = "dead";
+      break;
+  }
+  if (shard_.view()) {
+    health.nodes_total = static_cast<uint32_t>(shard_.view()->ring.size());
+    health.nodes_alive = shard_.PeersAlive() + 1;
+  } else {
+    health.reasons.push_back(node_.WaitingFor());
+  }
+  if (node_.draining()) health.reasons.push_back("draining");
+  if (health.storage == "dead") health.reasons.push_back("the storage engine has failed");
+  health.ready = health.reasons.empty();
+  return health;
+}
+
+std::string NodeAdmin::MetricsText() const { return node_.MetricsText(); }
+
+}  // namespace lariat::node

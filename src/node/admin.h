@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What operators are told, from one shard's point of view. On the shard's thread.
+#pragma once
+
+#include "coordinator/admin_service.h"
+#include "node/shard.h"
+
+namespace lariat::node {
+
+class Node;
+
+class NodeAdmin final : public coordinator::AdminService {
+ public:
+  NodeAdmin(Node& node, Shard& shard);
+  coordinator::ClusterStatus Status() const override;
+  std::vector<coordinator::RingRange> Ring(uint32_t n) const override;
+  void Explain(std::string bucket, std::string key, coordinator::ExplainDone done) override;
+  coordinator::HealthSummary Health() const override;
+  std::string MetricsText() const override;
+
+ private:
+  Node& node_;
+  Shard& shard_;
+  base::Instant started_;
+};
+
+}  // namespace lariat::node

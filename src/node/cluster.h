@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// The node's part in the cluster: forming it, keeping the topology document, bucket definitions.
+// The shell of membership::FormationCore. Lives on shard 0 and is called on its thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "membership/formation_core.h"
+#include "node/shard.h"
+
+namespace lariat::node {
+
+class Cluster {
+ public:
+  // `publish`: gives a new view to all shards.
+  using Publish = std::function<void(std::shared_ptr<const membership::View>)>;
+  Cluster(Shard& home, membership::FormationCore::Options options,
+          std::optional<membership::Topology> stored, storage::Engine& engine,
+          telemetry::LogSink& log, Publish publish);
+
+  void Start();
+  using BodyDone = base::UniqueFunction<void(wire::Body)>;
+  using StatusDone = base::UniqueFunction<void(base::Status)>;
+  void OnRequest(wire::Body request, BodyDone done);
+  // Done when a majority of the members has stored it.
+  void SetBucket(membership::BucketProperties bucket, StatusDone done);
+  void Seal(StatusDone done);
+  void PushDocument(PeerHandle peer);
+
+  // Empty once the cluster is formed and this node is in it.
+  std::string WaitingFor() const;
+
+ private:
+  void AskToJoin();
+  void OnJoinReply(const base::Result<wire::Body>& reply);
+  void TryFound();
+  // Stores the document, publishes the view, then calls done.
+  void Adopt(StatusDone done);
+  void Spread();
+  void OnJoin(const wire::JoinRequest& request, BodyDone done);
+  void OnPush(const wire::DocumentPush& push, BodyDone done);
+  void OnSeal(BodyDone done);
+  void SpreadBucket(StatusDone done);
+
+  Shard& home_;
+  membership::FormationCore core_;
+  storage::Engine& engine_;
+  telemetry::LogSink& log_;
+  Publish publish_;
+  std::string refusal_;  // why nobody takes this node, as last heard
+  bool was_formed_ = false;
+};
+
+// Reads the stored document. kCorruption if it is damaged; blocks; for start-up.
+base::Result<std::optional<membership::Topology>> LoadTopology(storage::Engine& engine);
+
+}  // namespace lariat::node

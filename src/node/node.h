@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// One node: its shards, its part in the cluster, its figures. Built from an outside world for each
+// shard and an engine; the same class runs in lariatd and in the simulator.
+//
+// Order: build the loops and the engine; Node; Start; run the loops ... drain; stop the loops;
+// destroy Node, then the loops, then the engine.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/settings.h"
+#include "coordinator/admin_service.h"
+#include "node/cluster.h"
+#include "node/identity.h"
+#include "node/shard.h"
+
+namespace lariat::node {
+
+struct Addresses {
+  std::string http, resp, peer;  // as others reach them
+};
+
+struct NodeOptions {
+  Identity identity;
+  Addresses addresses;
+  config::Settings settings;
+  std::optional<membership::Topology> stored;
+  std::string version;  // of the program, for people
+};
+
+class Node {
+ public:
+  Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engine& engine,
+       telemetry::LogSink& log);
+  ~Node();
+  void Start();
+
+  const Identity& identity() const { return options_.identity; }
+  const Addresses& addresses() const { return options_.addresses; }
+  uint32_t shards() const { return static_cast<uint32_t>(shards_.size()); }
+  Shard& shard(uint32_t index) { return *shards_[index]; }
+  const Shard& shard(uint32_t index) const { return *shards_[index]; }
+  coordinator::AdminService& admin(uint32_t shard_index);
+  storage::Engine& engine() const { return engine_; }
+
+  // Thread-safe. No new work is ready to come; /readyz says so.
+  void SetDraining() { draining_.store(true); }
+  bool draining() const { return draining_.load(); }
+  // Applies what can change live, on every shard. Thread-safe.
+  void ApplySettings(const config::Settings& settings);
+  std::string MetricsText() const;  // thread-safe
+  const NodeOptions& options() const { return options_; }
+
+  // For shards, on any shard's thread; they run on shard 0 and come back to `from`.
+  void SetBucket(membership::BucketProperties bucket, Shard& from, Cluster::StatusDone done);
+  void Seal(Shard& from, Cluster::StatusDone done);
+  template <typename Back>
+  void OnClusterRequest(const base::Uuid& from, wire::Body request, Back back, Shard& shard);
+  // On shard 0's thread.
+  void PushDocument(PeerHandle peer) { cluster_->PushDocument(peer); }
+  // What keeps the node from serving, in words; empty once it is in a cluster. Thread-safe.
+  std::string WaitingFor() const;
+
+ private:
+  void NoteWaitingFor();
+  void Publish(const std::shared_ptr<const membership::View>& view);
+
+  NodeOptions options_;
+  storage::Engine& engine_;
+  std::vector<std::unique_ptr<telemetry::Metrics>> metrics_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::vector<std::unique_ptr<coordinator::AdminService>> admins_;
+  std::unique_ptr<Cluster> cluster_;
+  std::atomic<bool> draining_{false};
+  // What shard 0 said last; read and replaced atomically, co-owned by readers.
+  std::shared_ptr<const std::string> waiting_for_;
+};
+
+// The durable limit of a shard's clock, in Space::kMeta.
+std::string ClockKey(uint32_t shard);
+
+template <typename Back>
+void Node::OnClusterRequest(const base::Uuid&, wire::Body request, Back back, Shard& shard) {
+  Shard& home = *shards_[0];
+  auto run = [this, &home, request = std::move(request), back = std::move(back)]() mutable {
+    cluster_->OnRequest(std::move(request), [&home, back = std::move(back)](wire::Body b) mutable {
+      back(home, std::move(b));
+    });
+  };
+  if (&shard == &home) return run();
+  home.Post(std::move(run));
+}
+
+}  // namespace lariat::node

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of a shard: timers, peers and their liveness, the clock's durable limit.
+#include "node/shard.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/coding.h"
+#include "node/node.h"
+
+namespace lariat::node {
+
+using base::Code;
+using base::Fail;
+
+namespace {
+
+constexpr base::Duration kTick = base::Millis(5);
+// The durable limit of the clock runs this far ahead: less than limits.clock_drift_ms, so that
+// stamps given out right after a restart are still accepted by the others.
+constexpr int64_t kClockAheadMs = 500;
+constexpr int64_t kClockRefillMs = 200;
+
+}  // namespace
+
+Shard::Shard(Node& node, uint32_t index, World world, const config::Settings& settings,
+             storage::Engine& engine, telemetry::Metrics& metrics, telemetry::LogSink& log,
+             causal::HlcStamp clock_floor)
+    : node_(node),
+      index_(index),
+      world_(world),
+      settings_(settings),
+      engine_(engine),
+      metrics_(metrics),
+      log_(log),
+      prng_(world.env.entropy.Next()),
+      clock_(clock_floor, settings.limits_clock_drift_ms),
+      replica_({node.identity().id.high, world.env.entropy.Next() | 1,
+                [entropy = &world_.env.entropy] { return entropy->Next() | 1; },
+                static_cast<size_t>(settings.limits_replica_queue)},
+               engine, *this, clock_, metrics, log),
+      calls_(world.env.entropy.Next()),
+      liveness_(base::Millis(settings.membership_dead_after_ms)),
+      coordinator_(world.env, settings, *this, *this, metrics) {}
+
+void Shard::Start() {
+  Tick();
+  Beat();
+}
+
+void Shard::ApplySettings(const config::Settings& settings) {
+  settings_ = settings;
+  coordinator_.ApplySettings(settings);
+}
+
+void Shard::Post(base::UniqueFunction<void()> task) { world_.env.executor.Post(std::move(task)); }
+
+void Shard::Tick() {
+  const base::Instant now = world_.env.clock.Now();
+  calls_.Expire(now);
+  coordinator_.Tick(now);
+  replica_.Tick();
+  world_.env.timers.After(kTick, [this] { Tick(); });
+}
+
+// --- peers -------------------------------------------------------------------------------------
+
+PeerHandle Shard::PeerAt(const std::string& address) {
+  const auto found = by_address_.find(address);
+  if (found != by_address_.end()) return found->second;
+  const PeerHandle peer = world_.transport.Open(address, std::nullopt);
+  by_address_[address] = peer;
+  peers_[peer].address = address;
+  return peer;
+}
+
+std::optional<PeerHandle> Shard::PeerOf(ring::NodeIndex index) const {
+  return index < peer_of_.size() ? peer_of_[index] : std::nullopt;
+}
+
+void Shard::SetView(std::shared_ptr<const membership::View> view) {
+  view_ = std::move(view);
+  peer_of_.assign(view_->ring.size(), std::nullopt);
+  std::set<std::string> wanted;
+  for (ring::NodeIndex i = 0; i < view_->ring.size(); ++i) {
+    const membership::Member& member = view_->MemberAt(i);
+    if (i == view_->self) continue;
+    wanted.insert(member.peer);
+    const PeerHandle peer = PeerAt(member.peer);
+    peer_of_[i] = peer;
+  }
+  for (auto it = by_address_.begin(); it != by_address_.end();) {
+    if (wanted.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    world_.transport.Close(it->second);
+    OnPeerDown(it->second, {Code::kUnavailable, "no longer a member"});
+    peers_.erase(it->second);
+    it = by_address_.erase(it);
+  }
+  coordinator_.SetView(view_);
+}
+
+wire::Hello Shard::MakeHello() const {
+  wire::Hello hello;
+  hello.protocol = 1;
+  hello.node = node_.identity().id;
+  hello.cluster = view_ ? view_->topology.cluster : base::Uuid{};
+  hello.name = node_.identity().name;
+  hello.peer_address = node_.addresses().peer;
+  hello.shard = index_;
+  return hello;
+}
+
+wire::HelloReply Shard::OnHello(const wire::Hello& hello) {
+  wire::HelloReply reply;
+  reply.protocol = 1;
+  reply.node = node_.identity().id;
+  reply.cluster = view_ ? view_->topology.cluster : base::Uuid{};
+  reply.name = node_.identity().name;
+  const auto refuse = [&](std::string why) {
+    reply.outcome = {Code::kConflict, std::move(why)};
+    return reply;
+  };
+  if (hello.protocol < 1) return refuse("unknown protocol version");
+  if (hello.node == reply.node) return refuse("this is your own identity");
+  if (!hello.cluster.IsNil() && !reply.cluster.IsNil() && hello.cluster != reply.cluster) {
+    metrics_.peer_refused[telemetry::PeerRefusal::kOtherCluster].Add();
+    return refuse("node '" + reply.name + "' belongs to cluster " + reply.cluster.ToString() +
+                  ", you to " + hello.cluster.ToString());
+  }
+  return reply;
+}
+
+void Shard::OnPeerUp(PeerHandle peer, const base::Uuid& node) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return;
+  found->second.up = true;
+  found->second.number = node.high;
+  liveness_.OnReply(node.high, world_.env.clock.Now());
+  metrics_.peers_up.Set(PeersAlive());
+}
+
+void Shard::OnPeerDown(PeerHandle peer, const base::Error& why) {
+  const auto found = peers_.find(peer);
+  if (found != peers_.end()) {
+    found->second.up = false;
+    liveness_.OnDisconnected(found->second.number);
+    metrics_.peers_up.Set(PeersAlive());
+  }
+  calls_.OnPeerDown(peer, why);
+}
+
+void Shard::OnReply(PeerHandle peer, wire::Envelope reply) {
+  metrics_.peer_messages_received.Add();
+  const auto found = peers_.find(peer);
+  if (found != peers_.end()) liveness_.OnReply(found->second.number, world_.env.clock.Now());
+  calls_.Resolve(reply.id, std::move(reply.body));
+}
+
+uint32_t Shard::PeersAlive() const {
+  if (!view_) return 0;
+  uint32_t alive = 0;
+  for (ring::NodeIndex i = 0; i < view_->ring.size(); ++i) {
+    alive += i != view_->self && IsAlive(i) ? 1 : 0;
+  }
+  return alive;
+}
+
+bool Shard::IsAlive(ring::NodeIndex node) const {
+  if (node == view_->self) return engine_.health() != storage::Health::kDead;
+  return liveness_.IsAlive(view_->MemberAt(node).Number(), world_.env.clock.Now());
+}
+
+void Shard::Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls::Done done) {
+  const uint64_t id = calls_.Add(peer, world_.env.clock.Now() + timeout, std::move(done));
+  const uint64_t epoch = view_ ? view_->topology.epoch : 0;
+  metrics_.peer_messages_sent.Add();
+  if (world_.transport.Send(peer, {id, epoch, std::move(body)})) return;
+  if (auto back = calls_.Withdraw(id)) {
+    back(Fail(Code::kUnavailable, coordinator::kNotSent));
+  }
+}
+
+void Shard::Beat() {
+  const base::Duration period = base::Millis(settings_.membership_gossip_period_ms);
+  if (view_) {
+    for (const auto& peer : peer_of_) {
+      if (!peer) continue;
+      wire::Heartbeat beat{view_->topology.epoch, view_->digest, world_.env.clock.Wall().ms};
+      Call(*peer, beat, base::Millis(settings_.membership_dead_after_ms),
+           [this, peer = *peer](base::Result<wire::Body> reply) {
+             if (!reply) return;
+             const auto* beat_reply = std::get_if<wire::HeartbeatReply>(&*reply);
+             const bool differs =
+                 beat_reply != nullptr && view_ && beat_reply->document_digest != view_->digest;
+             if (differs && index_ == 0) node_.PushDocument(peer);
+           });
+    }
+    metrics_.peers_up.Set(PeersAlive());
+  }
+  world_.env.timers.After(period, [this] { Beat(); });
+}
+
+// --- the clock ---------------------------------------------------------------------------------
+
+void Shard::WithClock(base::UniqueFunction<void(base::Status)> use) {
+  const int64_t now_ms = std::max(world_.env.clock.Wall().ms, clock_.last().WallMs());
+  const int64_t left_ms = clock_.limit().WallMs() - now_ms;
+  if (left_ms < kClockRefillMs && !clock_extending_) ExtendClock();
+  if (left_ms > 10) return use({});
+  clock_waiters_.push_back(std::move(use));
+}
+
+void Shard::ExtendClock() {
+  clock_extending_ = true;
+  const int64_t from_ms = std::max(world_.env.clock.Wall().ms, clock_.last().WallMs());
+  const auto limit = causal::HlcStamp::FromWallMs(from_ms + kClockAheadMs);
+  storage::WriteBatch batch;
+  std::string value;
+  base::ByteWriter(&value).U64(limit.packed);
+  batch.Put(storage::Space::kMeta, ClockKey(index_), std::move(value));
+  auto finish = [this, limit](const base::Status& status) {
+    clock_extending_ = false;
+    if (status) clock_.SetLimit(limit);
+    for (auto& waiter : std::exchange(clock_waiters_, {})) waiter(status);
+  };
+  if (auto status = engine_.Write(batch); !status) {
+    Post([finish, status] { finish(status); });
+    return;
+  }
+  engine_.Sync(this, finish);
+}
+
+}  // namespace lariat::node

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// One shard of a node: its coordinator, its replica, and the messages between them, the other
+// shards and the other nodes. A key's read-merge-write happens on the shard that owns its token; a
+// request for another shard's token is handed over through that shard's executor, which batches.
+//
+// Threads: everything on the shard's thread, except where a method says otherwise.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/prng.h"
+#include "config/settings.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/ports.h"
+#include "env/env.h"
+#include "membership/liveness_core.h"
+#include "membership/topology.h"
+#include "node/calls.h"
+#include "node/transport.h"
+#include "replica/replica.h"
+#include "telemetry/log.h"
+
+namespace lariat::node {
+
+class Node;
+
+class Shard final : public PeerEvents,
+                    public coordinator::ReplicaPort,
+                    public coordinator::ClusterPort,
+                    public storage::CompletionQueue {
+ public:
+  struct World {
+    env::Env env;
+    PeerTransport& transport;
+  };
+  Shard(Node& node, uint32_t index, World world, const config::Settings& settings,
+        storage::Engine& engine, telemetry::Metrics& metrics, telemetry::LogSink& log,
+        causal::HlcStamp clock_floor);
+
+  // Starts timers. Afterwards views may come.
+  void Start();
+  void SetView(std::shared_ptr<const membership::View> view);
+  void ApplySettings(const config::Settings& settings);
+  uint32_t index() const { return index_; }
+  const env::Env& env() const { return world_.env; }
+  coordinator::Coordinator& coordinator() { return coordinator_; }
+  const std::shared_ptr<const membership::View>& view() const { return view_; }
+  // Work under way: client requests, replica requests, calls. For draining.
+  size_t Busy() const { return coordinator_.InFlight() + replica_.Waiting() + calls_.Waiting(); }
+  uint32_t PeersAlive() const;
+  telemetry::Metrics& metrics() { return metrics_; }
+
+  // Sends to a member or to an address outside the cluster, with a reply or an error.
+  void Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls::Done done);
+  // The handle of a member of the present view, or of an address that is asked to join.
+  std::optional<PeerHandle> PeerOf(ring::NodeIndex index) const;
+  PeerHandle PeerAt(const std::string& address);
+
+  // PeerEvents
+  wire::Hello MakeHello() const override;
+  wire::HelloReply OnHello(const wire::Hello& hello) override;
+  void OnPeerUp(PeerHandle peer, const base::Uuid& node) override;
+  void OnPeerDown(PeerHandle peer, const base::Error& why) override;
+  void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) override;
+  void OnReply(PeerHandle peer, wire::Envelope reply) override;
+
+  // coordinator::ReplicaPort
+  void Read(ring::NodeIndex node, wire::ReadRequest request, base::Duration timeout,
+            ReadDone done) override;
+  void Write(ring::NodeIndex node, wire::WriteRequest request, base::Duration timeout,
+             WriteDone done) override;
+  void Forward(ring::NodeIndex node, wire::ForwardedWrite request, base::Duration timeout,
+               ForwardDone done) override;
+  void Update(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable) override;
+  bool IsAlive(ring::NodeIndex node) const override;
+
+  // coordinator::ClusterPort
+  void SetBucket(membership::BucketProperties bucket,
+                 base::UniqueFunction<void(base::Status)> done) override;
+  void Seal(base::UniqueFunction<void(base::Status)> done) override;
+
+  // storage::CompletionQueue; thread-safe
+  void Post(base::UniqueFunction<void()> task) override;
+
+ private:
+  struct Peer {
+    std::string address;
+    uint64_t number = 0;  // 0 until the handshake told
+    bool up = false;
+  };
+
+  void Tick();
+  void Beat();
+  template <typename Reply, typename Request, typename Done>
+  void Ask(ring::NodeIndex node, Request request, base::Duration timeout, Done done);
+  void LocalRead(wire::ReadRequest request, ReadDone done);
+  void LocalWrite(wire::WriteRequest request, WriteDone done);
+  void RunUpdate(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable);
+  // Runs `use` on the shard that owns the token.
+  template <typename Use>
+  void OnOwner(uint64_t token, Use use);
+  base::Status CheckSender(const base::Uuid& from, const wire::Envelope& request) const;
+  void Answer(LinkId link, uint64_t id, wire::Body body);
+  void Serve(const base::Uuid& from, LinkId link, wire::Envelope request);
+  bool FirstForward(const base::Uuid& from, uint64_t id);
+  void WithClock(base::UniqueFunction<void(base::Status)> use);
+  void ExtendClock();
+
+  Node& node_;
+  uint32_t index_;
+  World world_;
+  config::Settings settings_;
+  storage::Engine& engine_;
+  telemetry::Metrics& metrics_;
+  telemetry::LogSink& log_;
+  base::Prng prng_;
+  replica::Clock clock_;
+  replica::Replica replica_;
+  Calls calls_;
+  membership::LivenessCore liveness_;
+  coordinator::Coordinator coordinator_;
+  std::shared_ptr<const membership::View> view_;
+  std::vector<std::optional<PeerHandle>> peer_of_;  // by node index of the view
+  std::map<PeerHandle, Peer> peers_;
+  std::map<std::string, PeerHandle> by_address_;
+  // Forwarded writes seen lately: a repeated message must not make a second event.
+  std::set<std::pair<uint64_t, uint64_t>> forwards_;
+  std::deque<std::pair<uint64_t, uint64_t>> forwards_order_;
+  std::vector<base::UniqueFunction<void(base::Status)>> clock_waiters_;
+  bool clock_extending_ = false;
+};
+
+}  // namespace lariat::node

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages between shards of different nodes. peer_links.h makes it real over TCP streams; the
+// simulator has its own. One transport and one PeerEvents for each shard, on the shard's thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/uuid.h"
+#include "wire/messages.h"
+
+namespace lariat::node {
+
+using PeerHandle = uint32_t;  // a peer that we send requests to
+using LinkId = uint64_t;      // where a request came from, for its reply
+
+class PeerTransport {
+ public:
+  virtual ~PeerTransport() = default;
+  // Keeps a connection to the address, with back-off, until Close. `expected`: refuse any other
+  // node.
+  virtual PeerHandle Open(const std::string& address, std::optional<base::Uuid> expected) = 0;
+  virtual void Close(PeerHandle peer) = 0;
+  // False: certainly not sent (no connection, or too much is waiting for the peer).
+  virtual bool Send(PeerHandle peer, wire::Envelope request) = 0;
+  // Dropped if the link is gone.
+  virtual void Reply(LinkId link, wire::Envelope reply) = 0;
+};
+
+class PeerEvents {
+ public:
+  virtual ~PeerEvents() = default;
+  // Handshake: what we say of ourselves, and what we think of who calls.
+  virtual wire::Hello MakeHello() const = 0;
+  virtual wire::HelloReply OnHello(const wire::Hello& hello) = 0;
+  // The connection to a peer is ready / gone. Requests without a reply get none any more.
+  virtual void OnPeerUp(PeerHandle peer, const base::Uuid& node) = 0;
+  virtual void OnPeerDown(PeerHandle peer, const base::Error& why) = 0;
+  virtual void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) = 0;
+  virtual void OnReply(PeerHandle peer, wire::Envelope reply) = 0;
+};
+
+}  // namespace lariat::node
