@@ -49,8 +49,8 @@ class Shard final : public PeerEvents,
   const env::Env& env() const { return world_.env; }
   coordinator::Coordinator& coordinator() { return coordinator_; }
   const std::shared_ptr<const membership::View>& view() const { return view_; }
-  // Work under way: client requests, replica requests, calls. For draining.
-  size_t Busy() const { return coordinator_.InFlight() + replica_.Waiting() + calls_.Waiting(); }
+  // Work whose loss somebody would notice: requests of clients and of coordinators. For draining.
+  size_t Busy() const { return coordinator_.InFlight() + replica_.Waiting(); }
   uint32_t PeersAlive() const;
   telemetry::Metrics& metrics() { return metrics_; }
 

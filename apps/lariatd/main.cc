@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
+
+#include "lariatd/options.h"
+#include "lariatd/server.h"
+
+extern char** environ;
+
+int main(int argc, char** argv) {
+  using lariat::base::Code;
+  auto options = lariat::lariatd::ParseOptions(argc, argv, environ);
+  if (!options) {
+    std::fputs(options.error().text.c_str(), options.error().code == 0 ? stdout : stderr);
+    return options.error().code;
+  }
+  if (options->print_config) {
+    std::fputs(options->printed_config.c_str(), stdout);
+    return 0;
+  }
+  if (auto status = lariat::lariatd::CheckListeners(options->settings); !status) {
+    std::fprintf(stderr, "lariatd: %s\n", status.error().message.c_str());
+    return 2;
+  }
+  lariat::lariatd::Server server(
+      options->settings, [argc, argv] { return lariat::lariatd::ReadAgain(argc, argv, environ); });
+  if (auto status = server.Open(); !status) {
+    std::fprintf(stderr, "lariatd: %s\n", status.error().message.c_str());
+    const bool usage = status.error().code == Code::kInvalidArgument;
+    return usage ? 2 : 1;
+  }
+  return server.Run();
+}

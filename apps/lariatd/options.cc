@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lariatd/options.h"
+
+#include <CLI/CLI.hpp>
+#include <vector>
+
+#include "config/describe.h"
+#include "env/posix/file.h"
+#include "lariatd/version.h"
+
+namespace lariat::lariatd {
+namespace {
+
+using base::Code;
+using base::Fail;
+
+constexpr size_t kConfigBytesMax = 1 << 20;
+
+struct Flags {
+  std::string config;
+  std::vector<std::pair<std::string, std::string>> shorthands;  // key, value
+  std::vector<std::string> sets;
+  bool print_config = false;
+};
+
+// A flag that is another name for one setting.
+void AddShorthand(CLI::App* app, Flags* flags, const std::string& flag, const std::string& key,
+                  const std::string& help) {
+  app->add_option_function<std::string>(
+         "--" + flag,
+         [flags, key](const std::string& value) { flags->shorthands.emplace_back(key, value); },
+         help + " (" + key + ")")
+      ->type_name("VALUE");
+}
+
+void Describe(CLI::App* app, Flags* flags) {
+  app->set_version_flag("--version", std::string("lariatd ") + kVersion);
+  app->add_option("--config", flags->config, "Configuration file (TOML)")->type_name("FILE");
+  AddShorthand(app, flags, "name", "node.name", "Name of this node");
+  AddShorthand(app, flags, "data-dir", "node.data_dir", "Data directory");
+  AddShorthand(app, flags, "http", "listen.http", "Address for HTTP, host:port");
+  AddShorthand(app, flags, "resp", "listen.resp", "Address for the Redis protocol, host:port");
+  AddShorthand(app, flags, "peer", "listen.peer", "Address for other nodes, host:port");
+  AddShorthand(app, flags, "join", "cluster.join",
+               "Peer addresses of the first nodes, comma separated");
+  AddShorthand(app, flags, "dc", "node.dc", "Datacenter");
+  AddShorthand(app, flags, "rack", "node.rack", "Rack");
+  AddShorthand(app, flags, "weight", "node.weight", "Share of the data relative to other nodes");
+  AddShorthand(app, flags, "shards", "node.shards", "Event loops, 0 = one for each core");
+  AddShorthand(app, flags, "log-level", "log.level", "trace, debug, info, warn or error");
+  app->add_option("--set", flags->sets, "Any setting, repeatable")->type_name("SECTION.KEY=VALUE");
+  app->add_flag("--print-config", flags->print_config,
+                "Print every setting with value, default, unit and meaning, and exit");
+  app->footer(
+      "Precedence: flag, environment (LARIAT_SECTION__KEY), file, default.\n"
+      "Signals: SIGTERM and SIGINT drain and exit 0 (a second one exits at once),\n"
+      "SIGHUP reads the configuration file again and applies what can change live.\n"
+      "Example: lariatd --name node1 --data-dir /var/lib/lariat --join 127.0.0.1:7482");
+}
+
+base::Status Load(const Flags& flags, char** environment, config::SettingsBuilder* builder) {
+  if (!flags.config.empty()) {
+    auto text = env::posix::ReadFile(flags.config, kConfigBytesMax);
+    if (!text) return Fail(Code::kInvalidArgument, text.error().message);
+    if (auto status = builder->LoadToml(*text, flags.config); !status) return status;
+  }
+  std::vector<std::string> entries;
+  for (char** entry = environment; *entry != nullptr; ++entry) entries.emplace_back(*entry);
+  if (auto status = builder->LoadEnvironment(entries); !status) return status;
+  for (const auto& [key, value] : flags.shorthands) {
+    if (auto status = builder->Set(key, value, "--" + key); !status) return status;
+  }
+  for (const std::string& set : flags.sets) {
+    if (auto status = builder->Set(set, "--set"); !status) return status;
+  }
+  return {};
+}
+
+tl::expected<Flags, Exit> ParseFlags(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("lariatd: one node of a Lariat cluster", "lariatd");
+  Describe(&app, &flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    return tl::unexpected(Exit{0, app.help()});
+  } catch (const CLI::CallForVersion& e) {
+    return tl::unexpected(Exit{0, std::string(e.what()) + "\n"});
+  } catch (const CLI::Error& e) {
+    return tl::unexpected(Exit{2, std::string("lariatd: ") + e.what() + " (see lariatd --help)\n"});
+  }
+  return flags;
+}
+
+bool IsLoopback(const std::string& address) {
+  const std::string host = address.substr(0, address.rfind(':'));
+  return host.starts_with("127.") || host == "localhost" || host == "[::1]";
+}
+
+}  // namespace
+
+tl::expected<Options, Exit> ParseOptions(int argc, char** argv, char** environment) {
+  auto flags = ParseFlags(argc, argv);
+  if (!flags) return tl::unexpected(flags.error());
+  config::SettingsBuilder builder;
+  const auto refuse = [](const base::Error& error) {
+    return tl::unexpected(Exit{2, "lariatd: " + error.message + "\n"});
+  };
+  if (auto status = Load(*flags, environment, &builder); !status) return refuse(status.error());
+  auto settings = builder.Build();
+  if (!settings) return refuse(settings.error());
+  Options options{std::move(*settings), flags->config, flags->print_config, ""};
+  if (options.print_config) options.printed_config = config::PrintConfig(builder);
+  return options;
+}
+
+base::Result<config::Settings> ReadAgain(int argc, char** argv, char** environment) {
+  auto flags = ParseFlags(argc, argv);
+  if (!flags) return Fail(Code::kInternal, flags.error().text);
+  config::SettingsBuilder builder;
+  if (auto status = Load(*flags, environment, &builder); !status) return Fail(status.error());
+  return builder.Build();
+}
+
+base::Status CheckListeners(const config::Settings& s) {
+  if (s.security_insecure) return {};
+  const std::pair<const char*, const std::string*> listeners[] = {{"listen.http", &s.listen_http},
+                                                                  {"listen.resp", &s.listen_resp},
+                                                                  {"listen.peer", &s.listen_peer}};
+  for (const auto& [key, address] : listeners) {
+    if (IsLoopback(*address)) continue;
+    return Fail(Code::kInvalidArgument,
+                std::string(key) + " = " + *address +
+                    " is open to other machines, and there is no authentication. Set " + key +
+                    " to a loopback address (127.0.0.1:PORT), or set security.insecure = true if "
+                    "everybody who can reach this machine may read and change all data");
+  }
+  return {};
+}
+
+}  // namespace lariat::lariatd

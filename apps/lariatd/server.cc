@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lariatd/server.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+#include <utility>
+
+#include "config/settings.h"
+#include "env/posix/file.h"
+#include "env/posix/shard_loop.h"
+#include "env/posix/signals.h"
+#include "frontend/http/http_frontend.h"
+#include "lariatd/log.h"
+#include "lariatd/version.h"
+#include "node/node.h"
+#include "node/peer_links.h"
+#include "storage/rocksdb/rocksdb_engine.h"
+
+namespace lariat::lariatd {
+
+using base::Code;
+using base::Fail;
+using env::posix::ShardLoop;
+using telemetry::LogLevel;
+
+namespace {
+
+constexpr base::Duration kWatch = base::Millis(50);
+
+std::string HostName() {
+  char name[256] = {};
+  return gethostname(name, sizeof(name) - 1) == 0 && name[0] != 0 ? name : "node1";
+}
+
+storage::RocksOptions EngineOptions(const config::Settings& s) {
+  storage::RocksOptions o;
+  o.directory = s.node_data_dir + "/db";
+  o.block_cache_bytes = static_cast<uint64_t>(s.storage_block_cache_bytes);
+  o.memtable_bytes = static_cast<uint64_t>(s.storage_memtable_bytes);
+  o.io_threads = static_cast<uint32_t>(s.storage_io_threads);
+  o.io_queue_max = static_cast<uint32_t>(s.storage_io_queue_max);
+  o.background_threads = static_cast<uint32_t>(s.storage_background_threads);
+  o.background_bytes_per_s = static_cast<uint64_t>(s.storage_background_bytes_per_s);
+  o.compression = s.storage_compression;
+  o.disk_reserve_bytes = static_cast<uint64_t>(s.storage_disk_reserve_bytes);
+  o.periodic_sync_ms = static_cast<uint32_t>(s.storage_periodic_ms);
+  return o;
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(config::Settings s, std::function<base::Result<config::Settings>()> read)
+      : settings(s),
+        start_settings(std::move(s)),
+        read_settings(std::move(read)),
+        log(settings.log_level) {}
+
+  base::Status OpenStorage();
+  base::Status OpenPeerListeners();
+  base::Status OpenHttpListeners();
+  void BuildNode();
+  void Watch();
+  void OnSignal(int signal);
+  void Reload();
+  void Drain();
+  void WaitForIdle(base::Instant give_up);
+  void SayReady();
+  void End(int code);
+
+  config::Settings settings;              // shard 0's; SIGHUP changes it
+  const config::Settings start_settings;  // what other threads may look at
+  std::function<base::Result<config::Settings>()> read_settings;
+  StderrLog log;
+  std::optional<env::posix::DirectoryLock> lock;
+  std::unique_ptr<storage::Engine> engine;
+  node::Identity identity;
+  node::Addresses addresses;
+  std::vector<std::unique_ptr<ShardLoop>> loops;
+  std::vector<std::unique_ptr<node::PeerLinks>> links;
+  std::unique_ptr<node::Node> node;
+  std::vector<env::Env> environments;  // frontends keep references
+  std::vector<std::unique_ptr<frontend::http::HttpFrontend>> frontends;
+  std::unique_ptr<env::posix::Signals> signals;
+  bool said_ready = false;
+  bool draining = false;
+  int exit_code = 0;
+};
+
+base::Status Server::Impl::OpenStorage() {
+  if (auto status = env::posix::MakeDirectories(settings.node_data_dir); !status) return status;
+  auto taken = env::posix::DirectoryLock::Take(settings.node_data_dir);
+  if (!taken) return Fail(Code::kUnavailable, taken.error().message);
+  lock = std::move(*taken);
+  auto opened = storage::OpenRocksEngine(EngineOptions(settings));
+  if (!opened) return Fail(opened.error());
+  engine = std::move(*opened);
+  const auto cores = std::max(1U, std::thread::hardware_concurrency());
+  const auto shards =
+      settings.node_shards > 0 ? static_cast<uint32_t>(settings.node_shards) : cores;
+  for (uint32_t i = 0; i < shards; ++i) {
+    loops.push_back(std::make_unique<ShardLoop>("shard" + std::to_string(i)));
+  }
+  const std::string name = settings.node_name.empty() ? HostName() : settings.node_name;
+  env::Env env = loops[0]->env();
+  auto loaded = node::LoadIdentity(*engine, env.entropy, name);
+  // The directory of another node is a mistake in the configuration.
+  if (!loaded && loaded.error().code == Code::kConflict) {
+    return Fail(Code::kInvalidArgument, loaded.error().message);
+  }
+  if (!loaded) return Fail(loaded.error());
+  identity = std::move(*loaded);
+  return {};
+}
+
+base::Status Server::Impl::OpenPeerListeners() {
+  addresses.peer = settings.listen_peer;
+  for (auto& loop : loops) {
+    links.push_back(std::make_unique<node::PeerLinks>(loop->env(), loop->network(), settings, log));
+    env::ListenOptions listen;
+    listen.address = addresses.peer;
+    listen.joins_other_shard = links.size() > 1;
+    auto bound = loop->network().Listen(
+        listen, [l = links.back().get()](env::Stream& stream) { return l->Accept(stream); });
+    if (!bound) return Fail(bound.error().code, "peer listener: " + bound.error().message);
+    addresses.peer = *bound;
+  }
+  return {};
+}
+
+void Server::Impl::BuildNode() {
+  std::vector<node::Shard::World> worlds;
+  for (size_t i = 0; i < loops.size(); ++i) worlds.push_back({loops[i]->env(), *links[i]});
+  node::NodeOptions options;
+  options.identity = identity;
+  options.addresses = addresses;
+  options.settings = settings;
+  options.version = kVersion;
+  auto stored = node::LoadTopology(*engine);
+  options.stored = stored ? std::move(*stored) : std::nullopt;
+  node = std::make_unique<node::Node>(std::move(options), worlds, *engine, log);
+  for (uint32_t i = 0; i < loops.size(); ++i) {
+    links[i]->Attach(node->shard(i), node->shard(i).metrics());
+  }
+}
+
+base::Status Server::Impl::OpenHttpListeners() {
+  addresses.http = settings.listen_http;
+  addresses.resp = settings.listen_resp;
+  frontends.resize(loops.size());
+  for (size_t i = 0; i < loops.size(); ++i) {
+    env::ListenOptions listen;
+    listen.address = addresses.http;
+    listen.connections_max = static_cast<size_t>(settings.http_connections_max);
+    listen.joins_other_shard = i > 0;
+    // The frontend is made when the node is; nothing is accepted before the loops run.
+    auto bound = loops[i]->network().Listen(
+        listen, [this, i](env::Stream& stream) { return frontends[i]->Accept(stream); });
+    if (!bound) return Fail(bound.error().code, "HTTP listener: " + bound.error().message);
+    addresses.http = *bound;
+  }
+  return {};
+}
+
+void Server::Impl::SayReady() {
+  said_ready = true;
+  std::printf("lariatd ready: node=%s http=%s resp=%s peer=%s data=%s\n", identity.name.c_str(),
+              addresses.http.c_str(), addresses.resp.c_str(), addresses.peer.c_str(),
+              settings.node_data_dir.c_str());
+  std::fflush(stdout);
+}
+
+void Server::Impl::End(int code) {
+  exit_code = code;
+  for (auto& loop : loops) loop->Stop();
+}
+
+// Looks at what no event tells: readiness, and a storage engine that has died.
+void Server::Impl::Watch() {
+  if (engine->health() == storage::Health::kDead) {
+    log.Write(LogLevel::kError, "storage",
+              "a write or sync of the log failed: what is on disk is not known, so this node stops "
+              "at once. Check the disk, then start it again");
+    log.Flush();
+    std::_Exit(1);
+  }
+  if (!said_ready && node->admin(0).Health().ready) SayReady();
+  loops[0]->env().timers.After(kWatch, [this] { Watch(); });
+}
+
+void Server::Impl::OnSignal(int signal) {
+  if (signal == SIGHUP) return Reload();
+  if (draining) {
+    log.Write(LogLevel::kWarn, "server", "second signal: stopping at once");
+    return End(1);
+  }
+  Drain();
+}
+
+void Server::Impl::Reload() {
+  auto now = read_settings();
+  if (!now) {
+    log.Write(LogLevel::kError, "server", "configuration not applied: " + now.error().message);
+    return;
+  }
+  const config::SettingsDiff diff = config::DiffLive(settings, *now);
+  for (const auto* info : diff.restart) {
+    log.Write(LogLevel::kWarn, "server", info->key() + " changed; it needs a restart");
+  }
+  for (const auto* info : diff.live) {
+    log.Write(LogLevel::kInfo, "server", info->key() + " applied");
+  }
+  settings = config::WithLiveChanges(settings, *now);
+  log.SetLevel(settings.log_level);
+  node->ApplySettings(settings);
+}
+
+void Server::Impl::Drain() {
+  draining = true;
+  log.Write(LogLevel::kInfo, "server", "draining");
+  node->SetDraining();
+  for (size_t i = 0; i < loops.size(); ++i) {
+    loops[i]->env().executor.Post([this, i] {
+      // Peers may still finish what they have begun here; clients are sent elsewhere.
+      loops[i]->network().StopListening();
+      frontends[i]->Drain();
+    });
+  }
+  WaitForIdle(loops[0]->env().clock.Now() + base::Millis(settings.shutdown_drain_ms));
+}
+
+void Server::Impl::WaitForIdle(base::Instant give_up) {
+  // Each shard counts its own work on its own thread; the last to be idle ends the server.
+  auto busy = std::make_shared<std::atomic<size_t>>(0);  // co-owned by the shards' tasks
+  auto open = std::make_shared<std::atomic<size_t>>(loops.size());
+  for (uint32_t i = 0; i < loops.size(); ++i) {
+    loops[i]->env().executor.Post([this, i, busy, open, give_up] {
+      busy->fetch_add(node->shard(i).Busy());
+      if (open->fetch_sub(1) > 1) return;
+      const bool late = loops[i]->env().clock.Now() >= give_up;
+      if (busy->load() == 0 || late) {
+        if (late && busy->load() > 0) {
+          log.Write(LogLevel::kWarn, "server", "requests still in work after the drain time");
+        }
+        // One more turn lets the last replies leave.
+        loops[0]->env().executor.Post(
+            [this] { loops[0]->env().timers.After(base::Millis(20), [this] { End(0); }); });
+        return;
+      }
+      loops[0]->env().executor.Post([this, give_up] {
+        loops[0]->env().timers.After(base::Millis(10), [this, give_up] { WaitForIdle(give_up); });
+      });
+    });
+  }
+}
+
+Server::Server(config::Settings settings,
+               std::function<base::Result<config::Settings>()> read_settings)
+    : impl_(std::make_unique<Impl>(std::move(settings), std::move(read_settings))) {}
+
+Server::~Server() {
+  // Frontends and node use the loops; the engine calls back into the node's shards.
+  impl_->signals.reset();
+  impl_->engine.reset();
+  impl_->frontends.clear();
+  impl_->node.reset();
+  impl_->links.clear();
+  impl_->loops.clear();
+}
+
+base::Status Server::Open() {
+  env::posix::IgnoreBrokenPipes();
+  if (auto status = impl_->OpenStorage(); !status) return status;
+  if (auto stored = node::LoadTopology(*impl_->engine); !stored) return Fail(stored.error());
+  if (auto status = impl_->OpenPeerListeners(); !status) return status;
+  if (auto status = impl_->OpenHttpListeners(); !status) return status;
+  impl_->BuildNode();
+  for (uint32_t i = 0; i < impl_->loops.size(); ++i) {
+    impl_->environments.push_back(impl_->loops[i]->env());
+  }
+  for (uint32_t i = 0; i < impl_->loops.size(); ++i) {
+    node::Shard& shard = impl_->node->shard(i);
+    impl_->frontends[i] = std::make_unique<frontend::http::HttpFrontend>(
+        shard.coordinator(), impl_->node->admin(i), impl_->start_settings, shard.metrics(),
+        impl_->environments[i]);
+  }
+  return {};
+}
+
+int Server::Run() {
+  Impl& s = *impl_;
+  s.signals = std::make_unique<env::posix::Signals>(s.loops[0].get(),
+                                                    std::vector<int>{SIGTERM, SIGINT, SIGHUP},
+                                                    [&s](int signal) { s.OnSignal(signal); });
+  s.node->Start();
+  s.loops[0]->env().executor.Post([&s] { s.Watch(); });
+  for (size_t i = 1; i < s.loops.size(); ++i) s.loops[i]->Start();
+  s.loops[0]->Run();
+  for (auto& loop : s.loops) loop->Stop();
+  for (size_t i = 1; i < s.loops.size(); ++i) s.loops[i]->Join();
+  return s.exit_code;
+}
+
+}  // namespace lariat::lariatd

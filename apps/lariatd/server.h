@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// One running node: event loops, storage, listeners, signals. The place where the real world is
+// chosen and put together.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "config/settings.h"
+
+namespace lariat::lariatd {
+
+class Server {
+ public:
+  // `read_settings` reads the configuration again (SIGHUP).
+  Server(config::Settings settings, std::function<base::Result<config::Settings>()> read_settings);
+  ~Server();
+  // Opens storage and listeners. Errors carry the exit code's meaning: kInvalidArgument and
+  // kConflict of identity are configuration (2), everything else is failure (1).
+  base::Status Open();
+  // Serves until a signal or a fatal error. Result: the exit code.
+  int Run();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lariat::lariatd
