@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+
+#include "apps/lariat/commands.h"
+#include "apps/lariat/terminal/table.h"
+
+namespace lariat::cli {
+
+namespace {
+
+namespace json = boost::json;
+
+struct BucketOptions {
+  std::string name;
+  std::vector<std::string> properties;  // name=value
+};
+using Options = std::shared_ptr<BucketOptions>;  // shared by the parser's callbacks of one command
+
+// "n=3 sloppy=true conflict=lww" as JSON: what reads as a number, a boolean or JSON is that, the
+// rest is text.
+tl::expected<json::object, Exit> ParseProperties(const std::vector<std::string>& texts) {
+  json::object out;
+  for (const std::string& text : texts) {
+    size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return tl::unexpected(
+          Complain(Exit::kUsage, fmt::format("'{}' is not of the form NAME=VALUE", text)));
+    }
+    std::string value = text.substr(equals + 1);
+    json::error_code problem;
+    json::value parsed = json::parse(value, problem);
+    out[text.substr(0, equals)] = problem ? json::value(value) : parsed;
+  }
+  return out;
+}
+
+net::Request BucketRequest(const std::string& name, const char* method) {
+  net::Request request;
+  request.method = method;
+  request.target = "/v1/buckets/" + net::PercentEncode(name);
+  return request;
+}
+
+Exit Show(const Common& common, const json::value& bucket) {
+  if (common.json) {
+    PrintLine(json::serialize(bucket));
+    return Exit::kDone;
+  }
+  if (!bucket.is_object()) return Complain(Exit::kFailed, "the answer is not a JSON object");
+  Table table({"PROPERTY", "VALUE"});
+  for (const auto& [name, value] : bucket.as_object()) {
+    table.Add({std::string(name), TextOf(bucket, name)});
+  }
+  fmt::print("{}", table.Render());
+  return Exit::kDone;
+}
+
+Exit ShowOne(const Common& common, const BucketOptions& o) {
+  auto client = Connect(common, kUsualWait);
+  if (!client) return Exit::kUsage;
+  auto reply = Ask(*client, BucketRequest(o.name, "GET"));
+  return reply ? Show(common, *reply) : reply.error();
+}
+
+Exit List(const Common& common) {
+  auto client = Connect(common, kUsualWait);
+  if (!client) return Exit::kUsage;
+  net::Request request;
+  request.target = "/v1/buckets";
+  auto reply = Ask(*client, request);
+  if (!reply) return reply.error();
+  if (common.json) {
+    PrintLine(json::serialize(*reply));
+    return Exit::kDone;
+  }
+  const json::value* buckets = &*reply;
+  if (reply->is_object()) buckets = reply->as_object().if_contains("buckets");
+  if (buckets == nullptr || !buckets->is_array()) {
+    return Complain(Exit::kFailed, "the answer holds no list of buckets");
+  }
+  Table table({"NAME", "N", "R", "W", "CONFLICT", "DURABILITY", "TTL", "SLOPPY"});
+  for (const json::value& b : buckets->as_array()) {
+    table.Add({TextOf(b, "name"), TextOf(b, "n"), TextOf(b, "r"), TextOf(b, "w"),
+               TextOf(b, "conflict"), TextOf(b, "durability"), TextOf(b, "ttl"),
+               TextOf(b, "sloppy")});
+  }
+  fmt::print("{}", table.Render());
+  return Exit::kDone;
+}
+
+enum class Want : uint8_t { kNew, kExisting };
+
+// PUT of the properties given; the server keeps the others.
+Exit Change(const Common& common, const BucketOptions& o, Want want) {
+  auto properties = ParseProperties(o.properties);
+  if (!properties) return properties.error();
+  auto client = Connect(common, kUsualWait);
+  if (!client) return Exit::kUsage;
+  net::Outcome present = client->Send(BucketRequest(o.name, "GET"));
+  if (!present) return Explain(present.error());
+  if (!present->Ok() && present->status != 404) return Explain(*present);
+  if (want == Want::kNew && present->Ok()) {
+    return Complain(Exit::kNotFound, fmt::format("bucket '{0}' exists; change it with 'lariat "
+                                                 "bucket set {0} NAME=VALUE'",
+                                                 o.name));
+  }
+  if (want == Want::kExisting && !present->Ok()) return Explain(*present);
+  net::Request request = BucketRequest(o.name, "PUT");
+  request.headers.emplace_back("Content-Type", "application/json");
+  request.body = json::serialize(*properties);
+  auto reply = Ask(*client, request);
+  if (!reply) return reply.error();
+  for (const char* note : {"warning", "note"}) {
+    std::string text = TextOf(*reply, note);
+    if (!text.empty() && !common.json) fmt::print(stderr, "lariat: {}\n", text);
+  }
+  return reply->is_object() ? Show(common, *reply) : ShowOne(common, o);
+}
+
+}  // namespace
+
+void AddBucketCommands(CLI::App& app, Session& session) {
+  CLI::App* bucket = app.add_subcommand("bucket", "Create, list, show and change buckets");
+  bucket->require_subcommand(1);
+  const char* properties =
+      "n, r, w, pr, pw, sloppy, allow_eventual, conflict, durability, ttl, gc_grace, ... as "
+      "NAME=VALUE (docs/buckets.md)";
+
+  auto create = std::make_shared<BucketOptions>();
+  CLI::App* command = AddCommand(*bucket, session, "create", "Create a bucket",
+                                 "  lariat bucket create carts\n"
+                                 "  lariat bucket create cache conflict=lww ttl=3600");
+  command->add_option("NAME", create->name)->required();
+  command->add_option("PROPERTY", create->properties, properties);
+  command->callback([&session, create] {
+    session.run = [&session, create] { return Change(session.common, *create, Want::kNew); };
+  });
+
+  command = AddCommand(*bucket, session, "list", "All buckets", "  lariat bucket list");
+  command->callback([&session] { session.run = [&session] { return List(session.common); }; });
+
+  auto show = std::make_shared<BucketOptions>();
+  command = AddCommand(*bucket, session, "show", "All properties of a bucket",
+                       "  lariat bucket show default");
+  command->add_option("NAME", show->name)->required();
+  command->callback([&session, show] {
+    session.run = [&session, show] { return ShowOne(session.common, *show); };
+  });
+
+  auto set = std::make_shared<BucketOptions>();
+  command = AddCommand(*bucket, session, "set", "Change properties of a bucket",
+                       "  lariat bucket set carts w=3 ttl=86400");
+  command->add_option("NAME", set->name)->required();
+  command->add_option("PROPERTY", set->properties, properties)->required();
+  command->callback([&session, set] {
+    session.run = [&session, set] { return Change(session.common, *set, Want::kExisting); };
+  });
+}
+
+}  // namespace lariat::cli

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each function adds a few commands to the parser; the chosen one ends up in Session::run.
+#pragma once
+
+#include "apps/lariat/session.h"
+
+namespace lariat::cli {
+
+void AddKvCommands(CLI::App& app, Session& session);        // put, get, del
+void AddBucketCommands(CLI::App& app, Session& session);    // bucket create|list|show|set
+void AddClusterCommands(CLI::App& app, Session& session);   // status, ring, explain
+void AddLocalCommands(CLI::App& app, Session& session);     // up, down
+void AddTransferCommands(CLI::App& app, Session& session);  // import, export
+void AddBenchCommand(CLI::App& app, Session& session);
+void AddPlanCommand(CLI::App& app, Session& session);
+
+}  // namespace lariat::cli

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// put, get and del. Values travel as raw bytes one way and as base64 the other (the envelope shows
+// siblings and context together).
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "apps/lariat/commands.h"
+#include "apps/lariat/local/layout.h"
+#include "apps/lariat/terminal/text.h"
+#include "base/base64.h"
+
+namespace lariat::cli {
+
+namespace {
+
+namespace json = boost::json;
+
+struct KvOptions {
+  std::string key;
+  std::string bucket = "default";
+  std::optional<std::string> value, file, context, content_type, if_match, idempotency_key;
+  std::optional<int64_t> ttl, timeout_ms, client_timestamp_ms;
+  std::optional<int64_t> r, w, pr, pw;
+  std::string consistency;
+  bool if_none_match = false;
+  bool sloppy = false;
+};
+using Options = std::shared_ptr<KvOptions>;  // shared by the parser's callbacks of one command
+
+void AddKeyOptions(CLI::App* command, const Options& o) {
+  command->add_option("KEY", o->key, "1 to 256 bytes")->required();
+  command->add_option("-b,--bucket", o->bucket, "Bucket (default: default)");
+  command->add_option("--consistency", o->consistency,
+                      "ONE, TWO, THREE, QUORUM, LOCAL_ONE, LOCAL_QUORUM, EACH_QUORUM, ALL; ANY for "
+                      "writes; SERIAL in serial buckets");
+  command->add_option("--timeout-ms", o->timeout_ms, "Time the node may take");
+}
+
+void AddWriteOptions(CLI::App* command, const Options& o) {
+  command->add_option("--context", o->context,
+                      "What a get of this key showed: the write replaces exactly that");
+  command->add_option("--if-match", o->if_match, "Only if this context is still the newest");
+  command->add_option("--idempotency-key", o->idempotency_key,
+                      "A repeat with the same key within 24 h has no further effect");
+  command->add_option("--w", o->w, "Replicas that must have stored it");
+  command->add_option("--pw", o->pw, "Of these, how many primary replicas");
+  command->add_flag("--sloppy", o->sloppy, "Let other nodes stand in for replicas that are down");
+}
+
+bool CheckKey(const std::string& key) {
+  if (!key.empty() && key.size() <= kKeyBytesMax) return true;
+  Complain(Exit::kUsage, fmt::format("a key has 1 to 256 bytes, this one has {}", key.size()));
+  return false;
+}
+
+std::string Query(const KvOptions& o) {
+  std::vector<std::pair<std::string, std::string>> q;
+  auto add = [&](const char* name, const std::optional<int64_t>& value) {
+    if (value) q.emplace_back(name, std::to_string(*value));
+  };
+  add("r", o.r);
+  add("w", o.w);
+  add("pr", o.pr);
+  add("pw", o.pw);
+  add("timeout_ms", o.timeout_ms);
+  if (o.sloppy) q.emplace_back("sloppy", "true");
+  return net::QueryString(q);
+}
+
+net::Request Start(const KvOptions& o, const char* method, std::string_view dialect) {
+  net::Request request;
+  request.method = method;
+  request.target = fmt::format("{}/buckets/{}/kv/{}{}", dialect, net::PercentEncode(o.bucket),
+                               net::PercentEncode(o.key), Query(o));
+  if (!o.consistency.empty()) request.headers.emplace_back("Consistency", o.consistency);
+  return request;
+}
+
+std::chrono::milliseconds Wait(const KvOptions& o) {
+  return o.timeout_ms ? std::chrono::milliseconds(*o.timeout_ms + 1000) : kUsualWait;
+}
+
+// The value to put: the argument, a file, or standard input. Nothing after a message.
+std::optional<std::string> ReadValue(const KvOptions& o) {
+  if (o.value.has_value() == o.file.has_value()) {
+    Complain(Exit::kUsage, "give one of VALUE, - (standard input) and --file");
+    return std::nullopt;
+  }
+  if (o.value && *o.value != "-") return o.value;
+  std::ifstream file;
+  if (o.file) file.open(*o.file, std::ios::binary);
+  std::istream& in = o.file ? file : std::cin;
+  if (!in) {
+    Complain(Exit::kUsage, fmt::format("cannot read {}: {}", *o.file, std::strerror(errno)));
+    return std::nullopt;
+  }
+  std::string value(kValueBytesMax + 1, '\0');
+  in.read(value.data(), static_cast<std::streamsize>(value.size()));
+  value.resize(static_cast<size_t>(in.gcount()));
+  if (in.bad()) {
+    Complain(Exit::kFailed, "reading the value failed");
+    return std::nullopt;
+  }
+  return value;
+}
+
+void AddWriteHeaders(const KvOptions& o, net::Request* request) {
+  auto add = [&](const char* name, const std::optional<std::string>& value) {
+    if (value) request->headers.emplace_back(name, *value);
+  };
+  add("X-Context", o.context);
+  add("Content-Type", o.content_type);
+  add("Idempotency-Key", o.idempotency_key);
+  if (o.if_match) {
+    bool any = *o.if_match == "*";
+    request->headers.emplace_back("If-Match", any ? "*" : '"' + *o.if_match + '"');
+  }
+  if (o.if_none_match) request->headers.emplace_back("If-None-Match", "*");
+  if (o.ttl) request->headers.emplace_back("X-TTL", std::to_string(*o.ttl));
+  if (o.client_timestamp_ms) {
+    request->headers.emplace_back("X-Client-Timestamp", std::to_string(*o.client_timestamp_ms));
+  }
+}
+
+Exit Put(const Common& common, const KvOptions& o) {
+  if (!CheckKey(o.key)) return Exit::kUsage;
+  auto value = ReadValue(o);
+  if (!value) return Exit::kUsage;
+  if (value->size() > kValueBytesMax) {
+    return Complain(Exit::kUsage, fmt::format("a value has at most {} bytes", kValueBytesMax));
+  }
+  auto client = Connect(common, Wait(o));
+  if (!client) return Exit::kUsage;
+  net::Request request = Start(o, "PUT", "");
+  AddWriteHeaders(o, &request);
+  request.body = std::move(*value);
+  auto reply = Ask(*client, request);
+  if (!reply) return reply.error();
+  if (common.json) {
+    PrintLine(json::serialize(*reply));
+  } else if (IsTerminal(STDOUT_FILENO)) {
+    PrintLine(fmt::format("stored {}", Printable(o.key)));
+  }
+  return Exit::kDone;
+}
+
+Exit Delete(const Common& common, const KvOptions& o) {
+  if (!CheckKey(o.key)) return Exit::kUsage;
+  auto client = Connect(common, Wait(o));
+  if (!client) return Exit::kUsage;
+  net::Request request = Start(o, "DELETE", "");
+  AddWriteHeaders(o, &request);
+  request.headers.emplace_back("Accept", "application/json");
+  auto reply = Ask(*client, request);
+  if (!reply) return reply.error();
+  if (common.json) {
+    PrintLine(reply->is_object() ? json::serialize(*reply) : R"({"deleted":true})");
+  } else if (IsTerminal(STDOUT_FILENO)) {
+    PrintLine(fmt::format("deleted {}", Printable(o.key)));
+  }
+  return Exit::kDone;
+}
+
+std::string ShowBytes(const std::string& bytes) {
+  constexpr size_t kShown = 200;
+  std::string text = Printable(std::string_view(bytes).substr(0, kShown));
+  return bytes.size() > kShown ? text + fmt::format("... ({} bytes)", bytes.size()) : text;
+}
+
+Exit ShowSiblings(const KvOptions& o, const json::value& reply) {
+  const json::array& siblings = reply.at("siblings").as_array();
+  fmt::print(stderr, "lariat: {} concurrent values of {}:\n", siblings.size(), Printable(o.key));
+  for (size_t i = 0; i < siblings.size(); ++i) {
+    std::string bytes = base::Base64Decode(TextOf(siblings[i], "value")).value_or("");
+    fmt::print(stderr, "  {}  {}  {}\n", i + 1, ShowBytes(bytes), TextOf(siblings[i], "version"));
+  }
+  std::vector<std::string> command = {"lariat", "put", o.key, "VALUE"};
+  if (o.bucket != "default") command.insert(command.end(), {"--bucket", o.bucket});
+  command.insert(command.end(), {"--context", TextOf(reply, "context")});
+  fmt::print(stderr, "Decide with:  {}\n", Printable(local::ShellText(command)));
+  return Exit::kSiblings;
+}
+
+Exit Get(const Common& common, const KvOptions& o) {
+  if (!CheckKey(o.key)) return Exit::kUsage;
+  auto client = Connect(common, Wait(o));
+  if (!client) return Exit::kUsage;
+  net::Request request = Start(o, "GET", "/v1");
+  // ".../kv/range" is the range request; a key of that name is spelled so that it is none.
+  if (o.key == "range") request.target.replace(request.target.find("/kv/range") + 4, 1, "%72");
+  auto reply = Ask(*client, request);
+  if (!reply) return reply.error();
+  if (!reply->is_object()) return Complain(Exit::kFailed, "the answer is not a JSON object");
+  const json::value* siblings = reply->as_object().if_contains("siblings");
+  bool conflict = siblings != nullptr && siblings->is_array() && !siblings->as_array().empty();
+  if (common.json) PrintLine(json::serialize(*reply));
+  if (conflict) return ShowSiblings(o, *reply);
+  if (common.json) return Exit::kDone;
+  auto bytes = base::Base64Decode(TextOf(*reply, "value"));
+  if (!bytes) return Complain(Exit::kFailed, "the answer holds no value in base64");
+  size_t written = std::fwrite(bytes->data(), 1, bytes->size(), stdout);
+  if (IsTerminal(STDOUT_FILENO)) std::fputc('\n', stdout);
+  if (written != bytes->size() || std::fflush(stdout) != 0) {
+    return Complain(Exit::kFailed, "writing the value to standard output failed");
+  }
+  return Exit::kDone;
+}
+
+}  // namespace
+
+void AddKvCommands(CLI::App& app, Session& session) {
+  auto put = std::make_shared<KvOptions>();
+  CLI::App* command = AddCommand(app, session, "put", "Write a value",
+                                 "  lariat put hello world\n"
+                                 "  lariat put photo --file cat.jpg --content-type image/jpeg\n"
+                                 "  date | lariat put now - --ttl 60\n"
+                                 "A value that starts with a dash: lariat put KEY -- -5");
+  AddKeyOptions(command, put);
+  command->add_option("VALUE", put->value, "The bytes, or - for standard input");
+  command->add_option("-f,--file", put->file, "Take the value from a file");
+  AddWriteOptions(command, put);
+  command->add_option("--ttl", put->ttl, "Seconds until the value expires; 0 = never");
+  command->add_option("--content-type", put->content_type, "Kept with the value");
+  command->add_flag("--if-none-match", put->if_none_match, "Only if the key has no value");
+  command->add_option("--client-timestamp", put->client_timestamp_ms,
+                      "Milliseconds since 1970, lww buckets only");
+  command->callback(
+      [&session, put] { session.run = [&session, put] { return Put(session.common, *put); }; });
+
+  auto get = std::make_shared<KvOptions>();
+  command = AddCommand(app, session, "get", "Read a value: its exact bytes on standard output",
+                       "  lariat get hello\n  lariat get hello --json\n  lariat get hello --r 3");
+  AddKeyOptions(command, get);
+  command->add_option("--r", get->r, "Replicas that must have answered");
+  command->add_option("--pr", get->pr, "Of these, how many primary replicas");
+  command->callback(
+      [&session, get] { session.run = [&session, get] { return Get(session.common, *get); }; });
+
+  auto del = std::make_shared<KvOptions>();
+  command = AddCommand(app, session, "del", "Delete a key", "  lariat del hello");
+  AddKeyOptions(command, del);
+  AddWriteOptions(command, del);
+  command->callback(
+      [&session, del] { session.run = [&session, del] { return Delete(session.common, *del); }; });
+}
+
+}  // namespace lariat::cli

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/lariat/load/engine.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "apps/lariat/load/keys.h"
+#include "base/check.h"
+#include "base/prng.h"
+
+namespace lariat::cli::load {
+
+namespace {
+
+constexpr size_t kReadChunk = 64 << 10;
+constexpr auto kReconnectDelay = std::chrono::milliseconds(100);
+
+std::string RandomValue(size_t bytes) {
+  base::Prng random(1);
+  std::string out(bytes, '\0');
+  for (char& c : out) c = static_cast<char>(random.Next());
+  return out;
+}
+
+}  // namespace
+
+Engine::Engine(EngineOptions options, NextOp next, EngineResult* result)
+    : options_(std::move(options)),
+      next_(std::move(next)),
+      result_(result),
+      epoll_(epoll_create1(EPOLL_CLOEXEC)),
+      peers_(options_.connections),
+      value_(RandomValue(options_.value_bytes)),
+      chunk_(kReadChunk, '\0'),
+      next_due_(Clock::now()) {
+  LARIAT_CHECK(epoll_ >= 0, "no epoll descriptor");
+  for (size_t i = 0; i < peers_.size(); ++i) {
+    peers_[i].number = options_.first_connection + i;
+    peers_[i].node = &options_.nodes[peers_[i].number % options_.nodes.size()];
+    peers_[i].sent.reserve(options_.pipeline);
+  }
+  if (options_.rate > 0) {
+    interval_ = std::chrono::duration_cast<Clock::duration>(
+        std::chrono::duration<double>(1 / options_.rate));
+  }
+}
+
+Engine::~Engine() {
+  for (Peer& peer : peers_) {
+    if (peer.fd >= 0) close(peer.fd);
+  }
+  close(epoll_);
+}
+
+void Engine::Watch(Peer& peer, bool write, int operation) {
+  epoll_event event{};
+  event.events = EPOLLIN | (write ? static_cast<uint32_t>(EPOLLOUT) : 0U);
+  event.data.ptr = &peer;
+  peer.wants_write = write;
+  epoll_ctl(epoll_, operation, peer.fd, &event);
+}
+
+bool Engine::Open(Peer& peer) {
+  const Endpoint& node = *peer.node;
+  peer.fd = socket(node.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (peer.fd < 0) return false;
+  int on = 1;
+  setsockopt(peer.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  int code = connect(peer.fd, reinterpret_cast<const sockaddr*>(&node.address), node.size);
+  if (code != 0 && errno != EINPROGRESS) {
+    close(std::exchange(peer.fd, -1));
+    return false;
+  }
+  Watch(peer, false, EPOLL_CTL_ADD);
+  return true;
+}
+
+void Engine::Lose(Peer& peer) {
+  if (peer.fd >= 0) close(std::exchange(peer.fd, -1));
+  if (Clock::now() >= options_.record_from) {
+    result_->failures[0] += std::max<size_t>(peer.sent.size(), 1);
+  }
+  peer.sent.clear();
+  peer.in.clear();
+  peer.out.clear();
+  peer.written = 0;
+  peer.retry_at = Clock::now() + kReconnectDelay;
+}
+
+bool Engine::IsInFlight(const Peer& peer, uint64_t key) const {
+  return std::any_of(peer.sent.begin(), peer.sent.end(),
+                     [key](const Sent& sent) { return sent.op.key == key; });
+}
+
+void Engine::Append(Peer& peer, const Op& op) {
+  std::string& out = peer.out;
+  out += op.get ? "GET /buckets/" : "PUT /buckets/";
+  out += options_.bucket;
+  out += "/kv/";
+  std::array<char, kKeyTextBytes> key;
+  WriteKey(op.key, key.data());
+  out.append(key.data(), key.size());
+  out += op.get ? options_.get_query : options_.put_query;
+  out += " HTTP/1.1\r\nHost: ";
+  out += peer.node->host;
+  if (!op.get) {
+    out += "\r\nContent-Length: ";
+    out += std::to_string(value_.size());
+    if (options_.contexts != nullptr && !(*options_.contexts)[op.key].empty()) {
+      out += "\r\nX-Context: ";
+      out += (*options_.contexts)[op.key];
+    }
+  }
+  out += "\r\n\r\n";
+  if (!op.get) out += value_;
+}
+
+// Fills the pipeline; with a rate, only with what is due.
+void Engine::Refill(Peer& peer, Clock::time_point now) {
+  if (peer.exhausted || now >= options_.deadline) return;
+  if (peer.fd < 0 && (now < peer.retry_at || !Open(peer))) return;
+  while (peer.sent.size() < options_.pipeline) {
+    if (interval_.count() > 0 && next_due_ > now) break;
+    Op op;
+    if (!next_(peer.number, &op)) {
+      peer.exhausted = true;
+      break;
+    }
+    // A context is of no use to a write that overtakes the one that would have given it.
+    if (options_.contexts != nullptr && !op.get && IsInFlight(peer, op.key)) break;
+    Append(peer, op);
+    peer.sent.push_back({interval_.count() > 0 ? next_due_ : now, op});
+    next_due_ += interval_;
+  }
+  Flush(peer);
+}
+
+void Engine::Flush(Peer& peer) {
+  while (peer.written < peer.out.size()) {
+    ssize_t n =
+        send(peer.fd, peer.out.data() + peer.written, peer.out.size() - peer.written, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    // ENOTCONN: the connection is still being made; writable when it is.
+    if (n < 0 && (errno == EAGAIN || errno == ENOTCONN)) {
+      if (!peer.wants_write) Watch(peer, true, EPOLL_CTL_MOD);
+      return;
+    }
+    if (n < 0) return Lose(peer);
+    peer.written += static_cast<size_t>(n);
+  }
+  peer.out.clear();
+  peer.written = 0;
+  if (peer.wants_write) Watch(peer, false, EPOLL_CTL_MOD);
+}
+
+bool Engine::TakeReply(Peer& peer, const Scan& scan, Clock::time_point now) {
+  if (peer.sent.empty()) return false;
+  Sent sent = peer.sent.front();
+  peer.sent.erase(peer.sent.begin());
+  bool good = scan.status >= 200 && scan.status < 300;
+  if (options_.contexts != nullptr && !scan.context.empty() &&
+      (!sent.op.get || (*options_.contexts)[sent.op.key].empty())) {
+    (*options_.contexts)[sent.op.key] = std::string(scan.context);
+  }
+  if (now >= options_.record_from && now < options_.deadline) {
+    if (good) {
+      (sent.op.get ? result_->get : result_->put).Record(now - sent.at);
+    } else {
+      ++result_->failures[scan.status];
+    }
+  }
+  result_->finished.store(result_->finished.load(std::memory_order_relaxed) + 1,
+                          std::memory_order_relaxed);
+  return true;
+}
+
+// What came is scanned where it was read; only an incomplete reply is kept for the next time.
+void Engine::Receive(Peer& peer) {
+  ssize_t n = recv(peer.fd, chunk_.data(), chunk_.size(), 0);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) return Lose(peer);
+  auto now = Clock::now();
+  std::string_view rest(chunk_.data(), static_cast<size_t>(n));
+  if (!peer.in.empty()) rest = peer.in.append(rest);
+  bool closes = false;
+  while (!rest.empty() && !closes) {
+    Scan scan = ScanReply(rest);
+    if (scan.state == Scan::State::kMore) break;
+    if (scan.state == Scan::State::kBad || !TakeReply(peer, scan, now)) return Lose(peer);
+    closes = scan.closes;
+    rest.remove_prefix(scan.size);
+  }
+  if (closes) return Lose(peer);
+  peer.in = std::string(rest);
+  if (interval_.count() == 0) Refill(peer, now);
+}
+
+bool Engine::Finished() const {
+  return std::all_of(peers_.begin(), peers_.end(),
+                     [](const Peer& peer) { return peer.exhausted && peer.sent.empty(); });
+}
+
+void Engine::Run() {
+  std::array<epoll_event, 128> events;
+  Clock::time_point look_again;  // at connections that wait or could be made again
+  while (!Finished()) {
+    auto now = Clock::now();
+    if (now >= options_.deadline) return;
+    if (interval_.count() > 0 ? next_due_ <= now : look_again <= now) {
+      for (Peer& peer : peers_) {
+        if (peer.sent.size() < options_.pipeline) Refill(peer, now);
+      }
+      look_again = now + kReconnectDelay;
+    }
+    auto wait = std::min<Clock::duration>(options_.deadline - now, kReconnectDelay);
+    if (interval_.count() > 0 && next_due_ > now) wait = std::min(wait, next_due_ - now);
+    // All connections are busy: only a reply can change that.
+    timespec limit{0, std::max<long>(0, std::chrono::nanoseconds(wait).count())};
+    int count = epoll_pwait2(epoll_, events.data(), events.size(), &limit, nullptr);
+    for (int i = 0; i < count; ++i) {
+      Peer& peer = *static_cast<Peer*>(events[static_cast<size_t>(i)].data.ptr);
+      uint32_t what = events[static_cast<size_t>(i)].events;
+      if (peer.fd >= 0 && (what & EPOLLOUT) != 0) Flush(peer);
+      if (peer.fd >= 0 && (what & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) Receive(peer);
+    }
+  }
+}
+
+}  // namespace lariat::cli::load

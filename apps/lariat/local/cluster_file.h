@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// DIR/cluster.json: what `lariat up` started in a directory, for `lariat down` and for the next
+// `lariat up` there. The text is JSON; unknown members are ignored.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apps/lariat/local/process.h"
+#include "base/result.h"
+
+namespace lariat::cli::local {
+
+struct ClusterFile {
+  struct Node {
+    std::string name;
+    ProcessId process;
+  };
+  uint32_t base_port = 0;
+  std::string server;  // path of the lariatd that runs
+  std::vector<Node> nodes;
+};
+
+std::string ClusterFilePath(const std::string& dir);
+std::string RenderClusterFile(const ClusterFile& file);
+base::Result<ClusterFile> ParseClusterFile(std::string_view text);
+
+// kNotFound if there is none.
+base::Result<ClusterFile> ReadClusterFile(const std::string& dir);
+base::Status WriteClusterFile(const std::string& dir, const ClusterFile& file);
+
+// Writes a file so that a reader sees either the old or the new text, also after a crash.
+base::Status WriteAtomically(const std::string& path, std::string_view text);
+
+}  // namespace lariat::cli::local

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a local cluster is laid out: names, ports, directories, command lines. Pure, but for the two
+// functions that look at the machine (FindServer, PortsInUse).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace lariat::cli::local {
+
+inline constexpr uint16_t kDefaultBasePort = 7480;
+inline constexpr uint32_t kNodesMax = 100;
+
+struct UpOptions {
+  std::optional<uint32_t> nodes;      // what the directory holds, else 3
+  std::optional<uint32_t> base_port;  // likewise, else 7480
+  std::optional<uint32_t> shards;
+  std::string dir;                    // empty: temporary
+  std::string server;                 // path of lariatd; empty: found
+  std::vector<std::string> settings;  // section.key=value
+  double timeout_s = 60;
+  bool detach = false;
+  bool json = false;
+};
+
+struct NodePlan {
+  std::string name;
+  std::string http, resp, peer;  // host:port
+  std::string data_dir, log;
+  std::vector<std::string> command;  // of lariatd, program first
+};
+
+struct Layout {
+  std::string dir;
+  bool temporary = false;
+  uint32_t base_port = kDefaultBasePort;
+  std::vector<NodePlan> nodes;
+};
+
+struct LayoutInput {
+  uint32_t nodes = 3;
+  uint32_t base_port = kDefaultBasePort;
+  uint32_t shards = 1;
+};
+
+base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
+                                const std::string& server, const std::string& dir);
+
+// Shards per node when nobody says: the cores divided among the nodes.
+uint32_t DefaultShards(uint32_t cores, uint32_t nodes);
+
+// A command line that a shell reads back as the same words.
+std::string ShellText(const std::vector<std::string>& words);
+
+// lariatd beside this program, else the first one in PATH; empty if there is none.
+std::string FindServer();
+
+// One line for each port of the layout that something listens on.
+std::vector<std::string> PortsInUse(const Layout& layout);
+
+}  // namespace lariat::cli::local

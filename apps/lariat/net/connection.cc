@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/lariat/net/connection.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+#include <cctype>
+#include <optional>
+
+namespace lariat::cli::net {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+using boost::system::error_code;
+
+struct Loop::Impl {
+  asio::io_context context{1};
+};
+
+Loop::Loop() : impl_(std::make_unique<Impl>()) {}
+Loop::~Loop() = default;
+void Loop::Run() {
+  impl_->context.restart();
+  impl_->context.run();
+}
+void Loop::Stop() { impl_->context.stop(); }
+
+void Loop::After(std::chrono::milliseconds delay, std::function<void()> then) {
+  // Owned by its own handler.
+  auto timer = std::make_shared<asio::steady_timer>(impl_->context, delay);
+  timer->async_wait([timer, then = std::move(then)](error_code error) {
+    if (!error) then();
+  });
+}
+
+struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
+  Impl(Loop& loop, Address to)
+      : context(loop.impl().context), resolver(context), stream(context), address(std::move(to)) {}
+
+  void Start() {
+    stream.expires_after(timeout);
+    reused = open;
+    if (open) return Write();
+    error_code error;
+    auto literal = asio::ip::make_address(address.host, error);
+    if (!error) {
+      auto port = static_cast<uint16_t>(std::stoi(address.port));
+      return Connect(std::array{asio::ip::tcp::endpoint(literal, port)});
+    }
+    resolver.async_resolve(address.host, address.port,
+                           [self = shared_from_this()](error_code e, auto results) {
+                             if (e) return self->Finish(Failure::kNotSent, e);
+                             self->Connect(results);
+                           });
+  }
+
+  template <typename Endpoints>
+  void Connect(const Endpoints& endpoints) {
+    stream.async_connect(endpoints, [self = shared_from_this()](error_code e, const auto&) {
+      if (e) return self->Finish(Failure::kNotSent, e);
+      error_code ignored;
+      self->stream.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+      self->open = true;
+      self->Write();
+    });
+  }
+
+  void Write() {
+    http::async_write(stream, request, [self = shared_from_this()](error_code e, size_t) {
+      // A server may answer and close before it has read a body that it refuses.
+      if (e && e != asio::error::broken_pipe && e != asio::error::connection_reset) {
+        return self->Finish(Failure::kLost, e);
+      }
+      self->Read();
+    });
+  }
+
+  void Read() {
+    parser.emplace();
+    parser->body_limit(uint64_t{256} << 20);
+    parser->header_limit(256 << 10);
+    if (request.method() == http::verb::head) parser->skip(true);
+    http::async_read(stream, buffer, *parser, [self = shared_from_this()](error_code e, size_t) {
+      if (!e) return self->FinishWell();
+      bool untouched = self->buffer.size() == 0 && !self->parser->got_some();
+      // The server closed the idle connection before the request came: a new one is worth a try,
+      // but only where a second delivery cannot matter.
+      if (self->reused && untouched && self->request.method() == http::verb::get &&
+          e != beast::error::timeout) {
+        self->Close();
+        return self->Start();
+      }
+      self->Finish(Failure::kLost, e);
+    });
+  }
+
+  void FinishWell() {
+    auto message = parser->release();
+    Response response;
+    response.status = message.result_int();
+    for (const auto& field : message) {
+      std::string name(field.name_string());
+      for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      response.headers.emplace_back(std::move(name), std::string(field.value()));
+    }
+    response.body = std::move(message.body());
+    stream.expires_never();
+    if (!message.keep_alive()) Close();
+    Give(std::move(response));
+  }
+
+  void Finish(Failure failure, error_code e) {
+    if (e == beast::error::timeout && failure != Failure::kNotSent) failure = Failure::kTimeout;
+    Close();
+    std::string why = e == http::error::end_of_stream ? "the connection was closed" : e.message();
+    Give(tl::unexpected(TransportError{failure, fmt::format("{}: {}", address.ToString(), why)}));
+  }
+
+  void Give(Outcome outcome) {
+    auto callback = std::exchange(done, nullptr);
+    if (callback) callback(std::move(outcome));
+  }
+
+  void Close() {
+    open = false;
+    buffer.clear();
+    error_code ignored;
+    stream.socket().close(ignored);
+  }
+
+  asio::io_context& context;
+  asio::ip::tcp::resolver resolver;
+  beast::tcp_stream stream;
+  beast::flat_buffer buffer;
+  Address address;
+  http::request<http::string_body> request;
+  std::optional<http::response_parser<http::string_body>> parser;
+  std::chrono::milliseconds timeout{0};
+  Done done;
+  bool open = false;
+  bool reused = false;
+};
+
+Connection::Connection(Loop& loop, Address address)
+    : impl_(std::make_shared<Impl>(loop, std::move(address))) {}
+Connection::Connection(Connection&&) noexcept = default;
+Connection::~Connection() {
+  if (impl_ == nullptr) return;
+  impl_->done = nullptr;
+  impl_->Close();
+}
+
+const Address& Connection::address() const { return impl_->address; }
+
+void Connection::Send(Request request, std::chrono::milliseconds timeout, Done done) {
+  auto& out = impl_->request;
+  out = {};
+  out.version(11);
+  out.method_string(request.method);
+  out.target(request.target);
+  out.set(http::field::host, impl_->address.ToString());
+  out.set(http::field::user_agent, "lariat");
+  for (const auto& [name, value] : request.headers) out.set(name, value);
+  bool has_body = !request.body.empty() || request.method == "PUT" || request.method == "POST";
+  out.body() = std::move(request.body);
+  if (has_body) out.prepare_payload();
+  impl_->timeout = timeout;
+  impl_->done = std::move(done);
+  asio::post(impl_->context, [impl = impl_] { impl->Start(); });
+}
+
+}  // namespace lariat::cli::net

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/lariat/session.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdio>
+#include <cstdlib>
+
+#include "apps/lariat/commands.h"
+
+namespace lariat::cli {
+
+CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name,
+                     const std::string& about, const std::string& examples) {
+  CLI::App* command = parent.add_subcommand(name, about);
+  command
+      ->add_option("--node", session.common.nodes,
+                   "HTTP address of a node, repeatable: tried in order (or LARIAT_NODE=A,B; "
+                   "default 127.0.0.1:7480)")
+      ->type_name("HOST:PORT")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command->add_flag("--json", session.common.json, "JSON on standard output, for programs");
+  command->footer("Example:\n" + examples);
+  return command;
+}
+
+int Main(int argc, const char* const* argv) {
+  CLI::App app{"lariat: local clusters, data, operations and benchmarks of Lariat", "lariat"};
+  app.footer(
+      "Exit codes: 0 done, 1 failed or timed out, 2 wrong usage, 3 no node reachable, 4 refused,\n"
+      "5 key not found or condition false, 6 unhealthy, 7 siblings need a decision.\n"
+      "Start with:  lariat up");
+  app.set_version_flag("--version", std::string("lariat 0.1.0"));
+  app.require_subcommand(1);
+  Session session;
+  AddLocalCommands(app, session);
+  AddKvCommands(app, session);
+  AddBucketCommands(app, session);
+  AddClusterCommands(app, session);
+  AddTransferCommands(app, session);
+  AddBenchCommand(app, session);
+  AddPlanCommand(app, session);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    bool asked = app.exit(error) == 0;  // --help and --version
+    return static_cast<int>(asked ? Exit::kDone : Exit::kUsage);
+  }
+  return static_cast<int>(session.run());
+}
+
+base::Result<std::vector<net::Address>> ResolveNodes(const std::vector<std::string>& given,
+                                                     const char* environment) {
+  std::vector<std::string> texts = given;
+  if (texts.empty() && environment != nullptr) {
+    texts = CLI::detail::split(environment, ',');
+    std::erase(texts, "");
+  }
+  if (texts.empty()) texts.emplace_back(kDefaultNode);
+  std::vector<net::Address> nodes;
+  for (const std::string& text : texts) {
+    auto address = net::ParseAddress(text);
+    if (!address) return base::Fail(address.error());
+    nodes.push_back(std::move(*address));
+  }
+  return nodes;
+}
+
+std::optional<net::Client> Connect(const Common& common, std::chrono::milliseconds wait) {
+  auto nodes = ResolveNodes(common.nodes, std::getenv("LARIAT_NODE"));
+  if (!nodes) {
+    Complain(Exit::kUsage, nodes.error().message);
+    return std::nullopt;
+  }
+  return std::optional<net::Client>(std::in_place, std::move(*nodes), wait);
+}
+
+Exit ExitOf(const net::Response& response) {
+  if (response.Ok()) return Exit::kDone;
+  if (ParseErrorBody(response.body).code == "too_many_siblings") return Exit::kSiblings;
+  switch (response.status) {
+    case 300:
+      return Exit::kSiblings;
+    case 400:
+    case 405:
+    case 411:
+    case 413:
+    case 414:
+    case 415:
+    case 431:
+      return Exit::kUsage;
+    case 401:
+    case 403:
+      return Exit::kRefused;
+    case 404:
+    case 409:
+    case 412:
+      return Exit::kNotFound;
+    default:
+      return Exit::kFailed;
+  }
+}
+
+Exit Complain(Exit code, std::string_view message) {
+  fmt::print(stderr, "lariat: {}\n", message);
+  return code;
+}
+
+Exit Explain(const net::TransportError& error) {
+  switch (error.failure) {
+    case net::Failure::kNotSent:
+      return Complain(Exit::kUnreachable,
+                      fmt::format("no node reachable ({}). Is one running? 'lariat up' starts a "
+                                  "local cluster; --node names another.",
+                                  error.message));
+    case net::Failure::kLost:
+      return Complain(
+          Exit::kFailed,
+          fmt::format("connection lost ({}): a write may or may not have happened", error.message));
+    case net::Failure::kTimeout:
+      return Complain(Exit::kFailed,
+                      fmt::format("no answer in time ({}): a write may or may not have happened",
+                                  error.message));
+  }
+  return Exit::kFailed;
+}
+
+Exit Explain(const net::Response& response) {
+  ErrorBody error = ParseErrorBody(response.body);
+  std::string code = error.code.empty() ? fmt::format("HTTP {}", response.status) : error.code;
+  std::string text = error.message.empty() ? code : fmt::format("{} ({})", error.message, code);
+  return Complain(ExitOf(response), text);
+}
+
+ErrorBody ParseErrorBody(std::string_view body) {
+  boost::json::error_code problem;
+  boost::json::value parsed = boost::json::parse({body.data(), body.size()}, problem);
+  if (problem || !parsed.is_object()) return {};
+  const boost::json::value* error = parsed.as_object().if_contains("error");
+  if (error == nullptr) return {};
+  return {TextOf(*error, "code"), TextOf(*error, "message")};
+}
+
+tl::expected<boost::json::value, Exit> Ask(net::Client& client, const net::Request& request) {
+  net::Outcome outcome = client.Send(request);
+  if (!outcome) return tl::unexpected(Explain(outcome.error()));
+  if (!outcome->Ok()) return tl::unexpected(Explain(*outcome));
+  if (outcome->body.empty()) return boost::json::value(nullptr);
+  boost::json::error_code problem;
+  boost::json::value parsed = boost::json::parse(outcome->body, problem);
+  if (problem) {
+    return tl::unexpected(Complain(
+        Exit::kFailed, fmt::format("{} did not answer with JSON; is it a Lariat HTTP address?",
+                                   client.answered_by().ToString())));
+  }
+  return parsed;
+}
+
+void PrintLine(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fputc('\n', stdout);
+  std::fflush(stdout);
+}
+
+std::string TextOf(const boost::json::value& object, std::string_view member) {
+  if (!object.is_object()) return "";
+  const boost::json::value* value = object.as_object().if_contains({member.data(), member.size()});
+  if (value == nullptr || value->is_null()) return "";
+  if (value->is_string()) return std::string(value->as_string());
+  return boost::json::serialize(*value);
+}
+
+}  // namespace lariat::cli

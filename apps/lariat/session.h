@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all commands share: exit codes, the options every command takes, and the way an answer or a
+// failure becomes text and an exit code.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "apps/lariat/net/client.h"
+#include "base/result.h"
+
+namespace CLI {
+class App;
+}
+
+namespace lariat::cli {
+
+// Part of the interface (docs/cli.md): numbers never change.
+enum class Exit : int {
+  kDone = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kUnreachable = 3,
+  kRefused = 4,
+  kNotFound = 5,  // or a condition that was false
+  kUnhealthy = 6,
+  kSiblings = 7,
+};
+
+struct Common {
+  std::vector<std::string> nodes;  // as given; empty takes LARIAT_NODE, then kDefaultNode
+  bool json = false;
+};
+
+inline constexpr std::string_view kDefaultNode = "127.0.0.1:7480";
+inline constexpr size_t kKeyBytesMax = 256;
+inline constexpr size_t kValueBytesMax = 1048576;
+
+// Filled by the parser: `run` is the chosen command, bound to its options.
+struct Session {
+  Common common;
+  std::function<Exit()> run;
+};
+
+// A command with --node, --json and an example in its help.
+CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name,
+                     const std::string& about, const std::string& examples);
+
+// The whole command line but for the program: parses, prints help or what is wrong, runs.
+int Main(int argc, const char* const* argv);
+
+// `given`, else the comma-separated `environment`, else the default.
+base::Result<std::vector<net::Address>> ResolveNodes(const std::vector<std::string>& given,
+                                                     const char* environment);
+
+// A client for the nodes of this command; prints what is wrong and gives nothing if they are not
+// addresses. `wait` is the longest wait for one answer.
+std::optional<net::Client> Connect(const Common& common, std::chrono::milliseconds wait);
+inline constexpr std::chrono::milliseconds kUsualWait{10000};
+
+Exit ExitOf(const net::Response& response);
+Exit Complain(Exit code, std::string_view message);  // stderr "lariat: message"
+Exit Explain(const net::TransportError& error);      // a request without an answer
+Exit Explain(const net::Response& response);         // an answer that is an error
+
+// "code" and "message" of an error body; empty if the body is none.
+struct ErrorBody {
+  std::string code;
+  std::string message;
+};
+ErrorBody ParseErrorBody(std::string_view body);
+
+// Sends and gives the parsed JSON body, or says why not and gives the exit code.
+tl::expected<boost::json::value, Exit> Ask(net::Client& client, const net::Request& request);
+void PrintLine(std::string_view text);  // stdout, newline added
+// Empty text if the member is missing; numbers and booleans as text.
+std::string TextOf(const boost::json::value& object, std::string_view member);
+
+}  // namespace lariat::cli

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "apps/lariat/transfer/jobs.h"
+
+#include <fmt/format.h>
+
+#include "apps/lariat/net/address.h"
+#include "apps/lariat/session.h"
+#include "base/coding.h"
+#include "base/hash.h"
+#include "base/uuid.h"
+
+namespace lariat::cli::transfer {
+
+std::string IdempotencyKey(const ImportOptions& options, const Record& record) {
+  std::string parts;
+  base::ByteWriter writer(&parts);
+  writer.Sized(options.source);
+  writer.Sized(options.salt);
+  writer.Sized(options.bucket);
+  writer.Sized(record.key);
+  writer.Sized(record.content_type);
+  writer.U64(static_cast<uint64_t>(record.ttl_s.value_or(-1)));
+  writer.Raw(record.value);
+  base::Hash128 hash = base::HashOf128(parts);
+  constexpr uint64_t kVersionBits = 0xF000;
+  constexpr uint64_t kVariantBits = uint64_t{3} << 62;
+  base::Uuid uuid{(hash.high & ~kVersionBits) | 0x5000,
+                  (hash.low & ~kVariantBits) | uint64_t{2} << 62};
+  return uuid.ToString();
+}
+
+Verdict JudgeError(const net::Response& response) {
+  ErrorBody error = ParseErrorBody(response.body);
+  std::string reason =
+      fmt::format("HTTP {}{}{}", response.status, error.code.empty() ? "" : " ", error.code);
+  bool later = response.status == 429 || (response.status >= 502 && response.status <= 504);
+  return {later ? Verdict::Kind::kRetry : Verdict::Kind::kFailed, reason,
+          error.message.empty() ? reason : error.message};
+}
+
+net::Request ImportJob::Make(const Record& record) {
+  net::Request request;
+  request.method = "PUT";
+  request.target = fmt::format("/buckets/{}/kv/{}{}", net::PercentEncode(options_.bucket),
+                               net::PercentEncode(record.key), options_.query);
+  request.headers.emplace_back("Idempotency-Key", IdempotencyKey(options_, record));
+  if (!record.content_type.empty()) {
+    request.headers.emplace_back("Content-Type", record.content_type);
+  }
+  if (record.ttl_s) request.headers.emplace_back("X-TTL", std::to_string(*record.ttl_s));
+  request.body = record.value;
+  return request;
+}
+
+Verdict ImportJob::Judge(const Record&, const net::Response& response) {
+  if (!response.Ok()) return JudgeError(response);
+  Verdict done;
+  done.already = response.Header("x-replayed") == "true";
+  return done;
+}
+
+net::Request VerifyJob::Make(const Record& record) {
+  net::Request request;
+  request.target = fmt::format("/buckets/{}/kv/{}{}", net::PercentEncode(bucket_),
+                               net::PercentEncode(record.key), query_);
+  return request;
+}
+
+Verdict VerifyJob::Judge(const Record& record, const net::Response& response) {
+  if (response.status == 300) {
+    return {Verdict::Kind::kFailed, "siblings", "has several concurrent values"};
+  }
+  if (response.status == 404) return {Verdict::Kind::kFailed, "missing", "is not there"};
+  if (!response.Ok()) return JudgeError(response);
+  if (response.body == record.value) return {};
+  return {Verdict::Kind::kFailed, "different",
+          fmt::format("{} bytes are stored that differ from the {} of the file",
+                      response.body.size(), record.value.size())};
+}
+
+}  // namespace lariat::cli::transfer

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// import (and import --verify), export.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdlib>
+#include <filesystem>
+#include <random>
+
+#include "apps/lariat/commands.h"
+#include "apps/lariat/terminal/text.h"
+#include "apps/lariat/transfer/jobs.h"
+#include "apps/lariat/transfer/pump.h"
+#include "apps/lariat/transfer/state_file.h"
+
+namespace lariat::cli {
+
+namespace {
+
+using transfer::ImportState;
+using transfer::Pump;
+using transfer::PumpOptions;
+using transfer::Tracker;
+
+struct TransferOptions {
+  transfer::ReaderOptions reader;
+  std::string format;
+  std::string bucket = "default";
+  std::optional<uint32_t> w, r;
+  std::string consistency;
+  uint32_t timeout_ms = 5000;
+  uint32_t concurrency = 32;
+  uint32_t give_up_s = 60;
+  std::optional<uint64_t> max_errors;
+  std::string resume, out;
+  bool verify = false;
+  bool exporting = false;
+  bool each_node = false;
+  bool rewrite = false;
+};
+using Options =
+    std::shared_ptr<TransferOptions>;  // shared by the parser's callbacks of one command
+
+std::string Query(const TransferOptions& o) {
+  std::vector<std::pair<std::string, std::string>> q;
+  if (o.w) q.emplace_back("w", std::to_string(*o.w));
+  if (o.r) q.emplace_back("r", std::to_string(*o.r));
+  q.emplace_back("timeout_ms", std::to_string(o.timeout_ms));
+  return net::QueryString(q);
+}
+
+PumpOptions PumpFor(const TransferOptions& o, std::vector<net::Address> nodes) {
+  PumpOptions pump;
+  pump.nodes = std::move(nodes);
+  pump.concurrency = std::clamp<size_t>(o.concurrency, 1, 4096);
+  pump.request_timeout = std::chrono::milliseconds(o.timeout_ms + 1000);
+  pump.give_up = std::chrono::seconds(o.give_up_s);
+  // A check is worth more when it counts everything.
+  pump.errors_max = o.max_errors.value_or(o.verify || o.exporting ? UINT64_MAX : 1000);
+  return pump;
+}
+
+// The nodes, after one of them has said that the bucket exists.
+tl::expected<std::vector<net::Address>, Exit> Prepare(const Common& common,
+                                                      const TransferOptions& o) {
+  auto nodes = ResolveNodes(common.nodes, std::getenv("LARIAT_NODE"));
+  if (!nodes) return tl::unexpected(Complain(Exit::kUsage, nodes.error().message));
+  net::Client client(*nodes, kUsualWait);
+  net::Request request;
+  request.target = "/v1/buckets/" + net::PercentEncode(o.bucket);
+  auto bucket = Ask(client, request);
+  if (!bucket) return tl::unexpected(bucket.error());
+  return std::move(*nodes);
+}
+
+Exit Report(const Common& common, const Pump& pump, const std::string& verb, uint64_t skipped,
+            double seconds, const std::string& stopped) {
+  if (common.json) {
+    PrintLine(boost::json::serialize(pump.tally().Json(verb, skipped, seconds)));
+  } else {
+    fmt::print("{}", pump.tally().Text(verb, skipped, seconds));
+  }
+  if (!stopped.empty()) return Complain(Exit::kFailed, "stopped early: " + stopped);
+  return pump.tally().failed() == 0 ? Exit::kDone : Exit::kFailed;
+}
+
+// What an earlier run with the same state file has done already.
+tl::expected<ImportState, Exit> LoadResume(const TransferOptions& o, ImportState now) {
+  if (o.resume.empty()) return now;
+  auto saved = transfer::LoadState(o.resume);
+  if (!saved) return tl::unexpected(Complain(Exit::kFailed, saved.error().message));
+  if (!*saved) return now;
+  std::string mismatch = transfer::Mismatch(**saved, now);
+  if (mismatch.empty()) return **saved;
+  return tl::unexpected(
+      Complain(Exit::kUsage, fmt::format("{} {}; remove it to start over", o.resume, mismatch)));
+}
+
+std::string RandomSalt() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}{:08x}{:08x}", random(), random(), random(), random());
+}
+
+Exit Import(const Common& common, const TransferOptions& o) {
+  auto nodes = Prepare(common, o);
+  if (!nodes) return nodes.error();
+  auto reader = transfer::OpenReader(o.reader);
+  if (!reader) return Complain(Exit::kUsage, reader.error().message);
+  const uint64_t size = (*reader)->source().size();
+  auto state = LoadResume(o, {o.reader.path, o.bucket, size, (*reader)->source().offset(), 0});
+  if (!state) return state.error();
+  if (auto moved = (*reader)->SkipTo(state->offset); !moved) {
+    return Complain(Exit::kUsage, moved.error().message);
+  }
+  const uint64_t skipped = state->records;
+  Tracker tracker(state->offset, state->records);
+  transfer::ImportJob job({o.bucket, std::filesystem::path(o.reader.path).filename().string(),
+                           Query(o), o.rewrite ? RandomSalt() : ""});
+  Progress progress("imported", size);
+  std::string save_failed;
+  auto save = [&] {
+    if (o.resume.empty()) return;
+    state->offset = tracker.offset();
+    state->records = tracker.records();
+    auto saved = transfer::SaveState(o.resume, *state);
+    if (!saved) save_failed = saved.error().message;
+  };
+  Pump pump(PumpFor(o, *nodes), **reader, job, tracker, progress, save);
+  std::string stopped = pump.Run();
+  save();
+  progress.Finish();
+  Exit exit = Report(common, pump, "imported", skipped, progress.Seconds(), stopped);
+  return save_failed.empty() ? exit : Complain(Exit::kFailed, save_failed);
+}
+
+// One pass over the file through the nodes given.
+Exit VerifyThrough(const Common& common, const TransferOptions& o,
+                   const std::vector<net::Address>& nodes) {
+  auto reader = transfer::OpenReader(o.reader);
+  if (!reader) return Complain(Exit::kUsage, reader.error().message);
+  transfer::VerifyJob job(o.bucket, Query(o));
+  Tracker tracker(0, 0);
+  Progress progress("verified", (*reader)->source().size());
+  Pump pump(PumpFor(o, nodes), **reader, job, tracker, progress, [] {});
+  std::string stopped = pump.Run();
+  progress.Finish();
+  return Report(common, pump, "verified", 0, progress.Seconds(), stopped);
+}
+
+Exit Verify(const Common& common, const TransferOptions& o) {
+  auto nodes = Prepare(common, o);
+  if (!nodes) return nodes.error();
+  if (!o.each_node) return VerifyThrough(common, o, *nodes);
+  if (o.reader.path == "-") {
+    return Complain(Exit::kUsage, "--each-node reads the file several times: not from -");
+  }
+  Exit worst = Exit::kDone;
+  for (const net::Address& node : *nodes) {
+    if (!common.json) fmt::print("through {}: ", node.ToString());
+    std::fflush(stdout);
+    Exit exit = VerifyThrough(common, o, {node});
+    if (exit != Exit::kDone) worst = exit;
+  }
+  return worst;
+}
+
+Exit RunImport(const Common& common, TransferOptions o) {
+  if (!o.format.empty()) {
+    o.reader.format = transfer::ParseFormat(o.format);
+    if (!o.reader.format) {
+      return Complain(Exit::kUsage,
+                      fmt::format("--format {}: ndjson, csv and deb822 are known", o.format));
+    }
+  }
+  return o.verify ? Verify(common, o) : Import(common, o);
+}
+
+Exit Export(const Common& common, const TransferOptions& o) {
+  auto nodes = Prepare(common, o);
+  if (!nodes) return nodes.error();
+  auto source = transfer::LineSource::Open(o.reader.path);
+  if (!source) return Complain(Exit::kUsage, source.error().message);
+  FILE* out = o.out.empty() ? stdout : std::fopen(o.out.c_str(), "wb");
+  if (out == nullptr) {
+    return Complain(Exit::kFailed, fmt::format("cannot write {}: {}", o.out, strerror(errno)));
+  }
+  Progress progress("exported", (*source)->size());
+  transfer::KeyLineReader reader(std::move(*source));
+  transfer::ExportJob job(o.bucket, Query(o), out);
+  Tracker tracker(0, 0);
+  Pump pump(PumpFor(o, *nodes), reader, job, tracker, progress, [] {});
+  std::string stopped = pump.Run();
+  progress.Finish();
+  bool flushed = std::fflush(out) == 0 && !job.write_failed();
+  if (out != stdout) flushed = std::fclose(out) == 0 && flushed;
+  // Standard output holds the data; the summary goes beside it.
+  std::string summary =
+      common.json
+          ? boost::json::serialize(pump.tally().Json("exported", 0, progress.Seconds())) + "\n"
+          : pump.tally().Text("exported", 0, progress.Seconds());
+  fmt::print(stderr, "{}", summary);
+  if (!stopped.empty()) return Complain(Exit::kFailed, "stopped early: " + stopped);
+  return flushed && pump.tally().failed() == 0 ? Exit::kDone : Exit::kFailed;
+}
+
+void AddPumpOptions(CLI::App* command, const Options& o) {
+  command->add_option("-b,--bucket", o->bucket, "Bucket (default: default)");
+  command->add_option("--concurrency", o->concurrency, "Requests in work at once (default 32)");
+  command->add_option("--timeout-ms", o->timeout_ms, "Time a node may take for one record");
+  command->add_option("--give-up-s", o->give_up_s, "Seconds one record is tried (default 60)");
+  command->add_option("--max-errors", o->max_errors,
+                      "Stop after so many failed records (default 1000 for an import, else none)");
+}
+
+}  // namespace
+
+void AddTransferCommands(CLI::App& app, Session& session) {
+  auto in = std::make_shared<TransferOptions>();
+  CLI::App* command = AddCommand(
+      app, session, "import", "Write the records of a file, or verify that they are stored",
+      "  lariat import users.ndjson --bucket users --resume users.state\n"
+      "  lariat import Packages --key-template '{Package}_{Version}'\n"
+      "  lariat import users.ndjson --bucket users --verify --r 3");
+  command->add_option("FILE", in->reader.path, "A file, or - for standard input")->required();
+  command->add_option("--format", in->format, "ndjson, csv or deb822 (default: by the name)");
+  command->add_option("--key-field", in->reader.key_field, "Field or column that is the key");
+  command->add_option("--key-template", in->reader.key_template, "Key made of fields: '{A}_{B}'");
+  command->add_option("--value-field", in->reader.value_field, "Field or column that is the value");
+  AddPumpOptions(command, in);
+  command->add_option("--w", in->w, "Replicas that must have stored each record");
+  command->add_option("--r", in->r, "With --verify: replicas that must have answered");
+  command->add_option("--resume", in->resume, "State file: go on where an earlier run stopped");
+  command->add_flag("--verify", in->verify, "Read every record back and compare byte for byte");
+  command->add_flag("--each-node", in->each_node, "With --verify: all records through every node");
+  command->add_flag("--rewrite", in->rewrite,
+                    "Write also what an import of the same file wrote in the last 24 h");
+  command->callback(
+      [&session, in] { session.run = [&session, in] { return RunImport(session.common, *in); }; });
+
+  auto out = std::make_shared<TransferOptions>();
+  out->exporting = true;
+  command = AddCommand(app, session, "export", "Read the keys that a file names, as NDJSON",
+                       "  lariat export --bucket users --keys keys.txt > users.ndjson\n"
+                       "A whole bucket can be exported once 'lariat scan' exists: until then the "
+                       "keys must be named.");
+  command->add_option("--keys", out->reader.path, "One key per line; - is standard input")
+      ->required();
+  command->add_option("-o,--out", out->out, "File to write (default: standard output)");
+  command->add_option("--r", out->r, "Replicas that must have answered");
+  AddPumpOptions(command, out);
+  command->callback(
+      [&session, out] { session.run = [&session, out] { return Export(session.common, *out); }; });
+}
+
+}  // namespace lariat::cli
