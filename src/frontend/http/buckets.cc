@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bucket properties as JSON. A PUT changes what it names and keeps the rest.
+#include <algorithm>
+#include <utility>
+
+#include "frontend/http/internal/flat_json.h"
+#include "frontend/http/internal/handlers.h"
+#include "frontend/http/internal/json_writer.h"
+#include "frontend/http/internal/kv_request.h"
+
+namespace lariat::frontend::http {
+namespace {
+
+using base::Code;
+using membership::BucketProperties;
+using telemetry::Outcome;
+
+constexpr std::string_view kEventualWarning =
+    "R + W <= N: a read may miss the latest acknowledged write, and a value once read may be gone "
+    "in the next read";
+
+// What a PUT says about counts; "quorum" and "all" depend on n, which may stand behind them.
+struct Count {
+  enum class Kind : uint8_t { kNumber, kQuorum, kAll } kind = Kind::kNumber;
+  uint32_t number = 0;
+};
+struct Change {
+  BucketProperties bucket;
+  std::optional<Count> r, w;
+  const config::Settings& settings;
+};
+
+tl::unexpected<base::Error> Bad(std::string message) {
+  return base::Fail(Code::kInvalidArgument, std::move(message));
+}
+
+// Known to the interface, not to this version.
+base::Status OnlyValue(JsonMember& member, std::string_view only,
+                       std::initializer_list<std::string_view> later) {
+  const auto text = TakeText(member);
+  if (!text) return base::Fail(text.error());
+  if (*text == only) return {};
+  const bool known = std::find(later.begin(), later.end(), *text) != later.end();
+  return base::Fail(known ? Code::kUnsupported : Code::kInvalidArgument,
+                    "'" + member.name + "': '" + *text + "' is " +
+                        (known ? "not in this version or configuration" : "unknown") +
+                        "; the only value is '" + std::string(only) + "'");
+}
+
+base::Status OnlyFalse(JsonMember& member) {
+  const auto flag = TakeBool(member);
+  if (!flag) return base::Fail(flag.error());
+  if (!*flag) return {};
+  return base::Fail(Code::kUnsupported, "'" + member.name + "' is not in this version");
+}
+
+base::Status ReadNumber(const JsonMember& member, uint32_t& to) {
+  const auto number = TakeCount(member);
+  if (!number) return base::Fail(number.error());
+  if (*number > UINT32_MAX) return Bad("'" + member.name + "' is too large");
+  to = static_cast<uint32_t>(*number);
+  return {};
+}
+
+base::Status ReadCount(const JsonMember& member, std::optional<Count>& to) {
+  Count count;
+  if (const auto* text = std::get_if<std::string>(&member.value)) {
+    if (EqualsIgnoringCase(*text, "quorum")) {
+      count.kind = Count::Kind::kQuorum;
+    } else if (EqualsIgnoringCase(*text, "all")) {
+      count.kind = Count::Kind::kAll;
+    } else if (EqualsIgnoringCase(*text, "one")) {
+      count.number = 1;
+    } else {
+      return Bad("'" + member.name + R"(' must be a number, "one", "quorum" or "all")");
+    }
+  } else if (auto read = ReadNumber(member, count.number); !read) {
+    return read;
+  }
+  to = count;
+  return {};
+}
+
+base::Status ReadSeconds(const JsonMember& member, uint64_t& to) {
+  const auto seconds = TakeCount(member);
+  if (!seconds) return base::Fail(seconds.error());
+  to = static_cast<uint64_t>(*seconds);
+  return {};
+}
+
+template <typename T>
+base::Status ReadChoice(JsonMember& member, base::Result<T> (*parse)(std::string_view), T& to) {
+  const auto text = TakeText(member);
+  if (!text) return base::Fail(text.error());
+  auto parsed = parse(*text);
+  if (!parsed) return base::Fail(std::move(parsed.error()));
+  to = *parsed;
+  return {};
+}
+
+base::Status ReadSame(JsonMember& member, const std::string& name) {
+  const auto text = TakeText(member);
+  if (!text) return base::Fail(text.error());
+  return *text == name ? base::Status() : Bad("'name' is not the name in the path");
+}
+
+// The table of properties: name, and how a member of that name is read.
+struct Property {
+  std::string_view name;
+  base::Status (*read)(JsonMember& member, Change& change);
+};
+constexpr Property kProperties[] = {
+    {"name", [](JsonMember& m, Change& c) { return ReadSame(m, c.bucket.name); }},
+    {"n", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.n); }},
+    {"r", [](JsonMember& m, Change& c) { return ReadCount(m, c.r); }},
+    {"w", [](JsonMember& m, Change& c) { return ReadCount(m, c.w); }},
+    {"pr", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.pr); }},
+    {"pw", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.pw); }},
+    {"sloppy", [](JsonMember& m, Change&) { return OnlyFalse(m); }},
+    {"conflict",
+     [](JsonMember& m, Change& c) {
+       return ReadChoice(m, &membership::ParseConflict, c.bucket.conflict);
+     }},
+    {"ttl", [](JsonMember& m, Change& c) { return ReadSeconds(m, c.bucket.ttl_s); }},
+    {"compaction",
+     [](JsonMember& m, Change&) {
+       return OnlyValue(m, "leveled", {"size_tiered", "time_window"});
+     }},
+    {"compression",
+     [](JsonMember& m, Change& c) {
+       return OnlyValue(m, c.settings.storage_compression, {"none", "lz4", "zstd"});
+     }},
+    {"ordered", [](JsonMember& m, Change&) { return OnlyFalse(m); }},
+    {"replication",
+     [](JsonMember&, Change&) -> base::Status {
+       return base::Fail(Code::kUnsupported, "'replication' is not in this version");
+     }},
+    {"gc_grace", [](JsonMember& m, Change& c) { return ReadSeconds(m, c.bucket.gc_grace_s); }},
+    {"durability",
+     [](JsonMember& m, Change& c) {
+       return ReadChoice(m, &membership::ParseDurability, c.bucket.durability);
+     }},
+    {"allow_eventual",
+     [](JsonMember& m, Change& c) -> base::Status {
+       const auto flag = TakeBool(m);
+       if (!flag) return base::Fail(flag.error());
+       c.bucket.allow_eventual = *flag;
+       return {};
+     }},
+};
+
+uint32_t Resolve(const Count& count, uint32_t n) {
+  switch (count.kind) {
+    case Count::Kind::kQuorum:
+      return n / 2 + 1;
+    case Count::Kind::kAll:
+      return n;
+    case Count::Kind::kNumber:
+      return count.number;
+  }
+  return count.number;
+}
+
+base::Status Apply(std::string_view body, Change& change) {
+  auto members = ParseFlatJson(body);
+  if (!members) return base::Fail(std::move(members.error()));
+  for (JsonMember& member : *members) {
+    const auto* property =
+        std::find_if(std::begin(kProperties), std::end(kProperties),
+                     [&](const Property& row) { return row.name == member.name; });
+    if (property == std::end(kProperties)) return Bad("unknown property '" + member.name + "'");
+    if (auto read = property->read(member, change); !read) return read;
+  }
+  if (change.r) change.bucket.r = Resolve(*change.r, change.bucket.n);
+  if (change.w) change.bucket.w = Resolve(*change.w, change.bucket.n);
+  return {};
+}
+
+// Leaves the object open.
+void WriteProperties(JsonWriter& json, const BucketProperties& bucket,
+                     const config::Settings& settings) {
+  json.BeginObject().Key("name").Text(bucket.name).Key("n").Uint(bucket.n);
+  json.Key("r").Uint(bucket.r).Key("w").Uint(bucket.w);
+  json.Key("pr").Uint(bucket.pr).Key("pw").Uint(bucket.pw);
+  json.Key("sloppy").Bool(bucket.sloppy);
+  json.Key("conflict").Text(membership::ConflictText(bucket.conflict));
+  json.Key("ttl").Uint(bucket.ttl_s).Key("compaction").Text("leveled");
+  json.Key("compression").Text(settings.storage_compression).Key("ordered").Bool(false);
+  json.Key("gc_grace").Uint(bucket.gc_grace_s);
+  json.Key("durability").Text(membership::DurabilityText(bucket.durability));
+  json.Key("allow_eventual").Bool(bucket.allow_eventual);
+}
+
+// `warning` may be empty.
+void AnswerBucket(Exchange& exchange, int status, const BucketProperties& bucket,
+                  std::string_view warning) {
+  exchange.Answer(Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
+    std::string body;
+    JsonWriter json(&body);
+    WriteProperties(json, bucket, shared.settings);
+    if (!warning.empty()) json.Key("warning").Text(warning);
+    json.EndObject();
+    return JsonReply(shared, waiting.form, status, body);
+  });
+}
+
+// What a bucket is before its first definition: majorities of whatever n will be.
+void SetDefaults(Change& change) {
+  change.r = change.w = Count{Count::Kind::kQuorum};
+  if (auto durability = membership::ParseDurability(change.settings.storage_durability)) {
+    change.bucket.durability = *durability;
+  }
+}
+
+}  // namespace
+
+void ListBuckets(Request& request, Exchange exchange) {
+  if (!request.query.empty()) return exchange.Refuse(BadRequest("this path takes no query"));
+  exchange.Answer(Outcome::kOk, [](Shared& shared, const Pending& waiting) {
+    std::string body;
+    JsonWriter json(&body);
+    json.BeginObject().Key("buckets").BeginArray();
+    for (const BucketProperties& bucket : shared.kv.Buckets()) {
+      WriteProperties(json, bucket, shared.settings);
+      json.EndObject();
+    }
+    json.EndArray().EndObject();
+    return JsonReply(shared, waiting.form, 200, body);
+  });
+}
+
+void GetBucket(Request& request, Exchange exchange) {
+  if (!request.query.empty()) return exchange.Refuse(BadRequest("this path takes no query"));
+  auto name = BucketOf(request);
+  if (!name) return exchange.Refuse(std::move(name.error()));
+  auto bucket = exchange.shared().kv.Bucket(*name);
+  if (!bucket) return exchange.Refuse(std::move(bucket.error()));
+  AnswerBucket(exchange, 200, *bucket, {});
+}
+
+void PutBucket(Request& request, Exchange exchange) {
+  if (!request.query.empty()) return exchange.Refuse(BadRequest("this path takes no query"));
+  auto name = BucketOf(request);
+  if (!name) return exchange.Refuse(std::move(name.error()));
+  auto present = exchange.shared().kv.Bucket(*name);
+  if (!present && present.error().code != Code::kNotFound) {
+    return exchange.Refuse(std::move(present.error()));
+  }
+  const int status = present ? 200 : 201;
+  Change change{.bucket = {}, .r = {}, .w = {}, .settings = exchange.shared().settings};
+  if (present) {
+    change.bucket = std::move(*present);
+  } else {
+    change.bucket.name = std::move(*name);
+    SetDefaults(change);
+  }
+  if (auto applied = Apply(request.body, change); !applied) {
+    return exchange.Refuse(std::move(applied.error()));
+  }
+  BucketProperties shown = change.bucket;
+  exchange.shared().kv.SetBucket(std::move(change.bucket), [exchange = std::move(exchange), status,
+                                                            shown = std::move(shown)](
+                                                               base::Status result) mutable {
+    if (!result) return exchange.Refuse(std::move(result.error()));
+    AnswerBucket(exchange, status, shown, shown.Eventual() ? kEventualWarning : std::string_view());
+  });
+}
+
+}  // namespace lariat::frontend::http

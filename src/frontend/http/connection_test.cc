@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of a connection: order of replies, limits, deadlines, back-pressure, its end.
+#include <gtest/gtest.h>
+
+#include "frontend/http/test_client.h"
+
+namespace lariat::frontend::http {
+namespace {
+
+using testing::Ask;
+using testing::FakeClient;
+using testing::FakeNode;
+using testing::MakeRequest;
+using testing::ParsedReply;
+using testing::ParseReplies;
+
+std::vector<ParsedReply> Replies(const FakeClient& client) {
+  auto replies = ParseReplies(client.stream.out);
+  EXPECT_TRUE(replies.has_value()) << client.stream.out;
+  return replies.value_or(std::vector<ParsedReply>());
+}
+
+void Store(FakeNode& node, const std::string& key, const std::string& value) {
+  Ask(node, "PUT /kv/" + key, "", value);
+}
+
+TEST(Pipelining, RepliesKeepTheOrderOfRequests) {
+  FakeNode node;
+  for (const char* key : {"a", "b", "c", "d"}) Store(node, key, std::string("value-") + key);
+  node.kv.defer = true;
+  FakeClient client(node.Frontend());
+  std::string bytes;
+  for (const char* key : {"a", "b", "c", "d"}) bytes += MakeRequest(std::string("GET /kv/") + key);
+  client.Send(bytes);
+  ASSERT_EQ(node.kv.deferred.size(), 4u);
+  node.kv.Complete(3);
+  node.kv.Complete(1);
+  EXPECT_EQ(client.stream.out, "");
+  node.kv.Complete(0);
+  EXPECT_EQ(Replies(client).size(), 2u);
+  node.kv.Complete(0);
+  const auto replies = Replies(client);
+  ASSERT_EQ(replies.size(), 4u);
+  EXPECT_EQ(replies[0].body, "value-a");
+  EXPECT_EQ(replies[1].body, "value-b");
+  EXPECT_EQ(replies[2].body, "value-c");
+  EXPECT_EQ(replies[3].body, "value-d");
+  EXPECT_FALSE(client.stream.Ended());
+}
+
+TEST(Pipelining, AnErrorWaitsForTheRepliesBeforeIt) {
+  FakeNode node;
+  Store(node, "a", "x");
+  node.kv.defer = true;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /kv/a") + MakeRequest("GET /nowhere") + "garbage\r\n\r\n" +
+              MakeRequest("GET /kv/a"));
+  EXPECT_EQ(client.stream.out, "");
+  ASSERT_EQ(node.kv.deferred.size(), 1u);
+  node.kv.Complete(0);
+  const auto replies = Replies(client);
+  ASSERT_EQ(replies.size(), 3u);
+  EXPECT_EQ(replies[0].status, 200);
+  EXPECT_EQ(replies[1].status, 404);
+  EXPECT_EQ(replies[2].status, 400);
+  EXPECT_TRUE(client.stream.close_after_write);
+}
+
+TEST(Pipelining, IsBoundedAndGoesOn) {
+  FakeNode node;
+  node.settings.http_pipeline_max = 3;
+  node.kv.defer = true;
+  FakeClient client(node.Frontend());
+  std::string bytes;
+  for (int i = 0; i < 10; ++i) bytes += MakeRequest("PUT /kv/k" + std::to_string(i), "", "v");
+  client.Send(bytes);
+  EXPECT_EQ(node.kv.deferred.size(), 3u);
+  EXPECT_TRUE(client.stream.paused);
+  // The last answer alone makes no room.
+  node.kv.Complete(2);
+  EXPECT_EQ(node.kv.deferred.size(), 2u);
+  size_t completed = 1;
+  while (!node.kv.deferred.empty()) {
+    EXPECT_LE(node.kv.deferred.size(), 3u);
+    node.kv.Complete(0);
+    client.Deliver();
+    ++completed;
+  }
+  EXPECT_EQ(completed, 10u);
+  EXPECT_EQ(Replies(client).size(), 10u);
+  EXPECT_FALSE(client.stream.paused);
+}
+
+TEST(BackPressure, APeerThatDoesNotReadIsNotRead) {
+  FakeNode node;
+  node.settings.http_output_bytes_max = 65536;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /livez"));
+  client.stream.unsent = 70000;
+  client.Send(MakeRequest("GET /livez"));
+  EXPECT_TRUE(client.stream.paused);
+  EXPECT_EQ(Replies(client).size(), 1u);
+  client.Drained();
+  EXPECT_FALSE(client.stream.paused);
+  EXPECT_EQ(Replies(client).size(), 2u);
+}
+
+TEST(BackPressure, APeerThatNeverReadsIsDropped) {
+  FakeNode node;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /livez"));
+  client.stream.unsent = 100;
+  node.world.Advance(base::Seconds(125));
+  EXPECT_TRUE(client.stream.closed);
+}
+
+TEST(Bodies, TooLargeByLengthIsRefusedBeforeItIsRead) {
+  FakeNode node;
+  node.kv.value_bytes_max = 100;
+  FakeClient client(node.Frontend());
+  client.Send("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n");
+  ASSERT_EQ(Replies(client).size(), 1u);
+  EXPECT_EQ(Replies(client)[0].status, 413);
+  EXPECT_FALSE(client.stream.Ended());
+  // The framing is intact: after the rest of the body comes the next request.
+  client.Send(std::string(101, 'v') + MakeRequest("PUT /kv/b", "", std::string(100, 'w')));
+  ASSERT_EQ(Replies(client).size(), 2u);
+  EXPECT_EQ(Replies(client)[1].status, 201);
+  EXPECT_EQ(node.kv.calls, 1);
+}
+
+TEST(Bodies, TooLargeInChunksIsRefusedWhenItIsSeen) {
+  FakeNode node;
+  node.kv.value_bytes_max = 100;
+  FakeClient client(node.Frontend());
+  client.Send("PUT /kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+  client.Send("40\r\n" + std::string(64, 'v') + "\r\n40\r\n" + std::string(64, 'v'));
+  ASSERT_EQ(Replies(client).size(), 1u);
+  EXPECT_EQ(Replies(client)[0].status, 413);
+  client.Send("\r\n0\r\n\r\n" + MakeRequest("PUT /kv/b", "", "w"));
+  ASSERT_EQ(Replies(client).size(), 2u);
+  EXPECT_EQ(Replies(client)[1].status, 201);
+}
+
+TEST(Bodies, EndlessOnesAreNotSkippedForEver) {
+  FakeNode node;
+  FakeClient client(node.Frontend());
+  client.Send("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+  EXPECT_EQ(Replies(client)[0].status, 413);
+  EXPECT_EQ(Replies(client)[0].headers.at("connection"), "close");
+  EXPECT_TRUE(client.stream.close_after_write);
+
+  FakeClient chunked(node.Frontend());
+  chunked.Send("PUT /kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+  const std::string chunk = "10000\r\n" + std::string(65536, 'v') + "\r\n";
+  for (int i = 0; i < 400 && !chunked.stream.Ended(); ++i) chunked.Send(chunk);
+  EXPECT_EQ(Replies(chunked).size(), 1u);
+  EXPECT_TRUE(chunked.stream.close_after_write);
+}
+
+TEST(Bodies, WhereNoneIsTaken) {
+  FakeNode node;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /kv/a", "", "body") + MakeRequest("DELETE /kv/a", "", "body") +
+              MakeRequest("GET /livez"));
+  ASSERT_EQ(Replies(client).size(), 3u);
+  EXPECT_EQ(Replies(client)[0].status, 400);
+  EXPECT_EQ(Replies(client)[1].status, 400);
+  EXPECT_EQ(Replies(client)[2].status, 200);
+}
+
+TEST(Bodies, HeadErrors) {
+  FakeNode node;
+  FakeClient client(node.Frontend());
+  client.Send("PUT /kv/a HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(Replies(client)[0].status, 411);
+  EXPECT_EQ(Ask(node, "PUT /kv/a", "Content-Encoding: gzip\r\n", "x").status, 415);
+  EXPECT_EQ(Ask(node, "PUT /v1/kv/a", "Content-Type: image/png\r\n", "{}").status, 415);
+  EXPECT_EQ(Ask(node, "PUT /kv/a", "Expect: magic\r\n", "x").status, 417);
+}
+
+TEST(Expect, BodyIsAskedForInTurn) {
+  FakeNode node;
+  node.kv.defer = true;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /kv/a") +
+              "PUT /kv/b HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 3\r\n\r\n");
+  EXPECT_EQ(client.stream.out, "");
+  node.kv.Complete(0);
+  ASSERT_EQ(Replies(client).size(), 2u);
+  EXPECT_EQ(Replies(client)[1].status, 100);
+  client.Send("abc");
+  node.kv.Complete(0);
+  ASSERT_EQ(Replies(client).size(), 3u);
+  EXPECT_EQ(Replies(client)[2].status, 201);
+  EXPECT_EQ(node.kv.last_put.value, "abc");
+}
+
+TEST(Expect, RefusalEndsTheConnection) {
+  FakeNode node;
+  node.kv.value_bytes_max = 2;
+  FakeClient client(node.Frontend());
+  client.Send("PUT /kv/b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+  ASSERT_EQ(Replies(client).size(), 1u);
+  EXPECT_EQ(Replies(client)[0].status, 413);
+  EXPECT_TRUE(client.stream.close_after_write);
+}
+
+TEST(Deadlines, SlowHeadIs408) {
+  FakeNode node;
+  FakeClient client(node.Frontend());
+  client.Send("GET /livez HTTP/1.1\r\n");
+  for (int i = 0; i < 12 && !client.stream.Ended(); ++i) {
+    node.world.Advance(base::Seconds(1));
+    client.Send("X-Slow: 1\r\n");  // a byte now and then does not help
+  }
+  ASSERT_EQ(Replies(client).size(), 1u);
+  EXPECT_EQ(Replies(client)[0].status, 408);
+  EXPECT_TRUE(client.stream.close_after_write);
+  EXPECT_EQ(node.metrics.http_refused[telemetry::HttpRefusal::kTimeout].value(), 1u);
+}
+
+TEST(Deadlines, SlowBodyIs408) {
+  FakeNode node;
+  FakeClient client(node.Frontend());
+  client.Send("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n");
+  for (int i = 0; i < 28; ++i) {
+    node.world.Advance(base::Seconds(1));
+    client.Send("x");
+  }
+  EXPECT_EQ(client.stream.out, "");
+  node.world.Advance(base::Seconds(4));
+  ASSERT_EQ(Replies(client).size(), 1u);
+  EXPECT_EQ(Replies(client)[0].status, 408);
+  EXPECT_TRUE(client.stream.close_after_write);
+  EXPECT_EQ(node.kv.calls, 0);
+}
+
+TEST(Deadlines, IdleConnectionsAreClosedWithoutAWord) {
+  FakeNode node;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /livez"));
+  node.world.Advance(base::Seconds(118));
+  EXPECT_FALSE(client.stream.Ended());
+  node.world.Advance(base::Seconds(4));
+  EXPECT_TRUE(client.stream.close_after_write);
+  EXPECT_EQ(Replies(client).size(), 1u);
+}
+
+TEST(Deadlines, ARequestInWorkIsNotIdle) {
+  FakeNode node;
+  node.kv.defer = true;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /kv/a"));
+  node.world.Advance(base::Seconds(500));
+  EXPECT_FALSE(client.stream.Ended());
+  node.kv.Complete(0);
+  node.world.Advance(base::Seconds(100));
+  EXPECT_FALSE(client.stream.Ended());
+  node.world.Advance(base::Seconds(25));
+  EXPECT_TRUE(client.stream.Ended());
+}
+
+TEST(Deadlines, NoTimerRunsWithoutConnections) {
+  FakeNode node;
+  {
+    FakeClient client(node.Frontend());
+    for (int i = 0; i < 10; ++i) client.Send(MakeRequest("GET /livez"));
+    EXPECT_EQ(node.world.TimersSet(), 1u);
+  }
+  node.world.Advance(base::Seconds(2));
+  EXPECT_EQ(node.world.TimersSet(), 0u);
+  EXPECT_EQ(node.metrics.http_connections.value(), 0);
+}
+
+TEST(Ends, ConnectionCloseIsTheLastRequest) {
+  FakeNode node;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /livez", "Connection: close\r\n") + MakeRequest("GET /livez"));
+  ASSERT_EQ(Replies(client).size(), 1u);
+  EXPECT_EQ(Replies(client)[0].headers.at("connection"), "close");
+  EXPECT_TRUE(client.stream.close_after_write);
+}
+
+TEST(Ends, AnswersAfterTheConnectionIsGoneOnlyCount) {
+  FakeNode node;
+  node.kv.defer = true;
+  {
+    FakeClient client(node.Frontend());
+    client.Send(MakeRequest("GET /kv/a") + MakeRequest("PUT /kv/a", "", "x") +
+                MakeRequest("DELETE /v1/kv/a") + MakeRequest("PUT /v1/buckets/b", "", "{}"));
+  }
+  ASSERT_EQ(node.kv.deferred.size(), 4u);
+  while (!node.kv.deferred.empty()) node.kv.Complete(0);
+  using telemetry::Op;
+  using telemetry::Outcome;
+  EXPECT_EQ(node.metrics.requests.At(Op::kGet, Outcome::kNotFound).value(), 1u);
+  EXPECT_EQ(node.metrics.requests.At(Op::kPut, Outcome::kOk).value(), 1u);
+  EXPECT_EQ(node.metrics.requests.At(Op::kDelete, Outcome::kOk).value(), 1u);
+}
+
+TEST(Ends, HalfClosedClientsGetTheirReplies) {
+  FakeNode node;
+  node.kv.defer = true;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /kv/a") + MakeRequest("GET /kv/b"));
+  client.CloseSending();
+  EXPECT_FALSE(client.stream.Ended());
+  node.kv.Complete(0);
+  EXPECT_FALSE(client.stream.Ended());
+  node.kv.Complete(0);
+  EXPECT_EQ(Replies(client).size(), 2u);
+  EXPECT_TRUE(client.stream.close_after_write);
+
+  FakeClient cut(node.Frontend());
+  cut.Send("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+  cut.CloseSending();
+  EXPECT_EQ(Replies(cut).at(0).status, 400);
+  EXPECT_TRUE(cut.stream.close_after_write);
+
+  FakeClient idle(node.Frontend());
+  idle.CloseSending();
+  EXPECT_TRUE(idle.stream.close_after_write);
+}
+
+TEST(Ends, DrainingClosesIdleOnesNowAndOthersAfterTheirReply) {
+  FakeNode node;
+  node.kv.defer = true;
+  FakeClient idle(node.Frontend());
+  FakeClient busy(node.Frontend());
+  busy.Send(MakeRequest("GET /kv/a"));
+  node.Frontend().Drain();
+  EXPECT_TRUE(idle.stream.close_after_write);
+  EXPECT_FALSE(busy.stream.Ended());
+  node.kv.Complete(0);
+  EXPECT_EQ(Replies(busy).size(), 1u);
+  EXPECT_TRUE(busy.stream.close_after_write);
+  const ParsedReply ready = Ask(node, "GET /readyz");
+  EXPECT_EQ(ready.status, 503);
+  EXPECT_EQ(ready.headers.at("connection"), "close");
+}
+
+TEST(Writes, OneForEachSmallReplyAndTwoForALargeValue) {
+  FakeNode node;
+  Store(node, "small", "v");
+  Store(node, "large", std::string(100000, 'v'));
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /kv/small"));
+  EXPECT_EQ(client.stream.writes, 1u);
+  client.Send(MakeRequest("GET /kv/large"));
+  EXPECT_EQ(client.stream.writes, 3u);
+  EXPECT_EQ(Replies(client).at(1).body.size(), 100000u);
+}
+
+}  // namespace
+}  // namespace lariat::frontend::http

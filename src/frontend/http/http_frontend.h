@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/1.1 in front of a shard's services: docs/http.md, openapi.json. One frontend per shard, on
+// the shard's thread; the network owns the connections that it makes.
+#pragma once
+
+#include <memory>
+
+#include "config/settings.h"
+#include "coordinator/admin_service.h"
+#include "coordinator/kv_service.h"
+#include "env/env.h"
+#include "env/stream.h"
+#include "telemetry/metrics.h"
+
+namespace lariat::frontend::http {
+
+class HttpFrontend {
+ public:
+  // All must outlive the frontend. It must outlive its connections and every callback that it gave
+  // to a service.
+  HttpFrontend(coordinator::KvService& kv, coordinator::AdminService& admin,
+               const config::Settings& settings, telemetry::Metrics& metrics, env::Env& env);
+  ~HttpFrontend();
+
+  // The handler of a new connection; `stream` as env::MakeHandler gives it.
+  std::unique_ptr<env::StreamHandler> Accept(env::Stream& stream);
+  // From now on connections end after the requests that are in work; idle ones end now. /readyz
+  // says that the node is draining.
+  void Drain();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lariat::frontend::http

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replies that both dialects have in common.
+#pragma once
+
+#include <string_view>
+
+#include "coordinator/kv_service.h"
+#include "frontend/http/internal/exchange.h"
+#include "frontend/http/internal/json_writer.h"
+
+namespace lariat::frontend::http {
+
+// Counts and answers a failed or a fruitless read (404, with the context if there is one).
+void AnswerNotFound(Exchange& exchange, const coordinator::GetReply& reply);
+// 201 with version, context and time, as headers and as JSON.
+void AnswerWritten(Exchange& exchange, base::Result<coordinator::WriteReply> result);
+// 204, or {"deleted": true} where the client accepts JSON only.
+void AnswerDeleted(Exchange& exchange, base::Result<coordinator::WriteReply> result);
+
+// The type that replies name when the writer gave none.
+std::string_view ShownType(const coordinator::ShownValue& value);
+// The members value, version, timestamp, content_type, expires.
+void WriteValueMembers(JsonWriter& json, const coordinator::ShownValue& value);
+void WriteReplicas(JsonWriter& json, const coordinator::Participation& replicas);
+
+}  // namespace lariat::frontend::http

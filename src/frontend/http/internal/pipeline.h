@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The requests of one connection that wait for their replies, in the order in which they came.
+// Replies may be ready in any order and leave in this one. Places are re-used.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "frontend/http/internal/reply.h"
+
+namespace lariat::frontend::http {
+
+struct Pending {
+  ReplyForm form;
+  std::string key;  // for replies that name it
+  bool answered = false;
+  Reply reply;
+};
+
+class Pipeline {
+ public:
+  explicit Pipeline(size_t places_max) : places_max_(places_max) {}
+  bool Empty() const { return first_ == next_; }
+  bool Full() const { return next_ - first_ >= places_max_; }
+  // Result: the number by which At finds the new place. REQUIRES: !Full().
+  uint64_t Push();
+  // nullptr if that reply has left already.
+  Pending* At(uint64_t number);
+  bool IsFront(uint64_t number) const { return number == first_ && !Empty(); }
+  Pending& Front() { return Place(first_); }  // REQUIRES: !Empty()
+  void Pop() { ++first_; }                    // REQUIRES: !Empty()
+
+ private:
+  Pending& Place(uint64_t number) { return places_[number & (places_.size() - 1)]; }
+
+  const size_t places_max_;
+  std::vector<Pending> places_;  // a ring; its size is 0 or a power of two
+  uint64_t first_ = 0;
+  uint64_t next_ = 0;
+};
+
+}  // namespace lariat::frontend::http

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dialect 1: JSON envelopes.
+#include <utility>
+
+#include "base/base64.h"
+#include "frontend/http/internal/flat_json.h"
+#include "frontend/http/internal/handlers.h"
+#include "frontend/http/internal/kv_reply.h"
+#include "frontend/http/internal/kv_request.h"
+
+namespace lariat::frontend::http {
+namespace {
+
+using base::Code;
+using coordinator::GetReply;
+using coordinator::PutRequest;
+using coordinator::ShownValue;
+
+tl::unexpected<base::Error> Bad(std::string message) {
+  return base::Fail(Code::kInvalidArgument, std::move(message));
+}
+
+// Sets an optional field from a member; a header may have set it already, to the same.
+template <typename T>
+base::Status SetOnce(std::optional<T>& field, T value, const std::string& name) {
+  if (field && *field != value)
+    return Bad("'" + name + "' differs from the header of that meaning");
+  field = std::move(value);
+  return {};
+}
+
+base::Status ReadContext(JsonMember& member, std::optional<std::string>& field) {
+  auto context = TakeText(member);
+  if (!context) return base::Fail(std::move(context.error()));
+  if (context->empty()) return {};
+  return SetOnce(field, std::move(*context), member.name);
+}
+
+base::Status ReadValue(JsonMember& member, std::string& value) {
+  auto text = TakeText(member);
+  if (!text) return base::Fail(std::move(text.error()));
+  auto bytes = base::Base64Decode(*text);
+  if (!bytes) return Bad("'value' is not base64");
+  value = std::move(*bytes);
+  return {};
+}
+
+base::Status ReadPutMember(JsonMember& member, PutRequest& put) {
+  if (member.name == "value") return ReadValue(member, put.value);
+  const bool known =
+      member.name == "context" || member.name == "ttl" || member.name == "content_type";
+  if (!known) return Bad("unknown member '" + member.name + "'");
+  if (member.is_null()) return {};
+  if (member.name == "context") return ReadContext(member, put.context);
+  if (member.name == "ttl") {
+    const auto ttl = TakeCount(member);
+    if (!ttl) return base::Fail(ttl.error());
+    return SetOnce(put.ttl_s, *ttl, member.name);
+  }
+  auto type = TakeText(member);
+  if (!type) return base::Fail(std::move(type.error()));
+  put.content_type = std::move(*type);
+  return CheckContentType(put.content_type);
+}
+
+base::Status ReadPutBody(std::string_view body, PutRequest& put) {
+  auto members = ParseFlatJson(body);
+  if (!members) return base::Fail(std::move(members.error()));
+  bool has_value = false;
+  for (JsonMember& member : *members) {
+    has_value |= member.name == "value";
+    if (auto read = ReadPutMember(member, put); !read) return read;
+  }
+  if (!has_value) return Bad("'value' is missing");
+  return {};
+}
+
+base::Status ReadDeleteBody(std::string_view body, coordinator::DeleteRequest& del) {
+  if (body.empty()) return {};
+  auto members = ParseFlatJson(body);
+  if (!members) return base::Fail(std::move(members.error()));
+  for (JsonMember& member : *members) {
+    if (member.name != "context") return Bad("unknown member '" + member.name + "'");
+    if (member.is_null()) continue;
+    if (auto read = ReadContext(member, del.context); !read) return read;
+  }
+  return {};
+}
+
+// Small replies are built in the scratch space and copied, large ones in a string that is moved.
+constexpr size_t kScratchBytesMax = 4096;
+
+size_t ShownBytes(const GetReply& reply) {
+  size_t bytes = 0;
+  for (const ShownValue& value : reply.values) bytes += value.bytes.size();
+  return bytes;
+}
+
+Reply Shown(Shared& shared, const Pending& waiting, const GetReply& reply) {
+  const bool conflict = reply.values.size() > 1;
+  std::string large;
+  std::string& body = ShownBytes(reply) > kScratchBytesMax ? large : shared.scratch;
+  body.clear();
+  JsonWriter json(&body);
+  json.BeginObject();
+  WriteKey(json, waiting.key);
+  if (conflict) {
+    json.Key("version").VersionObject(reply.version).Key("timestamp").Int(reply.timestamp.ms);
+  } else {
+    WriteValueMembers(json, reply.values.front());
+  }
+  json.Key("context").Text(reply.context).Key("conflict").Bool(conflict);
+  json.Key("siblings").BeginArray();
+  for (size_t i = 0; conflict && i < reply.values.size(); ++i) {
+    json.BeginObject();
+    WriteValueMembers(json, reply.values[i]);
+    json.EndObject();
+  }
+  json.EndArray();
+  WriteReplicas(json, reply.replicas);
+  json.EndObject();
+  ReplyBuilder builder(shared, waiting.form, 200);
+  builder.AddContext(reply.context).Add("ETag", '"' + reply.context + '"');
+  return &body == &large ? builder.Move(kJsonType, std::move(large))
+                         : builder.Copy(kJsonType, body);
+}
+
+}  // namespace
+
+void GetJson(Request& request, Exchange exchange) {
+  auto get = ReadGet(request);
+  if (!get) return exchange.Refuse(std::move(get.error()));
+  exchange.pending()->key = get->key;
+  exchange.shared().kv.Get(
+      std::move(*get), [exchange = std::move(exchange)](base::Result<GetReply> result) mutable {
+        if (!result) return exchange.Refuse(std::move(result.error()));
+        if (result->values.empty()) return AnswerNotFound(exchange, *result);
+        exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
+          return Shown(shared, waiting, *result);
+        });
+      });
+}
+
+void PutJson(Request& request, Exchange exchange) {
+  auto put = ReadPut(request);
+  if (!put) return exchange.Refuse(std::move(put.error()));
+  if (auto read = ReadPutBody(request.body, *put); !read) {
+    return exchange.Refuse(std::move(read.error()));
+  }
+  const uint64_t value_max = exchange.shared().kv.ValueBytesMax();
+  if (put->value.size() > value_max) {
+    return exchange.Refuse({Code::kTooLarge, "the value is larger than limits.value_bytes = " +
+                                                 std::to_string(value_max)});
+  }
+  exchange.pending()->key = put->key;
+  exchange.shared().kv.Put(
+      std::move(*put),
+      [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {
+        AnswerWritten(exchange, std::move(result));
+      });
+}
+
+void DeleteJson(Request& request, Exchange exchange) {
+  auto del = ReadDelete(request);
+  if (!del) return exchange.Refuse(std::move(del.error()));
+  if (auto read = ReadDeleteBody(request.body, *del); !read) {
+    return exchange.Refuse(std::move(read.error()));
+  }
+  exchange.shared().kv.Delete(
+      std::move(*del),
+      [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {
+        AnswerDeleted(exchange, std::move(result));
+      });
+}
+
+}  // namespace lariat::frontend::http

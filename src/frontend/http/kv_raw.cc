@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dialect 2: a value's bytes are the body, everything else is in the head.
+#include <utility>
+
+#include "base/uuid.h"
+#include "frontend/http/internal/handlers.h"
+#include "frontend/http/internal/kv_reply.h"
+#include "frontend/http/internal/kv_request.h"
+
+namespace lariat::frontend::http {
+namespace {
+
+using coordinator::GetReply;
+using coordinator::ShownValue;
+
+void AddShown(ReplyBuilder& builder, const GetReply& reply) {
+  builder.AddVersion(reply.version).AddContext(reply.context).AddReplicas(reply.replicas);
+  // The context is the entity tag: If-Match takes either.
+  builder.Add("ETag", '"' + reply.context + '"').AddDate("Last-Modified", reply.timestamp);
+}
+
+Reply OneValue(Shared& shared, const Pending& waiting, GetReply& reply) {
+  ShownValue& value = reply.values.front();
+  ReplyBuilder builder(shared, waiting.form, 200);
+  AddShown(builder, reply);
+  if (value.expires_ms != 0) builder.AddNumber("X-Expires", value.expires_ms);
+  return builder.Move(ShownType(value), std::move(value.bytes));
+}
+
+void AppendPart(std::string& body, const ShownValue& value) {
+  AppendField(body, "Content-Type", ShownType(value));
+  AppendField(body, "X-Version", VersionText(value.version));
+  AppendField(body, "Last-Modified", ImfFixdate(value.written));
+  body += "\r\n";
+  body += value.bytes;
+}
+
+Reply Siblings(Shared& shared, const Pending& waiting, const GetReply& reply) {
+  // 128 random bits: no value can hold the boundary but by guessing.
+  env::Entropy& entropy = shared.env.entropy;
+  const uint64_t high = entropy.Next();
+  const std::string boundary = base::Uuid::FromRandom(high, entropy.Next()).ToString();
+  std::string body;
+  for (const ShownValue& value : reply.values) {
+    body += "--" + boundary + "\r\n";
+    AppendPart(body, value);
+    body += "\r\n";
+  }
+  body += "--" + boundary + "--\r\n";
+  ReplyBuilder builder(shared, waiting.form, 300);
+  AddShown(builder, reply);
+  return builder.Move("multipart/mixed; boundary=" + boundary, std::move(body));
+}
+
+Reply AsJson(Shared& shared, const Pending& waiting, const GetReply& reply) {
+  const bool conflict = reply.values.size() > 1;
+  std::string body;
+  JsonWriter json(&body);
+  json.BeginObject();
+  WriteKey(json, waiting.key);
+  if (conflict) {
+    json.Key("values").BeginArray();
+    for (const ShownValue& value : reply.values) {
+      json.BeginObject();
+      WriteValueMembers(json, value);
+      json.EndObject();
+    }
+    json.EndArray();
+    json.Key("version").VersionObject(reply.version).Key("timestamp").Int(reply.timestamp.ms);
+  } else {
+    WriteValueMembers(json, reply.values.front());
+  }
+  json.Key("conflict").Bool(conflict).Key("context").Text(reply.context);
+  WriteReplicas(json, reply.replicas);
+  json.EndObject();
+  ReplyBuilder builder(shared, waiting.form, 200);
+  AddShown(builder, reply);
+  return builder.Move(kJsonType, std::move(body));
+}
+
+void AnswerGet(Exchange& exchange, base::Result<GetReply> result) {
+  if (!result) return exchange.Refuse(std::move(result.error()));
+  if (result->values.empty()) return AnswerNotFound(exchange, *result);
+  exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
+    if (waiting.form.wants_json) return AsJson(shared, waiting, *result);
+    if (result->values.size() > 1) return Siblings(shared, waiting, *result);
+    return OneValue(shared, waiting, *result);
+  });
+}
+
+}  // namespace
+
+void GetRaw(Request& request, Exchange exchange) {
+  auto get = ReadGet(request);
+  if (!get) return exchange.Refuse(std::move(get.error()));
+  Pending& waiting = *exchange.pending();
+  waiting.form.wants_json = request.WantsJson();
+  if (waiting.form.wants_json) waiting.key = get->key;
+  exchange.shared().kv.Get(std::move(*get),
+                           [exchange = std::move(exchange)](base::Result<GetReply> result) mutable {
+                             AnswerGet(exchange, std::move(result));
+                           });
+}
+
+void PutRaw(Request& request, Exchange exchange) {
+  auto put = ReadPut(request);
+  if (!put) return exchange.Refuse(std::move(put.error()));
+  put->content_type = request.Get(Header::kContentType).value_or("");
+  if (auto check = CheckContentType(put->content_type); !check) {
+    return exchange.Refuse(std::move(check.error()));
+  }
+  put->value = std::move(request.body);
+  exchange.pending()->key = put->key;
+  exchange.shared().kv.Put(
+      std::move(*put),
+      [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {
+        AnswerWritten(exchange, std::move(result));
+      });
+}
+
+void DeleteRaw(Request& request, Exchange exchange) {
+  auto del = ReadDelete(request);
+  if (!del) return exchange.Refuse(std::move(del.error()));
+  exchange.pending()->form.wants_json = request.WantsJson();
+  exchange.shared().kv.Delete(
+      std::move(*del),
+      [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {
+        AnswerDeleted(exchange, std::move(result));
+      });
+}
+
+}  // namespace lariat::frontend::http

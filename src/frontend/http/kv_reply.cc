@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frontend/http/internal/kv_reply.h"
+
+#include <utility>
+
+namespace lariat::frontend::http {
+namespace {
+
+using coordinator::WriteReply;
+using telemetry::Outcome;
+
+void AddWritten(ReplyBuilder& builder, const WriteReply& reply) {
+  builder.AddVersion(reply.version).AddContext(reply.context).AddReplicas(reply.replicas);
+  if (reply.replayed) builder.Add("X-Replayed", "true");
+}
+
+}  // namespace
+
+void AnswerNotFound(Exchange& exchange, const coordinator::GetReply& reply) {
+  exchange.Answer(Outcome::kNotFound, [&](Shared& shared, const Pending& waiting) {
+    const Refusal refusal = ToRefusal({base::Code::kNotFound, "the key has no value"});
+    return RefusalReply(shared, waiting.form, refusal, reply.context);
+  });
+}
+
+void AnswerWritten(Exchange& exchange, base::Result<WriteReply> result) {
+  if (!result) return exchange.Refuse(std::move(result.error()));
+  const WriteReply& reply = *result;
+  exchange.Answer(Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
+    std::string& body = shared.scratch;
+    body.clear();
+    JsonWriter json(&body);
+    json.BeginObject();
+    WriteKey(json, waiting.key);
+    json.Key("version").VersionObject(reply.version).Key("context").Text(reply.context);
+    json.Key("timestamp").Int(reply.timestamp.ms);
+    WriteReplicas(json, reply.replicas);
+    json.EndObject();
+    ReplyBuilder builder(shared, waiting.form, 201);
+    AddWritten(builder, reply);
+    return builder.Copy(kJsonType, body);
+  });
+}
+
+void AnswerDeleted(Exchange& exchange, base::Result<WriteReply> result) {
+  if (!result) return exchange.Refuse(std::move(result.error()));
+  exchange.Answer(Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
+    ReplyBuilder builder(shared, waiting.form, waiting.form.wants_json ? 200 : 204);
+    AddWritten(builder, *result);
+    return waiting.form.wants_json ? builder.Copy(kJsonType, R"({"deleted":true})")
+                                   : builder.NoContent();
+  });
+}
+
+std::string_view ShownType(const coordinator::ShownValue& value) {
+  if (value.content_type.empty()) return "application/octet-stream";
+  return value.content_type;
+}
+
+void WriteValueMembers(JsonWriter& json, const coordinator::ShownValue& value) {
+  json.Key("value").Base64(value.bytes).Key("version").VersionObject(value.version);
+  json.Key("timestamp").Int(value.written.ms).Key("content_type").Text(ShownType(value));
+  if (value.expires_ms != 0) json.Key("expires").Int(value.expires_ms);
+}
+
+void WriteReplicas(JsonWriter& json, const coordinator::Participation& replicas) {
+  json.Key("replicas").BeginObject();
+  json.Key("primaries").Uint(replicas.primaries).Key("fallbacks").Uint(replicas.fallbacks);
+  json.EndObject();
+}
+
+}  // namespace lariat::frontend::http

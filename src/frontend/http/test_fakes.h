@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// The world around a frontend, for tests and fuzzing: services that remember what they were asked
+// and answer as told, time that moves when told.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/prng.h"
+#include "frontend/http/http_frontend.h"
+
+namespace lariat::frontend::http::testing {
+
+class FakeWorld : public env::Clock, public env::Entropy, public env::Executor, public env::Timers {
+ public:
+  base::Instant Now() const override { return now_; }
+  base::WallTime Wall() const override {
+    return {784111777000 + now_.time_since_epoch().count() / 1'000'000};
+  }
+  uint64_t Next() override { return prng_.Next(); }
+  void Post(env::Task task) override { tasks_.push_back(std::move(task)); }
+  env::TimerId After(base::Duration delay, env::Task task) override {
+    timers_.emplace(++last_timer_, std::pair(now_ + delay, std::move(task)));
+    return last_timer_;
+  }
+  void Cancel(env::TimerId id) override { timers_.erase(id); }
+  size_t TimersSet() const { return timers_.size(); }
+
+  // Runs the timers that are due on the way, in the order of their times.
+  void Advance(base::Duration duration) {
+    const base::Instant end = now_ + duration;
+    for (;;) {
+      auto next = std::min_element(timers_.begin(), timers_.end(), [](auto& a, auto& b) {
+        return a.second.first < b.second.first;
+      });
+      if (next == timers_.end() || next->second.first > end) break;
+      now_ = std::max(now_, next->second.first);
+      env::Task task = std::move(next->second.second);
+      timers_.erase(next);
+      task();
+    }
+    now_ = end;
+  }
+  env::Env env() { return {*this, *this, *this, *this}; }
+
+ private:
+  base::Instant now_{base::Seconds(1000)};
+  base::Prng prng_{7};
+  std::deque<env::Task> tasks_;
+  std::map<env::TimerId, std::pair<base::Instant, env::Task>> timers_;
+  env::TimerId last_timer_ = 0;
+};
+
+// Keeps one value or several per key; answers at once, or when told with `defer`.
+class FakeKv : public coordinator::KvService {
+ public:
+  void Get(coordinator::GetRequest request, coordinator::GetDone done) override {
+    ++calls;
+    last_get = request;
+    base::Result<coordinator::GetReply> result;
+    if (error) {
+      result = base::Fail(*error);
+    } else {
+      result = replies[request.bucket + '/' + request.key];
+    }
+    Later([done = std::move(done), result = std::move(result)]() mutable {
+      done(std::move(result));
+    });
+  }
+  void Put(coordinator::PutRequest request, coordinator::WriteDone done) override {
+    ++calls;
+    coordinator::GetReply& reply = replies[request.bucket + '/' + request.key];
+    if (!error) {
+      coordinator::ShownValue value{request.value, request.content_type, {kWritten}};
+      value.version = {{"node1", ++events}};
+      reply = {{value}, value.version, {kWritten}, "ctx" + std::to_string(events), {2, 0}};
+    }
+    last_put = std::move(request);
+    Written(std::move(done));
+  }
+  void Delete(coordinator::DeleteRequest request, coordinator::WriteDone done) override {
+    ++calls;
+    if (!error) replies[request.bucket + '/' + request.key].values.clear();
+    last_delete = std::move(request);
+    Written(std::move(done));
+  }
+  std::vector<membership::BucketProperties> Buckets() const override {
+    std::vector<membership::BucketProperties> all;
+    for (const auto& [name, bucket] : buckets) all.push_back(bucket);
+    return all;
+  }
+  base::Result<membership::BucketProperties> Bucket(const std::string& name) const override {
+    const auto found = buckets.find(name);
+    if (found != buckets.end()) return found->second;
+    return base::Fail(base::Code::kNotFound, "no such bucket");
+  }
+  void SetBucket(membership::BucketProperties bucket, coordinator::StatusDone done) override {
+    base::Status status = membership::CheckBucket(bucket);
+    if (error) status = base::Fail(*error);
+    if (status) buckets[bucket.name] = bucket;
+    Later([done = std::move(done), status = std::move(status)]() mutable { done(status); });
+  }
+  uint64_t ValueBytesMax() const override { return value_bytes_max; }
+
+  // Runs one of the deferred answers.
+  void Complete(size_t index) {
+    auto answer = std::move(deferred.at(index));
+    deferred.erase(deferred.begin() + static_cast<ptrdiff_t>(index));
+    answer();
+  }
+
+  static constexpr int64_t kWritten = 784111777000;      // Sun, 06 Nov 1994 08:49:37 GMT
+  std::map<std::string, coordinator::GetReply> replies;  // "bucket/key"
+  std::map<std::string, membership::BucketProperties> buckets = {{"default", {.name = "default"}}};
+  std::optional<base::Error> error;
+  bool defer = false;
+  bool replayed = false;
+  uint64_t value_bytes_max = 1 << 20;
+  uint64_t events = 0;
+  int calls = 0;
+  coordinator::GetRequest last_get;
+  coordinator::PutRequest last_put;
+  coordinator::DeleteRequest last_delete;
+  std::vector<base::UniqueFunction<void()>> deferred;
+
+ private:
+  void Written(coordinator::WriteDone done) {
+    base::Result<coordinator::WriteReply> result = coordinator::WriteReply{
+        {{"node1", events}}, "ctx" + std::to_string(events), {kWritten}, {2, 0}, replayed};
+    if (error) result = base::Fail(*error);
+    Later([done = std::move(done), result = std::move(result)]() mutable {
+      done(std::move(result));
+    });
+  }
+  void Later(base::UniqueFunction<void()> answer) {
+    if (defer) {
+      deferred.push_back(std::move(answer));
+    } else {
+      answer();
+    }
+  }
+};
+
+class FakeAdmin : public coordinator::AdminService {
+ public:
+  coordinator::ClusterStatus Status() const override { return status; }
+  std::vector<coordinator::RingRange> Ring(uint32_t n) const override {
+    std::vector<std::string> owners;
+    for (uint32_t i = 1; i <= n; ++i) owners.push_back("node" + std::to_string(i));
+    return {{0, UINT64_MAX, owners}};
+  }
+  void Explain(std::string bucket, std::string key, coordinator::ExplainDone done) override {
+    coordinator::Explanation explanation{bucket, key, key, 18446744073709551615u, 3, 2, 2};
+    explanation.replicas = {{"node1", true, "found", {{"node1", 5}}, 1, 0, 10, "ab"}};
+    explanation.fallbacks = {"node4"};
+    explanation.agree = true;
+    done(std::move(explanation));
+  }
+  coordinator::HealthSummary Health() const override { return health; }
+  std::string MetricsText() const override { return "lariat_siblings_max 1\n"; }
+
+  coordinator::ClusterStatus status;
+  coordinator::HealthSummary health{true, true, {}, "node1", "0.1.0", "ok", 3, 3, 60};
+};
+
+}  // namespace lariat::frontend::http::testing
