@@ -137,7 +137,9 @@ void Coordinator::StartRead(const Target& target, std::string key, Quorum quorum
   options.idempotency_key = std::move(idempotency_key);
   options.durability = target.bucket.durability;
   options.timeout = base::Millis(quorum.timeout_ms);
-  auto op = std::make_shared<ReadOp>(std::move(options), replicas_, metrics_, std::move(done));
+  // Not make_shared: the deadline that outlives it shall keep only the control block.
+  auto op =
+      std::shared_ptr<ReadOp>(new ReadOp(std::move(options), replicas_, metrics_, std::move(done)));
   const base::Instant now = env_.clock.Now();
   read_deadlines_.Add(now + base::Millis(quorum.timeout_ms), op);
   hedges_.Add(now + base::Millis(settings_.request_hedge_ms), op);

@@ -220,8 +220,9 @@ void Coordinator::Coordinate(WriteIntent intent, Target target, Quorum quorum, s
     }
     options.timeout = base::Millis(quorum.timeout_ms);
     options.view = target.view;
-    auto op = std::make_shared<WriteOp>(std::move(options), std::move(ready), replicas_, metrics_,
-                                        std::move(then));
+    // Not make_shared: the deadline that outlives it shall keep only the control block.
+    auto op = std::shared_ptr<WriteOp>(
+        new WriteOp(std::move(options), std::move(ready), replicas_, metrics_, std::move(then)));
     write_deadlines_.Add(env_.clock.Now() + base::Millis(quorum.timeout_ms), op);
     op->Start();
   };

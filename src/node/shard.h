@@ -103,6 +103,7 @@ class Shard final : public PeerEvents,
   // Runs `use` on the shard that owns the token.
   template <typename Use>
   void OnOwner(uint64_t token, Use use);
+  bool IsMember(const base::Uuid& node) const;
   base::Status CheckSender(const base::Uuid& from, const wire::Envelope& request) const;
   void Answer(LinkId link, uint64_t id, wire::Body body);
   void Serve(const base::Uuid& from, LinkId link, wire::Envelope request);

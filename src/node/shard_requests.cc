@@ -200,10 +200,14 @@ void Shard::RunUpdate(coordinator::UpdateRequest from, UpdateDone updated, Durab
 
 // --- from peers --------------------------------------------------------------------------------
 
+bool Shard::IsMember(const base::Uuid& node) const {
+  const auto found = view_->by_number.find(node.high);
+  return found != view_->by_number.end() && view_->MemberAt(found->second).id == node;
+}
+
 base::Status Shard::CheckSender(const base::Uuid& from, const wire::Envelope& request) const {
   if (!view_) return Fail(Code::kUnavailable, "the node is not in a cluster yet");
-  const auto found = view_->by_number.find(from.high);
-  if (found == view_->by_number.end() || view_->MemberAt(found->second).id != from) {
+  if (!IsMember(from)) {
     return Fail(Code::kConflict, "the sender is not a member of this cluster");
   }
   if (request.epoch != view_->topology.epoch) {
@@ -262,6 +266,12 @@ void Shard::Serve(const base::Uuid& from, LinkId link, wire::Envelope request) {
       reply.document_digest = view_->digest;
     }
     return answer(reply);
+  }
+  // A stranger may ask to join and nothing else; while there is no cluster, its founder is one.
+  const bool join = std::holds_alternative<wire::JoinRequest>(request.body);
+  const bool stranger = view_ && !IsMember(from);
+  if (!join && stranger) {
+    return answer(wire::DocumentReply{{Code::kConflict, "the sender is not a member"}});
   }
   node_.OnClusterRequest(from, std::move(request.body),
                          BackOn(*this, [answer](wire::Body body) { answer(std::move(body)); }),
