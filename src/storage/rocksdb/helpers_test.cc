@@ -5,17 +5,21 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <mutex>
+#include <string>
+#include <vector>
 
 #include "storage/rocksdb/internal/group_commit.h"
 #include "storage/rocksdb/internal/io_pool.h"
 #include "storage/rocksdb/internal/space_guard.h"
 #include "storage/rocksdb/internal/test_world.h"
+#include "storage/rocksdb/internal/text_log.h"
 
 namespace lariat::storage::internal {
 namespace {
 
-using namespace std::chrono_literals;
+constexpr std::chrono::milliseconds kNoPeriod{0};
 
 // Lets threads through when it is opened.
 class Gate {
@@ -56,7 +60,7 @@ TEST(GroupCommitTest, OneSyncServesEverybodyWhoAskedBeforeIt) {
         gate.Pass();
         return {};
       },
-      0ms);
+      kNoPeriod);
   committer.Request(&first, [&](base::Status) { ++done; });
   ASSERT_TRUE(Eventually([&] { return gate.HasVisitor(); }));
   for (int i = 0; i < 50; ++i) {
@@ -74,7 +78,7 @@ TEST(GroupCommitTest, OneSyncServesEverybodyWhoAskedBeforeIt) {
 TEST(GroupCommitTest, EverybodyHearsOfAnError) {
   SharedQueue queue;
   GroupCommit committer([]() -> base::Status { return base::Fail(base::Code::kIo, "broken"); },
-                        0ms);
+                        kNoPeriod);
   int failed = 0;
   for (int i = 0; i < 3; ++i) {
     committer.Request(&queue, [&](base::Status status) {
@@ -91,7 +95,7 @@ TEST(GroupCommitTest, APeriodNeedsNobodyToAsk) {
         ++syncs;
         return {};
       },
-      1ms);
+      std::chrono::milliseconds(1));
   EXPECT_TRUE(Eventually([&] { return syncs > 3; }));
 }
 
@@ -104,7 +108,7 @@ TEST(GroupCommitTest, StopServesWhoWaits) {
         gate.Pass();
         return {};
       },
-      0ms);
+      kNoPeriod);
   for (int i = 0; i < 5; ++i) committer.Request(&queue, [&](base::Status) { ++done; });
   gate.Open();
   committer.Stop();
@@ -170,6 +174,38 @@ TEST(SpaceGuardTest, NoReserveAdmitsEverything) {
   SpaceGuard guard([] { return uint64_t{0}; }, 0, 0);
   EXPECT_TRUE(guard.Admit(1 << 20, 0));
   EXPECT_FALSE(guard.full());
+}
+
+// The lines of a file without the time in front.
+std::vector<std::string> LinesOf(const std::string& path) {
+  std::vector<std::string> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);)
+    lines.push_back(line.substr(line.find(' ') + 1));
+  return lines;
+}
+
+TEST(TextLogTest, WritesLinesAndKeepsOneOlderFile) {
+  const TempDirectory directory;
+  TextLog log(directory.path(), 100, rocksdb::Env::Default());
+  rocksdb::Log(&log, "number %d", 1);
+  rocksdb::Log(rocksdb::InfoLogLevel::WARN_LEVEL, &log, "with its own end\n");
+  rocksdb::Log(&log, "%s", std::string(10000, 'x').c_str());
+  rocksdb::Log(&log, "in the next file");
+  EXPECT_EQ(LinesOf(directory.path() + "/LOG"), std::vector<std::string>{"in the next file"});
+  const auto old = LinesOf(directory.path() + "/LOG.old");
+  ASSERT_EQ(old.size(), 3U);
+  EXPECT_EQ(old[0], "number 1");
+  EXPECT_EQ(old[1], "[WARN] with its own end");
+  EXPECT_LT(old[2].size(), 4096U);
+  EXPECT_FALSE(log.said_truncated());
+}
+
+TEST(TextLogTest, ALineThatCannotBeWrittenIsDropped) {
+  const TempDirectory directory;
+  TextLog log(directory.path() + "/nowhere", 100, rocksdb::Env::Default());
+  for (int i = 0; i < 3; ++i) rocksdb::Log(&log, "lost");
+  EXPECT_EQ(log.GetLogFileSize(), 0U);
 }
 
 }  // namespace

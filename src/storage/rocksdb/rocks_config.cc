@@ -95,8 +95,6 @@ rocksdb::DBOptions DatabaseOptions(const RocksOptions& options, rocksdb::Env* en
   db.statistics->set_stats_level(rocksdb::StatsLevel::kExceptHistogramOrTimers);
   db.stats_dump_period_sec = 0;
   db.stats_persist_period_sec = 0;
-  db.max_log_file_size = 8ULL << 20;  // RocksDB's own text log
-  db.keep_log_file_num = 4;
   return db;
 }
 

@@ -2,58 +2,26 @@
 #include "storage/rocksdb/rocksdb_engine.h"
 
 #include <rocksdb/db.h>
-#include <rocksdb/file_system.h>
-#include <rocksdb/statistics.h>
-#include <rocksdb/system_clock.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <filesystem>
-#include <limits>
-#include <mutex>
 #include <system_error>
-#include <thread>
 #include <utility>
+#include <vector>
 
-#include "storage/rocksdb/internal/engine_state.h"
-#include "storage/rocksdb/internal/group_commit.h"
-#include "storage/rocksdb/internal/io_pool.h"
 #include "storage/rocksdb/internal/open.h"
-#include "storage/rocksdb/internal/recovery_log.h"
 #include "storage/rocksdb/internal/rocks_config.h"
-#include "storage/rocksdb/internal/space_guard.h"
+#include "storage/rocksdb/internal/rocks_engine.h"
+#include "storage/rocksdb/internal/text_log.h"
 
 namespace lariat::storage {
 namespace {
 
 using base::Code;
 using base::Fail;
-using Families = std::array<rocksdb::ColumnFamilyHandle*, kSpaces>;
+using internal::Opened;
 
-constexpr std::chrono::milliseconds kWatchPeriod{500};
-constexpr size_t kOperationOverhead = 16;  // bytes of framing that a batch adds to an operation
-
-// What Open made; the engine takes it over.
-struct Opened {
-  std::unique_ptr<rocksdb::DB> db;
-  Families families{};
-  std::shared_ptr<rocksdb::Cache> cache;            // with RocksDB's tables
-  std::shared_ptr<rocksdb::Statistics> statistics;  // with RocksDB
-  bool log_truncated = false;
-};
-
-rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
-
-uint64_t FreeSpace(rocksdb::Env* env, const std::string& directory) {
-  uint64_t free = 0;
-  const rocksdb::IOStatus status =
-      env->GetFileSystem()->GetFreeSpace(directory, rocksdb::IOOptions(), &free, nullptr);
-  // Where it cannot be known, a full disk shows itself by a failed write.
-  return status.ok() ? free : std::numeric_limits<uint64_t>::max();
-}
+constexpr uint64_t kTextLogBytesMax = 8ULL << 20;
 
 // The reserve, but no more than an eighth of a small disk.
 uint64_t ReserveOn(const RocksOptions& options) {
@@ -62,302 +30,6 @@ uint64_t ReserveOn(const RocksOptions& options) {
   if (failure) return options.disk_reserve_bytes;
   return std::min<uint64_t>(options.disk_reserve_bytes, space.capacity / 8);
 }
-
-class RocksEngine final : public Engine {
- public:
-  RocksEngine(const RocksOptions& options, rocksdb::Env* env,
-              std::unique_ptr<internal::EngineState> state, Opened opened)
-      : clock_(env->GetSystemClock()),
-        state_(std::move(state)),
-        opened_(std::move(opened)),
-        db_(opened_.db.get()),
-        guard_([env, directory = options.directory] { return FreeSpace(env, directory); },
-               ReserveOn(options), clock_->NowNanos()),
-        pool_(options.io_threads, options.io_queue_max),
-        committer_([this] { return SyncLog(); },
-                   std::chrono::milliseconds(options.periodic_sync_ms)),
-        sweep_turns_(internal::IdempotencySweepSeconds(options) * 1000 / kWatchPeriod.count()),
-        watcher_([this] { Watch(); }) {}
-  ~RocksEngine() override;
-
-  Lookup TryGet(Space space, std::string_view key, std::string* value, base::Error* error) override;
-  void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
-  base::Status Write(const WriteBatch& batch) override;
-  void Sync(CompletionQueue* queue, SyncDone done) override;
-  void Scan(Space space, std::string from, std::string to, ScanLimits limits,
-            CompletionQueue* queue, ScanDone done) override;
-  base::Result<std::string> GetBlocking(Space space, std::string_view key) override;
-  Health health() const override;
-  EngineStats Stats() const override;
-
- private:
-  struct ScanRequest {
-    Space space;
-    std::string from;
-    std::string to;
-    ScanLimits limits;
-    const rocksdb::Snapshot* snapshot;
-  };
-
-  rocksdb::ColumnFamilyHandle* Family(Space space) const {
-    return opened_.families[static_cast<size_t>(space)];
-  }
-  uint64_t Property(Space space, const std::string& name) const;
-  base::Error ReadError(const rocksdb::Status& status);
-  base::Result<std::vector<Entry>> ScanNow(const ScanRequest& request);
-  base::Status SyncLog();  // on the committer's thread
-  void Watch();            // the watcher's thread
-  void ResumeIfThereIsRoom();
-
-  const std::shared_ptr<rocksdb::SystemClock> clock_;  // with the environment
-  const std::unique_ptr<internal::EngineState>
-      state_;  // outlives the database, which reports to it
-  Opened opened_;
-  rocksdb::DB* const db_;
-  internal::SpaceGuard guard_;
-
-  std::atomic<uint64_t> written_{0};  // batches
-  uint64_t synced_ = 0;               // committer only: this many of them are durable
-  std::atomic<uint64_t> syncs_{0};
-  std::atomic<uint64_t> sync_nanoseconds_{0};
-  std::atomic<uint64_t> writes_stalled_{0};
-  std::atomic<uint64_t> reads_from_disk_{0};
-  std::atomic<uint64_t> read_errors_{0};
-
-  internal::IoPool pool_;
-  internal::GroupCommit committer_;
-  const uint64_t sweep_turns_;
-  std::mutex watch_mutex_;
-  std::condition_variable watch_wake_;
-  bool watch_stopping_ = false;
-  std::thread watcher_;  // last: it uses the others
-};
-
-RocksEngine::~RocksEngine() {
-  {
-    const std::lock_guard lock(watch_mutex_);
-    watch_stopping_ = true;
-  }
-  watch_wake_.notify_one();
-  watcher_.join();
-  pool_.Stop();
-  committer_.Stop();
-  // Closing does not sync the log. Nobody waits for this sync, so its error (remembered in the
-  // state) has no one to go to; a dead engine is not synced again.
-  (void)SyncLog();
-  for (rocksdb::ColumnFamilyHandle* family : opened_.families) {
-    db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
-  }
-  db_->Close().PermitUncheckedError();
-}
-
-// --- Reading
-
-base::Error RocksEngine::ReadError(const rocksdb::Status& status) {
-  if (!status.IsNotFound()) read_errors_.fetch_add(1, std::memory_order_relaxed);
-  return internal::FromRocks(status);
-}
-
-Lookup RocksEngine::TryGet(Space space, std::string_view key, std::string* value,
-                           base::Error* error) {
-  rocksdb::ReadOptions options;
-  options.read_tier = rocksdb::kBlockCacheTier;
-  const rocksdb::Status status = db_->Get(options, Family(space), ToSlice(key), value);
-  if (status.ok()) return Lookup::kFound;
-  if (status.IsNotFound()) return Lookup::kAbsent;
-  if (status.IsIncomplete()) return Lookup::kNotInMemory;
-  *error = ReadError(status);
-  return Lookup::kError;
-}
-
-base::Result<std::string> RocksEngine::GetBlocking(Space space, std::string_view key) {
-  std::string value;
-  const rocksdb::Status status =
-      db_->Get(rocksdb::ReadOptions(), Family(space), ToSlice(key), &value);
-  if (!status.ok()) return Fail(ReadError(status));
-  return value;
-}
-
-void RocksEngine::Get(Space space, std::string key, CompletionQueue* queue, GetDone done) {
-  // Shared between the task and the refusal below, which needs the callback back.
-  auto finish = std::make_unique<GetDone>(std::move(done));
-  GetDone* const refused = finish.get();
-  base::UniqueFunction<void()> task = [this, space, key = std::move(key), queue,
-                                       finish = std::move(finish)]() mutable {
-    reads_from_disk_.fetch_add(1, std::memory_order_relaxed);
-    queue->Post([finish = std::move(finish), result = GetBlocking(space, key)]() mutable {
-      (*finish)(std::move(result));
-    });
-  };
-  if (pool_.Submit(task)) return;
-  queue->Post([finish = std::move(*refused)]() mutable {
-    finish(Fail(Code::kOverloaded, "too many reads wait for the disk"));
-  });
-}
-
-void RocksEngine::Scan(Space space, std::string from, std::string to, ScanLimits limits,
-                       CompletionQueue* queue, ScanDone done) {
-  const rocksdb::Snapshot* const snapshot = db_->GetSnapshot();
-  ScanRequest request{space, std::move(from), std::move(to), limits, snapshot};
-  auto finish = std::make_unique<ScanDone>(std::move(done));
-  ScanDone* const refused = finish.get();
-  base::UniqueFunction<void()> task = [this, request = std::move(request), queue,
-                                       finish = std::move(finish)]() mutable {
-    base::Result<std::vector<Entry>> result = ScanNow(request);
-    db_->ReleaseSnapshot(request.snapshot);
-    queue->Post([finish = std::move(finish), result = std::move(result)]() mutable {
-      (*finish)(std::move(result));
-    });
-  };
-  if (pool_.Submit(task)) return;
-  db_->ReleaseSnapshot(snapshot);
-  queue->Post([finish = std::move(*refused)]() mutable {
-    finish(Fail(Code::kOverloaded, "too many reads wait for the disk"));
-  });
-}
-
-base::Result<std::vector<Entry>> RocksEngine::ScanNow(const ScanRequest& request) {
-  rocksdb::ReadOptions options;
-  options.snapshot = request.snapshot;
-  options.fill_cache = false;  // a long scan must not push out what single reads need
-  const rocksdb::Slice to(request.to);
-  if (!request.to.empty()) options.iterate_upper_bound = &to;
-  const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, Family(request.space)));
-  std::vector<Entry> entries;
-  size_t bytes = 0;
-  for (it->Seek(request.from); it->Valid() && entries.size() < request.limits.entries_max;
-       it->Next()) {
-    bytes += it->key().size() + it->value().size();
-    if (bytes > request.limits.bytes_max && !entries.empty()) break;
-    entries.push_back({it->key().ToString(), it->value().ToString()});
-  }
-  if (!it->status().ok()) return Fail(ReadError(it->status()));
-  return entries;
-}
-
-// --- Writing
-
-base::Status RocksEngine::Write(const WriteBatch& batch) {
-  if (state_->dead()) return Fail(state_->DeadError());
-  if (state_->no_space() || !guard_.Admit(batch.bytes, clock_->NowNanos())) {
-    return Fail(Code::kDiskFull, "the disk is nearly full");
-  }
-  rocksdb::WriteBatch rocks_batch(batch.bytes + kOperationOverhead * (batch.operations.size() + 1));
-  for (const WriteBatch::Operation& operation : batch.operations) {
-    const rocksdb::Status status =
-        operation.remove ? rocks_batch.Delete(Family(operation.space), operation.key)
-                         : rocks_batch.Put(Family(operation.space), operation.key, operation.value);
-    if (!status.ok()) return Fail(Code::kInvalidArgument, status.ToString());
-  }
-  rocksdb::WriteOptions options;
-  options.no_slowdown = true;
-  const rocksdb::Status status = db_->Write(options, &rocks_batch);
-  if (status.ok()) {
-    written_.fetch_add(1, std::memory_order_release);
-    return {};
-  }
-  if (status.IsIncomplete()) {
-    writes_stalled_.fetch_add(1, std::memory_order_relaxed);
-    return Fail(Code::kStalled, status.ToString());
-  }
-  // The listener has heard of it if it came from the log. If a flush lacked space, RocksDB says so
-  // to the writers that come after it.
-  if (status.IsNoSpace() && !state_->dead()) {
-    state_->LackSpace();
-    return Fail(Code::kDiskFull, status.ToString());
-  }
-  state_->Die(status.ToString());
-  return Fail(state_->DeadError());
-}
-
-void RocksEngine::Sync(CompletionQueue* queue, SyncDone done) {
-  if (state_->dead()) {
-    queue->Post([done = std::move(done), error = state_->DeadError()]() mutable {
-      done(Fail(std::move(error)));
-    });
-    return;
-  }
-  committer_.Request(queue, std::move(done));
-}
-
-base::Status RocksEngine::SyncLog() {
-  if (state_->dead()) return Fail(state_->DeadError());
-  // A write counts itself before it returns, so whoever asked for this sync is included.
-  const uint64_t written = written_.load(std::memory_order_acquire);
-  if (written == synced_) return {};
-  const uint64_t start = clock_->NowNanos();
-  const rocksdb::Status status = db_->SyncWAL();
-  sync_nanoseconds_.fetch_add(clock_->NowNanos() - start, std::memory_order_relaxed);
-  syncs_.fetch_add(1, std::memory_order_relaxed);
-  // Also when it only lacked space: what the kernel did with the pages is unknown.
-  if (!status.ok()) state_->Die("sync of the log: " + status.ToString());
-  if (state_->dead()) return Fail(state_->DeadError());
-  synced_ = written;
-  return {};
-}
-
-// --- Condition
-
-void RocksEngine::Watch() {
-  std::unique_lock lock(watch_mutex_);
-  uint64_t turns = 0;
-  while (!watch_wake_.wait_for(lock, kWatchPeriod, [this] { return watch_stopping_; })) {
-    lock.unlock();
-    guard_.Measure(clock_->NowNanos());
-    ResumeIfThereIsRoom();
-    if (++turns % sweep_turns_ == 0 && health() == Health::kOk) {
-      // Closes the file of the newest answers and drops the files that are too old. Errors come
-      // back through the listener.
-      db_->CompactRange(rocksdb::CompactRangeOptions(), Family(Space::kIdempotency), nullptr,
-                        nullptr)
-          .PermitUncheckedError();
-    }
-    lock.lock();
-  }
-}
-
-void RocksEngine::ResumeIfThereIsRoom() {
-  if (!state_->no_space() || state_->dead() || guard_.full()) return;
-  const rocksdb::Status status = db_->Resume();
-  if (status.ok()) return state_->SpaceIsBack();
-  if (status.IsNoSpace() || status.IsBusy()) return;  // the next turn tries again
-  state_->Die(status.ToString());
-}
-
-Health RocksEngine::health() const {
-  if (state_->dead()) return Health::kDead;
-  return state_->no_space() || guard_.full() ? Health::kDiskFull : Health::kOk;
-}
-
-uint64_t RocksEngine::Property(Space space, const std::string& name) const {
-  uint64_t value = 0;
-  return db_->GetIntProperty(Family(space), name, &value) ? value : 0;
-}
-
-EngineStats RocksEngine::Stats() const {
-  using Properties = rocksdb::DB::Properties;
-  EngineStats stats;
-  stats.memory_bytes = opened_.cache->GetUsage();
-  for (size_t i = 0; i < kSpaces; ++i) {
-    const auto space = static_cast<Space>(i);
-    stats.disk_bytes += Property(space, Properties::kTotalSstFilesSize);
-    stats.memory_bytes += Property(space, Properties::kSizeAllMemTables);
-    stats.memory_bytes += Property(space, Properties::kEstimateTableReadersMem);
-    stats.compaction_bytes_pending += Property(space, Properties::kEstimatePendingCompactionBytes);
-  }
-  stats.keys_estimate = Property(Space::kData, Properties::kEstimateNumKeys);
-  stats.syncs = syncs_.load(std::memory_order_relaxed);
-  stats.sync_nanoseconds = sync_nanoseconds_.load(std::memory_order_relaxed);
-  stats.writes_stalled = writes_stalled_.load(std::memory_order_relaxed);
-  stats.reads_from_disk = reads_from_disk_.load(std::memory_order_relaxed);
-  stats.read_errors = read_errors_.load(std::memory_order_relaxed);
-  stats.block_cache_hits = opened_.statistics->getTickerCount(rocksdb::BLOCK_CACHE_HIT);
-  stats.block_cache_misses = opened_.statistics->getTickerCount(rocksdb::BLOCK_CACHE_MISS);
-  stats.log_truncated = opened_.log_truncated;
-  return stats;
-}
-
-// --- Opening
 
 base::Error OpenError(const rocksdb::Status& status, const std::string& directory) {
   const std::string words = status.ToString();
@@ -371,16 +43,18 @@ base::Error OpenError(const rocksdb::Status& status, const std::string& director
   return error;
 }
 
-base::Status PrepareDirectory(const RocksOptions& options, rocksdb::Env* env) {
+// Gives the reserve to keep on this disk.
+base::Result<uint64_t> PrepareDirectory(const RocksOptions& options, rocksdb::Env* env) {
   std::error_code failure;
   std::filesystem::create_directories(options.directory, failure);
   if (failure) {
     return Fail(Code::kIo,
                 "cannot create the data directory " + options.directory + ": " + failure.message());
   }
-  const uint64_t free = FreeSpace(env, options.directory);
-  const uint64_t minimum = ReserveOn(options) / 4;  // recovery itself writes files
-  if (free >= minimum) return {};
+  const uint64_t reserve = ReserveOn(options);
+  const uint64_t free = internal::FreeSpace(env, options.directory);
+  const uint64_t minimum = reserve / 4;  // recovery itself writes files
+  if (free >= minimum) return reserve;
   return Fail(Code::kDiskFull, "the disk of " + options.directory + " has " + std::to_string(free) +
                                    " bytes free; starting needs " + std::to_string(minimum));
 }
@@ -392,11 +66,7 @@ base::Result<Opened> OpenDatabase(const RocksOptions& options, rocksdb::Env* env
   opened.statistics = db_options.statistics;
   opened.cache = internal::BlockCache(options);
   db_options.listeners.push_back(std::make_shared<internal::ErrorListener>(state));
-  std::shared_ptr<rocksdb::Logger> log_file;
-  rocksdb::Status status =
-      rocksdb::CreateLoggerFromOptions(options.directory, db_options, &log_file);
-  if (!status.ok()) return Fail(OpenError(status, options.directory));
-  const auto log = std::make_shared<internal::RecoveryLog>(std::move(log_file));
+  const auto log = std::make_shared<internal::TextLog>(options.directory, kTextLogBytesMax, env);
   db_options.info_log = log;
 
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -407,11 +77,12 @@ base::Result<Opened> OpenDatabase(const RocksOptions& options, rocksdb::Env* env
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  status = rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db);
+  const rocksdb::Status status =
+      rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db);
   if (!status.ok()) return Fail(OpenError(status, options.directory));
   opened.db.reset(db);
   std::copy(handles.begin(), handles.end(), opened.families.begin());
-  opened.log_truncated = log->truncated();
+  opened.log_truncated = log->said_truncated();
   return opened;
 }
 
@@ -419,12 +90,13 @@ base::Result<Opened> OpenDatabase(const RocksOptions& options, rocksdb::Env* env
 
 base::Result<std::unique_ptr<Engine>> internal::OpenRocksEngineIn(const RocksOptions& options,
                                                                   rocksdb::Env* env) {
-  base::Status prepared = PrepareDirectory(options, env);
-  if (!prepared.has_value()) return Fail(std::move(prepared.error()));
+  base::Result<uint64_t> reserve = PrepareDirectory(options, env);
+  if (!reserve.has_value()) return Fail(std::move(reserve.error()));
   auto state = std::make_unique<EngineState>();
   base::Result<Opened> opened = OpenDatabase(options, env, state.get());
   if (!opened.has_value()) return Fail(std::move(opened.error()));
-  return std::make_unique<RocksEngine>(options, env, std::move(state), *std::move(opened));
+  return std::make_unique<RocksEngine>(options, env, *reserve, std::move(state),
+                                       *std::move(opened));
 }
 
 base::Result<std::unique_ptr<Engine>> OpenRocksEngine(const RocksOptions& options) {

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine over an open database (rocksdb_engine.h says what it promises).
+#pragma once
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/statistics.h>
+#include <rocksdb/system_clock.h>
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "storage/rocksdb/internal/engine_state.h"
+#include "storage/rocksdb/internal/group_commit.h"
+#include "storage/rocksdb/internal/io_pool.h"
+#include "storage/rocksdb/internal/space_guard.h"
+#include "storage/rocksdb/rocksdb_engine.h"
+
+namespace lariat::storage::internal {
+
+// Free bytes for the data directory.
+uint64_t FreeSpace(rocksdb::Env* env, const std::string& directory);
+
+// What Open made; the engine takes it over.
+struct Opened {
+  std::unique_ptr<rocksdb::DB> db;
+  std::array<rocksdb::ColumnFamilyHandle*, kSpaces> families{};
+  std::shared_ptr<rocksdb::Cache> cache;            // with RocksDB's tables
+  std::shared_ptr<rocksdb::Statistics> statistics;  // with RocksDB
+  bool log_truncated = false;
+};
+
+class RocksEngine final : public Engine {
+ public:
+  // `reserve_bytes` is what the options ask for, fitted to the disk.
+  RocksEngine(const RocksOptions& options, rocksdb::Env* env, uint64_t reserve_bytes,
+              std::unique_ptr<EngineState> state, Opened opened);
+  ~RocksEngine() override;
+
+  Lookup TryGet(Space space, std::string_view key, std::string* value, base::Error* error) override;
+  void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
+  base::Status Write(const WriteBatch& batch) override;
+  void Sync(CompletionQueue* queue, SyncDone done) override;
+  void Scan(Space space, std::string from, std::string to, ScanLimits limits,
+            CompletionQueue* queue, ScanDone done) override;
+  base::Result<std::string> GetBlocking(Space space, std::string_view key) override;
+  Health health() const override;
+  EngineStats Stats() const override;
+
+ private:
+  struct ScanRequest {
+    Space space;
+    std::string from;
+    std::string to;
+    ScanLimits limits;
+    const rocksdb::Snapshot* snapshot;
+  };
+
+  rocksdb::ColumnFamilyHandle* Family(Space space) const {
+    return opened_.families[static_cast<size_t>(space)];
+  }
+  uint64_t Property(Space space, const std::string& name) const;
+  base::Error ReadError(const rocksdb::Status& status);
+  base::Result<std::vector<Entry>> ScanNow(const ScanRequest& request);
+  base::Status SyncLog();  // on the committer's thread
+  void Watch();            // the watcher's thread
+  void ResumeIfThereIsRoom();
+
+  const std::shared_ptr<rocksdb::SystemClock> clock_;  // with the environment
+  const std::unique_ptr<EngineState> state_;           // outlives the database, which reports to it
+  Opened opened_;
+  rocksdb::DB* const db_;
+  SpaceGuard guard_;
+
+  std::atomic<uint64_t> written_{0};  // batches
+  uint64_t synced_ = 0;               // committer only: this many of them are durable
+  std::atomic<uint64_t> syncs_{0};
+  std::atomic<uint64_t> sync_nanoseconds_{0};
+  std::atomic<uint64_t> writes_stalled_{0};
+  std::atomic<uint64_t> reads_from_disk_{0};
+  std::atomic<uint64_t> read_errors_{0};
+
+  IoPool pool_;
+  GroupCommit committer_;
+  const uint64_t sweep_turns_;
+  std::mutex watch_mutex_;
+  std::condition_variable watch_wake_;
+  bool watch_stopping_ = false;
+  std::thread watcher_;  // last: it uses the others
+};
+
+}  // namespace lariat::storage::internal
