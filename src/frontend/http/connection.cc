@@ -31,26 +31,26 @@ HttpRefusal ReasonOf(int status) {
 
 }  // namespace
 
-HttpConnection::HttpConnection(Shared& shared, List& connections, env::Stream& stream)
-    : shared_(shared),
-      connections_(connections),
-      place_(connections.insert(connections.end(), this)),
+HttpConnection::HttpConnection(const std::shared_ptr<Shared>& shared, env::Stream& stream)
+    : link_(std::make_shared<Link>(Link{this, shared})),
+      shared_(*shared),
+      place_(shared_.connections.insert(shared_.connections.end(), this)),
       stream_(stream),
-      link_(std::make_shared<Link>(Link{this, shared})),
-      parser_(static_cast<size_t>(shared.settings.http_header_bytes_max)),
-      pipeline_(static_cast<size_t>(shared.settings.http_pipeline_max)),
-      awaiting_since_(shared.env.clock.Now()),
+      parser_(static_cast<size_t>(shared_.settings.http_header_bytes_max)),
+      pipeline_(static_cast<size_t>(shared_.settings.http_pipeline_max)),
+      awaiting_since_(shared_.env.clock.Now()),
       sent_some_at_(awaiting_since_) {
   shared_.metrics.http_connections.Add(1);
 }
 
 HttpConnection::~HttpConnection() {
   link_->connection = nullptr;
-  connections_.erase(place_);
-  shared_.metrics.http_connections.Add(-1);
+  shared_.connections.erase(place_);
+  if (shared_.alive) shared_.metrics.http_connections.Add(-1);
 }
 
 size_t HttpConnection::OnData(std::string_view bytes) {
+  if (!Reading()) return bytes.size();
   if (!held_.empty()) {
     held_ += bytes;
     ConsumeHeld();
@@ -217,6 +217,13 @@ void HttpConnection::CloseAfterWrite() {
 void HttpConnection::Finish() {
   finish_ = true;
   if (!parser_.in_head()) FinishIfDone();
+}
+
+void HttpConnection::Abandon() {
+  state_ = State::kClosed;
+  paused_ = false;
+  link_->connection = nullptr;
+  stream_.Close();
 }
 
 void HttpConnection::FinishIfDone() {

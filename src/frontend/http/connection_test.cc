@@ -299,6 +299,22 @@ TEST(Ends, AnswersAfterTheConnectionIsGoneOnlyCount) {
   EXPECT_EQ(node.metrics.requests.At(Op::kDelete, Outcome::kOk).value(), 1u);
 }
 
+TEST(Ends, ConnectionsAndAnswersMayOutliveTheFrontend) {
+  FakeNode node;
+  node.settings.http_pipeline_max = 2;
+  node.kv.defer = true;
+  FakeClient client(node.Frontend());
+  client.Send(MakeRequest("GET /kv/a") + MakeRequest("PUT /kv/a", "", "x") +
+              MakeRequest("GET /kv/b"));
+  node.frontend.reset();
+  EXPECT_TRUE(client.stream.closed);
+  EXPECT_EQ(node.world.TimersSet(), 0u);
+  client.Drained();
+  client.CloseSending();
+  while (!node.kv.deferred.empty()) node.kv.Complete(0);
+  EXPECT_EQ(client.stream.out, "");
+}
+
 TEST(Ends, HalfClosedClientsGetTheirReplies) {
   FakeNode node;
   node.kv.defer = true;

@@ -17,9 +17,9 @@ Pending* Exchange::pending() const {
 
 void Exchange::Count(telemetry::Outcome outcome) {
   if (op_ == telemetry::Op::kCount) return;
-  telemetry::Metrics& metrics = link_->shared.metrics;
+  telemetry::Metrics& metrics = shared().metrics;
   metrics.requests.At(op_, outcome).Add();
-  metrics.request_seconds[op_].Record(link_->shared.env.clock.Now() - start_);
+  metrics.request_seconds[op_].Record(shared().env.clock.Now() - start_);
 }
 
 void Exchange::Send(Reply reply) { link_->connection->Answer(number_, std::move(reply)); }

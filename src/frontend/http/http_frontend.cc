@@ -23,37 +23,38 @@ base::Duration SweepPeriod(const config::Settings& settings) {
 
 class HttpFrontend::Impl {
  public:
-  explicit Impl(Shared shared) : shared_(std::move(shared)) {}
+  explicit Impl(Shared shared) : shared_(std::make_shared<Shared>(std::move(shared))) {}
   ~Impl() {
-    if (timer_ != 0) shared_.env.timers.Cancel(timer_);
+    if (timer_ != 0) shared_->env.timers.Cancel(timer_);
+    shared_->alive = false;
+    for (HttpConnection* connection : shared_->connections) connection->Abandon();
   }
 
   std::unique_ptr<env::StreamHandler> Accept(env::Stream& stream) {
-    auto connection = std::make_unique<HttpConnection>(shared_, connections_, stream);
+    auto connection = std::make_unique<HttpConnection>(shared_, stream);
     if (timer_ == 0) StartTimer();
     return connection;
   }
 
   void Drain() {
-    shared_.draining = true;
-    for (HttpConnection* connection : connections_) connection->Finish();
+    shared_->draining = true;
+    for (HttpConnection* connection : shared_->connections) connection->Finish();
   }
 
  private:
   void StartTimer() {
-    timer_ = shared_.env.timers.After(SweepPeriod(shared_.settings), [this] { Sweep(); });
+    timer_ = shared_->env.timers.After(SweepPeriod(shared_->settings), [this] { Sweep(); });
   }
   void Sweep() {
     timer_ = 0;
-    const base::Instant now = shared_.env.clock.Now();
+    const base::Instant now = shared_->env.clock.Now();
     // Streams tell of their end later, so none leaves the list meanwhile.
-    for (HttpConnection* connection : connections_) connection->CheckDeadlines(now);
-    if (!connections_.empty()) StartTimer();
+    for (HttpConnection* connection : shared_->connections) connection->CheckDeadlines(now);
+    if (!shared_->connections.empty()) StartTimer();
   }
 
-  Shared shared_;
-  HttpConnection::List connections_;
-  env::TimerId timer_ = 0;  // 0 while there is no connection
+  const std::shared_ptr<Shared> shared_;  // co-owners: see Shared
+  env::TimerId timer_ = 0;                // 0 while there is no connection
 };
 
 HttpFrontend::HttpFrontend(coordinator::KvService& kv, coordinator::AdminService& admin,

@@ -16,8 +16,8 @@ namespace lariat::frontend::http {
 
 class HttpFrontend {
  public:
-  // All must outlive the frontend. It must outlive its connections and every callback that it gave
-  // to a service.
+  // All must outlive the frontend. When it ends it closes the connections that are left; their
+  // handlers and the callbacks given to services may be destroyed, or come, later: they do nothing.
   HttpFrontend(coordinator::KvService& kv, coordinator::AdminService& admin,
                const config::Settings& settings, telemetry::Metrics& metrics, env::Env& env);
   ~HttpFrontend();

@@ -23,10 +23,8 @@ namespace lariat::frontend::http {
 
 class HttpConnection final : public env::StreamHandler {
  public:
-  using List = std::list<HttpConnection*>;
-
-  // Stands in `connections` until it is destroyed. All three must outlive it.
-  HttpConnection(Shared& shared, List& connections, env::Stream& stream);
+  // Stands in shared->connections until it is destroyed. `stream` must outlive it.
+  HttpConnection(const std::shared_ptr<Shared>& shared, env::Stream& stream);
   ~HttpConnection() override;
 
   size_t OnData(std::string_view bytes) override;
@@ -43,6 +41,8 @@ class HttpConnection final : public env::StreamHandler {
   void CheckDeadlines(base::Instant now);
   // Closes as soon as nothing is in work.
   void Finish();
+  // The frontend ends: nothing of `shared` may be used any more.
+  void Abandon();
 
  private:
   enum class State : uint8_t {
@@ -77,11 +77,10 @@ class HttpConnection final : public env::StreamHandler {
   base::Duration TimeAllowed() const;
   void TimeOut();
 
-  Shared& shared_;
-  List& connections_;
-  const List::iterator place_;
-  env::Stream& stream_;
   const std::shared_ptr<Link> link_;  // co-owners: see Link
+  Shared& shared_;
+  const std::list<HttpConnection*>::iterator place_;
+  env::Stream& stream_;
   RequestParser parser_;
   Pipeline pipeline_;
   State state_ = State::kOpen;

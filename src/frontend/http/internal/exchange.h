@@ -19,7 +19,7 @@ class HttpConnection;
 // Co-owned by the connection and by its requests in work; `connection` is nullptr once it is gone.
 struct Link {
   HttpConnection* connection;
-  Shared& shared;
+  std::shared_ptr<Shared> shared;  // co-owners: see Shared
 };
 
 class Exchange {
@@ -29,13 +29,14 @@ class Exchange {
   Exchange(Exchange&&) = default;
   Exchange& operator=(Exchange&&) = default;
 
-  Shared& shared() const { return link_->shared; }
+  Shared& shared() const { return *link_->shared; }
   // nullptr when nobody waits any more.
   Pending* pending() const;
   // Ends the request; `outcome` and its time are counted. The reply is built from the service's
   // result with `build(Shared&, const Pending&) -> Reply`, only if somebody still waits.
   template <typename Build>
   void Answer(telemetry::Outcome outcome, Build build) {
+    if (!shared().alive) return;
     Count(outcome);
     if (const Pending* waiting = pending()) Send(build(shared(), *waiting));
   }
