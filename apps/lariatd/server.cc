@@ -98,6 +98,13 @@ base::Status Server::Impl::OpenStorage() {
   auto opened = storage::OpenRocksEngine(EngineOptions(settings));
   if (!opened) return Fail(opened.error());
   engine = std::move(*opened);
+  if (engine->Stats().log_truncated) {
+    log.Write(
+        LogLevel::kWarn, "storage",
+        "recovery cut the write-ahead log at a damaged record: writes that this node had may be "
+        "missing here. Nothing wrong can come of it (this run uses new actors), but the node "
+        "owes a repair: keys heal as they are read at a quorum");
+  }
   const auto cores = std::max(1U, std::thread::hardware_concurrency());
   const auto shards =
       settings.node_shards > 0 ? static_cast<uint32_t>(settings.node_shards) : cores;

@@ -150,6 +150,9 @@ std::string Node::MetricsText() const {
        number(s.block_cache_misses)},
       {"lariat_compaction_pending_bytes", "gauge",
        "Estimate of bytes that compaction has to write.", number(s.compaction_bytes_pending)},
+      {"lariat_log_truncated", "gauge",
+       "1 if this start's recovery cut the write-ahead log at a damaged record.",
+       s.log_truncated ? 1.0 : 0.0},
       {"lariat_storage_health", "gauge", "0 ok, 1 disk full (writes are refused), 2 dead.",
        static_cast<double>(engine_.health())},
   };
