@@ -8,17 +8,12 @@
 #include "base/check.h"
 
 namespace lariat::causal {
-namespace {
-
-constexpr int64_t kWallMsMax = (int64_t{1} << 48) - 1;
-
-}  // namespace
 
 HlcStamp Hlc::Next(base::WallTime now) {
   LARIAT_CHECK(last_.packed != std::numeric_limits<uint64_t>::max(), "the clock is used up");
   // One above the last stamp; past counter 65535 the addition carries into the next millisecond.
   const HlcStamp above{last_.packed + 1};
-  const HlcStamp wall = HlcStamp::FromWallMs(std::clamp<int64_t>(now.ms, 0, kWallMsMax));
+  const HlcStamp wall = HlcStamp::FromWallMs(now.ms);
   last_ = std::max(above, wall);
   return last_;
 }

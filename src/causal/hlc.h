@@ -6,6 +6,7 @@
 // taken back. Time is an argument. A value type; not synchronized.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 
@@ -18,9 +19,15 @@ struct HlcStamp {
   uint64_t packed = 0;
   auto operator<=>(const HlcStamp&) const = default;
   int64_t WallMs() const { return static_cast<int64_t>(packed >> 16); }
+  // A time that 48 bits do not hold becomes the nearest that they do: a client's far future must
+  // not wrap into the past.
   static HlcStamp FromWallMs(int64_t ms, uint16_t counter = 0) {
-    return {(static_cast<uint64_t>(ms) << 16) | counter};
+    const int64_t held = std::clamp<int64_t>(ms, 0, kWallMsMax);
+    return {(static_cast<uint64_t>(held) << 16) | counter};
   }
+
+ private:
+  static constexpr int64_t kWallMsMax = (int64_t{1} << 48) - 1;
 };
 
 class Hlc {

@@ -68,6 +68,15 @@ TEST(Hlc, RefusesAStampTooFarAheadAndStaysAsItWas) {
   }
 }
 
+TEST(Hlc, TimesThatDoNotFitAreTheNearestThatDo) {
+  Hlc hlc({}, kDrift);
+  for (const int64_t far : {int64_t{1} << 48, int64_t{1} << 62, INT64_MAX}) {
+    EXPECT_EQ(HlcStamp::FromWallMs(far).WallMs(), (int64_t{1} << 48) - 1);
+    EXPECT_FALSE(hlc.Observe(HlcStamp::FromWallMs(far), WallTime{kNow}));
+  }
+  EXPECT_EQ(HlcStamp::FromWallMs(-1).WallMs(), 0);
+}
+
 TEST(Hlc, IsMonotonicOverRandomClocksAndRestarts) {
   base::Prng prng(3);
   Hlc hlc({}, kDrift);
