@@ -20,7 +20,7 @@ using TimerId = uint64_t;  // 0 is never a timer
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual base::Instant Now() const = 0;   // monotonic
+  virtual base::Instant Now() const = 0;    // monotonic
   virtual base::WallTime Wall() const = 0;  // may jump either way
 };
 
