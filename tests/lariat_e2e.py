@@ -15,6 +15,7 @@ and everything that was started is gone when the block ends, the script exits or
 """
 
 import atexit
+import contextlib
 import ctypes
 import http.client
 import json
@@ -330,6 +331,22 @@ class Cluster:
 def run_cli(*args, stdin=None, timeout=30.0, env=None):
     return subprocess.run([program("lariat"), *args], input=stdin, timeout=timeout, text=True,
                           capture_output=True, check=False, env={**os.environ, **(env or {})})
+
+
+@contextlib.contextmanager
+def small_disk(test, size):
+    """The path of a file system of `size` bytes. Skips the test where it may not be mounted."""
+    path = tempfile.mkdtemp(prefix="lariat-disk-")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path],
+                             capture_output=True, check=False)
+    try:
+        if mounted.returncode != 0:
+            test.skipTest("a small file system cannot be mounted here")
+        yield path
+    finally:
+        if mounted.returncode == 0:
+            subprocess.run(["umount", "--lazy", path], check=False)
+        os.rmdir(path)
 
 
 def _close_all():
