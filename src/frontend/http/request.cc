@@ -81,19 +81,18 @@ bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
 std::optional<std::string> PercentDecode(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    if (i + 2 >= text.size()) return std::nullopt;
-    const int high = HexDigit(text[i + 1]);
-    const int low = HexDigit(text[i + 2]);
+  for (;;) {
+    const size_t percent = std::min(text.find('%'), text.size());
+    out.append(text.substr(0, percent));
+    text.remove_prefix(percent);
+    if (text.empty()) return out;
+    if (text.size() < 3) return std::nullopt;
+    const int high = HexDigit(text[1]);
+    const int low = HexDigit(text[2]);
     if (high < 0 || low < 0) return std::nullopt;
     out += static_cast<char>(high * 16 + low);
-    i += 2;
+    text.remove_prefix(3);
   }
-  return out;
 }
 
 std::optional<int64_t> ParseCount(std::string_view text) {
