@@ -2,6 +2,7 @@
 #include "membership/topology.h"
 
 #include <cmath>
+#include <set>
 
 #include "base/check.h"
 #include "base/hash.h"
@@ -104,8 +105,11 @@ std::optional<BucketProperties> TakeBucket(const pb::Bucket& from) {
 
 bool MembersConsistent(const std::vector<Member>& members) {
   std::vector<uint64_t> tokens;
+  std::set<std::string_view> names;
   for (size_t i = 0; i < members.size(); ++i) {
-    if (i > 0 && !(members[i - 1].id < members[i].id)) return false;
+    // Sorted by id, and no number (the first half of an id) twice.
+    if (i > 0 && members[i - 1].Number() >= members[i].Number()) return false;
+    if (!names.insert(members[i].name).second) return false;
     for (const ring::Token token : members[i].tokens) tokens.push_back(token.value);
   }
   std::sort(tokens.begin(), tokens.end());
@@ -114,8 +118,9 @@ bool MembersConsistent(const std::vector<Member>& members) {
 
 bool MergeMembers(const Topology& theirs, Topology* mine) {
   bool changed = false;
-  const bool newer =
-      theirs.epoch > mine->epoch || (theirs.epoch == mine->epoch && theirs.sealed && !mine->sealed);
+  // A seal is never undone, not even by a greater epoch: that would be a founder's that was put
+  // back to before it, while data lies by the sealed list.
+  const bool newer = std::tie(theirs.sealed, theirs.epoch) > std::tie(mine->sealed, mine->epoch);
   std::vector<Member> before;
   if (newer) {
     before = std::move(mine->members);
@@ -211,7 +216,7 @@ std::optional<Topology> DecodeTopology(std::string_view bytes) {
     auto bucket = TakeBucket(from);
     if (!bucket) return std::nullopt;
     std::string name = bucket->name;
-    topology.buckets.emplace(std::move(name), std::move(*bucket));
+    if (!topology.buckets.emplace(std::move(name), std::move(*bucket)).second) return std::nullopt;
   }
   if (!topology.Formed() || !MembersConsistent(topology.members)) return std::nullopt;
   return topology;

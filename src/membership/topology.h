@@ -56,9 +56,10 @@ std::optional<Member> DecodeMember(std::string_view bytes);
 std::string EncodeTopology(const Topology& topology);
 std::optional<Topology> DecodeTopology(std::string_view bytes);
 
-// Takes from `theirs` what is newer: the member list of a greater epoch, addresses of a greater
-// info_version, bucket definitions of a greater (version, editor). A bucket keeps its conflict
-// kind. Refused (kConflict) if the clusters differ. Result: whether `mine` changed.
+// Takes from `theirs` what is newer: the member list of a greater epoch (a sealed one before any
+// that is not), addresses of a greater info_version, bucket definitions of a greater (version,
+// editor). A bucket keeps its conflict kind. Refused (kConflict) if the clusters differ. Result:
+// whether `mine` changed.
 base::Result<bool> MergeTopology(const Topology& theirs, Topology* mine);
 
 // What shards work with. Immutable; shared by the shards of a node (the co-owners).
