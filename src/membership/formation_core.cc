@@ -82,6 +82,26 @@ bool FormationCore::TryFound(const base::Uuid& cluster) {
   return true;
 }
 
+std::string FormationCore::TwinOf(const Member& newcomer) const {
+  const auto check = [&newcomer](const Member& other) -> std::string {
+    if (other.id == newcomer.id) {
+      return "the data directory is a copy of that of the node at " + other.peer +
+             "; give this node an empty one";
+    }
+    if (other.name == newcomer.name) {
+      return "the node at " + other.peer + " is named '" + newcomer.name +
+             "' too; give this one its own name (--name)";
+    }
+    return "";
+  };
+  if (std::string why = check(options_.self); !why.empty()) return why;
+  for (const auto& [address, member] : asked_) {
+    if (address == NormalAddress(newcomer.peer)) continue;  // itself, started again
+    if (std::string why = check(member); !why.empty()) return why;
+  }
+  return "";
+}
+
 FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest& request) {
   JoinDecision decision;
   auto refuse = [&decision](Code code, std::string why) {
@@ -91,6 +111,7 @@ FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest
   auto member = DecodeMember(request.member);
   if (!member) return refuse(Code::kInvalidArgument, "the request to join is malformed");
   if (!topology_) {
+    if (std::string why = TwinOf(*member); !why.empty()) return refuse(Code::kConflict, why);
     const std::string address = NormalAddress(member->peer);
     if (std::find(expected_.begin(), expected_.end(), address) != expected_.end()) {
       asked_[address] = std::move(*member);
@@ -132,7 +153,16 @@ base::Result<bool> FormationCore::OnJoinReply(const wire::JoinReply& reply) {
 }
 
 base::Result<bool> FormationCore::OnDocument(const Topology& theirs) {
-  if (topology_) return MergeTopology(theirs, &*topology_);
+  if (topology_) {
+    Topology merged = *topology_;
+    auto changed = MergeTopology(theirs, &merged);
+    if (!changed) return changed;
+    if (merged.Find(options_.self.id) == nullptr) {
+      return Fail(Code::kConflict, "the document does not name this node, which is a member");
+    }
+    topology_ = std::move(merged);
+    return changed;
+  }
   if (theirs.Find(options_.self.id) == nullptr) return false;  // not (yet) about us
   topology_ = theirs;
   return true;

@@ -60,6 +60,7 @@ class FormationCore {
   base::Result<bool> OnJoinReply(const wire::JoinReply& reply);
 
   // Another node's document. Result: whether topology() changed (then persist and spread).
+  // kConflict: it is of another cluster, or it has lost this node.
   base::Result<bool> OnDocument(const Topology& theirs);
   // Closes the list of members. REQUIRES: topology() and this node is the founder. True: changed.
   bool Seal();
@@ -74,6 +75,8 @@ class FormationCore {
 
  private:
   bool FounderOfList() const;
+  // Why a node cannot be one of the first members; empty if it can.
+  std::string TwinOf(const Member& newcomer) const;
   Topology MakeTopology(const base::Uuid& cluster) const;
   void AddMember(Member member, Topology* topology) const;
 

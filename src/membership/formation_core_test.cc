@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "membership/formation_core.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <set>
+
+#include "membership/membership_test_util.h"
+
+namespace lariat::membership {
+namespace {
+
+using base::Code;
+
+FormationCore::Options OptionsFor(uint64_t number, std::vector<std::string> join) {
+  FormationCore::Options options;
+  options.self = MakeMember(number);
+  options.join = std::move(join);
+  options.vnodes = 4;
+  return options;
+}
+
+FormationCore Alone(uint64_t number) {
+  FormationCore core(OptionsFor(number, {}), std::nullopt);
+  EXPECT_TRUE(core.TryFound({9, number}));
+  return core;
+}
+
+std::string Bytes(const FormationCore& core) {
+  return core.topology() == nullptr ? "" : EncodeTopology(*core.topology());
+}
+
+TEST(Formation, AnEmptyListFoundsAtOnce) {
+  FormationCore core(OptionsFor(1, {}), std::nullopt);
+  EXPECT_TRUE(core.AddressesToAsk().empty());
+  EXPECT_EQ(core.topology(), nullptr);
+  ASSERT_TRUE(core.TryFound({9, 9}));
+  ASSERT_NE(core.topology(), nullptr);
+  EXPECT_FALSE(core.TryFound({8, 8}));
+  EXPECT_TRUE(core.IsFounder());
+  EXPECT_FALSE(core.topology()->sealed);
+  EXPECT_EQ(core.topology()->cluster, (base::Uuid{9, 9}));
+  EXPECT_EQ(core.topology()->members.size(), 1U);
+  EXPECT_EQ(core.topology()->members[0].tokens.size(), 4U);
+  EXPECT_EQ(core.topology()->buckets.count("default"), 1U);
+  EXPECT_EQ(core.WaitingFor(), "");
+}
+
+TEST(Formation, TheListMayNameTheNodeItselfByAnyAlias) {
+  FormationCore core(OptionsFor(1, {"localhost:7001", "127.0.0.1:7001"}), std::nullopt);
+  EXPECT_TRUE(core.AddressesToAsk().empty());
+  EXPECT_TRUE(core.TryFound({9, 9}));
+}
+
+TEST(Formation, LocalhostIsAnAlias) {
+  EXPECT_EQ(NormalAddress("localhost:1"), "127.0.0.1:1");
+  EXPECT_EQ(NormalAddress("localhost2:1"), "localhost2:1");
+  EXPECT_EQ(NormalAddress("10.0.0.1:1"), "10.0.0.1:1");
+  FormationCore core(OptionsFor(2, {"localhost:7001", "localhost:7002"}), std::nullopt);
+  EXPECT_EQ(core.AddressesToAsk(), std::vector<std::string>{"127.0.0.1:7001"});
+}
+
+TEST(Formation, WaitsForEverybodyAndSaysForWhom) {
+  const std::vector<std::string> list = {"127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"};
+  FormationCore first(OptionsFor(1, list), std::nullopt);
+  FormationCore second(OptionsFor(2, list), std::nullopt);
+  EXPECT_FALSE(first.TryFound({9, 9}));
+  EXPECT_FALSE(second.TryFound({9, 9}));
+  const auto decision = first.OnJoinRequest(second.MakeJoinRequest());
+  EXPECT_FALSE(decision.topology_changed);
+  EXPECT_EQ(decision.reply.outcome.code, Code::kUnavailable);
+  EXPECT_NE(first.WaitingFor().find("127.0.0.1:7003"), std::string::npos);
+  EXPECT_EQ(first.WaitingFor().find("127.0.0.1:7002"), std::string::npos);
+  EXPECT_FALSE(first.TryFound({9, 9}));
+  EXPECT_NE(second.WaitingFor().find("127.0.0.1:7001"), std::string::npos);
+  // A stranger does not count.
+  FormationCore stranger(OptionsFor(4, {"127.0.0.1:7001"}), std::nullopt);
+  first.OnJoinRequest(stranger.MakeJoinRequest());
+  EXPECT_FALSE(first.TryFound({9, 9}));
+  FormationCore third(OptionsFor(3, list), std::nullopt);
+  first.OnJoinRequest(third.MakeJoinRequest());
+  ASSERT_TRUE(first.TryFound({9, 9}));
+  EXPECT_TRUE(first.topology()->sealed);
+  EXPECT_EQ(first.topology()->members.size(), 3U);
+}
+
+// --- any order of start and of messages ----------------------------------------------------------
+
+// Nodes and the messages between them, delivered in any order, lost or repeated; what a node had
+// stored comes back after a restart, everything else is forgotten.
+class World {
+ public:
+  World(uint64_t seed, size_t count) : prng_(seed), nodes_(count), stored_(count) {}
+
+  void Step() {
+    const size_t i = prng_.Below(nodes_.size());
+    if (!nodes_[i]) return Start(i);
+    const uint64_t what = prng_.Below(20);
+    if (what == 0) return Start(i);
+    if (what < 8 || letters_.empty()) return Ask(i);
+    const size_t at = prng_.Below(letters_.size());
+    const Letter letter = letters_[at];
+    if (!prng_.Chance(0.2)) letters_.erase(letters_.begin() + static_cast<std::ptrdiff_t>(at));
+    if (!prng_.Chance(0.1)) Deliver(letter);
+    if (letters_.size() > 200) letters_.clear();
+  }
+
+  bool Formed() const {
+    for (const auto& node : nodes_) {
+      if (!node || node->topology() == nullptr) return false;
+    }
+    return true;
+  }
+  const std::set<base::Uuid>& clusters() const { return clusters_; }
+  const FormationCore& node(size_t i) const { return *nodes_[i]; }
+
+ private:
+  struct Letter {
+    size_t from = 0, to = 0;
+    std::variant<wire::JoinRequest, wire::JoinReply, Topology> body;
+  };
+
+  static std::string AddressOf(size_t i) { return "127.0.0.1:" + std::to_string(7001 + i); }
+
+  void Start(size_t i) {
+    std::vector<std::string> join;
+    for (size_t k = 0; k < nodes_.size(); ++k) {
+      if (k == i && prng_.Chance(0.5)) continue;  // a list may name its own node
+      const bool alias = prng_.Chance(0.3);
+      const std::string host = alias ? "localhost:" : "127.0.0.1:";
+      join.insert(join.begin() + static_cast<std::ptrdiff_t>(prng_.Below(join.size() + 1)),
+                  host + std::to_string(7001 + k));
+    }
+    nodes_[i] = std::make_unique<FormationCore>(OptionsFor(i + 1, join), stored_[i]);
+    TryFound(i);
+  }
+  void Ask(size_t i) {
+    for (const std::string& address : nodes_[i]->AddressesToAsk()) {
+      letters_.push_back({i, PlaceOf(address), nodes_[i]->MakeJoinRequest()});
+    }
+  }
+  size_t PlaceOf(const std::string& address) const {
+    size_t i = 0;
+    while (AddressOf(i) != address) ++i;
+    return i;
+  }
+  void Store(size_t i) {
+    stored_[i] = *nodes_[i]->topology();
+    clusters_.insert(stored_[i]->cluster);
+  }
+  void TryFound(size_t i) {
+    if (!nodes_[i]->TryFound({prng_.Next(), prng_.Next()})) return;
+    Store(i);
+    for (size_t k = 0; k < nodes_.size(); ++k) {
+      if (k != i) letters_.push_back({i, k, *nodes_[i]->topology()});
+    }
+  }
+  void Deliver(const Letter& letter) {
+    FormationCore* node = nodes_[letter.to].get();
+    if (node == nullptr) return;
+    if (const auto* request = std::get_if<wire::JoinRequest>(&letter.body)) {
+      auto decision = node->OnJoinRequest(*request);
+      if (decision.topology_changed) Store(letter.to);
+      letters_.push_back({letter.to, letter.from, decision.reply});
+      TryFound(letter.to);
+    } else if (const auto* reply = std::get_if<wire::JoinReply>(&letter.body)) {
+      const auto changed = node->OnJoinReply(*reply);
+      ASSERT_TRUE(changed) << changed.error().message;
+      if (*changed) Store(letter.to);
+    } else {
+      const auto changed = node->OnDocument(std::get<Topology>(letter.body));
+      ASSERT_TRUE(changed);
+      if (*changed) Store(letter.to);
+    }
+  }
+
+  base::Prng prng_;
+  std::vector<std::unique_ptr<FormationCore>> nodes_;
+  std::vector<std::optional<Topology>> stored_;
+  std::vector<Letter> letters_;
+  std::set<base::Uuid> clusters_;
+};
+
+TEST(Formation, AnyOrderOfStartsAndMessagesGivesOneCluster) {
+  for (uint64_t seed = 0; seed < 150; ++seed) {
+    const size_t count = 2 + seed % 5;
+    World world(seed, count);
+    int steps = 0;
+    for (; steps < 20000 && !world.Formed(); ++steps) world.Step();
+    ASSERT_TRUE(world.Formed()) << "seed " << seed;
+    EXPECT_EQ(world.clusters().size(), 1U) << "seed " << seed;
+    for (size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(Bytes(world.node(i)), Bytes(world.node(0))) << "seed " << seed;
+      EXPECT_TRUE(world.node(i).AddressesToAsk().empty());
+    }
+    EXPECT_EQ(world.node(0).topology()->members.size(), count);
+    EXPECT_TRUE(world.node(0).topology()->sealed);
+    MakeView(*world.node(0).topology(), IdOf(count));
+  }
+}
+
+// --- a cluster that is still open ---------------------------------------------------------------
+
+TEST(Formation, ALateNodeJoinsAnOpenClusterThroughAnyMember) {
+  FormationCore founder = Alone(1);
+  FormationCore second(OptionsFor(2, {"127.0.0.1:7001"}), std::nullopt);
+  auto decision = founder.OnJoinRequest(second.MakeJoinRequest());
+  ASSERT_TRUE(decision.topology_changed);
+  ASSERT_TRUE(second.OnJoinReply(decision.reply).value());
+  EXPECT_EQ(Bytes(second), Bytes(founder));
+  EXPECT_EQ(founder.topology()->epoch, 2U);
+
+  // The third knows only the second, which may not add it.
+  FormationCore third(OptionsFor(3, {"127.0.0.1:7002"}), std::nullopt);
+  decision = second.OnJoinRequest(third.MakeJoinRequest());
+  EXPECT_FALSE(decision.topology_changed);
+  EXPECT_EQ(decision.reply.outcome.code, Code::kUnavailable);
+  EXPECT_EQ(decision.reply.ask_instead, "127.0.0.1:7001");
+  EXPECT_FALSE(third.OnJoinReply(decision.reply).value());
+  const std::vector<std::string> asks = third.AddressesToAsk();
+  ASSERT_NE(std::find(asks.begin(), asks.end(), "127.0.0.1:7001"), asks.end());
+  decision = founder.OnJoinRequest(third.MakeJoinRequest());
+  ASSERT_TRUE(decision.topology_changed);
+  ASSERT_TRUE(third.OnJoinReply(decision.reply).value());
+  EXPECT_TRUE(second.OnDocument(*founder.topology()).value());
+  EXPECT_EQ(Bytes(second), Bytes(third));
+  // Asked again, the founder repeats itself and changes nothing.
+  decision = founder.OnJoinRequest(third.MakeJoinRequest());
+  EXPECT_FALSE(decision.topology_changed);
+  EXPECT_EQ(decision.reply.document, Bytes(founder));
+}
+
+TEST(Formation, NobodyIsAddedAfterTheSeal) {
+  FormationCore founder = Alone(1);
+  EXPECT_TRUE(founder.Seal());
+  EXPECT_FALSE(founder.Seal());
+  const std::string before = Bytes(founder);
+  FormationCore late(OptionsFor(2, {"127.0.0.1:7001"}), std::nullopt);
+  const auto decision = founder.OnJoinRequest(late.MakeJoinRequest());
+  EXPECT_EQ(decision.reply.outcome.code, Code::kConflict);
+  EXPECT_FALSE(decision.topology_changed);
+  EXPECT_EQ(Bytes(founder), before);
+  const auto refused = late.OnJoinReply(decision.reply);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kConflict);
+  EXPECT_EQ(late.topology(), nullptr);
+}
+
+TEST(Formation, ASecondNodeOfTheSameNameIsRefused) {
+  FormationCore founder = Alone(1);
+  auto options = OptionsFor(2, {"127.0.0.1:7001"});
+  options.self.name = "node1";
+  FormationCore twin(options, std::nullopt);
+  const auto decision = founder.OnJoinRequest(twin.MakeJoinRequest());
+  EXPECT_EQ(decision.reply.outcome.code, Code::kConflict);
+  EXPECT_FALSE(decision.topology_changed);
+}
+
+// The same before the cluster is formed: two copies of one data directory, or one name twice in the
+// static list, must not be founded.
+TEST(FormationMustHold, M4_TwinsAreRefusedBeforeTheClusterIsFormed) {
+  const std::vector<std::string> list = {"127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"};
+  for (const bool same_id : {false, true}) {
+    for (const uint64_t twin_of : {1, 2}) {
+      FormationCore founder(OptionsFor(1, list), std::nullopt);
+      FormationCore second(OptionsFor(2, list), std::nullopt);
+      founder.OnJoinRequest(second.MakeJoinRequest());
+      auto options = OptionsFor(3, list);
+      if (same_id) {
+        options.self.id = IdOf(twin_of);
+      } else {
+        options.self.name = "node" + std::to_string(twin_of);
+      }
+      FormationCore twin(options, std::nullopt);
+      const auto decision = founder.OnJoinRequest(twin.MakeJoinRequest());
+      EXPECT_EQ(decision.reply.outcome.code, Code::kConflict) << same_id << twin_of;
+      EXPECT_FALSE(founder.TryFound({9, 9}));
+      // Started again under its own name it is welcome.
+      FormationCore mended(OptionsFor(3, list), std::nullopt);
+      founder.OnJoinRequest(mended.MakeJoinRequest());
+      EXPECT_TRUE(founder.TryFound({9, 9}));
+    }
+  }
+}
+
+TEST(Formation, MalformedRequestsAndRepliesChangeNothing) {
+  FormationCore founder = Alone(1);
+  EXPECT_EQ(founder.OnJoinRequest({"rubbish", 1}).reply.outcome.code, Code::kInvalidArgument);
+  FormationCore joiner(OptionsFor(2, {"127.0.0.1:7001"}), std::nullopt);
+  const auto refused = joiner.OnJoinReply({{}, "rubbish", ""});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(joiner.topology(), nullptr);
+}
+
+TEST(Formation, ADocumentWithoutThisNodeIsNotAdopted) {
+  FormationCore joiner(OptionsFor(5, {"127.0.0.1:7001"}), std::nullopt);
+  EXPECT_FALSE(joiner.OnDocument(MakeDocument(3)).value());
+  EXPECT_EQ(joiner.topology(), nullptr);
+}
+
+// A founder with an old data directory may hand out a list that has lost this node. A member
+// cannot take it: nothing would be left of it.
+TEST(FormationMustHold, M4_AMemberIsNotForgottenByADocument) {
+  FormationCore member(OptionsFor(2, {}), MakeDocument(2, 2));
+  Topology without = MakeDocument(4, 3);
+  without.members.erase(without.members.begin() + 1);
+  const std::string before = Bytes(member);
+  const auto refused = member.OnDocument(without);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kConflict);
+  EXPECT_EQ(Bytes(member), before);
+}
+
+TEST(Formation, AnotherClustersDocumentIsRefused) {
+  FormationCore founder = Alone(1);
+  Topology other = MakeDocument(2, 7);
+  const auto refused = founder.OnDocument(other);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kConflict);
+}
+
+TEST(Formation, MovedAddressesAreCorrectedAndSpread) {
+  auto options = OptionsFor(2, {});
+  options.self.peer = "127.0.0.1:9999";
+  FormationCore core(options, MakeDocument(2));
+  EXPECT_TRUE(core.RefreshOwnAddresses());
+  EXPECT_FALSE(core.RefreshOwnAddresses());
+  EXPECT_EQ(core.topology()->Find(IdOf(2))->peer, "127.0.0.1:9999");
+  EXPECT_EQ(core.topology()->Find(IdOf(2))->info_version, 1U);
+  Topology other = MakeDocument(2);
+  EXPECT_TRUE(MergeTopology(*core.topology(), &other).value());
+  EXPECT_EQ(other.Find(IdOf(2))->peer, "127.0.0.1:9999");
+}
+
+TEST(Formation, BucketsAreCreatedAndChangedButKeepTheirKind) {
+  FormationCore core = Alone(1);
+  EXPECT_TRUE(core.SetBucket(MakeBucket("b", 1)).value());
+  EXPECT_FALSE(core.SetBucket(MakeBucket("b", 1)).value());
+  EXPECT_TRUE(core.SetBucket(MakeBucket("b", 2)).value());
+  EXPECT_FALSE(core.SetBucket(MakeBucket("b", 1)).value());
+  BucketProperties lww = MakeBucket("b", 3);
+  lww.conflict = causal::Kind::kLww;
+  EXPECT_EQ(core.SetBucket(lww).error().code, Code::kConflict);
+  BucketProperties clash = MakeBucket("c", 1);
+  clash.id = BucketIdOf("b");
+  EXPECT_EQ(core.SetBucket(clash).error().code, Code::kConflict);
+  FormationCore waiting(OptionsFor(2, {"127.0.0.1:7001"}), std::nullopt);
+  EXPECT_EQ(waiting.SetBucket(MakeBucket("b")).error().code, Code::kUnavailable);
+}
+
+}  // namespace
+}  // namespace lariat::membership
