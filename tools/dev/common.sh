@@ -3,6 +3,8 @@
 # Helpers of all verbs.
 
 export LOGS=build/test-logs
+# The compiler cache serves every checkout and build directory alike, wherever they lie.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 
 say() { echo "dev: $*" >&2; }
 
