@@ -108,7 +108,8 @@ class KeysAndValues(Test):
     def test_bad_envelopes(self):
         path = "/v1/kv/" + fresh()
         good = node.http("PUT", path, {"value": "eA=="}).json()
-        for value in ("eA=", "eA", "e A==", "eA==\n", "!!!!", "eA===", "=", "eB==", "e_8=", "\u00fc"):
+        for value in ("eA=", "eA", "e A==", "eA==\n", "!!!!", "eA===", "=", "eB==", "e_8=",
+                      "\u00fc"):
             self.refused(node.http("PUT", path, {"value": value}))
         for body in ({}, {"value": None}, {"value": 1}, {"value": ["eA=="]}, {"val": "eA=="},
                      {"value": "eA==", "ttl": -1}, {"value": "eA==", "ttl": "60"},

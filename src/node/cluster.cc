@@ -227,8 +227,8 @@ void Cluster::SetBucket(membership::BucketProperties bucket, StatusDone done) {
 
 void Cluster::SpreadBucket(StatusDone done) {
   struct Count {
-    size_t stored = 1;  // this node
-    size_t waiting = 0;
+    size_t stored = 1;   // this node
+    size_t waiting = 1;  // the loop below: a call may fail before it returns
     size_t members = 1;
     std::string why;
     StatusDone done;
@@ -242,12 +242,13 @@ void Cluster::SpreadBucket(StatusDone done) {
     if (count->stored >= majority) {
       std::exchange(count->done, nullptr)({});
     } else if (count->waiting == 0) {
+      const std::string why = count->why.empty() ? "" : " (" + count->why + ")";
       std::exchange(count->done, nullptr)(
           Fail(Code::kUnknown, "the definition is stored on " + std::to_string(count->stored) +
                                    " of " + std::to_string(count->members) +
                                    " nodes, which is no majority; the others get it when they are "
-                                   "back. " +
-                                   count->why));
+                                   "back" +
+                                   why));
     }
   };
   const wire::DocumentPush push{membership::EncodeTopology(*core_.topology())};
@@ -262,10 +263,13 @@ void Cluster::SpreadBucket(StatusDone done) {
         ++count->stored;
       } else if (reply != nullptr) {
         count->why = reply->outcome.error;
+      } else if (!body) {
+        count->why = body.error().message;
       }
       check();
     });
   }
+  --count->waiting;
   check();
 }
 
