@@ -197,12 +197,12 @@ class Node:
 
     def kill9(self):
         """As if the power went: no chance to save anything."""
-        self._drop_client()
+        self.drop_client()
         kill_group(self.process)
 
     def terminate(self, timeout=30.0):
         """SIGTERM, which drains; returns the exit code."""
-        self._drop_client()
+        self.drop_client()
         self.process.terminate()
         return self.process.wait(timeout)
 
@@ -261,7 +261,7 @@ class Node:
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
             return "".join(log.readlines()[-lines:])
 
-    def _drop_client(self):
+    def drop_client(self):
         if self.client is not None:
             self.client.close()
             self.client = None
@@ -313,6 +313,7 @@ class Cluster:
         for node in self.nodes:
             if node.process is not None:
                 node.kill9()
+            node.drop_client()
         shutil.rmtree(self.dir, ignore_errors=True)
         if self in _clusters:
             _clusters.remove(self)
