@@ -46,13 +46,17 @@ Replica::Replica(ReplicaOptions options, storage::Engine& engine, storage::Compl
       log_(log),
       alive_(std::make_shared<bool>(true)),
       pending_(
-          engine, queue, metrics, [this] { options_.incarnation = options_.draw_incarnation(); },
-          alive_) {
+          engine, queue, metrics, [this] { DrawIncarnation(); }, alive_) {
   LARIAT_CHECK(options_.incarnation != 0, "an incarnation is drawn before the replica starts");
   metrics_.incarnations.Add();
 }
 
 Replica::~Replica() = default;
+
+void Replica::DrawIncarnation() {
+  options_.incarnation = options_.draw_incarnation();
+  metrics_.incarnations.Add();
+}
 
 size_t Replica::Waiting() const { return pending_.Waiting() + waiting_loads_; }
 
@@ -62,22 +66,18 @@ void Replica::Tick() { pending_.Tick(); }
 
 void Replica::WithRecord(Space space, std::string key, Loaded use) {
   auto& loads = Loads(space);
-  const auto loading = loads.find(key);
-  if (loading != loads.end()) {
-    // Others wait for this key: keep their order, so that updates see each other.
-    loading->second.waiting.push_back(std::move(use));
-    ++waiting_loads_;
-    return;
-  }
-  if (ServeFromMemory(space, key, use)) return;
+  // While others wait for this key: behind them, so that updates see each other.
+  const bool loading = loads.contains(key);
+  if (!loading && ServeFromMemory(space, key, use)) return;
   if (waiting_loads_ >= options_.queue_max) {
     metrics_.replica_refused.Add();
     use(Fail(Code::kOverloaded, "too many reads wait for the disk"));
     return;
   }
-  metrics_.replica_reads_from_disk.Add();
-  loads[key].waiting.push_back(std::move(use));
   ++waiting_loads_;
+  loads[key].waiting.push_back(std::move(use));
+  if (loading) return;
+  metrics_.replica_reads_from_disk.Add();
   StartLoad(space, key);
 }
 
@@ -147,9 +147,14 @@ void Replica::OnLoaded(Space space, const std::string& key, base::Result<std::st
 
 void Replica::Read(KeyRef key, ReadOptions options, ReadDone done) {
   metrics_.replica_requests[options.digest_only ? ReplicaOp::kDigest : ReplicaOp::kRead].Add();
-  std::string data_key = storage::DataKey(key.bucket, key.token.value, key.key);
-  using Looked = base::Result<std::optional<std::string>>;
-  auto read_record = [this, data_key, options, done = std::move(done)](Looked answer) mutable {
+  StartRead(storage::DataKey(key.bucket, key.token.value, key.key), std::move(options),
+            std::move(done));
+}
+
+void Replica::StartRead(std::string data_key, ReadOptions options, ReadDone done) {
+  std::string client_key = options.idempotency_key;
+  auto read_record = [this, data_key, options = std::move(options),
+                      done = std::move(done)](Looked answer) mutable {
     // An unreadable answer must not look like "never asked before".
     if (!answer) return done(Fail(answer.error()));
     auto use = [this, data_key, options = std::move(options), done = std::move(done),
@@ -159,20 +164,17 @@ void Replica::Read(KeyRef key, ReadOptions options, ReadDone done) {
     };
     WithRecord(Space::kData, data_key, std::move(use));
   };
-  if (options.idempotency_key.empty()) {
-    read_record(std::optional<std::string>());
-    return;
-  }
-  WithRecord(Space::kIdempotency, IdempotencyKey(data_key, options.idempotency_key),
-             [read_record =
-                  std::move(read_record)](base::Result<std::optional<std::string>> answer) mutable {
-               read_record(std::move(answer));
-             });
+  if (client_key.empty()) return read_record(std::optional<std::string>());
+  WithRecord(Space::kIdempotency, IdempotencyKey(data_key, client_key), std::move(read_record));
 }
 
 void Replica::FinishRead(const std::string& data_key, ReadOptions options, ReadDone done,
-                         base::Result<std::optional<std::string>> record, std::string answer) {
+                         Looked record, std::string answer) {
   if (!record) return done(Fail(record.error()));
+  // What such an engine shows may never have reached the disk.
+  if (engine_.health() == storage::Health::kDead) {
+    return done(Fail(Code::kIo, "the storage engine has failed"));
+  }
   ReadResult result;
   result.idempotency_answer = std::move(answer);
   if (!record->has_value()) return done(std::move(result));
@@ -186,12 +188,13 @@ void Replica::FinishRead(const std::string& data_key, ReadOptions options, ReadD
   if (!options.digest_only) result.object = std::string(parsed->object);
   if (pending_.Find(Space::kData, data_key) == nullptr) return done(std::move(result));
   metrics_.reads_delayed_for_sync.Add();
-  pending_.WhenDurable(
-      Space::kData, data_key,
-      [result = std::move(result), done = std::move(done)](const base::Status& status) mutable {
-        if (status) return done(std::move(result));
-        done(Fail(status.error()));
-      });
+  pending_.WhenDurable(Space::kData, data_key,
+                       [this, data_key, options = std::move(options), result = std::move(result),
+                        done = std::move(done)](const base::Status& status) mutable {
+                         if (status) return done(std::move(result));
+                         // It was refused, so it never was: what is there without it counts.
+                         StartRead(data_key, std::move(options), std::move(done));
+                       });
 }
 
 // --- merging what peers send -------------------------------------------------------------------
@@ -204,14 +207,14 @@ void Replica::Write(KeyRef key, std::string object, WriteOptions options, Status
   }
   std::string data_key = storage::DataKey(key.bucket, key.token.value, key.key);
   auto use = [this, data_key, object = std::move(object), options = std::move(options),
-              done = std::move(done)](base::Result<std::optional<std::string>> record) mutable {
+              done = std::move(done)](Looked record) mutable {
     Merge(data_key, std::move(object), std::move(options), std::move(done), std::move(record));
   };
   WithRecord(Space::kData, std::move(data_key), std::move(use));
 }
 
 void Replica::Merge(const std::string& data_key, std::string object, WriteOptions options,
-                    StatusDone done, base::Result<std::optional<std::string>> record) {
+                    StatusDone done, Looked record) {
   if (!record) return done(Fail(record.error()));
   auto incoming = causal::Object::Decode(object);
   if (!incoming) return done(Fail(Code::kInvalidArgument, "a peer sent a malformed object"));
@@ -236,13 +239,9 @@ void Replica::Merge(const std::string& data_key, std::string object, WriteOption
       if (auto joined = present->Join(*incoming); !joined) return done(joined);
       merged = present->Encode();
     }
+    // It may be on its way into the engine, which may refuse it yet.
     const bool nothing_new = parsed->object == merged && options.idempotency_key.empty();
-    if (nothing_new) {
-      if (options.ack_when == AckWhen::kSynced) {
-        return pending_.WhenDurable(Space::kData, data_key, std::move(done));
-      }
-      return done({});
-    }
+    if (nothing_new) return pending_.WhenDurable(Space::kData, data_key, std::move(done));
   }
   std::vector<PendingWrites::Put> puts;
   puts.push_back({Space::kData, data_key, storage::EncodeRecord(own_actor, merged)});
@@ -263,41 +262,106 @@ void Replica::Update(UpdateRequest request, UpdateDone updated, StatusDone durab
   }
   std::string data_key =
       storage::DataKey(request.key.bucket, request.key.token.value, request.key.key);
-  // Shared by the two look-ups that follow each other.
-  auto shared = std::make_shared<UpdateRequest>(std::move(request));
-  if (shared->idempotency_key.empty()) {
-    return StartUpdate(std::move(shared), std::move(data_key), std::move(updated),
+  if (request.idempotency_key.empty()) {
+    return StartUpdate(std::move(request), std::move(data_key), std::move(updated),
                        std::move(durable));
   }
-  std::string answer_key = IdempotencyKey(data_key, shared->idempotency_key);
-  auto use = [this, shared, data_key = std::move(data_key), updated = std::move(updated),
-              durable =
-                  std::move(durable)](base::Result<std::optional<std::string>> answer) mutable {
-    if (!answer) return updated(Fail(answer.error()));
-    if (!answer->has_value()) {
-      return StartUpdate(std::move(shared), std::move(data_key), std::move(updated),
+  std::string answer_key = IdempotencyKey(data_key, request.idempotency_key);
+  auto turn = [this, request = std::move(request), data_key = std::move(data_key),
+               updated = std::move(updated),
+               durable = std::move(durable)](const base::Status& status) mutable {
+    if (!status) return updated(Fail(status.error()));
+    UpdateOnce(std::move(request), std::move(data_key), std::move(updated), std::move(durable));
+  };
+  TakeTurn(answer_key, std::move(turn));
+}
+
+void Replica::TakeTurn(const std::string& answer_key, StatusDone turn) {
+  const auto [others, is_free] = turns_.try_emplace(answer_key);
+  if (is_free) return turn({});
+  if (waiting_loads_ >= options_.queue_max) {
+    metrics_.replica_refused.Add();
+    return turn(Fail(Code::kOverloaded, "too many requests with one Idempotency-Key"));
+  }
+  ++waiting_loads_;
+  others->second.push_back(std::move(turn));
+}
+
+void Replica::EndTurn(const std::string& answer_key) {
+  const auto others = turns_.find(answer_key);
+  LARIAT_CHECK(others != turns_.end(), "a turn ends once");
+  if (others->second.empty()) {
+    turns_.erase(others);
+    return;
+  }
+  StatusDone next = std::move(others->second.front());
+  others->second.pop_front();
+  // From the loop: a thousand repeated requests must not be a thousand calls deep.
+  queue_.Post([this, next = std::move(next), alive = std::weak_ptr<bool>(alive_)]() mutable {
+    if (alive.expired()) return;
+    --waiting_loads_;
+    next({});
+  });
+}
+
+void Replica::UpdateOnce(UpdateRequest request, std::string data_key, UpdateDone updated,
+                         StatusDone durable) {
+  std::string answer_key = IdempotencyKey(data_key, request.idempotency_key);
+  auto use = [this, answer_key, request = std::move(request), data_key = std::move(data_key),
+              updated = std::move(updated), durable = std::move(durable)](Looked answer) mutable {
+    if (answer && !answer->has_value()) {
+      return StartUpdate(std::move(request), std::move(data_key), std::move(updated),
                          std::move(durable));
     }
-    UpdateResult result;
-    result.replayed = true;
-    result.idempotency_answer = std::move(**answer);
-    updated(std::move(result));
+    EndTurn(answer_key);
+    if (!answer) return updated(Fail(answer.error()));
+    Replay(std::move(data_key), std::move(**answer), std::move(updated), std::move(durable));
   };
   WithRecord(Space::kIdempotency, std::move(answer_key), std::move(use));
 }
 
-void Replica::StartUpdate(std::shared_ptr<UpdateRequest> request, std::string data_key,
-                          UpdateDone updated, StatusDone durable) {
+void Replica::Replay(std::string data_key, std::string answer, UpdateDone updated,
+                     StatusDone durable) {
+  auto use = [this, data_key, answer = std::move(answer), updated = std::move(updated),
+              durable = std::move(durable)](Looked record) mutable {
+    if (!record) return updated(Fail(record.error()));
+    UpdateResult result;
+    result.replayed = true;
+    result.idempotency_answer = std::move(answer);
+    if (record->has_value()) {
+      auto parsed = storage::ParseRecord(**record);
+      if (!parsed) return updated(Fail(parsed.error()));
+      result.object = std::string(parsed->object);
+    }
+    pending_.WhenDurable(Space::kData, data_key,
+                         [result = std::move(result), updated = std::move(updated),
+                          durable = std::move(durable)](const base::Status& status) mutable {
+                           if (!status) {
+                             return updated(Fail(Code::kUnknown,
+                                                 "the earlier write with this Idempotency-Key may "
+                                                 "or may not have happened: " +
+                                                     status.error().message));
+                           }
+                           updated(std::move(result));
+                           durable({});
+                         });
+  };
+  WithRecord(Space::kData, std::move(data_key), std::move(use));
+}
+
+void Replica::StartUpdate(UpdateRequest request, std::string data_key, UpdateDone updated,
+                          StatusDone durable) {
   auto use = [this, request = std::move(request), data_key, updated = std::move(updated),
-              durable =
-                  std::move(durable)](base::Result<std::optional<std::string>> record) mutable {
-    ApplyUpdate(*request, data_key, std::move(updated), std::move(durable), std::move(record));
+              durable = std::move(durable)](Looked record) mutable {
+    const std::string client_key = request.idempotency_key;
+    ApplyUpdate(request, data_key, std::move(updated), std::move(durable), std::move(record));
+    if (!client_key.empty()) EndTurn(IdempotencyKey(data_key, client_key));
   };
   WithRecord(Space::kData, std::move(data_key), std::move(use));
 }
 
 void Replica::ApplyUpdate(UpdateRequest& request, const std::string& data_key, UpdateDone updated,
-                          StatusDone durable, base::Result<std::optional<std::string>> record) {
+                          StatusDone durable, Looked record) {
   if (!record) return updated(Fail(record.error()));
   causal::Object object(request.kind);
   std::optional<causal::Actor> own_actor;

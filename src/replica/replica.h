@@ -87,7 +87,9 @@ struct UpdateResult {
   causal::Context context;  // the client's context and its new event
   std::map<uint64_t, uint64_t> version;
   std::string idempotency_answer;
-  bool replayed = false;  // nothing was done: idempotency_answer is the earlier answer
+  // Nothing was done now: idempotency_answer is the earlier answer, and `object` the durable state
+  // that holds what it tells of (empty if the record is gone).
+  bool replayed = false;
 };
 // The result comes when the batch is in the engine (visible, not yet durable): from then on the
 // update may take effect. An error means that it will not.
@@ -117,7 +119,8 @@ class Replica {
   size_t Waiting() const;
 
  private:
-  using Loaded = base::UniqueFunction<void(base::Result<std::optional<std::string>>)>;
+  using Looked = base::Result<std::optional<std::string>>;  // nothing: there is no such record
+  using Loaded = base::UniqueFunction<void(Looked)>;
   struct Load {
     std::deque<Loaded> waiting;
   };
@@ -131,14 +134,22 @@ class Replica {
     return loads_[static_cast<size_t>(space)];
   }
 
-  void FinishRead(const std::string& data_key, ReadOptions options, ReadDone done,
-                  base::Result<std::optional<std::string>> record, std::string answer);
+  void StartRead(std::string data_key, ReadOptions options, ReadDone done);
+  void FinishRead(const std::string& data_key, ReadOptions options, ReadDone done, Looked record,
+                  std::string answer);
   void Merge(const std::string& data_key, std::string object, WriteOptions options, StatusDone done,
-             base::Result<std::optional<std::string>> record);
-  void StartUpdate(std::shared_ptr<UpdateRequest> request, std::string data_key, UpdateDone updated,
+             Looked record);
+  // Updates with one Idempotency-Key run one after the other: from the look at the recorded answer
+  // until the event is staged nobody else may look.
+  void TakeTurn(const std::string& answer_key, StatusDone turn);
+  void EndTurn(const std::string& answer_key);
+  void UpdateOnce(UpdateRequest request, std::string data_key, UpdateDone updated,
+                  StatusDone durable);
+  void Replay(std::string data_key, std::string answer, UpdateDone updated, StatusDone durable);
+  void StartUpdate(UpdateRequest request, std::string data_key, UpdateDone updated,
                    StatusDone durable);
   void ApplyUpdate(UpdateRequest& request, const std::string& data_key, UpdateDone updated,
-                   StatusDone durable, base::Result<std::optional<std::string>> record);
+                   StatusDone durable, Looked record);
   base::Result<UpdateResult> ChangeObject(UpdateRequest& request, causal::Object* object,
                                           std::optional<causal::Actor>* own_actor);
   base::Result<UpdateResult> ChangeSiblings(UpdateRequest& request, causal::DvvSet* set,
@@ -146,6 +157,7 @@ class Replica {
   base::Result<UpdateResult> ChangeRegister(UpdateRequest& request, causal::LwwRegister* lww);
   base::Status CheckCondition(const UpdateRequest& request, const causal::Object& object) const;
   causal::Actor MintActor();
+  void DrawIncarnation();
 
   ReplicaOptions options_;
   storage::Engine& engine_;
@@ -155,7 +167,8 @@ class Replica {
   telemetry::LogSink& log_;
   uint64_t mints_ = 0;
   std::array<std::unordered_map<std::string, Load>, storage::kSpaces> loads_;
-  size_t waiting_loads_ = 0;
+  std::unordered_map<std::string, std::deque<StatusDone>> turns_;  // by answer key, while taken
+  size_t waiting_loads_ = 0;                                       // and waiting for their turn
   std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
   PendingWrites pending_;
 };
