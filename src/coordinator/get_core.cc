@@ -47,8 +47,10 @@ GetCore::Actions GetCore::Start() {
     if (!AskOne(i == 0 ? State::kAskedData : State::kAskedDigest, &actions)) break;
   }
   if (actions.size() < options_.r) {
+    const auto alive = static_cast<uint32_t>(actions.size());
     actions.clear();
-    GiveUp({Code::kInsufficientReplicas, "too few replicas are alive"}, &actions);
+    GiveUp({Code::kInsufficientReplicas, "too few replicas are alive", options_.r, alive},
+           &actions);
   }
   return actions;
 }

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/get_core.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/prng.h"
+
+namespace lariat::coordinator {
+namespace {
+
+using base::Code;
+using causal::Object;
+using Kind = GetCore::ActionKind;
+
+std::string Text(const GetCore::Actions& actions) {
+  std::string text;
+  for (const auto& action : actions) {
+    if (!text.empty()) text += ' ';
+    switch (action.kind) {
+      case Kind::kReadData:
+        text += "data" + std::to_string(action.replica);
+        break;
+      case Kind::kReadDigest:
+        text += "digest" + std::to_string(action.replica);
+        break;
+      case Kind::kWriteBack:
+        text += "write" + std::to_string(action.replica);
+        break;
+      case Kind::kDone:
+        text += "done";
+        break;
+      case Kind::kFail:
+        text += "fail";
+        break;
+    }
+  }
+  return text;
+}
+
+wire::ReadReply Reply(const std::string& object, bool digest_only) {
+  wire::ReadReply reply;
+  if (object.empty()) return reply;
+  reply.found = true;
+  reply.digest = Object::Digest(object);
+  if (!digest_only) reply.object = object;
+  return reply;
+}
+wire::ReadReply Data(const std::string& object) { return Reply(object, false); }
+wire::ReadReply Digest(const std::string& object) { return Reply(object, true); }
+
+std::string ObjectOf(const std::string& value, uint64_t node = 1, const Object* before = nullptr) {
+  Object object(causal::Kind::kSiblings);
+  if (before != nullptr) object = *before;
+  const causal::DotSet seen = before == nullptr ? causal::DotSet() : before->dvv()->history();
+  object.dvv()->Update(seen, {.bytes = value}, {node, 1, 1});
+  return object.Encode();
+}
+
+std::string Newer(const std::string& encoded, const std::string& value) {
+  const Object before = Object::Decode(encoded).value();
+  return ObjectOf(value, 1, &before);
+}
+
+std::vector<std::string> Values(const GetCore& core) {
+  std::vector<std::string> values;
+  for (const auto& view : core.object().LiveValues({})) values.push_back(view.value->bytes);
+  return values;
+}
+
+// The worked example of the header.
+TEST(GetCore, AnOlderReplicaIsBroughtUpToDateFirst) {
+  const std::string v1 = ObjectOf("v1");
+  const std::string v2 = Newer(v1, "v2");
+  GetCore core({.r = 2, .n = 3}, {true, true, true});
+  EXPECT_EQ(Text(core.Start()), "data0 digest1");
+  EXPECT_EQ(Text(core.OnReadReply(0, Data(v2))), "");
+  EXPECT_EQ(Text(core.OnReadReply(1, Digest(v1))), "data1");
+  EXPECT_EQ(Text(core.OnReadReply(1, Data(v1))), "write1");
+  EXPECT_FALSE(core.finished());
+  EXPECT_EQ(Text(core.OnWriteBackReply(1, true)), "done");
+  EXPECT_EQ(Values(core), std::vector<std::string>{"v2"});
+  EXPECT_EQ(core.encoded(), v2);
+  EXPECT_TRUE(core.disagreed());
+  EXPECT_EQ(core.Answered(), 2U);
+}
+
+TEST(GetCore, AgreementNeedsNoData) {
+  const std::string v = ObjectOf("v");
+  GetCore core({.r = 3, .n = 3}, {true, true, true});
+  EXPECT_EQ(Text(core.Start()), "data0 digest1 digest2");
+  core.OnReadReply(1, Digest(v));
+  core.OnReadReply(2, Digest(v));
+  EXPECT_EQ(Text(core.OnReadReply(0, Data(v))), "done");
+  EXPECT_FALSE(core.disagreed());
+}
+
+TEST(GetCore, NeverWrittenIsAnEmptyAnswer) {
+  GetCore core({.r = 2, .n = 3}, {true, true, true});
+  core.Start();
+  core.OnReadReply(1, Digest(""));
+  EXPECT_EQ(Text(core.OnReadReply(0, Data(""))), "done");
+  EXPECT_TRUE(core.object().Empty());
+  EXPECT_EQ(core.encoded(), "");
+}
+
+TEST(GetCoreMustHold, M15_AValueOnOneReplicaIsWrittenToAnotherBeforeItIsShown) {
+  const std::string v = ObjectOf("v");
+  GetCore core({.r = 2, .n = 3}, {true, true, true});
+  core.Start();
+  core.OnReadReply(1, Digest(""));
+  EXPECT_EQ(Text(core.OnReadReply(0, Data(v))), "write1");
+  // The write-back fails: somebody else has to hold it, however it answered before.
+  EXPECT_EQ(Text(core.OnWriteBackReply(1, false)), "write2");
+  EXPECT_EQ(Text(core.OnWriteBackReply(2, true)), "done");
+}
+
+TEST(GetCoreMustHold, M15_WithoutEnoughHoldersTheReadFails) {
+  GetCore core({.r = 2, .n = 2}, {true, true});
+  core.Start();
+  core.OnReadReply(1, Digest(""));
+  EXPECT_EQ(Text(core.OnReadReply(0, Data(ObjectOf("v")))), "write1");
+  EXPECT_EQ(Text(core.OnWriteBackReply(1, false)), "fail");
+  EXPECT_EQ(core.error().code, Code::kUnavailable);
+}
+
+TEST(GetCore, ConcurrentValuesAreMerged) {
+  GetCore core({.r = 2, .n = 2}, {true, true});
+  core.Start();
+  core.OnReadReply(0, Data(ObjectOf("a", 1)));
+  core.OnReadReply(1, Digest(ObjectOf("b", 2)));
+  EXPECT_EQ(Text(core.OnReadReply(1, Data(ObjectOf("b", 2)))), "write0 write1");
+  core.OnWriteBackReply(0, true);
+  EXPECT_EQ(Text(core.OnWriteBackReply(1, true)), "done");
+  EXPECT_EQ(Values(core), (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(GetCore, WhoFailsIsReplacedAndWhoIsLateIsHedged) {
+  const std::string v = ObjectOf("v");
+  GetCore failing({.r = 2, .n = 3}, {true, true, true});
+  failing.Start();
+  EXPECT_EQ(Text(failing.OnFailure(0, {Code::kCorruption, "bad"})), "data2");
+  failing.OnReadReply(1, Digest(v));
+  EXPECT_EQ(Text(failing.OnReadReply(2, Data(v))), "done");
+
+  GetCore late({.r = 2, .n = 3}, {true, true, true});
+  late.Start();
+  EXPECT_EQ(Text(late.OnHedge()), "data2");
+  late.OnReadReply(1, Digest(v));
+  EXPECT_EQ(Text(late.OnReadReply(2, Data(v))), "done");
+  EXPECT_EQ(Text(late.OnReadReply(0, Data(v))), "");
+}
+
+TEST(GetCore, ALostDataReplyIsAskedOfADigestHolder) {
+  const std::string v = ObjectOf("v");
+  GetCore core({.r = 2, .n = 3}, {true, true, true});
+  core.Start();
+  core.OnReadReply(1, Digest(v));
+  EXPECT_EQ(Text(core.OnFailure(0, {Code::kTimeout, ""})), "data2");
+  EXPECT_EQ(Text(core.OnReadReply(2, Data(v))), "done");
+}
+
+TEST(GetCore, TooFewAliveIsSaidBeforeAnythingIsAsked) {
+  GetCore core({.r = 2, .n = 3}, {false, true, false});
+  EXPECT_EQ(Text(core.Start()), "fail");
+  EXPECT_EQ(core.error().code, Code::kInsufficientReplicas);
+  EXPECT_EQ(core.error().needed, 2U);
+  EXPECT_EQ(core.error().alive, 1U);
+}
+
+TEST(GetCoreMustHold, M17_OutcomesOfReads) {
+  GetCore late({.r = 1, .n = 1}, {true});
+  late.Start();
+  EXPECT_EQ(Text(late.OnTimeout()), "fail");
+  EXPECT_EQ(late.error().code, Code::kTimeout);
+  EXPECT_EQ(Text(late.OnTimeout()), "");
+  GetCore broken({.r = 1, .n = 1}, {true});
+  broken.Start();
+  EXPECT_EQ(Text(broken.OnFailure(0, {Code::kCorruption, "checksum"})), "fail");
+  EXPECT_EQ(broken.error().code, Code::kUnavailable);
+  EXPECT_NE(broken.error().message.find("checksum"), std::string::npos);
+}
+
+TEST(GetCore, AMalformedObjectIsAnError) {
+  GetCore core({.r = 1, .n = 1}, {true});
+  core.Start();
+  EXPECT_EQ(Text(core.OnReadReply(0, Data("rubbish"))), "fail");
+  EXPECT_EQ(core.error().code, Code::kCorruption);
+}
+
+TEST(GetCore, AnRecordedAnswerOfAnyReplicaIsFound) {
+  GetCore core({.r = 2, .n = 2}, {true, true});
+  core.Start();
+  auto reply = Digest(ObjectOf("v"));
+  reply.idempotency_answer = "answer";
+  core.OnReadReply(1, reply);
+  core.OnReadReply(0, Data(ObjectOf("v")));
+  EXPECT_EQ(core.idempotency_answer(), "answer");
+}
+
+// --- any order of replies, failures, hedges and time-outs ----------------------------------------
+
+// Replicas with random states that go on changing, and the reads and write-backs under way.
+class RandomRun {
+ public:
+  explicit RandomRun(uint64_t seed) : prng_(seed), n_(1 + prng_.Below(5)) {
+    options_.n = static_cast<uint32_t>(n_);
+    options_.r = static_cast<uint32_t>(1 + prng_.Below(n_));
+    options_.strict = prng_.Chance(0.8);
+    for (size_t i = 0; i < n_; ++i) {
+      states_.emplace_back(causal::Kind::kSiblings);
+      usable_.push_back(prng_.Chance(0.9));
+    }
+    answers_.resize(n_);
+    for (uint64_t writes = prng_.Below(6); writes > 0; --writes) RandomWrite();
+    if (prng_.Chance(0.3)) {
+      for (const Object& state : std::vector<Object>(states_)) Join(prng_.Below(n_), state);
+    }
+  }
+
+  void Go() {
+    GetCore core(options_, usable_);
+    Take(core.Start());
+    while (!waiting_.empty() && !core.finished()) {
+      if (prng_.Chance(0.1)) RandomWrite();
+      if (prng_.Chance(0.1)) Take(core.OnHedge());
+      if (prng_.Chance(0.01)) Take(core.OnTimeout());
+      if (!core.finished()) Step(core);
+    }
+    EXPECT_TRUE(core.finished()) << "nothing is outstanding, so it has to have ended";
+    if (done_) CheckResult(core);
+    while (!waiting_.empty()) Step(core);  // late replies do nothing
+    Take(core.OnHedge());
+    Take(core.OnTimeout());
+    EXPECT_EQ(ends_, 1);
+  }
+
+ private:
+  void RandomWrite() {
+    const size_t at = prng_.Below(n_);
+    causal::DvvSet* set = states_[at].dvv();
+    const causal::DotSet seen = prng_.Chance(0.5) ? set->history() : causal::DotSet();
+    set->Update(seen, {.bytes = std::to_string(++writes_)}, {at + 1, 1, 1});
+    if (prng_.Chance(0.5)) Join(prng_.Below(n_), states_[at]);
+  }
+  void Join(size_t at, const Object& state) { ASSERT_TRUE(states_[at].Join(state)); }
+  std::string Stored(size_t at) const { return states_[at].Empty() ? "" : states_[at].Encode(); }
+  static bool Covers(const Object& whole, const Object& part) {
+    Object joined = whole;
+    EXPECT_TRUE(joined.Join(part));
+    return joined == whole;
+  }
+
+  void Take(const GetCore::Actions& actions) {
+    for (const auto& action : actions) {
+      if (action.kind == Kind::kDone || action.kind == Kind::kFail) {
+        ++ends_;
+        done_ = action.kind == Kind::kDone;
+        continue;
+      }
+      EXPECT_EQ(ends_, 0) << "no work after the end";
+      EXPECT_TRUE(usable_[action.replica]);
+      waiting_.push_back(action);
+    }
+  }
+  void Step(GetCore& core) {
+    const size_t at = prng_.Below(waiting_.size());
+    const GetCore::Action action = waiting_[at];
+    waiting_.erase(waiting_.begin() + static_cast<std::ptrdiff_t>(at));
+    const size_t replica = action.replica;
+    const bool fails = prng_.Chance(0.12);
+    if (action.kind == Kind::kWriteBack) {
+      if (!fails) Join(replica, Object::Decode(core.encoded()).value());
+      // A failure may be a lost acknowledgement.
+      if (fails && prng_.Chance(0.5)) Join(replica, Object::Decode(core.encoded()).value());
+      return Take(core.OnWriteBackReply(replica, !fails));
+    }
+    if (fails) return Take(core.OnFailure(replica, {Code::kTimeout, "late"}));
+    if (!core.finished()) answers_[replica] = states_[replica];
+    Take(core.OnReadReply(replica, Reply(Stored(replica), action.kind == Kind::kReadDigest)));
+  }
+
+  void CheckResult(const GetCore& core) const {
+    EXPECT_GE(core.Answered(), options_.r);
+    size_t contained = 0;
+    size_t holders = 0;
+    for (size_t i = 0; i < n_; ++i) {
+      contained += answers_[i] && Covers(core.object(), *answers_[i]) ? 1 : 0;
+      holders += Covers(states_[i], core.object()) ? 1 : 0;
+    }
+    EXPECT_GE(contained, options_.r) << "the answer has to contain what r replicas said";
+    if (options_.strict) {
+      EXPECT_GE(holders, options_.r) << "what is shown has to be held";
+    }
+    EXPECT_EQ(core.encoded(), core.object().Empty() ? "" : core.object().Encode());
+  }
+
+  base::Prng prng_;
+  size_t n_;
+  GetCore::Options options_;
+  std::vector<bool> usable_;
+  std::vector<Object> states_;
+  std::vector<std::optional<Object>> answers_;
+  std::vector<GetCore::Action> waiting_;
+  int writes_ = 0;
+  int ends_ = 0;
+  bool done_ = false;
+};
+
+TEST(GetCoreMustHold, M15_RandomOrdersEndOnceWithWhatRReplicasHold) {
+  for (uint64_t seed = 0; seed < 20000 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    RandomRun(seed).Go();
+  }
+}
+
+}  // namespace
+}  // namespace lariat::coordinator
