@@ -286,7 +286,7 @@ int Run(const Options& options) {
   Bench bench(options);
   if (!Prepare(options, &bench)) return 1;
   if (options.wait) {
-    std::cout << "ready" << std::endl;
+    std::cout << "ready\n" << std::flush;
     std::string line;
     std::getline(std::cin, line);
   }
