@@ -118,8 +118,8 @@ class KvService {
   virtual std::vector<membership::BucketProperties> Buckets() const = 0;  // sorted by name
   virtual base::Result<membership::BucketProperties> Bucket(const std::string& name) const = 0;
   // Creates or changes; `name` chooses. kConflict for what cannot change (conflict kind of an
-  // existing bucket). `id`, `version` and `editor` are ignored and set by the service. Done when a
-  // majority of the nodes has stored it.
+  // existing bucket). `id`, `version` and `editor` are ignored and set by the service. Done when
+  // every node that answers, and a majority of all, has stored it.
   virtual void SetBucket(membership::BucketProperties bucket, StatusDone done) = 0;
   // Limits that frontends apply before they read a body.
   virtual uint64_t ValueBytesMax() const = 0;

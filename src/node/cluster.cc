@@ -237,19 +237,16 @@ void Cluster::SpreadBucket(StatusDone done) {
   count->members = home_.view()->ring.size();
   count->done = std::move(done);
   const auto check = [count] {
-    if (!count->done) return;
-    const size_t majority = count->members / 2 + 1;
-    if (count->stored >= majority) {
-      std::exchange(count->done, nullptr)({});
-    } else if (count->waiting == 0) {
-      const std::string why = count->why.empty() ? "" : " (" + count->why + ")";
-      std::exchange(count->done, nullptr)(
-          Fail(Code::kUnknown, "the definition is stored on " + std::to_string(count->stored) +
-                                   " of " + std::to_string(count->members) +
-                                   " nodes, which is no majority; the others get it when they are "
-                                   "back" +
-                                   why));
-    }
+    // A majority makes it durable; all that answer, so that the client may go on through any node.
+    if (count->waiting > 0) return;
+    if (count->stored >= count->members / 2 + 1) return count->done({});
+    const std::string why = count->why.empty() ? "" : " (" + count->why + ")";
+    count->done(
+        Fail(Code::kUnknown, "the definition is stored on " + std::to_string(count->stored) +
+                                 " of " + std::to_string(count->members) +
+                                 " nodes, which is no majority; the others get it when they are "
+                                 "back" +
+                                 why));
   };
   const wire::DocumentPush push{membership::EncodeTopology(*core_.topology())};
   for (ring::NodeIndex i = 0; i < home_.view()->ring.size(); ++i) {
