@@ -71,6 +71,18 @@ base::Result<causal::Context> ContextOf(const PutRequest& put) {
   return causal::Context{};
 }
 
+// Its checksum is no secret, so a client can make one that was never given out here.
+base::Status CheckContext(const PutRequest& put, causal::Kind kind) {
+  const auto context = ContextOf(put);
+  if (!context) return Fail(context.error());
+  const bool siblings = !context->seen.Empty();
+  const bool lww = context->lww_stamp.packed != 0 || context->lww_node != 0;
+  if (kind == causal::Kind::kSiblings ? lww : siblings) {
+    return Fail(Code::kInvalidArgument, "the context is of another kind of bucket");
+  }
+  return {};
+}
+
 bool Covers(const causal::Context& context, const causal::Object& object) {
   if (const causal::LwwRegister* lww = object.lww()) {
     return std::tie(lww->stamp, lww->node) <= std::tie(context.lww_stamp, context.lww_node);
@@ -170,7 +182,9 @@ void Coordinator::RunWrite(WriteIntent intent, WriteDone done) {
   if (intent.put.client_timestamp_ms && target->bucket.conflict != causal::Kind::kLww) {
     return done(Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only"));
   }
-  if (auto context = ContextOf(intent.put); !context) return done(Fail(context.error()));
+  if (auto status = CheckContext(intent.put, target->bucket.conflict); !status) {
+    return done(Fail(status.error()));
+  }
   auto quorum = WriteQuorum(intent.put.consistency, target->bucket, settings_.request_timeout_ms);
   if (!quorum) return done(Fail(quorum.error()));
   if (auto status = CheckAlive(*target, quorum->MinimumAlive()); !status) {
@@ -212,6 +226,10 @@ void Coordinator::Coordinate(WriteIntent intent, Target target, Quorum quorum, s
   auto write = [this, alive = std::weak_ptr<bool>(alive_), target, quorum, self](
                    UpdateRequest ready, WriteDone then) {
     if (alive.expired()) return then(Fail(Code::kUnavailable, "shutting down"));
+    // Replicas may have gone while the read was under way: the last moment for a definite answer.
+    if (auto status = CheckAlive(target, quorum.MinimumAlive()); !status) {
+      return then(Fail(status.error()));
+    }
     WriteOp::Options options;
     options.core = {quorum.MinimumAlive(), self};
     options.nodes = target.primaries;
