@@ -91,6 +91,7 @@ class Coordinator final : public KvService {
   void RunWrite(WriteIntent intent, WriteDone done);
   base::Status CheckIntent(const WriteIntent& intent) const;
   void Coordinate(WriteIntent intent, Target target, Quorum quorum, size_t self, WriteDone done);
+  WriteDone ConfirmReplay(const Target& target, std::string key, Quorum quorum, WriteDone done);
   void ForwardTo(std::vector<ring::NodeIndex> candidates, std::shared_ptr<WriteIntent> intent,
                  Target target, Quorum quorum, WriteDone done);
   void OnForwardReply(wire::ForwardedWriteReply reply, std::vector<ring::NodeIndex> candidates,

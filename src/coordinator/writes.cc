@@ -251,6 +251,11 @@ void Coordinator::Coordinate(WriteIntent intent, Target target, Quorum quorum, s
   read.needed =
       std::max(target.bucket.r, target.bucket.n - std::min(target.bucket.n, target.bucket.w) + 1);
   read.primaries = 0;
+  // A repeat is answered when the earlier event is where its acknowledgement says it is.
+  if (!idempotency_key.empty()) {
+    read.needed = std::max(read.needed, quorum.MinimumAlive());
+    done = ConfirmReplay(target, update.key, read, std::move(done));
+  }
   std::string key = update.key;
   StartRead(target, std::move(key), read, std::move(idempotency_key),
             [write, view = target.view, update = std::move(update), context_given, is_delete,
@@ -284,6 +289,25 @@ void Coordinator::Coordinate(WriteIntent intent, Target target, Quorum quorum, s
               }
               write(std::move(update), std::move(done));
             });
+}
+
+// The local replica may know an earlier event that has not reached the others yet (its own write is
+// still under way, or failed on the way): a strict read brings it there first.
+WriteDone Coordinator::ConfirmReplay(const Target& target, std::string key, Quorum quorum,
+                                     WriteDone done) {
+  return [this, alive = std::weak_ptr<bool>(alive_), target, key = std::move(key), quorum,
+          done = std::move(done)](base::Result<WriteReply> reply) mutable {
+    if (!reply || !reply->replayed || alive.expired()) return done(std::move(reply));
+    StartRead(
+        target, std::move(key), quorum, "",
+        [reply = std::move(reply), done = std::move(done)](base::Result<ReadResult> found) mutable {
+          if (found) return done(std::move(reply));
+          done(Fail(Code::kUnknown,
+                    "an earlier request with this Idempotency-Key was found, but it could "
+                    "not be confirmed: " +
+                        found.error().message));
+        });
+  };
 }
 
 // --- forwarding --------------------------------------------------------------------------------

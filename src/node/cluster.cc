@@ -15,6 +15,8 @@ namespace {
 
 constexpr const char* kDocumentKey = "topology";
 constexpr base::Duration kAskAgain = base::Millis(200);
+constexpr base::Duration kStalledAgain = base::Millis(10);
+constexpr base::Duration kRefusedAgain = base::Seconds(1);
 constexpr base::Duration kClusterTimeout = base::Seconds(2);
 
 }  // namespace
@@ -92,25 +94,37 @@ void Cluster::OnJoinReply(const base::Result<wire::Body>& reply) {
 }
 
 void Cluster::Adopt(StatusDone done) {
-  const membership::Topology& topology = *core_.topology();
+  auto topology = *core_.topology();
   storage::WriteBatch batch;
   batch.Put(Space::kMeta, kDocumentKey, membership::EncodeTopology(topology));
   if (auto status = engine_.Write(batch); !status) {
-    log_.Log(LogLevel::kError, "cluster", "the topology document cannot be stored: {}",
-             status.error().message);
-    return done(status);
+    return AdoptLater(std::move(done), status.error());
   }
-  engine_.Sync(&home_, [this, done = std::move(done)](const base::Status& status) mutable {
+  engine_.Sync(&home_, [this, topology = std::move(topology),
+                        done = std::move(done)](const base::Status& status) mutable {
     if (!status) return done(status);
     if (!was_formed_) {
       was_formed_ = true;
       log_.Log(LogLevel::kInfo, "cluster", "member of cluster {} with {} node(s), epoch {}",
-               core_.topology()->cluster.ToString(), core_.topology()->members.size(),
-               core_.topology()->epoch);
+               topology.cluster.ToString(), topology.members.size(), topology.epoch);
     }
-    publish_(membership::MakeView(*core_.topology(), home_.MakeHello().node));
+    publish_(membership::MakeView(std::move(topology), home_.MakeHello().node));
     done({});
   });
+}
+
+// What is known in memory has to reach the disk and the shards, however long the engine refuses.
+void Cluster::AdoptLater(StatusDone done, const base::Error& error) {
+  if (error.code == Code::kStalled) {
+    home_.env().timers.After(kStalledAgain,
+                             [this, done = std::move(done)]() mutable { Adopt(std::move(done)); });
+    return;
+  }
+  log_.Log(LogLevel::kError, "cluster", "the topology document cannot be stored: {}",
+           error.message);
+  done(Fail(error));
+  if (engine_.health() == storage::Health::kDead) return;
+  home_.env().timers.After(kRefusedAgain, [this] { Adopt([](const base::Status&) {}); });
 }
 
 void Cluster::PushDocument(PeerHandle peer) {

@@ -39,6 +39,7 @@ class Cluster {
   void TryFound();
   // Stores the document, publishes the view, then calls done.
   void Adopt(StatusDone done);
+  void AdoptLater(StatusDone done, const base::Error& error);
   void Spread();
   void OnJoin(const wire::JoinRequest& request, BodyDone done);
   void OnPush(const wire::DocumentPush& push, BodyDone done);
