@@ -75,7 +75,9 @@ base::Status CheckKey(std::string_view key) {
 
 base::Status CheckBucket(const BucketProperties& b) {
   if (auto status = CheckBucketName(b.name); !status) return status;
-  if (b.n < 1 || b.n > 64) return Fail(Code::kInvalidArgument, "n is 1 to 64");
+  if (b.n < 1 || b.n > kReplicationMax) {
+    return Fail(Code::kInvalidArgument, "n is 1 to " + std::to_string(kReplicationMax));
+  }
   const auto within = [&b](uint32_t count) { return count <= b.n; };
   if (b.r < 1 || !within(b.r)) return Fail(Code::kInvalidArgument, "r is 1 to n");
   if (b.w < 1 || !within(b.w)) return Fail(Code::kInvalidArgument, "w is 1 to n");

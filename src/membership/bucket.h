@@ -22,6 +22,7 @@ base::Result<causal::Kind> ParseConflict(std::string_view text);  // kUnsupporte
 
 inline constexpr size_t kBucketNameBytesMax = 64;
 inline constexpr size_t kKeyBytesMax = 256;
+inline constexpr uint32_t kReplicationMax = 16;  // ring::Ring::kMaxReplication
 
 struct BucketProperties {
   std::string name;
