@@ -315,38 +315,28 @@ void Replica::UpdateOnce(UpdateRequest request, std::string data_key, UpdateDone
     }
     EndTurn(answer_key);
     if (!answer) return updated(Fail(answer.error()));
-    Replay(std::move(data_key), std::move(**answer), std::move(updated), std::move(durable));
+    Replay(answer_key, std::move(**answer), std::move(updated), std::move(durable));
   };
   WithRecord(Space::kIdempotency, std::move(answer_key), std::move(use));
 }
 
-void Replica::Replay(std::string data_key, std::string answer, UpdateDone updated,
+void Replica::Replay(const std::string& answer_key, std::string answer, UpdateDone updated,
                      StatusDone durable) {
-  auto use = [this, data_key, answer = std::move(answer), updated = std::move(updated),
-              durable = std::move(durable)](Looked record) mutable {
-    if (!record) return updated(Fail(record.error()));
-    UpdateResult result;
-    result.replayed = true;
-    result.idempotency_answer = std::move(answer);
-    if (record->has_value()) {
-      auto parsed = storage::ParseRecord(**record);
-      if (!parsed) return updated(Fail(parsed.error()));
-      result.object = std::string(parsed->object);
+  UpdateResult result;
+  result.replayed = true;
+  result.idempotency_answer = std::move(answer);
+  auto when_durable = [result = std::move(result), updated = std::move(updated),
+                       durable = std::move(durable)](const base::Status& status) mutable {
+    if (!status) {
+      return updated(Fail(Code::kUnknown,
+                          "the earlier write with this Idempotency-Key may or may not have "
+                          "happened: " +
+                              status.error().message));
     }
-    pending_.WhenDurable(Space::kData, data_key,
-                         [result = std::move(result), updated = std::move(updated),
-                          durable = std::move(durable)](const base::Status& status) mutable {
-                           if (!status) {
-                             return updated(Fail(Code::kUnknown,
-                                                 "the earlier write with this Idempotency-Key may "
-                                                 "or may not have happened: " +
-                                                     status.error().message));
-                           }
-                           updated(std::move(result));
-                           durable({});
-                         });
+    updated(std::move(result));
+    durable({});
   };
-  WithRecord(Space::kData, std::move(data_key), std::move(use));
+  pending_.WhenDurable(Space::kIdempotency, answer_key, std::move(when_durable));
 }
 
 void Replica::StartUpdate(UpdateRequest request, std::string data_key, UpdateDone updated,

@@ -87,8 +87,8 @@ struct UpdateResult {
   causal::Context context;  // the client's context and its new event
   std::map<uint64_t, uint64_t> version;
   std::string idempotency_answer;
-  // Nothing was done now: idempotency_answer is the earlier answer, and `object` the durable state
-  // that holds what it tells of (empty if the record is gone).
+  // Nothing was done now: idempotency_answer is the earlier answer, and what it tells of is
+  // durable here. The rest is empty.
   bool replayed = false;
 };
 // The result comes when the batch is in the engine (visible, not yet durable): from then on the
@@ -145,7 +145,8 @@ class Replica {
   void EndTurn(const std::string& answer_key);
   void UpdateOnce(UpdateRequest request, std::string data_key, UpdateDone updated,
                   StatusDone durable);
-  void Replay(std::string data_key, std::string answer, UpdateDone updated, StatusDone durable);
+  void Replay(const std::string& answer_key, std::string answer, UpdateDone updated,
+              StatusDone durable);
   void StartUpdate(UpdateRequest request, std::string data_key, UpdateDone updated,
                    StatusDone durable);
   void ApplyUpdate(UpdateRequest& request, const std::string& data_key, UpdateDone updated,
