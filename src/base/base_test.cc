@@ -29,8 +29,8 @@ TEST(Base64, RoundTripsAndIsStrict) {
     EXPECT_EQ(Base64Decode(text), bytes);
   }
   EXPECT_EQ(Base64Encode("hello"), "aGVsbG8=");
-  for (const char* bad : {"a", "aGVsbG8", "aGVs bG8=", "aGVsbG9=", "====", "aGVsbG8=\n", "a===",
-                          "aGV=bG8=", "\xff\xff\xff\xff"}) {
+  for (const char* bad : {"a", "aGVsbG8", "aGVs bG8=", "aGVsbG9=", "====", "aGVsbG8=\n",
+                          "a===", "aGV=bG8=", "\xff\xff\xff\xff"}) {
     EXPECT_FALSE(Base64Decode(bad).has_value()) << bad;
   }
 }
@@ -63,7 +63,10 @@ TEST(Coding, RefusesOverLongVarintsAndLyingLengths) {
   ByteReader too_big(std::string_view("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10));
   too_big.Varint();
   EXPECT_FALSE(too_big.ok());
-  ByteReader lying(std::string_view("\x7f" "ab", 3));
+  ByteReader lying(
+      std::string_view("\x7f"
+                       "ab",
+                       3));
   EXPECT_EQ(lying.Sized(), "");
   EXPECT_FALSE(lying.ok());
 }

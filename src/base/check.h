@@ -10,8 +10,8 @@ namespace lariat::base {
 
 }  // namespace lariat::base
 
-#define LARIAT_CHECK(condition, message)                                         \
-  do {                                                                           \
-    if (!(condition)) [[unlikely]]                                               \
-      ::lariat::base::CheckFailed(__FILE__, __LINE__, #condition, message);      \
+#define LARIAT_CHECK(condition, message)                                    \
+  do {                                                                      \
+    if (!(condition)) [[unlikely]]                                          \
+      ::lariat::base::CheckFailed(__FILE__, __LINE__, #condition, message); \
   } while (false)

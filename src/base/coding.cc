@@ -9,13 +9,9 @@ static_assert(std::endian::native == std::endian::little, "stored bytes are litt
 
 void ByteWriter::U8(uint8_t v) { out_->push_back(static_cast<char>(v)); }
 
-void ByteWriter::U32(uint32_t v) {
-  out_->append(reinterpret_cast<const char*>(&v), sizeof(v));
-}
+void ByteWriter::U32(uint32_t v) { out_->append(reinterpret_cast<const char*>(&v), sizeof(v)); }
 
-void ByteWriter::U64(uint64_t v) {
-  out_->append(reinterpret_cast<const char*>(&v), sizeof(v));
-}
+void ByteWriter::U64(uint64_t v) { out_->append(reinterpret_cast<const char*>(&v), sizeof(v)); }
 
 void ByteWriter::BigEndian64(uint64_t v) { U64(__builtin_bswap64(v)); }
 

@@ -22,9 +22,9 @@ class UniqueFunction<R(Args...)> {
   UniqueFunction() = default;
   UniqueFunction(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): as std::function
   template <typename F>
-    requires(!std::is_same_v<std::decay_t<F>, UniqueFunction> &&
-             std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
-  UniqueFunction(F&& f) {  // NOLINT(google-explicit-constructor): as std::function
+  requires(!std::is_same_v<std::decay_t<F>, UniqueFunction> &&
+           std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
+      UniqueFunction(F&& f) {  // NOLINT(google-explicit-constructor): as std::function
     using Held = std::decay_t<F>;
     constexpr bool fits = sizeof(Held) <= kInline && alignof(Held) <= alignof(std::max_align_t) &&
                           std::is_nothrow_move_constructible_v<Held>;
@@ -62,15 +62,14 @@ class UniqueFunction<R(Args...)> {
     void (*destroy)(void*);
   };
   template <typename Held>
-  static constexpr Ops kInlineOps = {
-      [](void* p, Args&&... args) -> R {
-        return (*static_cast<Held*>(p))(std::forward<Args>(args)...);
-      },
-      [](void* from, void* to) {
-        new (to) Held(std::move(*static_cast<Held*>(from)));
-        static_cast<Held*>(from)->~Held();
-      },
-      [](void* p) { static_cast<Held*>(p)->~Held(); }};
+  static constexpr Ops kInlineOps = {[](void* p, Args&&... args) -> R {
+                                       return (*static_cast<Held*>(p))(std::forward<Args>(args)...);
+                                     },
+                                     [](void* from, void* to) {
+                                       new (to) Held(std::move(*static_cast<Held*>(from)));
+                                       static_cast<Held*>(from)->~Held();
+                                     },
+                                     [](void* p) { static_cast<Held*>(p)->~Held(); }};
   template <typename Held>
   static constexpr Ops kHeapOps = {
       [](void* p, Args&&... args) -> R {

@@ -91,6 +91,10 @@ class Coordinator final : public KvService {
   void RunWrite(WriteIntent intent, WriteDone done);
   base::Status CheckIntent(const WriteIntent& intent) const;
   void Coordinate(WriteIntent intent, Target target, Quorum quorum, size_t self, WriteDone done);
+  void RunUpdate(const Target& target, Quorum quorum, size_t self, UpdateRequest update,
+                 WriteDone done);
+  void ReadThenUpdate(const Target& target, Quorum quorum, size_t self, UpdateRequest update,
+                      bool context_given, WriteDone done);
   WriteDone ConfirmReplay(const Target& target, std::string key, Quorum quorum, WriteDone done);
   void ForwardTo(std::vector<ring::NodeIndex> candidates, std::shared_ptr<WriteIntent> intent,
                  Target target, Quorum quorum, WriteDone done);

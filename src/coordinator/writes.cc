@@ -112,6 +112,19 @@ base::Status CheckCondition(const UpdateRequest& update, const causal::Object& o
   return {};
 }
 
+// A delete of what is not there is done without an event.
+WriteReply NothingToDelete(const ReadResult& found, const UpdateRequest& update,
+                           const membership::View& view) {
+  WriteReply reply;
+  reply.version = NameVersion(found.object.Version(), view);
+  if (!found.object.Empty()) {
+    reply.context = causal::EncodeContext(update.context, update.bucket_name, update.key);
+  }
+  reply.timestamp = update.now;
+  reply.replicas.primaries = found.answered;
+  return reply;
+}
+
 }  // namespace
 
 void Coordinator::Put(PutRequest request, WriteDone done) {
@@ -218,77 +231,77 @@ void Coordinator::Coordinate(WriteIntent intent, Target target, Quorum quorum, s
   const bool read_first = NeedsRead(intent, target.bucket);
   const bool context_given =
       intent.put.context.has_value() || (intent.put.if_match && *intent.put.if_match != "*");
-  const bool is_delete = intent.is_delete;
-  std::string idempotency_key = intent.put.idempotency_key.value_or("");
   UpdateRequest update = MakeUpdate(std::move(intent), target, env_.clock.Wall(),
                                     static_cast<size_t>(settings_.limits_siblings));
   update.context = std::move(*context);
-  auto write = [this, alive = std::weak_ptr<bool>(alive_), target, quorum, self](
-                   UpdateRequest ready, WriteDone then) {
-    if (alive.expired()) return then(Fail(Code::kUnavailable, "shutting down"));
-    // Replicas may have gone while the read was under way: the last moment for a definite answer.
-    if (auto status = CheckAlive(target, quorum.MinimumAlive()); !status) {
-      return then(Fail(status.error()));
-    }
-    WriteOp::Options options;
-    options.core = {quorum.MinimumAlive(), self};
-    options.nodes = target.primaries;
-    for (const ring::NodeIndex node : target.primaries) {
-      options.usable.push_back(replicas_.IsAlive(node));
-    }
-    options.timeout = base::Millis(quorum.timeout_ms);
-    options.view = target.view;
-    // Not make_shared: the deadline that outlives it shall keep only the control block.
-    auto op = std::shared_ptr<WriteOp>(
-        new WriteOp(std::move(options), std::move(ready), replicas_, metrics_, std::move(then)));
-    write_deadlines_.Add(env_.clock.Now() + base::Millis(quorum.timeout_ms), op);
-    op->Start();
-  };
-  if (!read_first) return write(std::move(update), std::move(done));
+  if (!read_first) {
+    return RunUpdate(target, quorum, self, std::move(update), std::move(done));
+  }
+  ReadThenUpdate(target, quorum, self, std::move(update), context_given, std::move(done));
+}
 
+void Coordinator::RunUpdate(const Target& target, Quorum quorum, size_t self, UpdateRequest update,
+                            WriteDone done) {
+  // Replicas may have gone while a read was under way: the last moment for a definite answer.
+  if (auto status = CheckAlive(target, quorum.MinimumAlive()); !status) {
+    return done(Fail(status.error()));
+  }
+  WriteOp::Options options;
+  options.core = {quorum.MinimumAlive(), self};
+  options.nodes = target.primaries;
+  for (const ring::NodeIndex node : target.primaries) {
+    options.usable.push_back(replicas_.IsAlive(node));
+  }
+  options.timeout = base::Millis(quorum.timeout_ms);
+  options.view = target.view;
+  // Not make_shared: the deadline that outlives it shall keep only the control block.
+  auto op = std::shared_ptr<WriteOp>(
+      new WriteOp(std::move(options), std::move(update), replicas_, metrics_, std::move(done)));
+  write_deadlines_.Add(env_.clock.Now() + base::Millis(quorum.timeout_ms), op);
+  op->Start();
+}
+
+void Coordinator::ReadThenUpdate(const Target& target, Quorum quorum, size_t self,
+                                 UpdateRequest update, bool context_given, WriteDone done) {
   // Enough replicas that any acknowledged earlier write is among them.
   Quorum read = quorum;
   read.needed =
       std::max(target.bucket.r, target.bucket.n - std::min(target.bucket.n, target.bucket.w) + 1);
   read.primaries = 0;
   // A repeat is answered when the earlier event is where its acknowledgement says it is.
-  if (!idempotency_key.empty()) {
+  if (!update.idempotency_key.empty()) {
     read.needed = std::max(read.needed, quorum.MinimumAlive());
-    done = ConfirmReplay(target, update.key, read, std::move(done));
   }
   std::string key = update.key;
-  StartRead(target, std::move(key), read, std::move(idempotency_key),
-            [write, view = target.view, update = std::move(update), context_given, is_delete,
-             done = std::move(done)](base::Result<ReadResult> found) mutable {
-              if (!found) {
-                base::Error error = found.error();
-                // Nothing was written: for a write that is "definitely not done".
-                if (error.code == Code::kTimeout) error.code = Code::kUnavailable;
-                return done(Fail(std::move(error)));
-              }
-              if (!found->idempotency_answer.empty()) {
-                return done(ReplayedReply(found->idempotency_answer, *view));
-              }
-              if (auto holds = CheckCondition(update, found->object); !holds) {
-                return done(Fail(holds.error()));
-              }
-              const bool seen_all =
-                  !context_given && (is_delete || update.condition != Condition::kNone);
-              if (seen_all) update.context = found->object.WholeContext();
-              const bool nothing_there = found->object.LiveValues({INT64_MIN}).empty();
-              if (is_delete && !context_given && nothing_there && update.idempotency_key.empty()) {
-                WriteReply reply;
-                reply.version = NameVersion(found->object.Version(), *view);
-                reply.context =
-                    found->object.Empty()
-                        ? ""
-                        : causal::EncodeContext(update.context, update.bucket_name, update.key);
-                reply.timestamp = update.now;
-                reply.replicas.primaries = found->answered;
-                return done(std::move(reply));
-              }
-              write(std::move(update), std::move(done));
-            });
+  std::string idempotency_key = update.idempotency_key;
+  StartRead(
+      target, std::move(key), read, std::move(idempotency_key),
+      [this, alive = std::weak_ptr<bool>(alive_), target, quorum, read, self, context_given,
+       update = std::move(update), done = std::move(done)](base::Result<ReadResult> found) mutable {
+        if (!found || alive.expired()) {
+          // Nothing was written: for a write that is "definitely not done".
+          base::Error error =
+              found ? base::Error{Code::kUnavailable, "shutting down"} : found.error();
+          if (error.code == Code::kTimeout) error.code = Code::kUnavailable;
+          return done(Fail(std::move(error)));
+        }
+        if (!found->idempotency_answer.empty()) {
+          return done(ReplayedReply(found->idempotency_answer, *target.view));
+        }
+        if (auto holds = CheckCondition(update, found->object); !holds) {
+          return done(Fail(holds.error()));
+        }
+        const bool covers_all = update.value.tombstone || update.condition != Condition::kNone;
+        if (!context_given && covers_all) update.context = found->object.WholeContext();
+        if (update.value.tombstone && !context_given && update.idempotency_key.empty() &&
+            found->object.LiveValues({INT64_MIN}).empty()) {
+          return done(NothingToDelete(*found, update, *target.view));
+        }
+        if (!update.idempotency_key.empty()) {
+          done = ConfirmReplay(target, update.key, read, std::move(done));
+        }
+        RunUpdate(target, quorum, self, std::move(update), std::move(done));
+      });
 }
 
 // The local replica may know an earlier event that has not reached the others yet (its own write is

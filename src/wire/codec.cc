@@ -138,11 +138,18 @@ bool Take(const pb::Outcome& from, Outcome* to) {
   return true;
 }
 Hello Take(pb::Hello* m) {
-  return {m->protocol(), TakeUuid(m->node()), TakeUuid(m->cluster()), std::move(*m->mutable_name()),
-          std::move(*m->mutable_peer_address()), m->shard()};
+  return {m->protocol(),
+          TakeUuid(m->node()),
+          TakeUuid(m->cluster()),
+          std::move(*m->mutable_name()),
+          std::move(*m->mutable_peer_address()),
+          m->shard()};
 }
 HelloReply Take(pb::HelloReply* m) {
-  return {{}, m->protocol(), TakeUuid(m->node()), TakeUuid(m->cluster()),
+  return {{},
+          m->protocol(),
+          TakeUuid(m->node()),
+          TakeUuid(m->cluster()),
           std::move(*m->mutable_name())};
 }
 ReadRequest Take(pb::ReadRequest* m) {
@@ -150,7 +157,10 @@ ReadRequest Take(pb::ReadRequest* m) {
           std::move(*m->mutable_idempotency_key())};
 }
 ReadReply Take(pb::ReadReply* m) {
-  return {{}, m->found(), std::move(*m->mutable_object()), {m->digest_high(), m->digest_low()},
+  return {{},
+          m->found(),
+          std::move(*m->mutable_object()),
+          {m->digest_high(), m->digest_low()},
           std::move(*m->mutable_idempotency_answer())};
 }
 WriteRequest Take(pb::WriteRequest* m) {
@@ -213,16 +223,25 @@ bool TakeReply(Pb* m, Body* body) {
 
 bool TakeBody(pb::Envelope* m, Body* body) {
   switch (m->body_case()) {
-    case pb::Envelope::kHello: *body = Take(m->mutable_hello()); return true;
-    case pb::Envelope::kHelloReply: return TakeReply(m->mutable_hello_reply(), body);
-    case pb::Envelope::kRead: *body = Take(m->mutable_read()); return true;
-    case pb::Envelope::kReadReply: return TakeReply(m->mutable_read_reply(), body);
+    case pb::Envelope::kHello:
+      *body = Take(m->mutable_hello());
+      return true;
+    case pb::Envelope::kHelloReply:
+      return TakeReply(m->mutable_hello_reply(), body);
+    case pb::Envelope::kRead:
+      *body = Take(m->mutable_read());
+      return true;
+    case pb::Envelope::kReadReply:
+      return TakeReply(m->mutable_read_reply(), body);
     case pb::Envelope::kWrite:
       if (m->write().durability() < 1 || m->write().durability() > 3) return false;
       *body = Take(m->mutable_write());
       return true;
-    case pb::Envelope::kWriteReply: return TakeReply(m->mutable_write_reply(), body);
-    case pb::Envelope::kForwardedWrite: *body = Take(m->mutable_forwarded_write()); return true;
+    case pb::Envelope::kWriteReply:
+      return TakeReply(m->mutable_write_reply(), body);
+    case pb::Envelope::kForwardedWrite:
+      *body = Take(m->mutable_forwarded_write());
+      return true;
     case pb::Envelope::kForwardedWriteReply:
       return TakeReply(m->mutable_forwarded_write_reply(), body);
     case pb::Envelope::kHeartbeat:
@@ -233,12 +252,21 @@ bool TakeBody(pb::Envelope* m, Body* body) {
       *body = HeartbeatReply{m->heartbeat_reply().epoch(), m->heartbeat_reply().document_digest(),
                              m->heartbeat_reply().wall_ms()};
       return true;
-    case pb::Envelope::kJoin: *body = Take(m->mutable_join()); return true;
-    case pb::Envelope::kJoinReply: return TakeReply(m->mutable_join_reply(), body);
-    case pb::Envelope::kDocumentPush: *body = Take(m->mutable_document_push()); return true;
-    case pb::Envelope::kDocumentReply: return TakeReply(m->mutable_document_reply(), body);
-    case pb::Envelope::kSeal: *body = SealRequest{}; return true;
-    case pb::Envelope::BODY_NOT_SET: return false;
+    case pb::Envelope::kJoin:
+      *body = Take(m->mutable_join());
+      return true;
+    case pb::Envelope::kJoinReply:
+      return TakeReply(m->mutable_join_reply(), body);
+    case pb::Envelope::kDocumentPush:
+      *body = Take(m->mutable_document_push());
+      return true;
+    case pb::Envelope::kDocumentReply:
+      return TakeReply(m->mutable_document_reply(), body);
+    case pb::Envelope::kSeal:
+      *body = SealRequest{};
+      return true;
+    case pb::Envelope::BODY_NOT_SET:
+      return false;
   }
   return false;
 }

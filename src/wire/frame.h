@@ -29,7 +29,14 @@ class FrameWriter {
 };
 void AppendFrame(std::string_view payload, std::string* out);
 
-enum class FrameStatus : uint8_t { kFrame, kNeedMore, kBadMagic, kBadVersion, kTooLarge, kBadChecksum };
+enum class FrameStatus : uint8_t {
+  kFrame,
+  kNeedMore,
+  kBadMagic,
+  kBadVersion,
+  kTooLarge,
+  kBadChecksum
+};
 
 struct ParsedFrame {
   FrameStatus status = FrameStatus::kNeedMore;

@@ -40,8 +40,8 @@ struct ReadRequest {
 struct ReadReply {
   Outcome outcome;
   bool found = false;
-  std::string object;      // causal::Object bytes; empty for digests and for absent keys
-  base::Hash128 digest;    // of the object; zero for absent keys
+  std::string object;    // causal::Object bytes; empty for digests and for absent keys
+  base::Hash128 digest;  // of the object; zero for absent keys
   std::string idempotency_answer;
 };
 
@@ -77,7 +77,7 @@ struct ForwardedWrite {
   std::string if_match;
   bool if_none_match_any = false;
   std::string idempotency_key;
-  uint32_t w = 0;   // resolved by the sender
+  uint32_t w = 0;  // resolved by the sender
   uint32_t pw = 0;
   int64_t timeout_ms = 0;
 };
@@ -106,15 +106,15 @@ struct HeartbeatReply {
 
 // First message on a connection, both ways; framed before anything else is accepted.
 struct Hello {
-  uint32_t protocol = 0;         // greatest protocol version the sender speaks
+  uint32_t protocol = 0;  // greatest protocol version the sender speaks
   base::Uuid node;
-  base::Uuid cluster;            // nil while the node belongs to none
+  base::Uuid cluster;  // nil while the node belongs to none
   std::string name;
-  std::string peer_address;      // where the sender can be reached
-  uint32_t shard = 0;            // of the sender; for logs
+  std::string peer_address;  // where the sender can be reached
+  uint32_t shard = 0;        // of the sender; for logs
 };
 struct HelloReply {
-  Outcome outcome;               // why the connection is refused
+  Outcome outcome;  // why the connection is refused
   uint32_t protocol = 0;
   base::Uuid node;
   base::Uuid cluster;
@@ -122,13 +122,13 @@ struct HelloReply {
 };
 
 struct JoinRequest {
-  std::string member;            // membership::Member bytes of the sender
-  uint32_t expected = 0;         // nodes in the sender's static list, itself included
+  std::string member;     // membership::Member bytes of the sender
+  uint32_t expected = 0;  // nodes in the sender's static list, itself included
 };
 struct JoinReply {
-  Outcome outcome;               // kUnavailable: not yet, ask again
-  std::string document;          // membership::Topology bytes once the sender is in it
-  std::string ask_instead;       // peer address of the founder, if the asked node is not it
+  Outcome outcome;          // kUnavailable: not yet, ask again
+  std::string document;     // membership::Topology bytes once the sender is in it
+  std::string ask_instead;  // peer address of the founder, if the asked node is not it
 };
 struct DocumentPush {
   std::string document;
@@ -139,14 +139,14 @@ struct DocumentReply {
 // Asks the founder of a young cluster to close its list of first members, before the first write.
 struct SealRequest {};
 
-using Body = std::variant<std::monostate, Hello, HelloReply, ReadRequest, ReadReply, WriteRequest,
-                          WriteReply, ForwardedWrite, ForwardedWriteReply, Heartbeat,
-                          HeartbeatReply, JoinRequest, JoinReply, DocumentPush, DocumentReply,
-                          SealRequest>;
+using Body =
+    std::variant<std::monostate, Hello, HelloReply, ReadRequest, ReadReply, WriteRequest,
+                 WriteReply, ForwardedWrite, ForwardedWriteReply, Heartbeat, HeartbeatReply,
+                 JoinRequest, JoinReply, DocumentPush, DocumentReply, SealRequest>;
 
 struct Envelope {
-  uint64_t id = 0;      // chosen by the asker, unique within its shard; a reply carries it back
-  uint64_t epoch = 0;   // the sender's topology
+  uint64_t id = 0;     // chosen by the asker, unique within its shard; a reply carries it back
+  uint64_t epoch = 0;  // the sender's topology
   Body body;
 };
 

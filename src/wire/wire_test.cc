@@ -43,7 +43,8 @@ TEST(Frame, RefusesBeforeThePayloadArrives) {
 }
 
 TEST(Codec, RoundTripsHotMessages) {
-  WriteRequest write{7, 0x1122334455667788, std::string("k\0y", 3), "object", 2, true, "idem", "answer"};
+  WriteRequest write{7,       0x1122334455667788, std::string("k\0y", 3), "object", 2, true, "idem",
+                     "answer"};
   auto envelope = DecodeEnvelope(EncodeEnvelope({42, 3, write}));
   ASSERT_TRUE(envelope.has_value());
   EXPECT_EQ(envelope->id, 42U);
@@ -80,7 +81,8 @@ TEST(Codec, ForwardedWriteKeepsWhatWasAbsent) {
 
 TEST(Codec, SurvivesNoise) {
   base::Prng prng(3);
-  const std::string good = EncodeEnvelope({1, 1, WriteRequest{1, 2, "key", "object", 1, false, "", ""}});
+  const std::string good =
+      EncodeEnvelope({1, 1, WriteRequest{1, 2, "key", "object", 1, false, "", ""}});
   for (int i = 0; i < 20000; ++i) {
     std::string bytes = good;
     for (uint64_t flips = prng.Below(4) + 1; flips > 0; --flips) {
