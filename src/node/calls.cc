@@ -44,6 +44,7 @@ void Calls::OnPeerDown(PeerHandle peer, const base::Error& why) {
   std::sort(ids.begin(), ids.end());  // an order that does not hang on the hash table
   for (const uint64_t id : ids) {
     auto call = calls_.extract(id);
+    if (call.empty()) continue;  // an earlier callback has ended it
     call.mapped().done(Fail(Code::kTimeout, "the connection was lost: " + why.message));
   }
 }
