@@ -95,22 +95,31 @@ void Cluster::OnJoinReply(const base::Result<wire::Body>& reply) {
 
 void Cluster::Adopt(StatusDone done) {
   auto topology = *core_.topology();
+  std::string document = membership::EncodeTopology(topology);
   storage::WriteBatch batch;
-  batch.Put(Space::kMeta, kDocumentKey, membership::EncodeTopology(topology));
+  batch.Put(Space::kMeta, kDocumentKey, document);
   if (auto status = engine_.Write(batch); !status) {
     return AdoptLater(std::move(done), status.error());
   }
-  engine_.Sync(&home_, [this, topology = std::move(topology),
-                        done = std::move(done)](const base::Status& status) mutable {
-    if (!status) return done(status);
-    if (!was_formed_) {
-      was_formed_ = true;
-      log_.Log(LogLevel::kInfo, "cluster", "member of cluster {} with {} node(s), epoch {}",
-               topology.cluster.ToString(), topology.members.size(), topology.epoch);
-    }
-    publish_(membership::MakeView(std::move(topology), home_.MakeHello().node));
-    done({});
-  });
+  engine_.Sync(
+      &home_, [this, topology = std::move(topology), document = std::move(document),
+               number = ++adoptions_, done = std::move(done)](const base::Status& status) mutable {
+        if (!status) return done(status);
+        if (number < adopted_) return done({});  // a newer one was faster
+        adopted_ = number;
+        durable_ = std::move(document);
+        if (!was_formed_) {
+          was_formed_ = true;
+          log_.Log(LogLevel::kInfo, "cluster", "member of cluster {} with {} node(s), epoch {}",
+                   topology.cluster.ToString(), topology.members.size(), topology.epoch);
+        }
+        publish_(membership::MakeView(std::move(topology), home_.MakeHello().node));
+        done({});
+      });
+}
+
+bool Cluster::Durable() const {
+  return core_.topology() != nullptr && membership::EncodeTopology(*core_.topology()) == durable_;
 }
 
 // What is known in memory has to reach the disk and the shards, however long the engine refuses.
@@ -128,7 +137,7 @@ void Cluster::AdoptLater(StatusDone done, const base::Error& error) {
 }
 
 void Cluster::PushDocument(PeerHandle peer) {
-  if (core_.topology() == nullptr) return;
+  if (!Durable()) return;  // the heartbeats find the difference again
   home_.Call(peer, wire::DocumentPush{membership::EncodeTopology(*core_.topology())},
              kClusterTimeout, [](const base::Result<wire::Body>&) {});
 }
@@ -153,10 +162,11 @@ void Cluster::OnRequest(wire::Body request, BodyDone done) {
 
 void Cluster::OnJoin(const wire::JoinRequest& request, BodyDone done) {
   auto decision = core_.OnJoinRequest(request);
-  if (!decision.topology_changed) {
+  if (decision.reply.document.empty()) {
     TryFound();  // the asker may have been the last one missing; it asks again
     return done(std::move(decision.reply));
   }
+  if (Durable()) return done(std::move(decision.reply));
   Adopt([this, reply = std::move(decision.reply),
          done = std::move(done)](const base::Status& status) mutable {
     if (!status) reply = {wire::Outcome::From(status.error()), "", ""};
@@ -173,7 +183,8 @@ void Cluster::OnPush(const wire::DocumentPush& push, BodyDone done) {
   if (!theirs) return refuse({Code::kInvalidArgument, "malformed topology document"});
   auto changed = core_.OnDocument(*theirs);
   if (!changed) return refuse(changed.error());
-  if (!*changed) return done(wire::DocumentReply{});
+  // Nothing to store, or a document that is not (yet) about this node.
+  if (core_.topology() == nullptr || Durable()) return done(wire::DocumentReply{});
   Adopt([done = std::move(done)](const base::Status& status) mutable {
     wire::DocumentReply reply;
     if (!status) reply.outcome = wire::Outcome::From(status.error());
@@ -196,9 +207,9 @@ void Cluster::OnSeal(BodyDone done) {
 void Cluster::Seal(StatusDone done) {
   const membership::Topology* topology = core_.topology();
   if (topology == nullptr) return done(Fail(Code::kUnavailable, WaitingFor()));
-  if (topology->sealed) return done({});
-  if (core_.IsFounder()) {
-    core_.Seal();
+  if (topology->sealed && Durable()) return done({});
+  if (topology->sealed || core_.IsFounder()) {
+    if (!topology->sealed) core_.Seal();
     return Adopt([this, done = std::move(done)](const base::Status& status) mutable {
       if (status) Spread();
       done(status);

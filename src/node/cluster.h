@@ -51,7 +51,14 @@ class Cluster {
   storage::Engine& engine_;
   telemetry::LogSink& log_;
   Publish publish_;
+  // Whether the topology in memory is the one on the disk. Nobody is told of one that is not: after
+  // a loss of power this node could take another way.
+  bool Durable() const;
+
   std::string refusal_;  // why nobody takes this node, as last heard
+  uint64_t adoptions_ = 0;
+  uint64_t adopted_ = 0;  // the newest of them that is durable
+  std::string durable_;   // its document
   bool was_formed_ = false;
 };
 

@@ -121,9 +121,8 @@ std::string Node::WaitingFor() const {
 
 void Node::NoteWaitingFor() {
   std::atomic_store(&waiting_for_, std::make_shared<const std::string>(cluster_->WaitingFor()));
-  shards_[0]->env().timers.After(base::Millis(50), [this] {
-    if (!shards_[0]->view()) NoteWaitingFor();
-  });
+  if (shards_[0]->view()) return;
+  shards_[0]->env().timers.After(base::Millis(50), [this] { NoteWaitingFor(); });
 }
 
 std::string Node::MetricsText() const {

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whole nodes on engines in memory, linked by streams in virtual time: forming, sealing, serving,
+// and what a crash between two steps leaves behind.
+#include "node/cluster.h"
+
+#include <gtest/gtest.h>
+
+#include "node/node.h"
+#include "node/node_test_util.h"
+#include "node/peer_links.h"
+#include "storage/memory_engine.h"
+
+namespace lariat::node {
+namespace {
+
+using base::Code;
+
+class Plan final : public storage::FaultPlan {
+ public:
+  explicit Plan(TestTime& time) : time_(time) {}
+  void Schedule(storage::Operation operation, base::UniqueFunction<void()> task) override {
+    if (operation == storage::Operation::kSync && hold_syncs)
+      return held_.push_back(std::move(task));
+    time_.Post(std::move(task));
+  }
+  void Release() {
+    hold_syncs = false;
+    for (auto& task : std::exchange(held_, {})) time_.Post(std::move(task));
+  }
+  base::Status FailWrite() override { return fail_write; }
+  bool hold_syncs = false;
+  base::Status fail_write;
+
+ private:
+  TestTime& time_;
+  std::vector<base::UniqueFunction<void()>> held_;
+};
+
+// A machine: its disk stays, the process on it comes and goes. A process that was killed stays in
+// memory, cut off from everything, because the world may still hold its timers.
+class Machine {
+ public:
+  Machine(TestTime& time, TestNet& net, uint64_t number, std::vector<std::string> join,
+          uint32_t shards = 2)
+      : number_(number),
+        address("10.0.0." + std::to_string(number) + ":1"),
+        time_(time),
+        net_(net),
+        shards_(shards),
+        network_(net) {
+    settings.cluster_join = std::move(join);
+    settings.membership_gossip_period_ms = 100;
+    settings.membership_dead_after_ms = 1000;
+  }
+
+  void Start() {
+    Process& process = *processes_.emplace_back(std::make_unique<Process>());
+    std::vector<Shard::World> worlds;
+    for (uint32_t i = 0; i < shards_; ++i) {
+      process.links.push_back(
+          std::make_unique<PeerLinks>(time_.env(), network_, settings, telemetry::NullLog()));
+      worlds.push_back({time_.env(), *process.links.back()});
+    }
+    NodeOptions options;
+    options.identity = LoadIdentity(engine, time_, name).value();
+    options.addresses = {"http", "resp", address};
+    options.settings = settings;
+    options.stored = LoadTopology(engine).value();
+    process.node = std::make_unique<Node>(options, worlds, engine, telemetry::NullLog());
+    for (uint32_t i = 0; i < shards_; ++i) {
+      Shard& shard = process.node->shard(i);
+      process.links[i]->Attach(shard, shard.metrics());
+    }
+    net_.Listen(address, [this, &process](env::Stream& stream) {
+      return process.links[accepted_++ % shards_]->Accept(stream);
+    });
+    process.node->Start();
+  }
+
+  Node& node() { return *processes_.back()->node; }
+  Shard& shard() { return node().shard(0); }
+  bool Formed() { return shard().view() != nullptr; }
+  const membership::Topology& topology() { return shard().view()->topology; }
+  std::string Stored() {
+    const auto topology = LoadTopology(engine).value();
+    return topology ? membership::EncodeTopology(*topology) : "";
+  }
+  coordinator::Coordinator& coordinator() { return shard().coordinator(); }
+  void StopLinks() {
+    for (auto& process : processes_) {
+      for (auto& links : process->links) links->Stop();
+    }
+  }
+
+ private:
+  struct Process {
+    std::vector<std::unique_ptr<PeerLinks>> links;
+    std::unique_ptr<Node> node;
+  };
+  uint64_t number_;
+
+ public:
+  std::string address;
+  std::string name = "node" + std::to_string(number_);
+  config::Settings settings;
+
+ private:
+  TestTime& time_;
+  TestNet& net_;
+  uint32_t shards_;
+  uint32_t accepted_ = 0;
+  TestNetwork network_;
+
+ public:
+  Plan plan{time_};
+  storage::MemoryEngine engine{&plan};
+
+ private:
+  std::vector<std::unique_ptr<Process>> processes_;
+};
+
+std::string Address(uint64_t number) { return "10.0.0." + std::to_string(number) + ":1"; }
+
+class ClusterTest : public testing::Test {
+ protected:
+  ~ClusterTest() override {
+    for (auto& machine : machines) machine->StopLinks();
+    net.CloseAll();
+    time.Clear();
+  }
+  Machine& Add(uint64_t number, std::vector<std::string> join) {
+    return *machines.emplace_back(std::make_unique<Machine>(time, net, number, std::move(join)));
+  }
+  void ThreeNodes() {
+    const std::vector<std::string> list = {Address(1), Address(2), Address(3)};
+    for (uint64_t i = 1; i <= 3; ++i) Add(i, list).Start();
+    ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+    time.Run(base::Seconds(1));
+  }
+  bool AllFormed() {
+    for (auto& machine : machines) {
+      if (!machine->Formed()) return false;
+    }
+    return true;
+  }
+  base::Result<coordinator::WriteReply> Put(Machine& machine, const std::string& value) {
+    std::optional<base::Result<coordinator::WriteReply>> answer;
+    coordinator::PutRequest put;
+    put.bucket = "default";
+    put.key = "k";
+    put.value = value;
+    machine.coordinator().Put(put, [&](auto reply) { answer = std::move(reply); });
+    EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
+    return *answer;
+  }
+  std::vector<std::string> Values(Machine& machine) {
+    std::optional<base::Result<coordinator::GetReply>> answer;
+    machine.coordinator().Get({"default", "k", {}}, [&](auto reply) { answer = std::move(reply); });
+    EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
+    if (!*answer) return {answer->error().message};
+    std::vector<std::string> values;
+    for (const auto& value : (*answer)->values) values.push_back(value.bytes);
+    std::sort(values.begin(), values.end());
+    return values;
+  }
+
+  TestTime time;
+  TestNet net{time};
+  std::vector<std::unique_ptr<Machine>> machines;
+};
+
+using Texts = std::vector<std::string>;
+
+TEST_F(ClusterTest, ThreeNodesFormServeAndComeBack) {
+  ThreeNodes();
+  for (auto& machine : machines) {
+    EXPECT_EQ(machine->Stored(), machines[0]->Stored());
+    EXPECT_EQ(machine->topology().members.size(), 3U);
+    EXPECT_EQ(machine->node().WaitingFor(), "");
+    EXPECT_EQ(machine->shard().PeersAlive(), 2U);
+  }
+  const auto put = Put(*machines[0], "v");
+  ASSERT_TRUE(put) << put.error().message;
+  EXPECT_EQ(Values(*machines[1]), Texts{"v"});
+  const std::string before = machines[2]->Stored();
+  machines[2]->engine.Crash();
+  machines[2]->Start();
+  time.Run(base::Seconds(2));
+  EXPECT_EQ(machines[2]->Stored(), before);
+  EXPECT_EQ(Values(*machines[2]), Texts{"v"});
+}
+
+TEST_F(ClusterTest, BucketsReachEverybody) {
+  ThreeNodes();
+  membership::BucketProperties bucket;
+  bucket.name = "events";
+  bucket.conflict = causal::Kind::kLww;
+  std::optional<base::Status> done;
+  machines[1]->coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+  ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
+  EXPECT_TRUE(*done);
+  time.Run(base::Seconds(1));
+  for (auto& machine : machines) {
+    EXPECT_TRUE(machine->coordinator().Bucket("events"));
+    EXPECT_EQ(machine->Stored(), machines[0]->Stored());
+  }
+}
+
+TEST_F(ClusterTest, AnotherClustersNodeIsNotListenedTo) {
+  Machine& a = Add(1, {});
+  Machine& b = Add(2, {});
+  a.Start();
+  b.Start();
+  ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+  const PeerHandle peer = a.shard().PeerAt(b.address);
+  time.Run(base::Seconds(1));
+  std::optional<Code> code;
+  a.shard().Call(peer, wire::Heartbeat{}, base::Millis(100), [&](base::Result<wire::Body> reply) {
+    code = reply ? Code::kOk : reply.error().code;
+  });
+  time.Run(base::Seconds(1));
+  EXPECT_EQ(code, Code::kUnavailable);
+  EXPECT_GT(
+      b.shard().metrics().peer_refused[telemetry::PeerRefusal::kOtherCluster].value() +
+          b.node().shard(1).metrics().peer_refused[telemetry::PeerRefusal::kOtherCluster].value(),
+      0U);
+}
+
+TEST_F(ClusterTest, ALateNodeJoinsThroughAnyMemberUntilTheFirstWrite) {
+  Machine& founder = Add(1, {});
+  Machine& second = Add(2, {Address(1)});
+  Machine& third = Add(3, {Address(2)});
+  for (Machine* machine : {&founder, &second, &third}) {
+    machine->Start();
+    ASSERT_TRUE(time.RunUntil([&] { return machine->Formed(); }));
+  }
+  time.Run(base::Seconds(1));
+  EXPECT_EQ(founder.topology().members.size(), 3U);
+  EXPECT_EQ(second.Stored(), founder.Stored());
+  EXPECT_EQ(third.Stored(), founder.Stored());
+  const auto put = Put(third, "v");
+  ASSERT_TRUE(put) << put.error().message;
+  EXPECT_TRUE(founder.topology().sealed);
+  Machine& late = Add(4, {Address(1)});
+  late.Start();
+  time.Run(base::Seconds(3));
+  EXPECT_FALSE(late.Formed());
+  EXPECT_NE(late.node().WaitingFor().find("in use"), std::string::npos);
+}
+
+TEST_F(ClusterTest, ADocumentWithoutThisNodeIsPassedOver) {
+  Machine& alone = Add(1, {});
+  Machine& waiting = Add(2, {Address(9)});
+  alone.Start();
+  waiting.Start();
+  ASSERT_TRUE(time.RunUntil([&] { return alone.Formed(); }));
+  const PeerHandle peer = alone.shard().PeerAt(waiting.address);
+  time.Run(base::Seconds(1));
+  alone.node().PushDocument(peer);
+  time.Run(base::Seconds(1));
+  EXPECT_FALSE(waiting.Formed());
+  EXPECT_EQ(waiting.Stored(), "");
+}
+
+// The document leaves the founder only when it is on its disk. Otherwise a founder that lost it
+// with the power would found another cluster with the same nodes.
+TEST_F(ClusterTest, M3_NoDocumentIsGivenOutBeforeItIsDurable) {
+  const std::vector<std::string> list = {Address(1), Address(2), Address(3)};
+  for (uint64_t i = 1; i <= 3; ++i) Add(i, list);
+  machines[0]->plan.hold_syncs = true;
+  for (auto& machine : machines) machine->Start();
+  time.Run(base::Seconds(3));
+  EXPECT_FALSE(machines[1]->Formed());
+  EXPECT_FALSE(machines[2]->Formed());
+  net.StopListening(Address(1));
+  machines[0]->engine.Crash();
+  net.CloseAll();
+  machines[0]->plan.Release();
+  machines[0]->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+  time.Run(base::Seconds(1));
+  for (auto& machine : machines) EXPECT_EQ(machine->Stored(), machines[0]->Stored());
+}
+
+TEST_F(ClusterTest, M3_NobodyWritesBeforeTheSealIsDurable) {
+  Machine& founder = Add(1, {});
+  Machine& second = Add(2, {Address(1)});
+  founder.Start();
+  second.Start();
+  ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+  time.Run(base::Seconds(1));
+  founder.plan.hold_syncs = true;
+  int answered = 0;
+  coordinator::PutRequest put;
+  put.bucket = "default";
+  put.key = "k";
+  put.consistency.w = 1;
+  for (int i = 0; i < 3; ++i) {
+    second.coordinator().Put(put, [&](const auto& reply) { answered += reply ? 1 : 0; });
+    time.Run(base::Millis(100));
+  }
+  EXPECT_EQ(answered, 0);
+  EXPECT_FALSE(second.topology().sealed);
+  founder.plan.Release();
+  time.Run(base::Seconds(1));
+  EXPECT_EQ(answered, 3);
+  EXPECT_TRUE(founder.topology().sealed);
+}
+
+TEST_F(ClusterTest, M3_ADefinitionCountsWhereItIsStored) {
+  ThreeNodes();
+  for (size_t i = 1; i < 3; ++i) machines[i]->plan.fail_write = base::Fail(Code::kDiskFull, "full");
+  for (const char* name : {"one", "two"}) {
+    membership::BucketProperties bucket;
+    bucket.name = name;
+    std::optional<base::Status> done;
+    machines[0]->coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+    ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
+    EXPECT_FALSE(*done) << name;
+    // Again: the others have it in memory by now, and still not on their disks.
+    done.reset();
+    machines[0]->coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+    ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
+    EXPECT_FALSE(*done) << name;
+  }
+  for (size_t i = 1; i < 3; ++i) machines[i]->plan.fail_write = {};
+  time.Run(base::Seconds(5));
+  for (auto& machine : machines) EXPECT_EQ(machine->Stored(), machines[0]->Stored());
+}
+
+}  // namespace
+}  // namespace lariat::node
