@@ -4,6 +4,7 @@
 // that is already durable. The owner extends the limit ahead of need.
 #pragma once
 
+#include "base/check.h"
 #include "base/result.h"
 #include "causal/hlc.h"
 
@@ -30,6 +31,11 @@ class Clock {
   }
   base::Status Observe(causal::HlcStamp stamp, base::WallTime now) {
     return hlc_.Observe(stamp, now);
+  }
+  // The next stamp will be above this one, which this node has accepted before.
+  void Raise(causal::HlcStamp stamp) {
+    const auto accepted = hlc_.Observe(stamp, {stamp.WallMs()});
+    LARIAT_CHECK(accepted.has_value(), "a stamp is not ahead of its own time");
   }
   causal::HlcStamp last() const { return hlc_.last(); }
   causal::HlcStamp limit() const { return limit_; }

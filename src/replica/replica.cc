@@ -470,10 +470,11 @@ base::Result<UpdateResult> Replica::ChangeRegister(UpdateRequest& request,
       return Fail(status.error());
     }
   } else {
+    // What is stored was accepted once: the clock goes on above it, whatever the time is now.
+    clock_.Raise(lww->stamp);
     auto next = clock_.Next(request.now);
     if (!next) return Fail(next.error());
-    // What is stored was accepted once: the new stamp has to be above it, whatever the clock says.
-    stamp = std::max(*next, causal::HlcStamp{lww->stamp.packed + 1});
+    stamp = *next;
   }
   causal::LwwRegister written;
   written.stamp = stamp;
