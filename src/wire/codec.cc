@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire/codec.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include "messages.pb.h"
 
 namespace lariat::wire {
@@ -271,6 +274,18 @@ bool TakeBody(pb::Envelope* m, Body* body) {
   return false;
 }
 
+// For messages with maps, which otherwise come in an order that hangs on addresses: equal messages
+// have equal bytes, so answers that are stored can be compared and simulated runs repeated.
+void AppendWithSortedMaps(const google::protobuf::MessageLite& message, std::string* out) {
+  const size_t start = out->size();
+  const size_t size = message.ByteSizeLong();
+  out->resize(start + size);
+  google::protobuf::io::ArrayOutputStream array(out->data() + start, static_cast<int>(size));
+  google::protobuf::io::CodedOutputStream coded(&array);
+  coded.SetSerializationDeterministic(true);
+  message.SerializeWithCachedSizes(&coded);
+}
+
 }  // namespace
 
 void AppendEnvelope(Envelope envelope, std::string* out) {
@@ -278,6 +293,7 @@ void AppendEnvelope(Envelope envelope, std::string* out) {
   m.set_id(envelope.id);
   m.set_epoch(envelope.epoch);
   std::visit([&m](auto&& body) { Put(std::move(body), &m); }, std::move(envelope.body));
+  if (m.has_forwarded_write_reply()) return AppendWithSortedMaps(m, out);
   m.AppendToString(out);
 }
 
@@ -300,7 +316,9 @@ std::string EncodeWriteAnswer(const WriteAnswer& answer) {
   m.set_context(answer.context);
   for (const auto& [node, events] : answer.version) (*m.mutable_version())[node] = events;
   m.set_written_ms(answer.written_ms);
-  return m.SerializeAsString();
+  std::string bytes;
+  AppendWithSortedMaps(m, &bytes);
+  return bytes;
 }
 
 std::optional<WriteAnswer> DecodeWriteAnswer(std::string_view bytes) {

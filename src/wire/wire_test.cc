@@ -79,6 +79,22 @@ TEST(Codec, ForwardedWriteKeepsWhatWasAbsent) {
   EXPECT_FALSE(got.has_if_match);
 }
 
+TEST(Codec, MapsAreSorted) {
+  WriteAnswer answer;
+  ForwardedWriteReply reply;
+  for (uint64_t i = 0; i < 40; ++i) {
+    answer.version[i * 7919] = i;
+    reply.version["node" + std::to_string(i)] = i;
+  }
+  const std::string answer_bytes = EncodeWriteAnswer(answer);
+  const std::string reply_bytes = EncodeEnvelope({1, 1, reply});
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_EQ(EncodeWriteAnswer(answer), answer_bytes);
+    EXPECT_EQ(EncodeEnvelope({1, 1, reply}), reply_bytes);
+  }
+  EXPECT_EQ(DecodeWriteAnswer(answer_bytes)->version, answer.version);
+}
+
 TEST(Codec, SurvivesNoise) {
   base::Prng prng(3);
   const std::string good =
