@@ -36,12 +36,22 @@ void MemoryEngine::Crash() {
   StartLife();
 }
 
-MemoryEngine::Image MemoryEngine::DurableImage() const { return durable_; }
-
 void MemoryEngine::Restore(Image image) {
   durable_ = std::move(image);
   live_ = durable_;
   StartLife();
+}
+
+void MemoryEngine::Forget(Space space, std::string_view key) {
+  for (Image* image : {&live_, &durable_}) {
+    auto& map = (*image)[static_cast<size_t>(space)];
+    if (const auto it = map.find(key); it != map.end()) map.erase(it);
+  }
+  for (WriteBatch& batch : unsynced_) {
+    std::erase_if(batch.operations, [&](const WriteBatch::Operation& operation) {
+      return operation.space == space && operation.key == key;
+    });
+  }
 }
 
 void MemoryEngine::StartLife() {

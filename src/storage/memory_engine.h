@@ -38,10 +38,12 @@ class MemoryEngine final : public Engine {
   // As power loss: forgets unsynced batches (a suffix of them), drops every pending completion. The
   // engine can then be used again by the restarted node.
   void Crash();
-  // A copy of the durable state as it is now / putting such a copy back (a restored backup).
+  // The durable state as it is now / putting back a copy of it (a restored backup).
   using Image = std::array<std::map<std::string, std::string, std::less<>>, kSpaces>;
-  Image DurableImage() const;
+  const Image& DurableImage() const { return durable_; }
   void Restore(Image image);
+  // The key is gone, from memory and disk, as damage that nobody notices would have it.
+  void Forget(Space space, std::string_view key);
 
   Lookup TryGet(Space space, std::string_view key, std::string* value, base::Error* error) override;
   void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
