@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/check/writes.h"
+
+#include <fmt/format.h>
+
+#include "ring/token.h"
+#include "storage/record.h"
+
+namespace lariat::sim {
+namespace {
+
+bool Holds(const std::string& record, const std::set<causal::Dot>& dots) {
+  auto view = storage::ParseRecord(record);
+  if (!view) return false;
+  auto object = causal::Object::Decode(view->object);
+  if (!object) return false;
+  for (const causal::Dot& dot : dots) {
+    if (const causal::LwwRegister* lww = object->lww()) {
+      if (std::tie(lww->stamp.packed, lww->node) >= std::tie(dot.counter, dot.actor.node)) {
+        return true;
+      }
+    } else if (object->dvv()->history().Contains(dot)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void CheckOneEvent(const KeyHistory& history, int token, const DotRegistry& dots,
+                   const Options& options, Report* report) {
+  const Write& write = history.writes[static_cast<size_t>(token)];
+  const size_t events = dots.DotsOf(TokenText(history.key, token)).size();
+  if (write.outcome == Outcome::kNotDone && events > 0) {
+    report->Fail("not_done", history.key,
+                 fmt::format("t{} was stored, its client was told that it was not done", token),
+                 write.ended);
+  }
+  // A repeated request makes a second event if its first is out of reach; nothing else may.
+  const bool excused = write.attempts > 1 && options.strict_idempotency == 0;
+  if (events > 1 && !excused) {
+    report->Fail("one_event", history.key,
+                 fmt::format("t{} made {} events in {} attempts", token, events, write.attempts),
+                 write.ended);
+  }
+}
+
+struct Stamped {
+  const Write* write;
+  const std::string* key;
+};
+
+void CheckStampsGrow(const History& history, const Options& options, Report* report) {
+  std::map<std::pair<uint64_t, uint32_t>, std::vector<Stamped>> by_clock;
+  for (const auto& [key, of_key] : history.keys) {
+    const uint32_t shard = ring::ShardOf(ring::TokenOf(key), static_cast<uint32_t>(options.shards));
+    for (const Write& write : of_key.writes) {
+      if (write.stamp && write.attempts == 1) {
+        by_clock[{write.stamp->node, shard}].push_back({&write, &key});
+      }
+    }
+  }
+  for (const auto& [clock, writes] : by_clock) {
+    for (const Stamped& a : writes) {
+      for (const Stamped& b : writes) {
+        if (a.write->done >= b.write->started) continue;
+        if (a.write->stamp->stamp < b.write->stamp->stamp) continue;
+        report->Fail(
+            "clock", *b.key,
+            fmt::format("a clock went back: {} after {} ({})", b.write->stamp->stamp.packed,
+                        a.write->stamp->stamp.packed, *a.key),
+            b.write->done);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHistory& history,
+                          int token, uint32_t primaries, Report* report) {
+  report->Count("checks: acknowledgements");
+  const Options& options = cluster.options();
+  const auto now = cluster.scheduler().Now();
+  if (primaries < options.w || primaries > options.n) {
+    report->Fail("quorum", history.key,
+                 fmt::format("t{} acknowledged by {} of {} replicas", token, primaries, options.n),
+                 now);
+  }
+  const auto& own = dots.DotsOf(TokenText(history.key, token));
+  uint32_t durable = history.damaged ? 1 : 0;
+  for (const size_t machine : cluster.Primaries(history.key)) {
+    const std::string* record =
+        cluster.machine(machine).disk().FindDurable(cluster.DataKey(history.key));
+    durable += record != nullptr && Holds(*record, own) ? 1 : 0;
+  }
+  if (durable < primaries) {
+    report->Fail("durable", history.key,
+                 fmt::format("t{} is acknowledged for {} replicas; {} disks hold it", token,
+                             primaries, durable),
+                 now);
+  }
+}
+
+void CheckWrites(const History& history, const DotRegistry& dots, const Options& options,
+                 Report* report) {
+  for (const auto& [key, of_key] : history.keys) {
+    for (size_t i = 0; i < of_key.writes.size(); ++i) {
+      if (of_key.writes[i].is_delete) continue;
+      report->Count("checks: writes judged");
+      CheckOneEvent(of_key, static_cast<int>(i), dots, options, report);
+    }
+  }
+  if (options.lww != 0) CheckStampsGrow(history, options, report);
+}
+
+}  // namespace lariat::sim

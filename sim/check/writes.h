@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Judges writes: an acknowledgement at the moment it is given, the rest when the run is over.
+#pragma once
+
+#include "sim/check/dot_registry.h"
+#include "sim/model/history.h"
+#include "sim/report/report.h"
+#include "sim/world/cluster.h"
+
+namespace lariat::sim {
+
+// `primaries` replicas are said to hold the write durably: so many disks have to, right now. One
+// less is excused where a disk was damaged.
+void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHistory& history,
+                          int token, uint32_t primaries, Report* report);
+// What was "not done" is on no disk and never was; one write is one event; the stamps of a node
+// grow.
+void CheckWrites(const History& history, const DotRegistry& dots, const Options& options,
+                 Report* report);
+
+}  // namespace lariat::sim

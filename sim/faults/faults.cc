@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/faults/faults.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "storage/record.h"
+
+namespace lariat::sim {
+namespace {
+
+constexpr int64_t kCutMs = 250;
+constexpr int64_t kPauseMs = 300;
+constexpr int64_t kClockStepMs = 400;
+constexpr int64_t kHourMs = 3600 * 1000;
+constexpr base::Duration kWatch = base::Millis(5);
+
+}  // namespace
+
+Faults::Faults(Cluster& cluster, History& history, Report& report, uint64_t seed,
+               std::function<void(size_t)> on_down)
+    : cluster_(cluster),
+      history_(history),
+      report_(report),
+      prng_(seed),
+      on_down_(std::move(on_down)),
+      damaged_machine_(prng_.Below(cluster.size())) {}
+
+void Faults::Start() {
+  const Options& o = cluster_.options();
+  Every(o.cut_every_ms, &Faults::Cut);
+  Every(o.one_way_every_ms, &Faults::CutOneWay);
+  Every(o.break_every_ms, &Faults::Break);
+  Every(o.kill_every_ms, &Faults::Kill);
+  Every(o.power_every_ms, &Faults::CutPower);
+  Every(o.sync_error_every_ms, &Faults::FailSync);
+  Every(o.pause_every_ms, &Faults::Pause);
+  Every(o.clock_step_every_ms, &Faults::StepClock);
+  Every(o.amnesia_every_ms, &Faults::ForgetRecord);
+  Every(o.rollback_every_ms, &Faults::RollBack);
+  if (o.rollback_every_ms > 0) TakeImage();
+  if (o.sync_error_every_ms > 0) WatchHealth();
+}
+
+void Faults::Stop() { stopped_ = true; }
+
+void Faults::After(base::Duration delay, env::Task task) {
+  cluster_.scheduler().After(delay, std::move(task));
+}
+
+base::Duration Faults::Length(int64_t mean_ms) { return DrawDelay(mean_ms * 1000, &prng_); }
+
+void Faults::Every(int64_t every_ms, Fault fault) {
+  if (every_ms == 0) return;
+  After(Length(every_ms), [this, every_ms, fault] {
+    if (stopped_) return;
+    (this->*fault)();
+    Every(every_ms, fault);
+  });
+}
+
+void Faults::Say(const std::string& what) {
+  cluster_.trace().Note(cluster_.scheduler().Now(), -1, "", what, [&] { return "fault: " + what; });
+}
+
+bool Faults::PickRunning(size_t* machine) {
+  *machine = prng_.Below(cluster_.size());
+  return cluster_.machine(*machine).Running();
+}
+
+// --- the network -------------------------------------------------------------------------------
+
+void Faults::Cut() {
+  std::vector<bool> side;
+  for (size_t i = 0; i < cluster_.size(); ++i) side.push_back(prng_.Chance(0.5));
+  std::string text = "partition";
+  std::vector<std::pair<int, int>> cuts;
+  for (size_t a = 0; a < side.size(); ++a) {
+    if (side[a]) text += fmt::format(" m{}", a + 1);
+    for (size_t b = 0; b < side.size(); ++b) {
+      if (side[a] != side[b]) cuts.emplace_back(static_cast<int>(a), static_cast<int>(b));
+    }
+  }
+  if (cuts.empty()) return;
+  report_.Count("faults: partitions");
+  Say(text);
+  for (const auto& [a, b] : cuts) cluster_.network().Cut(a, b);
+  After(Length(kCutMs), [this, cuts] {
+    for (const auto& [a, b] : cuts) cluster_.network().Mend(a, b);
+    Say("partition mended");
+  });
+}
+
+void Faults::CutOneWay() {
+  const auto a = static_cast<int>(prng_.Below(cluster_.size()));
+  const auto b = static_cast<int>(prng_.Below(cluster_.size()));
+  if (a == b) return;
+  report_.Count("faults: links cut one way");
+  Say(fmt::format("link m{} to m{} cut", a + 1, b + 1));
+  cluster_.network().Cut(a, b);
+  After(Length(kCutMs), [this, a, b] {
+    cluster_.network().Mend(a, b);
+    Say(fmt::format("link m{} to m{} mended", a + 1, b + 1));
+  });
+}
+
+void Faults::Break() {
+  report_.Count("faults: connections broken");
+  Say("a connection breaks");
+  cluster_.network().BreakOne();
+}
+
+// --- machines ----------------------------------------------------------------------------------
+
+void Faults::TakeDown(size_t machine, bool power_cut) {
+  on_down_(machine);
+  cluster_.machine(machine).Stop(power_cut);
+  After(Length(cluster_.options().down_ms), [this, machine] {
+    if (!cluster_.machine(machine).Running()) cluster_.machine(machine).Start();
+  });
+}
+
+void Faults::Kill() {
+  size_t machine = 0;
+  if (!PickRunning(&machine)) return;
+  report_.Count("faults: processes killed");
+  TakeDown(machine, false);
+}
+
+void Faults::CutPower() {
+  size_t machine = 0;
+  if (!PickRunning(&machine)) return;
+  report_.Count("faults: power cuts");
+  TakeDown(machine, true);
+}
+
+void Faults::FailSync() {
+  size_t machine = 0;
+  if (!PickRunning(&machine)) return;
+  report_.Count("faults: failed syncs");
+  Say(fmt::format("the next sync of m{} fails", machine + 1));
+  cluster_.machine(machine).disk().FailNextSync();
+}
+
+void Faults::WatchHealth() {
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    const bool dead = cluster_.machine(i).Running() &&
+                      cluster_.machine(i).disk().health() == storage::Health::kDead;
+    if (dead && prng_.Chance(0.5)) TakeDown(i, true);
+  }
+  After(kWatch, [this] {
+    if (!stopped_) WatchHealth();
+  });
+}
+
+void Faults::Pause() {
+  size_t machine = 0;
+  if (!PickRunning(&machine)) return;
+  const base::Duration length = Length(kPauseMs);
+  report_.Count("faults: pauses");
+  Say(fmt::format("m{} is paused for {:.3f} s", machine + 1, base::ToSeconds(length)));
+  cluster_.machine(machine).Pause(length);
+}
+
+void Faults::StepClock() {
+  const size_t machine = damaged_machine_;
+  const int64_t offset_ms = prng_.Between(-kHourMs, kHourMs);
+  report_.Count("faults: clocks set wrong");
+  Say(fmt::format("the clock of m{} is {} ms off", machine + 1, offset_ms));
+  cluster_.machine(machine).SetWallOffset(offset_ms);
+  After(Length(kClockStepMs), [this, machine] {
+    if (!stopped_) cluster_.machine(machine).SetWallOffset(0);
+  });
+}
+
+// --- disks -------------------------------------------------------------------------------------
+
+void Faults::ForgetRecord() {
+  Machine& machine = cluster_.machine(damaged_machine_);
+  const auto& data = machine.disk().Image()[static_cast<size_t>(storage::Space::kData)];
+  if (data.empty()) return;
+  auto it = data.begin();
+  std::advance(it, static_cast<std::ptrdiff_t>(prng_.Below(data.size())));
+  const std::string data_key = it->first;
+  const auto parts = storage::ParseDataKey(data_key);
+  const std::string key(parts->key);
+  report_.Count("faults: records forgotten");
+  Say(fmt::format("m{} forgets {}", machine.number() + 1, key));
+  KeyHistory& history = history_.Of(key);
+  if (!history.damaged) history.damaged = cluster_.scheduler().Now();
+  machine.disk().Forget(data_key);
+}
+
+void Faults::TakeImage() {
+  image_ = cluster_.machine(damaged_machine_).disk().Image();
+  After(Length(cluster_.options().rollback_every_ms / 2), [this] {
+    if (!stopped_) TakeImage();
+  });
+}
+
+void Faults::RollBack() {
+  Machine& machine = cluster_.machine(damaged_machine_);
+  if (!machine.Running() || image_[0].empty()) return;
+  report_.Count("faults: disks rolled back");
+  Say(fmt::format("m{} gets an old copy of its disk", machine.number() + 1));
+  for (auto& [key, history] : history_.keys) {
+    if (!history.damaged) history.damaged = cluster_.scheduler().Now();
+  }
+  TakeDown(damaged_machine_, false);
+  machine.disk().Restore(image_);
+}
+
+}  // namespace lariat::sim

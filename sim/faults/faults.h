@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Faults that come and go while the traffic runs: each kind on its own, at random times with the
+// mean distance that the options say, each undone after a while. What lies in the world itself
+// (lost messages, failed reads) is in network.h and disk.h.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "sim/model/history.h"
+#include "sim/report/report.h"
+#include "sim/world/cluster.h"
+
+namespace lariat::sim {
+
+class Faults {
+ public:
+  // `on_down`: a machine's process is about to be gone.
+  Faults(Cluster& cluster, History& history, Report& report, uint64_t seed,
+         std::function<void(size_t)> on_down);
+  void Start();
+  // No new ones. Machines that are down come back by Cluster::Heal.
+  void Stop();
+
+ private:
+  using Fault = void (Faults::*)();
+  // Does it again and again, `every_ms` apart on average; not at all if that is 0.
+  void Every(int64_t every_ms, Fault fault);
+  void After(base::Duration delay, env::Task task);
+  base::Duration Length(int64_t mean_ms);
+
+  void Cut();
+  void CutOneWay();
+  void Break();
+  void Kill();
+  void CutPower();
+  void FailSync();
+  void Pause();
+  void StepClock();
+  void ForgetRecord();
+  void RollBack();
+
+  void TakeDown(size_t machine, bool power_cut);
+  // Machines whose engine is dead exit, as the program does.
+  void WatchHealth();
+  void TakeImage();
+  void Say(const std::string& what);
+  bool PickRunning(size_t* machine);
+
+  Cluster& cluster_;
+  History& history_;
+  Report& report_;
+  base::Prng prng_;
+  std::function<void(size_t)> on_down_;
+  bool stopped_ = false;
+  size_t damaged_machine_;  // all damage is done to one disk: one is what the guarantees allow
+  storage::MemoryEngine::Image image_;
+};
+
+}  // namespace lariat::sim

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options of one run: drawn from the table (options.def), a scenario's text and a seed. Values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/prng.h"
+#include "base/result.h"
+#include "base/time.h"
+
+namespace lariat::sim {
+
+struct Options {
+#define SIM_OPTION(name, choices, meaning) int64_t name = 0;
+#include "sim/options.def"
+#undef SIM_OPTION
+
+  // Whether every read sees every write acknowledged before it began.
+  bool Regular() const { return r + w > n; }
+  // Whether also nothing that a read has shown may be missing from a later one.
+  bool Atomic() const { return Regular() && 2 * r > n; }
+  std::string Text() const;  // "nodes=3 shards=1 ..."
+};
+
+struct Scenario {
+  std::string name;
+  std::string about;                           // its first comment line
+  std::map<std::string, std::string> choices;  // overrides of the table
+};
+
+// Lines of "name = choices"; '#' begins a comment. kInvalidArgument names the bad line.
+base::Result<Scenario> ParseScenario(std::string name, std::string_view text);
+// Every option is drawn, in the order of the table, so that a scenario which overrides one of them
+// leaves the others as they were.
+Options DrawOptions(const Scenario& scenario, base::Prng prng);
+
+// The scenarios of sim/scenarios/, in order of their names. They are compiled in.
+const std::vector<Scenario>& Scenarios();
+const Scenario* FindScenario(std::string_view name);
+
+}  // namespace lariat::sim

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/run.h"
+
+#include "sim/check/convergence.h"
+#include "sim/check/reads.h"
+#include "sim/check/writes.h"
+#include "sim/faults/faults.h"
+#include "sim/traffic/traffic.h"
+
+namespace lariat::sim {
+namespace {
+
+constexpr int64_t kAfterClockStepsMs = 3600 * 1000 + 5000;
+
+class Run {
+ public:
+  explicit Run(const RunRequest& request)
+      : request_(request),
+        seeds_(base::Hash64(request.scenario->name, request.seed)),
+        options_(DrawOptions(*request.scenario, base::Prng(seeds_.Next()))),
+        cluster_(options_, seeds_.Next(), request.bug, request.record_trace,
+                 [this](const std::string& data_key, const std::string& record) {
+                   dots_.OnRecord(data_key, record);
+                 }),
+        dots_(cluster_.scheduler(), report_) {}
+
+  RunResult Go() {
+    if (cluster_.Form()) {
+      RunTraffic();
+    } else {
+      report_.Fail("forms", "", "the nodes do not become a cluster", cluster_.scheduler().Now());
+    }
+    return Result();
+  }
+
+ private:
+  void RunTraffic() {
+    Traffic traffic(cluster_, dots_, history_, report_, seeds_.Next());
+    Faults faults(cluster_, history_, report_, seeds_.Next(),
+                  [&traffic](size_t machine) { traffic.OnDown(machine); });
+    traffic.Start();
+    faults.Start();
+    const base::Instant end = cluster_.scheduler().Now() + base::Millis(options_.duration_ms);
+    cluster_.scheduler().RunUntilTrue(
+        [&] { return report_.failed() || cluster_.scheduler().Now() >= end; },
+        base::Millis(options_.duration_ms), base::Millis(50));
+    faults.Stop();
+    traffic.Stop();
+    Finish(&traffic);
+  }
+
+  void Finish(Traffic* traffic) {
+    if (!report_.failed() && !cluster_.Heal()) {
+      report_.Fail("heals", "", "the nodes do not find together after all faults have ended",
+                   cluster_.scheduler().Now());
+    }
+    if (options_.clock_step_every_ms > 0) {
+      // Stamps from the future are accepted when their time has come.
+      for (size_t i = 0; i < cluster_.size(); ++i) {
+        cluster_.machine(i).SetWallOffset(kAfterClockStepsMs);
+      }
+    }
+    if (!report_.failed()) CheckConvergence(cluster_, *traffic, &report_);
+    for (const auto& [key, history] : history_.keys) {
+      if (options_.lww != 0) {
+        CheckLwwReads(history, dots_, options_, &report_);
+      } else {
+        CheckSiblingReads(history, dots_, options_, &report_);
+      }
+    }
+    CheckWrites(history_, dots_, options_, &report_);
+  }
+
+  RunResult Result() {
+    const Network::Counts& net = cluster_.network().counts();
+    report_.Count("messages: delivered", net.delivered);
+    report_.Count("faults: messages lost", net.lost + net.cut);
+    report_.Count("faults: messages repeated", net.repeated);
+    for (size_t i = 0; i < cluster_.size(); ++i) {
+      const Disk::Counts& disk = cluster_.machine(i).disk().counts();
+      report_.Count("faults: reads failed", disk.read_errors);
+      report_.Count("faults: writes stalled or refused", disk.stalls);
+      report_.Count("disk: reads that missed memory", disk.misses);
+    }
+    RunResult result;
+    result.scenario = request_.scenario->name;
+    result.seed = request_.seed;
+    result.options = options_.Text();
+    result.failures = report_.failures();
+    result.tally = report_.tally();
+    result.trace_hash = cluster_.trace().hash();
+    result.events = cluster_.scheduler().events();
+    result.virtual_time = cluster_.scheduler().Now().time_since_epoch();
+    result.trace = cluster_.trace().lines();
+    return result;
+  }
+
+  RunRequest request_;
+  base::Prng seeds_;
+  Options options_;
+  Report report_;
+  History history_;
+  Cluster cluster_;
+  DotRegistry dots_;
+};
+
+}  // namespace
+
+RunResult RunOne(const RunRequest& request) { return Run(request).Go(); }
+
+}  // namespace lariat::sim

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// The simulator under test, and with it the cluster that it simulates.
+#include <gtest/gtest.h>
+
+#include "sim/runner.h"
+
+namespace lariat::sim {
+namespace {
+
+RunRequest Request(std::string_view scenario, uint64_t seed, Bug bug = Bug::kNone) {
+  const Scenario* found = FindScenario(scenario);
+  EXPECT_NE(found, nullptr) << scenario;
+  return {found, seed, bug, false};
+}
+
+// --- options -----------------------------------------------------------------------------------
+
+TEST(SimOptions, ScenariosOverrideTheTable) {
+  auto scenario = ParseScenario("x", "# about it\nnodes = 4..4\nkeys=7|7  \n\n# more\n");
+  ASSERT_TRUE(scenario);
+  EXPECT_EQ(scenario->about, "about it");
+  const Options options = DrawOptions(*scenario, base::Prng(1));
+  EXPECT_EQ(options.nodes, 4);
+  EXPECT_EQ(options.keys, 7);
+  EXPECT_EQ(options.n, 3);
+}
+
+TEST(SimOptions, AnOverrideLeavesTheOtherDrawsAsTheyWere) {
+  const Scenario plain{"x", "", {}};
+  const Scenario changed{"x", "", {{"nodes", "6"}}};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Options a = DrawOptions(plain, base::Prng(seed));
+    const Options b = DrawOptions(changed, base::Prng(seed));
+    a.nodes = 6;
+    EXPECT_EQ(a.Text(), b.Text());
+  }
+}
+
+TEST(SimOptions, BadLinesAreNamed) {
+  for (const char* line : {"nodes", "nodes = ", "nodes = 3..x", "nodes = 5..3", "no_such = 1"}) {
+    auto scenario = ParseScenario("x", line);
+    ASSERT_FALSE(scenario) << line;
+    EXPECT_NE(scenario.error().message.find("bad line"), std::string::npos);
+  }
+}
+
+TEST(SimOptions, EveryScenarioHasAnAboutLine) {
+  EXPECT_GE(Scenarios().size(), 15U);
+  for (const Scenario& scenario : Scenarios()) EXPECT_FALSE(scenario.about.empty());
+}
+
+TEST(SimSummary, SurvivesThePipe) {
+  Summary summary;
+  summary.runs = 3;
+  summary.events = 70;
+  summary.tally = {{"faults: cuts", 4}, {"requests: reads", 9}};
+  const auto decoded = Summary::Decode(summary.Encode());
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->runs, 3U);
+  EXPECT_EQ(decoded->tally, summary.tally);
+}
+
+// --- determinism (M44) -------------------------------------------------------------------------
+
+TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
+  for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats"}) {
+    for (const uint64_t seed : {3U, 4U}) {
+      RunRequest request = Request(scenario, seed);
+      const RunResult first = RunOne(request);
+      request.record_trace = true;  // recording changes nothing
+      const RunResult second = RunOne(request);
+      EXPECT_EQ(first.trace_hash, second.trace_hash) << scenario << " " << seed;
+      EXPECT_EQ(first.events, second.events) << scenario << " " << seed;
+      EXPECT_EQ(first.tally, second.tally) << scenario << " " << seed;
+      EXPECT_FALSE(second.trace.empty());
+    }
+  }
+}
+
+TEST(SimDeterminism, AnotherSeedGivesAnotherTrace) {
+  EXPECT_NE(RunOne(Request("calm", 1)).trace_hash, RunOne(Request("calm", 2)).trace_hash);
+}
+
+// --- the cluster -------------------------------------------------------------------------------
+
+class SimScenario : public ::testing::TestWithParam<std::string> {};
+
+// The name says Slow because of the sanitizers, under which it is left out.
+TEST_P(SimScenario, SlowHoldsItsGuarantees) {
+  Summary summary;
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    const RunResult result = RunAndExplain(Request(GetParam(), seed), Batch{});
+    EXPECT_TRUE(result.failures.empty()) << GetParam() << " " << seed;
+    summary.Add(result);
+  }
+  EXPECT_GT(summary.tally["requests: writes acknowledged"], 300U);
+  EXPECT_GT(summary.tally["checks: acknowledgements"], 300U);
+}
+
+std::vector<std::string> ScenarioNames() {
+  std::vector<std::string> names;
+  for (const Scenario& scenario : Scenarios()) names.push_back(scenario.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, SimScenario, ::testing::ValuesIn(ScenarioNames()),
+                         [](const auto& one) { return one.param; });
+
+// A few of each also where sanitizers run.
+TEST(SimScenarios, AllHoldForOneSeed) {
+  for (const Scenario& scenario : Scenarios()) {
+    const RunResult result = RunAndExplain({&scenario, 1000, Bug::kNone, false}, Batch{});
+    EXPECT_TRUE(result.failures.empty()) << scenario.name;
+  }
+}
+
+// --- checkers fail on planted bugs (M45) -------------------------------------------------------
+
+struct Plant {
+  Bug bug;
+  std::string scenario;
+  std::vector<std::string> checkers;  // any of these has to find it
+  uint64_t seeds_max;
+};
+
+class SimPlantedBug : public ::testing::TestWithParam<Plant> {};
+
+TEST_P(SimPlantedBug, IsFound) {
+  const Plant& plant = GetParam();
+  std::string others;
+  for (uint64_t seed = 1; seed <= plant.seeds_max; ++seed) {
+    const RunResult result = RunOne(Request(plant.scenario, seed, plant.bug));
+    for (const Failure& failure : result.failures) {
+      for (const std::string& checker : plant.checkers) {
+        if (failure.checker == checker) return;
+      }
+      others += " " + failure.checker;
+    }
+  }
+  FAIL() << "no checker of those expected found it; others:" << others;
+}
+
+const Plant kPlants[] = {
+    {Bug::kNoSync, "power", {"durable"}, 5},
+    {Bug::kAckBeforeDurable, "power", {"durable"}, 5},
+    {Bug::kErrorIsAbsent, "disks", {"durable", "regular", "lost"}, 40},
+    {Bug::kStaleRead, "calm", {"dots", "regular", "lost", "durable", "returned"}, 20},
+    {Bug::kSkipWriteBack, "messages", {"regular", "returned"}, 60},
+    {Bug::kAckWithoutWrite, "calm", {"durable"}, 5},
+    {Bug::kRepeatedForward, "forwards", {"one_event"}, 10},
+    {Bug::kReusedIncarnation, "power", {"dots"}, 20},
+    {Bug::kForgottenClock, "lww_clocks", {"clock", "dots"}, 80},
+    {Bug::kUnknownIsNotDone, "messages", {"not_done"}, 20},
+    {Bug::kContextCoversUnseen, "conflicts", {"regular", "lost"}, 20},
+};
+
+INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants),
+                         [](const auto& one) { return std::string(BugName(one.param.bug)); });
+
+}  // namespace
+}  // namespace lariat::sim

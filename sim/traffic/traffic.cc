@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/traffic/traffic.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "sim/traffic/client.h"
+
+namespace lariat::sim {
+
+Traffic::Traffic(Cluster& cluster, DotRegistry& dots, History& history, Report& report,
+                 uint64_t seed)
+    : cluster_(cluster), dots_(dots), history_(history), report_(report), prng_(seed) {
+  for (int64_t i = 0; i < cluster.options().keys; ++i) {
+    keys_.push_back("k" + std::to_string(i));
+    history_.Of(keys_.back());
+  }
+  for (int64_t i = 0; i < cluster.options().clients; ++i) {
+    clients_.push_back(std::make_unique<Client>(*this, static_cast<int>(i), prng_.Next()));
+  }
+}
+
+Traffic::~Traffic() = default;
+
+void Traffic::Start() {
+  for (auto& client : clients_) client->ThinkThenAct();
+}
+
+uint64_t Traffic::Begin(Attempt attempt) {
+  const uint64_t id = next_attempt_++;
+  waiting_.emplace(id, std::move(attempt));
+  return id;
+}
+
+bool Traffic::End(uint64_t id) { return waiting_.erase(id) > 0; }
+
+void Traffic::OnDown(size_t machine) {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, attempt] : waiting_) {
+    if (attempt.machine == machine) ids.push_back(id);
+  }
+  for (const uint64_t id : ids) {
+    auto attempt = waiting_.extract(id);
+    attempt.mapped().give_up(nullptr);
+  }
+}
+
+void Traffic::RecordRead(const std::string& key, base::Instant started, bool all_replicas,
+                         const coordinator::GetReply& reply, std::vector<int>* shown) {
+  const base::Instant now = cluster_.scheduler().Now();
+  const Options& options = cluster_.options();
+  Read read;
+  read.started = started;
+  read.ended = now;
+  read.all_replicas = all_replicas;
+  for (const coordinator::ShownValue& value : reply.values) {
+    const auto token = TokenOfText(key, value.bytes);
+    const size_t known = history_.Of(key).writes.size();
+    if (!token || static_cast<size_t>(*token) >= known) {
+      report_.Fail("values", key, "a read shows '" + value.bytes + "', which nobody wrote", now);
+      continue;
+    }
+    read.shown.push_back(*token);
+  }
+  if (options.lww != 0 && !reply.context.empty()) {
+    auto context = causal::DecodeContext(reply.context, kBucket, key);
+    if (!context) {
+      report_.Fail("values", key, "a read gives a context that does not decode", now);
+    } else {
+      read.stamp = Stamp{context->lww_stamp, context->lww_node};
+    }
+  }
+  const auto needed = all_replicas ? options.n : options.r;
+  const uint32_t answered = reply.replicas.primaries;
+  if (answered < needed || answered > options.n) {
+    report_.Fail("quorum", key, fmt::format("a read of {} replicas, needed {}", answered, needed),
+                 now);
+  }
+  *shown = read.shown;
+  history_.Of(key).reads.push_back(std::move(read));
+}
+
+void Traffic::ReadAll(size_t machine, const std::string& key,
+                      base::UniqueFunction<void(bool)> done) {
+  cluster_.machine(machine).Post(0, [this, machine, key, done = std::move(done)]() mutable {
+    coordinator::GetRequest request{kBucket, key, {}};
+    request.consistency.level = coordinator::Level::kAll;
+    request.consistency.timeout_ms = 3000;
+    const base::Instant started = cluster_.scheduler().Now();
+    cluster_.machine(machine).node().shard(0).coordinator().Get(
+        std::move(request), [this, key, started, done = std::move(done)](
+                                base::Result<coordinator::GetReply> reply) mutable {
+          std::vector<int> shown;
+          if (reply) RecordRead(key, started, true, *reply, &shown);
+          cluster_.trace().Note(cluster_.scheduler().Now(), -1, key, "", [&] {
+            std::string text = "read of all replicas: ";
+            if (!reply) return text + reply.error().message;
+            for (const int t : shown) text += fmt::format(" t{}", t);
+            return text;
+          });
+          done(reply.has_value());
+        });
+  });
+}
+
+}  // namespace lariat::sim

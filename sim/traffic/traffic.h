@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clients at work: each does one request after the other, of a kind, on a key and through a node
+// chosen at random, keeps the context of what it last saw of each key, and writes down what it did
+// and was told.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "sim/check/dot_registry.h"
+#include "sim/model/history.h"
+#include "sim/world/cluster.h"
+
+namespace lariat::sim {
+
+class Traffic {
+ public:
+  Traffic(Cluster& cluster, DotRegistry& dots, History& history, Report& report, uint64_t seed);
+  ~Traffic();
+  void Start();
+  // No new requests. Those under way go on.
+  void Stop() { stopped_ = true; }
+  // The machine's process has ended: whoever waits for it finds out.
+  void OnDown(size_t machine);
+  // Requests without an answer.
+  size_t Waiting() const { return waiting_.size(); }
+  const std::vector<std::string>& keys() const { return keys_; }
+
+  // Reads the key through a machine with all replicas answering, and records it. `done` gets
+  // whether it was answered.
+  void ReadAll(size_t machine, const std::string& key, base::UniqueFunction<void(bool)> done);
+
+ private:
+  class Client;
+  // One attempt at one request, until it is answered or given up.
+  struct Attempt {
+    size_t machine = 0;
+    uint32_t shard = 0;
+    base::UniqueFunction<void(const base::Error*)> give_up;  // without an answer
+  };
+
+  uint64_t Begin(Attempt attempt);
+  // False if it was given up before.
+  bool End(uint64_t id);
+  void RecordRead(const std::string& key, base::Instant started, bool all_replicas,
+                  const coordinator::GetReply& reply, std::vector<int>* shown);
+
+  Cluster& cluster_;
+  DotRegistry& dots_;
+  History& history_;
+  Report& report_;
+  base::Prng prng_;
+  std::vector<std::string> keys_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::map<uint64_t, Attempt> waiting_;
+  uint64_t next_attempt_ = 1;
+  bool stopped_ = false;
+};
+
+}  // namespace lariat::sim

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/world/bug.h"
+
+namespace lariat::sim {
+
+std::string_view BugName(Bug bug) {
+  switch (bug) {
+    case Bug::kNone:
+      return "none";
+    case Bug::kNoSync:
+      return "no_sync";
+    case Bug::kAckBeforeDurable:
+      return "ack_before_durable";
+    case Bug::kErrorIsAbsent:
+      return "error_is_absent";
+    case Bug::kStaleRead:
+      return "stale_read";
+    case Bug::kSkipWriteBack:
+      return "skip_write_back";
+    case Bug::kAckWithoutWrite:
+      return "ack_without_write";
+    case Bug::kRepeatedForward:
+      return "repeated_forward";
+    case Bug::kReusedIncarnation:
+      return "reused_incarnation";
+    case Bug::kForgottenClock:
+      return "forgotten_clock";
+    case Bug::kUnknownIsNotDone:
+      return "unknown_is_not_done";
+    case Bug::kContextCoversUnseen:
+      return "context_covers_unseen";
+    case Bug::kCount:
+      break;
+  }
+  return "?";
+}
+
+std::optional<Bug> BugFromName(std::string_view name) {
+  for (int i = 0; i < static_cast<int>(Bug::kCount); ++i) {
+    const Bug bug = static_cast<Bug>(i);
+    if (BugName(bug) == name) return bug;
+  }
+  return std::nullopt;
+}
+
+}  // namespace lariat::sim

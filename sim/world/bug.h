@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Bugs that can be planted into the simulated world, to see that the checkers find them. The code
+// under test is never changed: the world lies to it, or about it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace lariat::sim {
+
+enum class Bug : uint8_t {
+  kNone,
+  kNoSync,               // the disk says "synced" and has done nothing
+  kAckBeforeDurable,     // the disk says "synced" before it is
+  kErrorIsAbsent,        // a read error is shown as "no such record"
+  kStaleRead,            // the disk sometimes gives the version before the last one
+  kSkipWriteBack,        // replicas acknowledge read repairs and drop them
+  kAckWithoutWrite,      // replicas acknowledge some writes and drop them
+  kRepeatedForward,      // a forwarded write arrives twice, as two requests
+  kReusedIncarnation,    // a restarted process draws the same random numbers again
+  kForgottenClock,       // the durable limit of the clock is lost at a restart
+  kUnknownIsNotDone,     // a client is told "not done" when it is not known
+  kContextCoversUnseen,  // a write's reply carries the context of all there is
+  kCount,
+};
+
+std::string_view BugName(Bug bug);
+std::optional<Bug> BugFromName(std::string_view name);
+
+}  // namespace lariat::sim

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/world/disk.h"
+
+#include <cmath>
+
+namespace lariat::sim {
+
+using base::Code;
+using base::Fail;
+using storage::Space;
+
+namespace {
+
+bool Happens(int64_t ppm, base::Prng* prng) {
+  return ppm > 0 && prng->Below(1000000) < static_cast<uint64_t>(ppm);
+}
+
+}  // namespace
+
+base::Duration DrawDelay(int64_t mean_us, base::Prng* prng) {
+  const double factor = std::min(10.0, -std::log(1.0 - prng->Unit()));
+  return std::chrono::nanoseconds(
+      static_cast<int64_t>(static_cast<double>(mean_us) * 1000 * factor));
+}
+
+Disk::Disk(Scheduler& scheduler, const Options& options, base::Prng prng, Bug bug,
+           OnRecord on_record)
+    : scheduler_(scheduler),
+      options_(options),
+      prng_(prng),
+      bug_(bug),
+      on_record_(std::move(on_record)),
+      engine_(this) {}
+
+void Disk::Schedule(storage::Operation operation, base::UniqueFunction<void()> task) {
+  const int64_t mean_us =
+      operation == storage::Operation::kSync ? options_.sync_us : options_.read_us;
+  scheduler_.After(DrawDelay(mean_us, &prng_), std::move(task));
+}
+
+bool Disk::MissMemory() {
+  const bool miss = Happens(options_.miss_ppm, &prng_);
+  counts_.misses += miss ? 1 : 0;
+  return miss;
+}
+
+bool Disk::FailRead() {
+  const bool fail = faults_ && Happens(options_.read_error_ppm, &prng_);
+  counts_.read_errors += fail ? 1 : 0;
+  return fail;
+}
+
+base::Status Disk::FailWrite() {
+  if (!faults_ || !Happens(options_.stall_ppm, &prng_)) return {};
+  ++counts_.stalls;
+  // Mostly a short wait; sometimes no room, which refuses the batch.
+  if (prng_.Chance(0.8)) return Fail(Code::kStalled, "simulated stall");
+  return Fail(Code::kDiskFull, "simulated full disk");
+}
+
+size_t Disk::LoseInCrash(size_t unsynced) {
+  if (!power_cut_) return 0;
+  return prng_.Chance(0.5) ? unsynced : prng_.Below(unsynced + 1);
+}
+
+void Disk::Crash(bool power_cut) {
+  power_cut_ = power_cut;
+  fail_next_sync_ = false;
+  engine_.Crash();
+  before_.clear();
+  if (bug_ == Bug::kForgottenClock) {
+    auto image = engine_.DurableImage();
+    std::erase_if(image[static_cast<size_t>(Space::kMeta)],
+                  [](const auto& entry) { return entry.first.starts_with("clock/"); });
+    engine_.Restore(std::move(image));
+  }
+}
+
+const std::string* Disk::FindDurable(const std::string& data_key) const {
+  const auto& data = engine_.DurableImage()[static_cast<size_t>(Space::kData)];
+  const auto found = data.find(data_key);
+  return found == data.end() ? nullptr : &found->second;
+}
+
+void Disk::Lie(Space space, std::string_view key, base::Result<std::string>* result) {
+  if (space != Space::kData) return;
+  if (bug_ == Bug::kErrorIsAbsent && !*result) *result = Fail(Code::kNotFound, "no such key");
+  if (bug_ != Bug::kStaleRead || !prng_.Chance(0.05)) return;
+  const auto found = before_.find(std::string(key));
+  if (found != before_.end() && *result) *result = found->second;
+}
+
+storage::Lookup Disk::TryGet(Space space, std::string_view key, std::string* value,
+                             base::Error* error) {
+  const storage::Lookup lookup = engine_.TryGet(space, key, value, error);
+  if (bug_ == Bug::kNone || lookup == storage::Lookup::kNotInMemory) return lookup;
+  base::Result<std::string> result = *value;
+  if (lookup == storage::Lookup::kAbsent) result = Fail(Code::kNotFound, "no such key");
+  if (lookup == storage::Lookup::kError) result = Fail(*error);
+  Lie(space, key, &result);
+  if (!result) {
+    if (result.error().code == Code::kNotFound) return storage::Lookup::kAbsent;
+    return lookup;
+  }
+  *value = *std::move(result);
+  return storage::Lookup::kFound;
+}
+
+void Disk::Get(Space space, std::string key, storage::CompletionQueue* queue, GetDone done) {
+  if (bug_ == Bug::kNone) return engine_.Get(space, std::move(key), queue, std::move(done));
+  std::string copy = key;
+  engine_.Get(space, std::move(copy), queue,
+              [this, space, key = std::move(key),
+               done = std::move(done)](base::Result<std::string> result) mutable {
+                Lie(space, key, &result);
+                done(std::move(result));
+              });
+}
+
+base::Status Disk::Write(const storage::WriteBatch& batch) {
+  if (bug_ == Bug::kStaleRead) {
+    for (const auto& operation : batch.operations) {
+      if (operation.space != Space::kData) continue;
+      auto present = engine_.GetBlocking(Space::kData, operation.key);
+      if (present) before_[operation.key] = std::move(*present);
+    }
+  }
+  if (auto status = engine_.Write(batch); !status) return status;
+  for (const auto& operation : batch.operations) {
+    if (operation.space == Space::kData && !operation.remove) {
+      on_record_(operation.key, operation.value);
+    }
+  }
+  return {};
+}
+
+void Disk::Sync(storage::CompletionQueue* queue, SyncDone done) {
+  const bool lies = bug_ == Bug::kNoSync || bug_ == Bug::kAckBeforeDurable;
+  if (!lies || !prng_.Chance(0.5)) return engine_.Sync(queue, std::move(done));
+  if (bug_ == Bug::kAckBeforeDurable) engine_.Sync(queue, [](const base::Status&) {});
+  queue->Post([done = std::move(done)]() mutable { done({}); });
+}
+
+base::Result<std::string> Disk::GetBlocking(Space space, std::string_view key) {
+  return engine_.GetBlocking(space, key);
+}
+
+}  // namespace lariat::sim

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The disk of one machine: storage::MemoryEngine, whose crash semantics are exact, with delays and
+// faults drawn from the seed, and a look at every record that is written. It outlives the processes
+// that use it.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+#include "base/prng.h"
+#include "sim/options.h"
+#include "sim/world/bug.h"
+#include "sim/world/scheduler.h"
+#include "storage/memory_engine.h"
+
+namespace lariat::sim {
+
+class Disk final : public storage::Engine, private storage::FaultPlan {
+ public:
+  struct Counts {
+    uint64_t misses = 0, read_errors = 0, stalls = 0;
+  };
+  // Called for every record written, after it is in the engine.
+  using OnRecord = std::function<void(const std::string& data_key, const std::string& record)>;
+
+  Disk(Scheduler& scheduler, const Options& options, base::Prng prng, Bug bug, OnRecord on_record);
+
+  // No more faults from here on; delays stay.
+  void Heal() { faults_ = false; }
+  void FailNextSync() { fail_next_sync_ = true; }
+  // The process has ended. A power cut loses what was not synced, or a part of it.
+  void Crash(bool power_cut);
+  const storage::MemoryEngine::Image& Image() const { return engine_.DurableImage(); }
+  void Restore(storage::MemoryEngine::Image image) { engine_.Restore(std::move(image)); }
+  // The durable record, or null.
+  const std::string* FindDurable(const std::string& data_key) const;
+  // A record disappears, now and durably, as damage would do it.
+  void Forget(const std::string& data_key) { engine_.Forget(storage::Space::kData, data_key); }
+  const Counts& counts() const { return counts_; }
+
+  storage::Lookup TryGet(storage::Space space, std::string_view key, std::string* value,
+                         base::Error* error) override;
+  void Get(storage::Space space, std::string key, storage::CompletionQueue* queue,
+           GetDone done) override;
+  base::Status Write(const storage::WriteBatch& batch) override;
+  void Sync(storage::CompletionQueue* queue, SyncDone done) override;
+  void Scan(storage::Space space, std::string from, std::string to, storage::ScanLimits limits,
+            storage::CompletionQueue* queue, ScanDone done) override {
+    engine_.Scan(space, std::move(from), std::move(to), limits, queue, std::move(done));
+  }
+  base::Result<std::string> GetBlocking(storage::Space space, std::string_view key) override;
+  storage::Health health() const override { return engine_.health(); }
+  storage::EngineStats Stats() const override { return engine_.Stats(); }
+
+ private:
+  void Schedule(storage::Operation operation, base::UniqueFunction<void()> task) override;
+  bool MissMemory() override;
+  bool FailRead() override;
+  base::Status FailWrite() override;
+  bool FailSync() override { return std::exchange(fail_next_sync_, false); }
+  size_t LoseInCrash(size_t unsynced) override;
+  // A planted bug: what a get gives instead of the truth, or nothing.
+  void Lie(storage::Space space, std::string_view key, base::Result<std::string>* result);
+
+  Scheduler& scheduler_;
+  const Options& options_;
+  base::Prng prng_;
+  Bug bug_;
+  OnRecord on_record_;
+  bool faults_ = true;
+  bool fail_next_sync_ = false;
+  bool power_cut_ = false;
+  Counts counts_;
+  std::map<std::string, std::string> before_;  // kStaleRead: the version before the last one
+  storage::MemoryEngine engine_;
+};
+
+// An exponentially distributed delay with this mean, at most ten times as long.
+base::Duration DrawDelay(int64_t mean_us, base::Prng* prng);
+
+}  // namespace lariat::sim

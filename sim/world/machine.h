@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// One simulated machine: a disk that stays, and a process (node::Node, the code under test) that is
+// started, killed, paused and started again. Everything that the process sees of the world comes
+// from here: clocks, random numbers, its event loops.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "node/node.h"
+#include "sim/world/disk.h"
+#include "sim/world/network.h"
+
+namespace lariat::sim {
+
+class Machine final : public Party {
+ public:
+  struct World {
+    Scheduler& scheduler;
+    Trace& trace;
+    Network& network;
+    const Options& options;
+    Bug bug;
+  };
+
+  // `settings`: of the node. `seed`: of its random numbers and its disk.
+  Machine(World world, int number, config::Settings settings, uint64_t seed,
+          Disk::OnRecord on_record);
+  ~Machine() override;
+
+  // REQUIRES: not running.
+  void Start();
+  // REQUIRES: running. Not from inside the process.
+  void Stop(bool power_cut);
+  void Pause(base::Duration length);
+  void SetWallOffset(int64_t offset_ms) { wall_offset_ms_ = offset_ms; }
+
+  bool Running() const override { return process_ != nullptr; }
+  uint64_t Life() const override { return life_; }
+  uint32_t Shards() const override { return static_cast<uint32_t>(world_.options.shards); }
+  node::PeerEvents& Events(uint32_t shard) override { return node().shard(shard); }
+  void Run(env::Task task) override { RunAt(world_.scheduler.Now(), std::move(task)); }
+
+  int number() const { return number_; }
+  Disk& disk() { return disk_; }
+  node::Node& node();  // REQUIRES: running
+  // Whether every shard has a view and sees every other machine alive.
+  bool SeesAll() const;
+  // Runs on the shard's loop, as a client's connection would.
+  void Post(uint32_t shard, env::Task task);
+
+ private:
+  class ShardWorld;
+  struct Process;
+
+  void FailToStart();
+  // At `when`, or when a paused machine goes on; never in a later life.
+  uint64_t RunAt(base::Instant when, env::Task task);
+  void Deliver(uint64_t life, env::Task task);
+
+  World world_;
+  int number_;
+  config::Settings settings_;
+  uint64_t seed_;
+  Disk disk_;
+  uint64_t life_ = 0;
+  base::Instant paused_until_{};
+  int64_t wall_offset_ms_ = 0;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace lariat::sim

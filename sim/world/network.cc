@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/world/network.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "sim/world/describe.h"
+#include "sim/world/disk.h"
+#include "wire/codec.h"
+
+namespace lariat::sim {
+
+using node::PeerHandle;
+
+namespace {
+
+constexpr base::Duration kRetry = base::Millis(20);
+constexpr base::Duration kConnectTimeout = base::Millis(200);
+constexpr int64_t kNoticeUs = 2000;  // until the end of a connection is noticed
+
+bool Happens(bool faults, int64_t ppm, base::Prng* prng) {
+  return faults && ppm > 0 && prng->Below(1000000) < static_cast<uint64_t>(ppm);
+}
+
+}  // namespace
+
+// --- the transport of a shard ------------------------------------------------------------------
+
+PeerHandle Transport::Open(const std::string& address, std::optional<base::Uuid> expected) {
+  const PeerHandle handle = next_peer_++;
+  peers_[handle] = {address, expected, 0};
+  network_.Connect(this, handle);
+  return handle;
+}
+
+void Transport::Close(PeerHandle peer) {
+  auto closed = peers_.extract(peer);
+  if (!closed.empty()) network_.connections_.erase(closed.mapped().connection);
+}
+
+bool Transport::Send(PeerHandle peer, wire::Envelope request) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end() || found->second.connection == 0) return false;
+  network_.Transmit(found->second.connection, Network::Way::kThere, std::move(request));
+  return true;
+}
+
+void Transport::Reply(node::LinkId link, wire::Envelope reply) {
+  network_.Transmit(link, Network::Way::kBack, std::move(reply));
+}
+
+// --- connections -------------------------------------------------------------------------------
+
+Network::Network(Scheduler& scheduler, Trace& trace, const Options& options, base::Prng prng,
+                 Bug bug)
+    : scheduler_(scheduler), trace_(trace), options_(options), prng_(prng), bug_(bug) {}
+
+base::Duration Network::Delay() {
+  return base::Duration(10000) + DrawDelay(options_.delay_us, &prng_);
+}
+
+bool Network::IsCut(int from, int to) const {
+  const auto found = cuts_.find({from, to});
+  return faults_ && found != cuts_.end() && found->second > 0;
+}
+
+void Network::Mend(int from, int to) { --cuts_[{from, to}]; }
+
+void Network::Heal() { faults_ = false; }
+
+void Network::ConnectLater(Transport* transport, PeerHandle peer, base::Duration wait) {
+  // Half fixed, half random: nobody comes back in step.
+  const auto jitter = base::Duration(prng_.Below(static_cast<uint64_t>(wait.count()) + 1));
+  Party* party = parties_[static_cast<size_t>(transport->machine_)];
+  scheduler_.After(wait + jitter, [this, transport, peer, party, life = transport->life_] {
+    if (party->Life() == life) Connect(transport, peer);
+  });
+}
+
+void Network::Connect(Transport* transport, PeerHandle peer) {
+  const auto found = transport->peers_.find(peer);
+  if (found == transport->peers_.end()) return;
+  int to = -1;
+  for (size_t i = 0; i < parties_.size(); ++i) {
+    if (AddressOf(static_cast<int>(i)) == found->second.address) to = static_cast<int>(i);
+  }
+  LARIAT_CHECK(to >= 0, "addresses are those of machines");
+  Party* party = parties_[static_cast<size_t>(transport->machine_)];
+  std::string hello = wire::EncodeEnvelope({0, 0, party->Events(transport->shard_).MakeHello()});
+  scheduler_.After(Delay(), [this, transport, peer, to, party, life = transport->life_,
+                             hello = std::move(hello)] {
+    if (party->Life() == life) OnConnect(transport, peer, to, hello);
+  });
+}
+
+void Network::OnConnect(Transport* transport, PeerHandle peer, int to, const std::string& hello) {
+  Party* party = parties_[static_cast<size_t>(to)];
+  if (IsCut(transport->machine_, to) || IsCut(to, transport->machine_)) {
+    return ConnectLater(transport, peer, kConnectTimeout);
+  }
+  if (!party->Running()) return ConnectLater(transport, peer, kRetry);
+  const uint64_t id = next_connection_++;
+  Connection& connection = connections_[id];
+  connection.from = transport->machine_;
+  connection.from_shard = transport->shard_;
+  connection.from_life = transport->life_;
+  connection.to = to;
+  connection.to_shard = static_cast<uint32_t>(prng_.Below(party->Shards()));
+  connection.to_life = party->Life();
+  connection.transport = transport;
+  connection.peer = peer;
+  auto envelope = wire::DecodeEnvelope(hello);
+  LARIAT_CHECK(envelope.has_value(), "a hello decodes");
+  const auto& body = std::get<wire::Hello>(envelope->body);
+  connection.asker = body.node;
+  party->Run([this, id, party, body] {
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) return;
+    wire::Envelope answer{0, 0, party->Events(found->second.to_shard).OnHello(body)};
+    scheduler_.After(Delay(), [this, id, bytes = wire::EncodeEnvelope(std::move(answer))] {
+      OnAnswer(id, bytes);
+    });
+  });
+}
+
+void Network::OnAnswer(uint64_t id, const std::string& bytes) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const Connection& connection = found->second;
+  Transport* transport = connection.transport;
+  const PeerHandle peer = connection.peer;
+  Party* asker = parties_[static_cast<size_t>(connection.from)];
+  auto envelope = wire::DecodeEnvelope(bytes);
+  LARIAT_CHECK(envelope.has_value(), "an answer to a hello decodes");
+  const auto reply = std::get<wire::HelloReply>(envelope->body);
+  const auto& expected = transport->peers_[peer].expected;
+  if (!reply.outcome.ok() || (expected && *expected != reply.node)) {
+    connections_.erase(found);
+    return ConnectLater(transport, peer, kRetry);
+  }
+  asker->Run([this, id, transport, peer, asker, node = reply.node] {
+    if (!connections_.contains(id)) return;
+    transport->peers_[peer].connection = id;
+    ++counts_.connects;
+    trace_.Note(scheduler_.Now(), transport->machine_, "", "",
+                [&] { return "connected to " + transport->peers_[peer].address; });
+    asker->Events(transport->shard_).OnPeerUp(peer, node);
+  });
+}
+
+void Network::End(uint64_t id, base::Duration notice) {
+  auto ended = connections_.extract(id);
+  if (ended.empty()) return;
+  const Connection connection = ended.mapped();
+  Party* asker = parties_[static_cast<size_t>(connection.from)];
+  if (asker->Life() != connection.from_life) return;
+  scheduler_.After(notice, [this, id, connection, asker] {
+    if (asker->Life() != connection.from_life) return;
+    asker->Run([this, id, connection, asker] {
+      Transport* transport = connection.transport;
+      const auto peer = transport->peers_.find(connection.peer);
+      if (peer == transport->peers_.end()) return;
+      const bool was_ready = peer->second.connection == id;
+      if (was_ready) {
+        peer->second.connection = 0;
+        trace_.Note(scheduler_.Now(), connection.from, "", "",
+                    [&] { return "lost the connection to " + AddressOf(connection.to); });
+        asker->Events(connection.from_shard)
+            .OnPeerDown(connection.peer, {base::Code::kUnavailable, "connection lost"});
+      }
+      ConnectLater(transport, connection.peer, kRetry);
+    });
+  });
+}
+
+void Network::BreakOne() {
+  if (connections_.empty()) return;
+  auto it = connections_.begin();
+  std::advance(it, static_cast<std::ptrdiff_t>(prng_.Below(connections_.size())));
+  ++counts_.broken;
+  End(it->first, DrawDelay(kNoticeUs, &prng_));
+}
+
+void Network::OnDown(int machine) {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, connection] : connections_) {
+    if (connection.from == machine || connection.to == machine) ids.push_back(id);
+  }
+  for (const uint64_t id : ids) {
+    // A process that ended closes its connections; a machine without power says nothing.
+    const bool silent = prng_.Chance(0.3);
+    End(id, silent ? DrawDelay(200 * kNoticeUs, &prng_) : DrawDelay(kNoticeUs, &prng_));
+  }
+}
+
+// --- messages ----------------------------------------------------------------------------------
+
+void Network::Transmit(uint64_t id, Way way, wire::Envelope envelope) {
+  if (!connections_.contains(id)) return;
+  const auto bytes = std::make_shared<const std::string>(wire::EncodeEnvelope(std::move(envelope)));
+  if (Happens(faults_, options_.loss_ppm, &prng_)) {
+    ++counts_.lost;
+    return;
+  }
+  ArriveAt(scheduler_.Now() + Delay(), id, way, bytes);
+  if (Happens(faults_, options_.duplicate_ppm, &prng_)) {
+    ++counts_.repeated;
+    const auto late = prng_.Chance(0.5) ? Delay() : 20 * Delay();
+    ArriveAt(scheduler_.Now() + late, id, way, bytes);
+  }
+}
+
+void Network::ArriveAt(base::Instant when, uint64_t id, Way way,
+                       std::shared_ptr<const std::string> bytes) {
+  Connection& connection = connections_[id];
+  base::Instant& last = way == Way::kThere ? connection.last_there : connection.last_back;
+  if (options_.reorder == 0) when = std::max(when, last);
+  last = std::max(last, when);
+  scheduler_.At(when, [this, id, way, bytes = std::move(bytes)] { Arrive(id, way, bytes); });
+}
+
+void Network::Arrive(uint64_t id, Way way, const std::shared_ptr<const std::string>& bytes) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const Connection& c = found->second;
+  const bool there = way == Way::kThere;
+  if (IsCut(there ? c.from : c.to, there ? c.to : c.from)) {
+    if (options_.cut_parks != 0) {
+      return ArriveAt(scheduler_.Now() + base::Millis(10), id, way, bytes);
+    }
+    ++counts_.cut;
+    return;
+  }
+  Party* receiver = parties_[static_cast<size_t>(there ? c.to : c.from)];
+  if (receiver->Life() != (there ? c.to_life : c.from_life)) return;
+  receiver->Run([this, id, way, bytes] { Deliver(id, way, *bytes); });
+}
+
+void Network::Deliver(uint64_t id, Way way, const std::string& bytes) {
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const Connection c = found->second;
+  const bool there = way == Way::kThere;
+  const int receiver = there ? c.to : c.from;
+  auto envelope = wire::DecodeEnvelope(bytes);
+  LARIAT_CHECK(envelope.has_value(), "what a node encodes it can decode");
+  ++counts_.delivered;
+  trace_.Note(scheduler_.Now(), receiver, SubjectOf(*envelope), bytes, [&] {
+    return "from m" + std::to_string((there ? c.from : c.to) + 1) + ": " + Describe(*envelope);
+  });
+  if (!there) {
+    parties_[static_cast<size_t>(receiver)]
+        ->Events(c.from_shard)
+        .OnReply(c.peer, std::move(*envelope));
+    return;
+  }
+  if (bug_ != Bug::kNone && Tamper(id, &*envelope)) return;
+  parties_[static_cast<size_t>(receiver)]
+      ->Events(c.to_shard)
+      .OnRequest(c.asker, id, std::move(*envelope));
+}
+
+bool Network::Tamper(uint64_t id, wire::Envelope* request) {
+  const auto* write = std::get_if<wire::WriteRequest>(&request->body);
+  const bool skips = write != nullptr && ((bug_ == Bug::kSkipWriteBack && write->repair) ||
+                                          (bug_ == Bug::kAckWithoutWrite && prng_.Chance(0.1)));
+  if (skips) {
+    Transmit(id, Way::kBack, {request->id, request->epoch, wire::WriteReply{}});
+    return true;
+  }
+  const bool forward = std::holds_alternative<wire::ForwardedWrite>(request->body);
+  if (forward && bug_ == Bug::kRepeatedForward) {
+    wire::Envelope again = *request;
+    again.id ^= uint64_t{1} << 60;
+    const Connection c = connections_[id];
+    parties_[static_cast<size_t>(c.to)]
+        ->Events(c.to_shard)
+        .OnRequest(c.asker, id, std::move(again));
+  }
+  return false;
+}
+
+}  // namespace lariat::sim
