@@ -51,8 +51,11 @@ constexpr std::string_view kMayBeApplied = "may or may not have";
 Refusal ToRefusal(base::Error error) {
   const Row& row = RowOf(error.code);
   Refusal refusal{row.status, base::CodeName(error.code), std::move(error.message)};
-  refusal.needed = error.needed;
-  refusal.alive = error.alive;
+  // Elsewhere the numbers mean something else, and the message says what.
+  if (error.code == base::Code::kInsufficientReplicas) {
+    refusal.needed = error.needed;
+    refusal.alive = error.alive;
+  }
   refusal.retry_after = row.retry_after;
   if (error.code == Code::kUnknown && refusal.message.find(kMayBeApplied) == std::string::npos) {
     refusal.message += refusal.message.empty() ? "" : "; ";
