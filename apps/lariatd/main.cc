@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
 
-#include "lariatd/options.h"
-#include "lariatd/server.h"
+#include "apps/lariatd/options.h"
+#include "apps/lariatd/server.h"
 
 extern char** environ;
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lariatd/options.h"
+#include "apps/lariatd/options.h"
 
 #include <CLI/CLI.hpp>
 #include <vector>
 
+#include "apps/lariatd/version.h"
 #include "config/describe.h"
 #include "env/posix/file.h"
-#include "lariatd/version.h"
 
 namespace lariat::lariatd {
 namespace {

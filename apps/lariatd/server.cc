@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lariatd/server.h"
+#include "apps/lariatd/server.h"
 
 #include <unistd.h>
 
@@ -8,13 +8,13 @@
 #include <thread>
 #include <utility>
 
+#include "apps/lariatd/log.h"
+#include "apps/lariatd/version.h"
 #include "config/settings.h"
 #include "env/posix/file.h"
 #include "env/posix/shard_loop.h"
 #include "env/posix/signals.h"
 #include "frontend/http/http_frontend.h"
-#include "lariatd/log.h"
-#include "lariatd/version.h"
 #include "node/node.h"
 #include "node/peer_links.h"
 #include "storage/rocksdb/rocksdb_engine.h"

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bodies of coordinator_test_util.h, which includes this file at its end.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "coordinator/coordinator_test_util.h"
+
+namespace lariat::coordinator {
+
+inline TestCluster::TestCluster(Options options) : alive(options.nodes, true) {
+  membership::Topology topology = membership::MakeDocument(options.nodes, 1, options.sealed);
+  base::Prng prng(5);
+  for (membership::Member& member : topology.members) {
+    member.tokens.clear();
+    for (int t = 0; t < 16; ++t) member.tokens.push_back({prng.Next()});
+    std::sort(member.tokens.begin(), member.tokens.end());
+  }
+  bucket_ = membership::MakeBucket("default");
+  bucket_.n = options.n;
+  bucket_.r = options.r;
+  bucket_.w = options.w;
+  bucket_.conflict = options.kind;
+  bucket_.ttl_s = options.ttl_s;
+  topology.buckets["default"] = bucket_;
+  for (size_t i = 0; i < options.nodes; ++i) {
+    views_.push_back(membership::MakeView(topology, topology.members[i].id));
+    nodes_.push_back(std::make_unique<TestNode>(*this, i, views_.back()));
+    topology.sealed = true;
+    nodes_.back()->sealed_view = membership::MakeView(topology, topology.members[i].id);
+    topology.sealed = options.sealed;
+  }
+}
+
+inline std::string TestCluster::KeyNotOn(size_t node) const {
+  for (int i = 0;; ++i) {
+    std::string key = "key" + std::to_string(i);
+    const auto nodes = NodesOf(key);
+    if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) return key;
+  }
+}
+
+inline std::string TestCluster::KeyFirstOn(size_t node) const {
+  for (int i = 0;; ++i) {
+    std::string key = "key" + std::to_string(i);
+    if (NodesOf(key).front() == node) return key;
+  }
+}
+
+inline void TestCluster::Advance(int64_t ms) {
+  for (int64_t step = 0; step < ms; step += 5) {
+    now_ += base::Millis(5);
+    wall.ms += 5;
+    late_.Expire(now_, [](const std::function<void()>& due) { due(); });
+    for (auto& node : nodes_) {
+      node->coordinator.Tick(now_);
+      node->replica.Tick();
+    }
+    RunAll();
+  }
+}
+
+// --- a node --------------------------------------------------------------------------------------
+
+inline TestNode::TestNode(TestCluster& cluster, size_t own_index,
+                          std::shared_ptr<const membership::View> view)
+    : index(own_index),
+      plan(&cluster.loop),
+      replica({view->MemberAt(view->self).Number(), 100 + own_index,
+               [&cluster] { return cluster.Next(); }, 1000},
+              engine, cluster.loop, clock, metrics, telemetry::NullLog()),
+      coordinator(cluster.env(), cluster.settings, *this, *this, metrics),
+      cluster_(cluster) {
+  clock.SetLimit(causal::HlcStamp::FromWallMs(int64_t{1} << 47));
+  coordinator.SetView(std::move(view));
+}
+
+inline GotPtr TestNode::Get(const std::string& key, Consistency consistency) {
+  auto answer = std::make_shared<Answer<GetReply>>();
+  coordinator.Get({"default", key, consistency}, [answer](base::Result<GetReply> reply) {
+    answer->value = std::move(reply);
+    ++answer->times;
+  });
+  return answer;
+}
+
+inline WrotePtr TestNode::Put(PutRequest request) {
+  auto answer = std::make_shared<Answer<WriteReply>>();
+  if (request.bucket.empty()) request.bucket = "default";
+  coordinator.Put(std::move(request), [answer](base::Result<WriteReply> reply) {
+    answer->value = std::move(reply);
+    ++answer->times;
+  });
+  return answer;
+}
+
+inline WrotePtr TestNode::Put(const std::string& key, const std::string& value,
+                              std::optional<std::string> context) {
+  PutRequest request;
+  request.key = key;
+  request.value = value;
+  request.context = std::move(context);
+  return Put(std::move(request));
+}
+
+inline WrotePtr TestNode::Delete(DeleteRequest request) {
+  auto answer = std::make_shared<Answer<WriteReply>>();
+  if (request.bucket.empty()) request.bucket = "default";
+  coordinator.Delete(std::move(request), [answer](base::Result<WriteReply> reply) {
+    answer->value = std::move(reply);
+    ++answer->times;
+  });
+  return answer;
+}
+
+inline std::vector<std::string> TestNode::Values(const std::string& key) {
+  const GotPtr got = Get(key);
+  cluster_.RunAll();
+  if (!got->ok()) return {"error " + got->value->error().message};
+  std::vector<std::string> values;
+  for (const ShownValue& value : (*got)->values) values.push_back(value.bytes);
+  std::sort(values.begin(), values.end());
+  return values;
+}
+
+inline causal::Object TestNode::Stored(const std::string& key) {
+  wire::ReadRequest request;
+  request.bucket = coordinator.Bucket("default")->id;
+  request.token = ring::TokenOf(key).value;
+  request.key = key;
+  auto object = std::make_shared<std::string>();
+  LocalRead(request, [object](wire::ReadReply reply) { *object = std::move(reply.object); });
+  cluster_.RunAll();
+  if (object->empty()) return causal::Object(causal::Kind::kSiblings);
+  return causal::Object::Decode(*object).value();
+}
+
+inline void TestNode::Read(ring::NodeIndex to, wire::ReadRequest request, base::Duration timeout,
+                           ReadDone done) {
+  if (to == index) return LocalRead(std::move(request), std::move(done));
+  TestNode& target = cluster_.node(to);
+  cluster_.Send<wire::ReadReply>(
+      index, to, Message::kRead, timeout,
+      [&target, request = std::move(request)](auto reply) mutable {
+        target.LocalRead(std::move(request), std::move(reply));
+      },
+      std::move(done));
+}
+
+inline void TestNode::Write(ring::NodeIndex to, wire::WriteRequest request, base::Duration timeout,
+                            WriteDone done) {
+  if (to == index) return LocalWrite(std::move(request), std::move(done));
+  TestNode& target = cluster_.node(to);
+  cluster_.Send<wire::WriteReply>(
+      index, to, Message::kWrite, timeout,
+      [&target, request = std::move(request)](auto reply) mutable {
+        target.LocalWrite(std::move(request), std::move(reply));
+      },
+      std::move(done));
+}
+
+inline void TestNode::Forward(ring::NodeIndex to, wire::ForwardedWrite request,
+                              base::Duration timeout, ForwardDone done) {
+  EXPECT_NE(to, index);
+  TestNode& target = cluster_.node(to);
+  cluster_.Send<wire::ForwardedWriteReply>(
+      index, to, Message::kForward, timeout,
+      [&target, request = std::move(request)](auto reply) mutable {
+        target.coordinator.OnForwarded(std::move(request), std::move(reply));
+      },
+      std::move(done));
+}
+
+inline void TestNode::LocalRead(wire::ReadRequest request, ReadDone done) {
+  replica.Read({request.bucket, {request.token}, request.key},
+               {request.digest_only, request.idempotency_key},
+               [done = std::move(done)](base::Result<replica::ReadResult> result) mutable {
+                 wire::ReadReply reply;
+                 if (!result) {
+                   reply.outcome = wire::Outcome::From(result.error());
+                 } else {
+                   reply.found = result->found;
+                   reply.object = std::move(result->object);
+                   reply.digest = result->digest;
+                   reply.idempotency_answer = std::move(result->idempotency_answer);
+                 }
+                 done(std::move(reply));
+               });
+}
+
+inline void TestNode::LocalWrite(wire::WriteRequest request, WriteDone done) {
+  replica.Write({request.bucket, {request.token}, request.key}, request.object,
+                {replica::AckWhen::kSynced, request.idempotency_key, request.idempotency_answer,
+                 cluster_.wall},
+                [done = std::move(done)](const base::Status& status) mutable {
+                  wire::WriteReply reply;
+                  if (!status) reply.outcome = wire::Outcome::From(status.error());
+                  done(std::move(reply));
+                });
+}
+
+inline void TestNode::Update(UpdateRequest from, UpdateDone updated, DurableDone durable) {
+  ++updates;
+  replica::UpdateRequest to;
+  to.key = {from.bucket, {from.token}, from.key};
+  to.kind = from.kind;
+  to.context = from.context;
+  to.value = from.value;
+  to.client_timestamp_ms = from.client_timestamp_ms;
+  to.condition = static_cast<replica::Condition>(from.condition);
+  to.siblings_max = from.siblings_max;
+  to.now = from.now;
+  to.idempotency_key = from.idempotency_key;
+  to.make_answer = [from](const causal::Object& object, const causal::Context& context) {
+    return wire::EncodeWriteAnswer({causal::EncodeContext(context, from.bucket_name, from.key),
+                                    object.Version(), from.now.ms});
+  };
+  replica.Update(
+      std::move(to),
+      [updated = std::move(updated)](base::Result<replica::UpdateResult> result) mutable {
+        if (!result) return updated(base::Fail(result.error()));
+        updated(UpdateResult{result->object, result->context, result->version,
+                             result->idempotency_answer, result->replayed});
+      },
+      std::move(durable));
+}
+
+}  // namespace lariat::coordinator
