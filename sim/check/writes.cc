@@ -77,26 +77,27 @@ void CheckStampsGrow(const History& history, const Options& options, Report* rep
 }  // namespace
 
 void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHistory& history,
-                          int token, uint32_t primaries, Report* report) {
+                          const Acknowledgement& ack, Report* report) {
   report->Count("checks: acknowledgements");
-  const Options& options = cluster.options();
   const auto now = cluster.scheduler().Now();
-  if (primaries < options.w || primaries > options.n) {
+  const uint32_t said = ack.primaries == 0 ? ack.needed : ack.primaries;
+  if (said < ack.needed || said > cluster.options().n) {
     report->Fail("quorum", history.key,
-                 fmt::format("t{} acknowledged by {} of {} replicas", token, primaries, options.n),
+                 fmt::format("t{} acknowledged by {} replicas; needed {} of {}", ack.token, said,
+                             ack.needed, cluster.options().n),
                  now);
   }
-  const auto& own = dots.DotsOf(TokenText(history.key, token));
+  const auto& own = dots.DotsOf(TokenText(history.key, ack.token));
   uint32_t durable = history.damaged ? 1 : 0;
   for (const size_t machine : cluster.Primaries(history.key)) {
     const std::string* record =
         cluster.machine(machine).disk().FindDurable(cluster.DataKey(history.key));
     durable += record != nullptr && Holds(*record, own) ? 1 : 0;
   }
-  if (durable < primaries) {
+  if (durable < said) {
     report->Fail("durable", history.key,
-                 fmt::format("t{} is acknowledged for {} replicas; {} disks hold it", token,
-                             primaries, durable),
+                 fmt::format("t{} is acknowledged for {} replicas; {} disks hold it", ack.token,
+                             said, durable),
                  now);
   }
 }

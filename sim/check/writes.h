@@ -9,10 +9,15 @@
 
 namespace lariat::sim {
 
-// `primaries` replicas are said to hold the write durably: so many disks have to, right now. One
-// less is excused where a disk was damaged.
+struct Acknowledgement {
+  int token = 0;
+  uint32_t needed = 0;     // replicas that the request asked for
+  uint32_t primaries = 0;  // that are said to hold it; 0 in a replay, which stands for `needed`
+};
+// So many disks have to hold the write durably, right now. One less is excused where a disk was
+// damaged.
 void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHistory& history,
-                          int token, uint32_t primaries, Report* report);
+                          const Acknowledgement& ack, Report* report);
 // What was "not done" is on no disk and never was; one write is one event; the stamps of a node
 // grow.
 void CheckWrites(const History& history, const DotRegistry& dots, const Options& options,

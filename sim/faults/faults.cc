@@ -131,8 +131,12 @@ void Faults::Kill() {
 void Faults::CutPower() {
   size_t machine = 0;
   if (!PickRunning(&machine)) return;
-  report_.Count("faults: power cuts");
-  TakeDown(machine, true);
+  const bool everywhere = prng_.Chance(0.15);
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    if (i != machine && !(everywhere && cluster_.machine(i).Running())) continue;
+    report_.Count("faults: power cuts");
+    TakeDown(i, true);
+  }
 }
 
 void Faults::FailSync() {

@@ -89,6 +89,12 @@ void Traffic::Client::AtMachine(size_t machine, uint32_t shard, Task task) {
                              });
 }
 
+std::optional<int64_t> Traffic::Client::MoreThan(int64_t replicas) {
+  const Options& o = cluster_.options();
+  if (!prng_.Chance(static_cast<double>(o.stronger_percent) / 100)) return std::nullopt;
+  return prng_.Between(replicas, o.n);
+}
+
 // --- reads -------------------------------------------------------------------------------------
 
 void Traffic::Client::Read(const std::string& key) {
@@ -101,27 +107,31 @@ void Traffic::Client::Read(const std::string& key) {
   cluster_.scheduler().After(Patience(), [this, attempt] {
     if (traffic_.End(attempt)) ThinkThenAct();
   });
-  AtMachine(machine, shard, [this, key, attempt, machine, shard] {
-    const base::Instant started = cluster_.scheduler().Now();
-    cluster_.machine(machine).node().shard(shard).coordinator().Get(
-        {kBucket, key, {}},
-        [this, key, attempt, started](base::Result<coordinator::GetReply> reply) {
-          std::vector<int> shown;
-          if (reply) traffic_.RecordRead(key, started, false, *reply, &shown);
-          std::string text = "read " + key + ":";
-          if (!reply) text += " " + reply.error().message;
-          for (const int t : shown) text += fmt::format(" t{}", t);
-          Note(key, text);
-          if (!traffic_.End(attempt)) return;
-          if (reply) {
-            traffic_.report_.Count("requests: reads answered");
-            knowledge_[key] = {
-                reply->context.empty() ? std::optional<std::string>() : std::move(reply->context),
-                std::move(shown)};
-          }
-          ThinkThenAct();
-        });
-  });
+  AtMachine(machine, shard,
+            [this, key, attempt, machine, shard, r = MoreThan(cluster_.options().r)] {
+              const base::Instant started = cluster_.scheduler().Now();
+              coordinator::GetRequest request{kBucket, key, {}};
+              request.consistency.r = r;
+              cluster_.machine(machine).node().shard(shard).coordinator().Get(
+                  std::move(request),
+                  [this, key, attempt, started, r](base::Result<coordinator::GetReply> reply) {
+                    std::vector<int> shown;
+                    const ReadTerms terms{started, r.value_or(cluster_.options().r), false};
+                    if (reply) traffic_.RecordRead(key, terms, *reply, &shown);
+                    std::string text = "read " + key + ":";
+                    if (!reply) text += " " + reply.error().message;
+                    for (const int t : shown) text += fmt::format(" t{}", t);
+                    Note(key, text);
+                    if (!traffic_.End(attempt)) return;
+                    if (reply) {
+                      traffic_.report_.Count("requests: reads answered");
+                      knowledge_[key] = {reply->context.empty() ? std::optional<std::string>()
+                                                                : std::move(reply->context),
+                                         std::move(shown)};
+                    }
+                    ThinkThenAct();
+                  });
+            });
 }
 
 // --- writes ------------------------------------------------------------------------------------
@@ -132,6 +142,7 @@ Traffic::Client::OrderRef Traffic::Client::NewOrder(const std::string& key, bool
   order->key = key;
   order->is_delete = is_delete;
   order->token = static_cast<int>(history.writes.size());
+  order->w = MoreThan(cluster_.options().w);
   Write write;
   write.is_delete = is_delete;
   write.sent = cluster_.scheduler().Now();
@@ -233,6 +244,7 @@ void Traffic::Client::Submit(const OrderRef& order, uint64_t attempt, size_t mac
   if (order->is_delete) {
     coordinator::DeleteRequest request{kBucket,         order->key,  order->context,
                                        order->if_match, idempotency, {}};
+    request.consistency.w = order->w;
     return service.Delete(std::move(request), std::move(done));
   }
   coordinator::PutRequest request;
@@ -243,6 +255,7 @@ void Traffic::Client::Submit(const OrderRef& order, uint64_t attempt, size_t mac
   request.if_match = order->if_match;
   request.if_none_match_any = order->if_none_match;
   request.idempotency_key = idempotency;
+  request.consistency.w = order->w;
   service.Put(std::move(request), std::move(done));
 }
 
@@ -277,8 +290,10 @@ void Traffic::Client::Acknowledge(const OrderRef& order, coordinator::WriteReply
   if (write.outcome != Outcome::kDone) write.done = now;
   write.outcome = Outcome::kDone;
   traffic_.report_.Count("requests: writes acknowledged");
-  if (!order->is_delete && !reply.replayed) {
-    CheckAcknowledgement(cluster_, traffic_.dots_, history, order->token, reply.replicas.primaries,
+  if (!order->is_delete) {
+    const auto needed = static_cast<uint32_t>(order->w.value_or(cluster_.options().w));
+    const uint32_t primaries = reply.replayed ? 0 : reply.replicas.primaries;
+    CheckAcknowledgement(cluster_, traffic_.dots_, history, {order->token, needed, primaries},
                          &traffic_.report_);
   }
   const bool lww = cluster_.options().lww != 0;

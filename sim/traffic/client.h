@@ -25,6 +25,7 @@ class Traffic::Client {
     std::optional<std::string> context;
     std::optional<std::string> if_match;
     bool if_none_match = false;
+    std::optional<int64_t> w;  // more than the bucket asks for
     std::string idempotency_key;
     int attempts_left = 1;
     bool again_at_once = false;  // repeats without waiting for the answer
@@ -48,6 +49,8 @@ class Traffic::Client {
                 base::Result<coordinator::WriteReply> reply);
   void Acknowledge(const OrderRef& order, coordinator::WriteReply reply);
   void OnOutcome(const OrderRef& order, Outcome outcome);
+  // For some requests a number of replicas above the bucket's.
+  std::optional<int64_t> MoreThan(int64_t replicas);
   // A machine to ask; false if it is down, which the client notices at once.
   bool PickMachine(size_t* machine, uint32_t* shard);
   template <typename Task>

@@ -46,14 +46,14 @@ void Traffic::OnDown(size_t machine) {
   }
 }
 
-void Traffic::RecordRead(const std::string& key, base::Instant started, bool all_replicas,
+void Traffic::RecordRead(const std::string& key, const ReadTerms& terms,
                          const coordinator::GetReply& reply, std::vector<int>* shown) {
   const base::Instant now = cluster_.scheduler().Now();
   const Options& options = cluster_.options();
   Read read;
-  read.started = started;
+  read.started = terms.started;
   read.ended = now;
-  read.all_replicas = all_replicas;
+  read.all_replicas = terms.at_the_end;
   for (const coordinator::ShownValue& value : reply.values) {
     const auto token = TokenOfText(key, value.bytes);
     const size_t known = history_.Of(key).writes.size();
@@ -71,11 +71,10 @@ void Traffic::RecordRead(const std::string& key, base::Instant started, bool all
       read.stamp = Stamp{context->lww_stamp, context->lww_node};
     }
   }
-  const auto needed = all_replicas ? options.n : options.r;
   const uint32_t answered = reply.replicas.primaries;
-  if (answered < needed || answered > options.n) {
-    report_.Fail("quorum", key, fmt::format("a read of {} replicas, needed {}", answered, needed),
-                 now);
+  if (answered < terms.needed || answered > options.n) {
+    report_.Fail("quorum", key,
+                 fmt::format("a read of {} replicas, needed {}", answered, terms.needed), now);
   }
   *shown = read.shown;
   history_.Of(key).reads.push_back(std::move(read));
@@ -92,7 +91,8 @@ void Traffic::ReadAll(size_t machine, const std::string& key,
         std::move(request), [this, key, started, done = std::move(done)](
                                 base::Result<coordinator::GetReply> reply) mutable {
           std::vector<int> shown;
-          if (reply) RecordRead(key, started, true, *reply, &shown);
+          const ReadTerms terms{started, cluster_.options().n, true};
+          if (reply) RecordRead(key, terms, *reply, &shown);
           cluster_.trace().Note(cluster_.scheduler().Now(), -1, key, "", [&] {
             std::string text = "read of all replicas: ";
             if (!reply) return text + reply.error().message;

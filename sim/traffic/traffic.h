@@ -42,7 +42,12 @@ class Traffic {
   uint64_t Begin(Attempt attempt);
   // False if it was given up before.
   bool End(uint64_t id);
-  void RecordRead(const std::string& key, base::Instant started, bool all_replicas,
+  struct ReadTerms {
+    base::Instant started{};
+    int64_t needed = 0;  // replicas
+    bool at_the_end = false;
+  };
+  void RecordRead(const std::string& key, const ReadTerms& terms,
                   const coordinator::GetReply& reply, std::vector<int>* shown);
 
   Cluster& cluster_;

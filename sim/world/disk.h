@@ -27,7 +27,10 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   Disk(Scheduler& scheduler, const Options& options, base::Prng prng, Bug bug, OnRecord on_record);
 
   // No more faults from here on; delays stay.
-  void Heal() { faults_ = false; }
+  void Heal() {
+    faults_ = false;
+    fail_next_sync_ = false;
+  }
   void FailNextSync() { fail_next_sync_ = true; }
   // The process has ended. A power cut loses what was not synced, or a part of it.
   void Crash(bool power_cut);
