@@ -7,7 +7,8 @@ import os
 import re
 import sys
 
-PRECOMPILED = re.compile(r" -fpch-preprocess\b| -Winvalid-pch\b| -include \S*cmake_pch\S*")
+PRECOMPILED = re.compile(r" -fpch-preprocess\b| -Winvalid-pch\b| -include \S*cmake_pch\S*"
+                         r"| -Wno-(?:stringop-\w+|restrict|maybe-uninitialized)\b")
 
 
 def main():
