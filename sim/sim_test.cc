@@ -145,7 +145,7 @@ const Plant kPlants[] = {
     {Bug::kAckBeforeDurable, "power", {"durable"}, 5},
     {Bug::kErrorIsAbsent, "disks", {"durable", "regular", "lost"}, 40},
     {Bug::kStaleRead, "calm", {"dots", "regular", "lost", "durable", "returned"}, 20},
-    {Bug::kSkipWriteBack, "messages", {"regular", "returned"}, 60},
+    {Bug::kSkipWriteBack, "kills", {"regular", "returned"}, 300},
     {Bug::kAckWithoutWrite, "calm", {"durable"}, 5},
     {Bug::kRepeatedForward, "forwards", {"one_event"}, 10},
     {Bug::kReusedIncarnation, "power", {"dots"}, 20},
