@@ -68,7 +68,7 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   replica.digest = reply.digest;
   replica.object = std::move(reply.object);
   if (!reply.idempotency_answer.empty()) {
-    idempotency_answer_ = std::move(reply.idempotency_answer);
+    replica.idempotency_answer = std::move(reply.idempotency_answer);
   }
   Progress(&actions);
   return actions;
@@ -133,6 +133,7 @@ void GetCore::Progress(Actions* actions) {
 // Fetches the data behind every digest that nobody's data explains, then merges.
 void GetCore::Resolve(Actions* actions) {
   bool waiting = false;
+  bool waiting_for_answer = false;
   for (size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
     if (replica.state == State::kAskedData && disagreed_) waiting = true;
@@ -146,7 +147,12 @@ void GetCore::Resolve(Actions* actions) {
     actions->push_back({ActionKind::kReadData, i});
     waiting = true;
   }
-  if (waiting && Answered() < options_.r) return;
+  for (const Replica& replica : replicas_) {
+    const bool has_answer = !replica.idempotency_answer.empty();
+    if (has_answer && replica.state == State::kAskedData) waiting_for_answer = true;
+  }
+  // An answer tells of an event: without its data the state shown could lack it.
+  if (waiting_for_answer || (waiting && Answered() < options_.r)) return;
   if (Count(State::kHasData) == 0) return;
   if (!MergeAll()) {
     GiveUp({Code::kCorruption, "a replica sent a malformed object"}, actions);
@@ -159,6 +165,10 @@ bool GetCore::MergeAll() {
   const Replica* only = nullptr;
   bool same = true;
   for (const Replica& replica : replicas_) {
+    const bool included = replica.state == State::kHasData || replica.state == State::kHasDigest;
+    if (included && !replica.idempotency_answer.empty()) {
+      idempotency_answer_ = replica.idempotency_answer;
+    }
     if (replica.state != State::kHasData || !replica.found) continue;
     if (only == nullptr) {
       only = &replica;

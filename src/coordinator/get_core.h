@@ -61,7 +61,7 @@ class GetCore {
   // After kFail.
   const base::Error& error() const { return error_; }
   uint32_t Answered() const;
-  // An answer recorded under the idempotency key by any replica that answered.
+  // An answer recorded under the idempotency key by a replica whose data is in object().
   const std::string& idempotency_answer() const { return idempotency_answer_; }
   bool disagreed() const { return disagreed_; }
 
@@ -75,6 +75,7 @@ class GetCore {
     bool found = false;
     base::Hash128 digest;
     std::string object;
+    std::string idempotency_answer;
   };
 
   bool AskOne(State how, Actions* actions);

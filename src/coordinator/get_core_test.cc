@@ -189,6 +189,38 @@ TEST(GetCore, AMalformedObjectIsAnError) {
   EXPECT_EQ(core.error().code, Code::kCorruption);
 }
 
+// A replay stands for an acknowledgement: r replicas have to hold the event that it tells of.
+TEST(GetCoreMustHold, M3_ARecordedAnswerComesWithTheEventThatItTellsOf) {
+  const std::string v1 = ObjectOf("v1");
+  const std::string v2 = Newer(v1, "v2");
+  GetCore core({2, 3, true, causal::Kind::kSiblings}, {true, true, true});
+  core.Start();
+  core.OnReadReply(0, Data(v1));
+  wire::ReadReply digest = Digest(v2);
+  digest.idempotency_answer = "answer";
+  EXPECT_EQ(Text(core.OnHedge()), "data2");
+  EXPECT_EQ(Text(core.OnReadReply(1, digest)), "data1");
+  // Two replicas agree, neither has the event.
+  EXPECT_EQ(Text(core.OnReadReply(2, Data(v1))), "");
+  EXPECT_EQ(Text(core.OnReadReply(1, Data(v2))), "write0 write2");
+  EXPECT_EQ(Text(core.OnWriteBackReply(0, true)), "done");
+  EXPECT_EQ(core.idempotency_answer(), "answer");
+  EXPECT_EQ(Values(core), std::vector<std::string>{"v2"});
+}
+
+TEST(GetCoreMustHold, M3_ARecordedAnswerIsForgottenWithItsReplica) {
+  const std::string v1 = ObjectOf("v1");
+  GetCore core({2, 3, true, causal::Kind::kSiblings}, {true, true, true});
+  core.Start();
+  core.OnReadReply(0, Data(v1));
+  wire::ReadReply digest = Digest(Newer(v1, "v2"));
+  digest.idempotency_answer = "answer";
+  EXPECT_EQ(Text(core.OnReadReply(1, digest)), "data1");
+  EXPECT_EQ(Text(core.OnFailure(1, {Code::kTimeout, "late"})), "data2");
+  EXPECT_EQ(Text(core.OnReadReply(2, Data(v1))), "done");
+  EXPECT_EQ(core.idempotency_answer(), "");
+}
+
 TEST(GetCore, AnRecordedAnswerOfAnyReplicaIsFound) {
   GetCore core({.r = 2, .n = 2}, {true, true});
   core.Start();
