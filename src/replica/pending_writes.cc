@@ -34,7 +34,13 @@ const std::string* PendingWrites::Find(Space space, const std::string& key) cons
 void PendingWrites::WhenDurable(Space space, const std::string& key, Done done) {
   const auto found = Values(space).find(key);
   if (found == Values(space).end()) {
-    queue_.Post([done = std::move(done)]() mutable { done({}); });
+    queue_.Post(
+        [this, alive = std::weak_ptr<bool>(owner_alive_), done = std::move(done)]() mutable {
+          // What a dead engine still shows may be what its last sync failed to keep.
+          const bool dead = alive.expired() || engine_.health() == storage::Health::kDead;
+          done(dead ? base::Status(base::Fail(base::Code::kIo, "the storage engine has failed"))
+                    : base::Status());
+        });
     return;
   }
   waiters_[found->second.batch].push_back(std::move(done));

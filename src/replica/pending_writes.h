@@ -47,7 +47,7 @@ class PendingWrites {
   // The newest value staged and not yet durable, or null.
   const std::string* Find(storage::Space space, const std::string& key) const;
   // Runs `done` when what is pending for the key now is durable (at once, from the loop, if nothing
-  // is). With an error if it failed: then look again.
+  // is). With an error if it failed: then look again. Never ok once the engine is dead.
   void WhenDurable(storage::Space space, const std::string& key, Done done);
   void Tick();  // tries a stalled batch again
   size_t Waiting() const { return staged_.size() + acks_in_flight_; }

@@ -135,9 +135,13 @@ TEST(ReplicaMustHold, M3_M37_NothingIsReadAfterAFailedSync) {
   EXPECT_EQ(waiting->code(), Code::kIo);
   const auto later = world.Read("k");
   const auto refused = world.Update({.value = "b"});
+  // A peer sends back what the failed sync was about: there is nothing to write, and no disk has
+  // it.
+  const auto repeated = world.Write("k", (*update->result)->object);
   world.loop.RunAll();
   EXPECT_EQ(later->code(), Code::kIo);
   EXPECT_EQ(refused->code(), Code::kIo);
+  EXPECT_EQ(repeated->code(), Code::kIo);
 }
 
 TEST(ReplicaMustHold, M38_AFullDiskRefusesWritesAndServesReads) {
