@@ -48,7 +48,11 @@ void Cluster::Start() {
     });
   }
   TryFound();
-  AskToJoin();
+  // A new identity is told to the others only when it cannot be lost any more: they would refuse
+  // the same name under another one for ever.
+  engine_.Sync(&home_, [this](const base::Status& status) {
+    if (status) AskToJoin();
+  });
 }
 
 std::string Cluster::WaitingFor() const {

@@ -40,7 +40,7 @@ base::Result<Identity> LoadIdentity(storage::Engine& engine, env::Entropy& entro
   w.U64(identity.id.low);
   w.Sized(identity.name);
   batch.Put(Space::kMeta, kKey, std::move(bytes));
-  // Unsynced is enough: until the first synced write nothing refers to the identity.
+  // Unsynced is enough: the node syncs before it tells anybody.
   if (auto status = engine.Write(batch); !status) return Fail(status.error());
   return identity;
 }
