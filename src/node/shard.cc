@@ -21,6 +21,10 @@ constexpr base::Duration kTick = base::Millis(5);
 // stamps given out right after a restart are still accepted by the others.
 constexpr int64_t kClockAheadMs = 500;
 constexpr int64_t kClockRefillMs = 200;
+// A clock that is ahead of the wall already gets only this much: the unused rest of a limit is lost
+// at a restart, so restarts in quick succession would drive the clock past what others accept.
+constexpr int64_t kClockStepMs = 20;
+constexpr int64_t kClockLeftMinMs = 10;
 
 }  // namespace
 
@@ -206,18 +210,23 @@ void Shard::Beat() {
 
 // --- the clock ---------------------------------------------------------------------------------
 
+int64_t Shard::ClockLimitWantedMs() const {
+  return std::max(world_.env.clock.Wall().ms + kClockAheadMs,
+                  clock_.last().WallMs() + kClockStepMs);
+}
+
 void Shard::WithClock(base::UniqueFunction<void(base::Status)> use) {
   const int64_t now_ms = std::max(world_.env.clock.Wall().ms, clock_.last().WallMs());
   const int64_t left_ms = clock_.limit().WallMs() - now_ms;
-  if (left_ms < kClockRefillMs && !clock_extending_) ExtendClock();
-  if (left_ms > 10) return use({});
+  const bool short_of = left_ms < kClockRefillMs && clock_.limit().WallMs() < ClockLimitWantedMs();
+  if (short_of && !clock_extending_) ExtendClock();
+  if (left_ms > kClockLeftMinMs) return use({});
   clock_waiters_.push_back(std::move(use));
 }
 
 void Shard::ExtendClock() {
   clock_extending_ = true;
-  const int64_t from_ms = std::max(world_.env.clock.Wall().ms, clock_.last().WallMs());
-  const auto limit = causal::HlcStamp::FromWallMs(from_ms + kClockAheadMs);
+  const auto limit = causal::HlcStamp::FromWallMs(ClockLimitWantedMs());
   storage::WriteBatch batch;
   std::string value;
   base::ByteWriter(&value).U64(limit.packed);

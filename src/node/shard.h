@@ -109,6 +109,7 @@ class Shard final : public PeerEvents,
   void Serve(const base::Uuid& from, LinkId link, wire::Envelope request);
   bool FirstForward(const base::Uuid& from, uint64_t id);
   void WithClock(base::UniqueFunction<void(base::Status)> use);
+  int64_t ClockLimitWantedMs() const;
   void ExtendClock();
 
   Node& node_;
