@@ -4,6 +4,8 @@
 #include <charconv>
 
 #include "base/check.h"
+#include "base/hash.h"
+#include "base/prng.h"
 #include "sim/scenario_texts.h"
 
 namespace lariat::sim {
@@ -101,15 +103,18 @@ base::Result<Scenario> ParseScenario(std::string name, std::string_view text) {
   return scenario;
 }
 
-Options DrawOptions(const Scenario& scenario, base::Prng prng) {
+Options DrawOptions(const Scenario& scenario, uint64_t seed) {
   Options options;
   for (const Row& row : kTable) {
-    base::Prng own(prng.Next());
+    base::Prng own(base::Hash64(row.name, seed));
     const auto found = scenario.choices.find(std::string(row.name));
     const auto drawn = Draw(found == scenario.choices.end() ? row.choices : found->second, &own);
     LARIAT_CHECK(drawn.has_value(), "malformed choices in the table of options");
     options.*row.field = *drawn;
   }
+  options.n = std::min(options.n, options.nodes);
+  options.r = std::min(options.r, options.n);
+  options.w = std::min(options.w, options.n);
   return options;
 }
 

@@ -9,7 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/prng.h"
 #include "base/result.h"
 #include "base/time.h"
 
@@ -35,9 +34,9 @@ struct Scenario {
 
 // Lines of "name = choices"; '#' begins a comment. kInvalidArgument names the bad line.
 base::Result<Scenario> ParseScenario(std::string name, std::string_view text);
-// Every option is drawn, in the order of the table, so that a scenario which overrides one of them
-// leaves the others as they were.
-Options DrawOptions(const Scenario& scenario, base::Prng prng);
+// Each option is drawn from the seed and its name: a new line of the table, or one that a scenario
+// overrides, leaves the others as they were.
+Options DrawOptions(const Scenario& scenario, uint64_t seed);
 
 // The scenarios of sim/scenarios/, in order of their names. They are compiled in.
 const std::vector<Scenario>& Scenarios();

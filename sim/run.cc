@@ -16,15 +16,21 @@ class Run {
  public:
   explicit Run(const RunRequest& request)
       : request_(request),
-        seeds_(base::Hash64(request.scenario->name, request.seed)),
-        options_(DrawOptions(*request.scenario, base::Prng(seeds_.Next()))),
-        cluster_(options_, seeds_.Next(), request.bug, request.record_trace,
+        options_(DrawOptions(*request.scenario, SeedOf("options"))),
+        cluster_(options_, SeedOf("cluster"), request.bug, request.record_trace,
                  [this](const std::string& data_key, const std::string& record) {
                    dots_.OnRecord(data_key, record);
                  }),
         dots_(cluster_.scheduler(), report_) {}
 
   RunResult Go() {
+    Faults faults(cluster_, history_, report_, SeedOf("early faults"), [](size_t) {});
+    cluster_.StartAll();
+    if (options_.faults_while_forming_ms > 0) {
+      faults.Start();
+      cluster_.RunFor(base::Millis(options_.faults_while_forming_ms));
+      faults.Stop();
+    }
     if (cluster_.Form()) {
       RunTraffic();
     } else {
@@ -34,9 +40,14 @@ class Run {
   }
 
  private:
+  // Each part has its own numbers, whatever the others draw.
+  uint64_t SeedOf(std::string_view part) const {
+    return base::Hash64(part, base::Hash64(request_.scenario->name, request_.seed));
+  }
+
   void RunTraffic() {
-    Traffic traffic(cluster_, dots_, history_, report_, seeds_.Next());
-    Faults faults(cluster_, history_, report_, seeds_.Next(),
+    Traffic traffic(cluster_, dots_, history_, report_, SeedOf("traffic"));
+    Faults faults(cluster_, history_, report_, SeedOf("faults"),
                   [&traffic](size_t machine) { traffic.OnDown(machine); });
     traffic.Start();
     faults.Start();
@@ -96,7 +107,6 @@ class Run {
   }
 
   RunRequest request_;
-  base::Prng seeds_;
   Options options_;
   Report report_;
   History history_;

@@ -19,7 +19,7 @@ TEST(SimOptions, ScenariosOverrideTheTable) {
   auto scenario = ParseScenario("x", "# about it\nnodes = 4..4\nkeys=7|7  \n\n# more\n");
   ASSERT_TRUE(scenario);
   EXPECT_EQ(scenario->about, "about it");
-  const Options options = DrawOptions(*scenario, base::Prng(1));
+  const Options options = DrawOptions(*scenario, 1);
   EXPECT_EQ(options.nodes, 4);
   EXPECT_EQ(options.keys, 7);
   EXPECT_EQ(options.n, 3);
@@ -29,8 +29,8 @@ TEST(SimOptions, AnOverrideLeavesTheOtherDrawsAsTheyWere) {
   const Scenario plain{"x", "", {}};
   const Scenario changed{"x", "", {{"nodes", "6"}}};
   for (uint64_t seed = 0; seed < 20; ++seed) {
-    Options a = DrawOptions(plain, base::Prng(seed));
-    const Options b = DrawOptions(changed, base::Prng(seed));
+    Options a = DrawOptions(plain, seed);
+    const Options b = DrawOptions(changed, seed);
     a.nodes = 6;
     EXPECT_EQ(a.Text(), b.Text());
   }

@@ -50,10 +50,4 @@ const std::set<causal::Dot>& DotRegistry::DotsOf(const std::string& value) const
   return found == dots_.end() ? none : found->second;
 }
 
-std::optional<Stamp> DotRegistry::StampOf(const std::string& value) const {
-  const auto& dots = DotsOf(value);
-  if (dots.empty()) return std::nullopt;
-  return Stamp{{dots.rbegin()->counter}, dots.rbegin()->actor.node};
-}
-
 }  // namespace lariat::sim

@@ -25,8 +25,6 @@ class DotRegistry {
   void OnRecord(const std::string& data_key, const std::string& record);
   // Dots under which the value was stored anywhere; empty if it never was.
   const std::set<causal::Dot>& DotsOf(const std::string& value) const;
-  // LWW: the stamp of a stored value.
-  std::optional<Stamp> StampOf(const std::string& value) const;
 
  private:
   struct Meaning {

@@ -55,18 +55,23 @@ bool Cluster::BucketKnown() {
   return true;
 }
 
-bool Cluster::Form() {
+void Cluster::StartAll() {
   for (size_t i = 0; i < machines_.size(); ++i) {
     scheduler_.After(base::Millis(static_cast<int64_t>(7 * i)),
                      [m = machines_[i].get()] { m->Start(); });
   }
-  const auto all_see_all = [this] {
-    for (const auto& machine : machines_) {
-      if (!machine->SeesAll()) return false;
-    }
-    return true;
-  };
-  if (!scheduler_.RunUntilTrue(all_see_all, kFormLimit, kLook)) return false;
+}
+
+bool Cluster::AllSeeAll() const {
+  for (const auto& machine : machines_) {
+    if (!machine->SeesAll()) return false;
+  }
+  return true;
+}
+
+bool Cluster::Form() {
+  const base::Instant end = scheduler_.Now() + 2 * kFormLimit;
+  if (!scheduler_.RunUntilTrue([this] { return AllSeeAll(); }, kFormLimit, kLook)) return false;
   membership::BucketProperties bucket;
   bucket.name = kBucket;
   bucket.n = static_cast<uint32_t>(options_.n);
@@ -75,7 +80,7 @@ bool Cluster::Form() {
   bucket.allow_eventual = bucket.Eventual();
   bucket.conflict = options_.lww != 0 ? causal::Kind::kLww : causal::Kind::kSiblings;
   while (!BucketKnown()) {
-    if (scheduler_.Now().time_since_epoch() > 2 * kFormLimit) return false;
+    if (scheduler_.Now() > end) return false;
     machines_[0]->Post(0, [this, bucket] {
       machines_[0]->node().shard(0).coordinator().SetBucket(bucket, [](const base::Status&) {});
     });
@@ -94,13 +99,7 @@ bool Cluster::Heal() {
     }
     if (!machine->Running()) machine->Start();
   }
-  const auto all_see_all = [this] {
-    for (const auto& machine : machines_) {
-      if (!machine->SeesAll()) return false;
-    }
-    return true;
-  };
-  if (!scheduler_.RunUntilTrue(all_see_all, kHealLimit, kLook)) return false;
+  if (!scheduler_.RunUntilTrue([this] { return AllSeeAll(); }, kHealLimit, kLook)) return false;
   // What is still under way has its time-outs: a request reads, then writes.
   return scheduler_.RunUntilTrue(
       [this] { return Busy() == 0; },

@@ -17,7 +17,8 @@ class Cluster {
  public:
   Cluster(const Options& options, uint64_t seed, Bug bug, bool recording, Disk::OnRecord on_record);
 
-  // Starts all machines and makes the bucket. False if that takes too long.
+  void StartAll();
+  // Waits until all machines are one cluster, and makes the bucket. False if that takes too long.
   bool Form();
   // Ends every fault and starts what is down. False if the nodes do not find together again.
   bool Heal();
@@ -42,6 +43,7 @@ class Cluster {
 
  private:
   config::Settings MakeSettings(size_t index) const;
+  bool AllSeeAll() const;
   bool BucketKnown();
 
   const Options& options_;
