@@ -14,7 +14,8 @@ TEST(Frame, GoldenBytes) {
   EXPECT_EQ(out.size(), kFrameHeaderBytes + 3);
   EXPECT_EQ(out.substr(0, 12), std::string("LRT1\x01\0\0\0\x03\0\0\0", 12));
   EXPECT_EQ(out.substr(16), "abc");
-  const ParsedFrame parsed = ParseFrame(out + "next", 100);
+  const std::string stream = out + "next";
+  const ParsedFrame parsed = ParseFrame(stream, 100);
   EXPECT_EQ(parsed.status, FrameStatus::kFrame);
   EXPECT_EQ(parsed.payload, "abc");
   EXPECT_EQ(parsed.size, out.size());
