@@ -147,6 +147,7 @@ void DotSet::Trim(size_t actors_max, size_t cloud_max) {
   if (DotsInClouds() <= cloud_max) return;
   const auto clouds = static_cast<size_t>(std::count_if(
       entries_.begin(), entries_.end(), [](const Entry& entry) { return !entry.cloud.empty(); }));
+  LARIAT_CHECK(clouds > 0, "dots in clouds are in some cloud");
   const size_t each_max = std::max<size_t>(1, cloud_max / clouds);
   for (Entry& entry : entries_) {
     if (entry.cloud.size() <= each_max) continue;
