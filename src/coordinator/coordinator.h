@@ -95,7 +95,8 @@ class Coordinator final : public KvService {
                  WriteDone done);
   void ReadThenUpdate(const Target& target, Quorum quorum, size_t self, UpdateRequest update,
                       bool context_given, WriteDone done);
-  WriteDone ConfirmReplay(const Target& target, std::string key, Quorum quorum, WriteDone done);
+  WriteDone ConfirmReplay(const Target& target, const UpdateRequest& update, Quorum quorum,
+                          WriteDone done);
   void ForwardTo(std::vector<ring::NodeIndex> candidates, std::shared_ptr<WriteIntent> intent,
                  Target target, Quorum quorum, WriteDone done);
   void OnForwardReply(wire::ForwardedWriteReply reply, std::vector<ring::NodeIndex> candidates,

@@ -298,27 +298,29 @@ void Coordinator::ReadThenUpdate(const Target& target, Quorum quorum, size_t sel
           return done(NothingToDelete(*found, update, *target.view));
         }
         if (!update.idempotency_key.empty()) {
-          done = ConfirmReplay(target, update.key, read, std::move(done));
+          done = ConfirmReplay(target, update, read, std::move(done));
         }
         RunUpdate(target, quorum, self, std::move(update), std::move(done));
       });
 }
 
 // The local replica may know an earlier event that has not reached the others yet (its own write is
-// still under way, or failed on the way): a strict read brings it there first.
-WriteDone Coordinator::ConfirmReplay(const Target& target, std::string key, Quorum quorum,
-                                     WriteDone done) {
-  return [this, alive = std::weak_ptr<bool>(alive_), target, key = std::move(key), quorum,
+// still under way, or failed on the way): a strict read that finds it brings it there first. One
+// that ends without the replica that knows it confirms nothing.
+WriteDone Coordinator::ConfirmReplay(const Target& target, const UpdateRequest& update,
+                                     Quorum quorum, WriteDone done) {
+  return [this, alive = std::weak_ptr<bool>(alive_), target, key = update.key,
+          idempotency_key = update.idempotency_key, quorum,
           done = std::move(done)](base::Result<WriteReply> reply) mutable {
     if (!reply || !reply->replayed || alive.expired()) return done(std::move(reply));
     StartRead(
-        target, std::move(key), quorum, "",
+        target, std::move(key), quorum, std::move(idempotency_key),
         [reply = std::move(reply), done = std::move(done)](base::Result<ReadResult> found) mutable {
-          if (found) return done(std::move(reply));
+          if (found && !found->idempotency_answer.empty()) return done(std::move(reply));
           done(Fail(Code::kUnknown,
                     "an earlier request with this Idempotency-Key was found, but it could "
                     "not be confirmed: " +
-                        found.error().message));
+                        (found ? "its replica was too slow" : found.error().message)));
         });
   };
 }
