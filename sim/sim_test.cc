@@ -149,7 +149,7 @@ const Plant kPlants[] = {
     {Bug::kAckWithoutWrite, "calm", {"durable"}, 5},
     {Bug::kRepeatedForward, "forwards", {"one_event"}, 10},
     {Bug::kReusedIncarnation, "power", {"dots"}, 20},
-    {Bug::kForgottenClock, "lww_clocks", {"clock", "dots"}, 80},
+    {Bug::kForgottenClock, "lww_clocks", {"clock", "dots"}, 300},
     {Bug::kUnknownIsNotDone, "messages", {"not_done"}, 20},
     {Bug::kContextCoversUnseen, "conflicts", {"regular", "lost"}, 20},
 };
