@@ -19,6 +19,8 @@ std::string_view BugName(Bug bug) {
       return "skip_write_back";
     case Bug::kAckWithoutWrite:
       return "ack_without_write";
+    case Bug::kDotOnly:
+      return "dot_only";
     case Bug::kRepeatedForward:
       return "repeated_forward";
     case Bug::kReusedIncarnation:

@@ -17,6 +17,7 @@ enum class Bug : uint8_t {
   kStaleRead,            // the disk sometimes gives the version before the last one
   kSkipWriteBack,        // replicas acknowledge read repairs and drop them
   kAckWithoutWrite,      // replicas acknowledge some writes and drop them
+  kDotOnly,              // replicas are sent the new value alone, without the history it replaces
   kRepeatedForward,      // a forwarded write arrives twice, as two requests
   kReusedIncarnation,    // a restarted process draws the same random numbers again
   kForgottenClock,       // the durable limit of the clock is lost at a restart

@@ -22,6 +22,23 @@ bool Happens(bool faults, int64_t ppm, base::Prng* prng) {
   return faults && ppm > 0 && prng->Below(1000000) < static_cast<uint64_t>(ppm);
 }
 
+// The newest value that the node has made, with no more history than its actor's own.
+std::string NewestAlone(const std::string& encoded, uint64_t node) {
+  auto object = causal::Object::Decode(encoded);
+  if (!object || object->dvv() == nullptr) return encoded;
+  const causal::DottedValue* newest = nullptr;
+  for (const causal::DottedValue& v : object->dvv()->values()) {
+    const bool newer = newest == nullptr || v.dot.counter > newest->dot.counter;
+    if (v.dot.actor.node == node && newer) newest = &v;
+  }
+  if (newest == nullptr) return encoded;
+  causal::DotSet before;
+  for (uint64_t i = 1; i < newest->dot.counter; ++i) before.Add({newest->dot.actor, i});
+  causal::Object alone(causal::Kind::kSiblings);
+  alone.dvv()->Update(before, newest->value, newest->dot.actor);
+  return alone.Encode();
+}
+
 }  // namespace
 
 // --- the transport of a shard ------------------------------------------------------------------
@@ -261,7 +278,10 @@ void Network::Deliver(uint64_t id, Way way, const std::string& bytes) {
 }
 
 bool Network::Tamper(uint64_t id, wire::Envelope* request) {
-  const auto* write = std::get_if<wire::WriteRequest>(&request->body);
+  auto* write = std::get_if<wire::WriteRequest>(&request->body);
+  if (write != nullptr && bug_ == Bug::kDotOnly && !write->repair) {
+    write->object = NewestAlone(write->object, connections_[id].asker.high);
+  }
   const bool skips = write != nullptr && ((bug_ == Bug::kSkipWriteBack && write->repair) ||
                                           (bug_ == Bug::kAckWithoutWrite && prng_.Chance(0.1)));
   if (skips) {
