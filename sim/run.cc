@@ -65,6 +65,11 @@ class Run {
       report_.Fail("heals", "", "the nodes do not find together after all faults have ended",
                    cluster_.scheduler().Now());
     }
+    const auto quiet = [&] { return traffic->Idle() && cluster_.Busy() == 0; };
+    if (!report_.failed() &&
+        !cluster_.scheduler().RunUntilTrue(quiet, base::Seconds(30), base::Millis(10))) {
+      report_.Fail("heals", "", "a request is never answered", cluster_.scheduler().Now());
+    }
     if (options_.clock_step_every_ms > 0) {
       // Stamps from the future are accepted when their time has come.
       for (size_t i = 0; i < cluster_.size(); ++i) {

@@ -147,6 +147,7 @@ Traffic::Client::OrderRef Traffic::Client::NewOrder(const std::string& key, bool
   write.is_delete = is_delete;
   write.sent = cluster_.scheduler().Now();
   history.writes.push_back(std::move(write));
+  ++traffic_.orders_open_;
   return order;
 }
 
@@ -339,6 +340,7 @@ void Traffic::Client::OnOutcome(const OrderRef& order, Outcome outcome) {
     return;
   }
   if (order->under_way > 0) return;
+  --traffic_.orders_open_;
   if (order->not_done == order->attempts) write.outcome = Outcome::kNotDone;
   traffic_.report_.Count(fmt::format("requests: writes {}", OutcomeName(write.outcome)));
   ThinkThenAct();

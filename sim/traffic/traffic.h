@@ -22,8 +22,8 @@ class Traffic {
   void Stop() { stopped_ = true; }
   // The machine's process has ended: whoever waits for it finds out.
   void OnDown(size_t machine);
-  // Requests without an answer.
-  size_t Waiting() const { return waiting_.size(); }
+  // No request is without an answer, and none will be repeated.
+  bool Idle() const { return waiting_.empty() && orders_open_ == 0; }
   const std::vector<std::string>& keys() const { return keys_; }
 
   // Reads the key through a machine with all replicas answering, and records it. `done` gets
@@ -59,6 +59,7 @@ class Traffic {
   std::vector<std::unique_ptr<Client>> clients_;
   std::map<uint64_t, Attempt> waiting_;
   uint64_t next_attempt_ = 1;
+  size_t orders_open_ = 0;
   bool stopped_ = false;
 };
 
