@@ -58,7 +58,7 @@ void FormationCore::AddMember(Member member, Topology* topology) const {
 Topology FormationCore::MakeTopology(const base::Uuid& cluster) const {
   Topology topology;
   topology.cluster = cluster;
-  topology.epoch = 1;
+  topology.epoch = topology.fence = 1;
   topology.founder = options_.self.id;
   AddMember(options_.self, &topology);
   for (const auto& [address, member] : asked_) AddMember(member, &topology);
@@ -136,7 +136,7 @@ FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest
     return refuse(Code::kUnavailable, "only the founder adds members");
   }
   AddMember(std::move(*member), &*topology_);
-  ++topology_->epoch;
+  topology_->fence = ++topology_->epoch;
   decision.topology_changed = true;
   decision.reply.document = EncodeTopology(*topology_);
   return decision;

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "membership/topology.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "base/hash.h"
@@ -33,6 +35,7 @@ void PutMember(const Member& from, pb::Member* to) {
   to->set_rack(from.rack);
   to->set_weight(from.weight);
   for (const ring::Token token : from.tokens) to->add_tokens(token.value);
+  for (const ring::Token token : from.next_tokens) to->add_next_tokens(token.value);
   to->set_state(static_cast<uint32_t>(from.state));
   to->set_info_version(from.info_version);
 }
@@ -48,6 +51,7 @@ std::optional<Member> TakeMember(const pb::Member& from) {
   to.rack = from.rack();
   to.weight = from.weight();
   for (const uint64_t token : from.tokens()) to.tokens.push_back({token});
+  for (const uint64_t token : from.next_tokens()) to.next_tokens.push_back({token});
   to.state = static_cast<MemberState>(from.state());
   to.info_version = from.info_version();
   const bool state_ok = from.state() >= 1 && from.state() <= 4;
@@ -56,8 +60,9 @@ std::optional<Member> TakeMember(const pb::Member& from) {
                        to.http.size() <= 512 && to.resp.size() <= 512 && to.dc.size() <= 256 &&
                        to.rack.size() <= 256;
   if (to.id.IsNil() || !state_ok || !weight_ok || !text_ok) return std::nullopt;
-  if (from.tokens_size() > kTokensMax) return std::nullopt;
+  if (from.tokens_size() > kTokensMax || from.next_tokens_size() > kTokensMax) return std::nullopt;
   if (!std::is_sorted(to.tokens.begin(), to.tokens.end())) return std::nullopt;
+  if (!std::is_sorted(to.next_tokens.begin(), to.next_tokens.end())) return std::nullopt;
   return to;
 }
 
@@ -103,37 +108,109 @@ std::optional<BucketProperties> TakeBucket(const pb::Bucket& from) {
   return to;
 }
 
-bool MembersConsistent(const std::vector<Member>& members) {
+void PutChange(const Change& from, pb::Change* to) {
+  to->set_number(from.number);
+  to->set_kind(static_cast<uint32_t>(from.kind));
+  PutUuid(from.node, to->mutable_node());
+  to->set_name(from.name);
+  if (!from.replaced.IsNil()) PutUuid(from.replaced, to->mutable_replaced());
+  to->set_weight(from.weight);
+  to->set_bucket(from.bucket);
+  to->set_n(from.n);
+  to->set_committed(from.committed);
+  to->set_asked_ms(from.asked_ms);
+}
+
+std::optional<Change> TakeChange(const pb::Change& from) {
+  Change to;
+  to.number = from.number();
+  to.kind = static_cast<ChangeKind>(from.kind());
+  to.node = TakeUuid(from.node());
+  to.name = from.name();
+  to.replaced = TakeUuid(from.replaced());
+  to.weight = from.weight();
+  to.bucket = from.bucket();
+  to.n = from.n();
+  to.committed = from.committed();
+  to.asked_ms = from.asked_ms();
+  const bool kind_ok = from.kind() >= 1 && from.kind() <= 6;
+  const bool weight_ok = std::isfinite(to.weight) && to.weight >= 0 && to.weight <= 100;
+  const bool size_ok = to.name.size() <= 256 && to.bucket.size() <= kBucketNameBytesMax;
+  if (!kind_ok || !weight_ok || !size_ok || to.n > kReplicationMax) return std::nullopt;
+  return to;
+}
+
+void PutChanges(const Topology& from, pb::Topology* to) {
+  if (from.operation) {
+    PutChange(from.operation->change, to->mutable_operation()->mutable_change());
+    to->mutable_operation()->set_phase(static_cast<uint32_t>(from.operation->phase));
+    to->mutable_operation()->set_started_ms(from.operation->started_ms);
+  }
+  for (const Change& change : from.queue) PutChange(change, to->add_queue());
+  for (const Finished& finished : from.finished) {
+    auto* m = to->add_finished();
+    PutChange(finished.change, m->mutable_change());
+    m->set_done(finished.done);
+    m->set_ended_ms(finished.ended_ms);
+  }
+  for (const Removed& removed : from.removed) {
+    auto* m = to->add_removed();
+    PutUuid(removed.id, m->mutable_id());
+    m->set_name(removed.name);
+    m->set_epoch(removed.epoch);
+  }
+}
+
+bool TakeChanges(const pb::Topology& from, Topology* to) {
+  if (from.has_operation()) {
+    auto change = TakeChange(from.operation().change());
+    const uint32_t phase = from.operation().phase();
+    if (!change || phase < 1 || phase > 4) return false;
+    to->operation = {std::move(*change), static_cast<Phase>(phase), from.operation().started_ms()};
+  }
+  for (const pb::Change& m : from.queue()) {
+    auto change = TakeChange(m);
+    if (!change) return false;
+    to->queue.push_back(std::move(*change));
+  }
+  for (const auto& m : from.finished()) {
+    auto change = TakeChange(m.change());
+    if (!change) return false;
+    to->finished.push_back({std::move(*change), m.done(), m.ended_ms()});
+  }
+  for (const auto& m : from.removed()) {
+    to->removed.push_back({TakeUuid(m.id()), m.name(), m.epoch()});
+  }
+  return true;
+}
+
+// No token twice; `after`: in the ring after the operation.
+bool TokensConsistent(const std::vector<Member>& members, bool after) {
   std::vector<uint64_t> tokens;
-  std::set<std::string_view> names;
-  for (size_t i = 0; i < members.size(); ++i) {
-    // Sorted by id, and no number (the first half of an id) twice.
-    if (i > 0 && members[i - 1].Number() >= members[i].Number()) return false;
-    if (!names.insert(members[i].name).second) return false;
-    for (const ring::Token token : members[i].tokens) tokens.push_back(token.value);
+  for (const Member& member : members) {
+    for (const ring::Token t : after ? member.next_tokens : member.tokens) {
+      tokens.push_back(t.value);
+    }
   }
   std::sort(tokens.begin(), tokens.end());
   return std::adjacent_find(tokens.begin(), tokens.end()) == tokens.end();
 }
 
-bool MergeMembers(const Topology& theirs, Topology* mine) {
-  bool changed = false;
-  // A seal is never undone, not even by a greater epoch: that would be a founder's that was put
-  // back to before it, while data lies by the sealed list.
-  const bool newer = std::tie(theirs.sealed, theirs.epoch) > std::tie(mine->sealed, mine->epoch);
-  std::vector<Member> before;
-  if (newer) {
-    before = std::move(mine->members);
-    mine->members = theirs.members;
-    mine->epoch = theirs.epoch;
-    mine->sealed = theirs.sealed;
-    mine->founder = theirs.founder;
-    changed = true;
+bool MembersConsistent(const std::vector<Member>& members) {
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < members.size(); ++i) {
+    // Sorted by id, and no number (the first half of an id) twice.
+    if (i > 0 && members[i - 1].Number() >= members[i].Number()) return false;
+    if (!names.insert(members[i].name).second) return false;
   }
-  // Addresses: each node speaks for itself, whoever's list was taken.
-  const std::vector<Member>& others = newer ? before : theirs.members;
+  return TokensConsistent(members, false) && TokensConsistent(members, true);
+}
+
+// Addresses: each node speaks for itself, whoever's list was taken.
+bool MergeAddresses(const std::vector<Member>& others, std::vector<Member>* members) {
+  bool changed = false;
   for (const Member& other : others) {
-    for (Member& member : mine->members) {
+    for (Member& member : *members) {
       if (member.id != other.id || member.info_version >= other.info_version) continue;
       member.http = other.http;
       member.resp = other.resp;
@@ -161,6 +238,38 @@ std::string_view MemberStateText(MemberState state) {
   return "normal";
 }
 
+std::string_view ChangeKindText(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::kJoin:
+      return "join";
+    case ChangeKind::kLeave:
+      return "decommission";
+    case ChangeKind::kRemove:
+      return "remove";
+    case ChangeKind::kReplace:
+      return "replace";
+    case ChangeKind::kReweight:
+      return "reweight";
+    case ChangeKind::kReplication:
+      return "replication";
+  }
+  return "change";
+}
+
+std::string_view PhaseText(Phase phase) {
+  switch (phase) {
+    case Phase::kPrepare:
+      return "prepare";
+    case Phase::kStream:
+      return "stream";
+    case Phase::kSwitch:
+      return "switch";
+    case Phase::kUndo:
+      return "undo";
+  }
+  return "unknown";
+}
+
 const Member* Topology::Find(const base::Uuid& id) const {
   for (const Member& member : members) {
     if (member.id == id) return &member;
@@ -173,6 +282,37 @@ const Member* Topology::FindByName(std::string_view name) const {
     if (member.name == name) return &member;
   }
   return nullptr;
+}
+
+const Removed* Topology::FindRemoved(const base::Uuid& id) const {
+  for (const Removed& gone : removed) {
+    if (gone.id == id) return &gone;
+  }
+  return nullptr;
+}
+
+std::vector<base::Uuid> Topology::Voters() const {
+  std::vector<base::Uuid> voters;
+  for (const Member& member : members) {
+    if (member.state != MemberState::kJoining) voters.push_back(member.id);
+  }
+  return voters;
+}
+
+bool Topology::IsGone(const base::Uuid& id) const {
+  const auto takes_out = [&id](const Change& change) {
+    const bool removes = change.kind == ChangeKind::kRemove && change.node == id;
+    const bool replaces = change.kind == ChangeKind::kReplace && change.replaced == id;
+    return change.committed && (removes || replaces);
+  };
+  if (operation && takes_out(operation->change)) return true;
+  return std::any_of(queue.begin(), queue.end(), takes_out);
+}
+
+uint32_t Topology::NextN(const BucketProperties& bucket) const {
+  const bool moves = operation && operation->change.kind == ChangeKind::kReplication &&
+                     operation->change.bucket == bucket.name;
+  return moves ? operation->change.n : bucket.n;
 }
 
 std::string EncodeMember(const Member& member) {
@@ -195,6 +335,8 @@ std::string EncodeTopology(const Topology& topology) {
   m.set_sealed(topology.sealed);
   for (const Member& member : topology.members) PutMember(member, m.add_members());
   for (const auto& [name, bucket] : topology.buckets) PutBucket(bucket, m.add_buckets());
+  m.set_fence(topology.fence);
+  PutChanges(topology, &m);
   return m.SerializeAsString();
 }
 
@@ -205,6 +347,7 @@ std::optional<Topology> DecodeTopology(std::string_view bytes) {
   Topology topology;
   topology.cluster = TakeUuid(m.cluster());
   topology.epoch = m.epoch();
+  topology.fence = m.fence();
   topology.founder = TakeUuid(m.founder());
   topology.sealed = m.sealed();
   for (const pb::Member& from : m.members()) {
@@ -218,6 +361,7 @@ std::optional<Topology> DecodeTopology(std::string_view bytes) {
     std::string name = bucket->name;
     if (!topology.buckets.emplace(std::move(name), std::move(*bucket)).second) return std::nullopt;
   }
+  if (!TakeChanges(m, &topology) || topology.fence > topology.epoch) return std::nullopt;
   if (!topology.Formed() || !MembersConsistent(topology.members)) return std::nullopt;
   return topology;
 }
@@ -226,22 +370,14 @@ base::Result<bool> MergeTopology(const Topology& theirs, Topology* mine) {
   if (theirs.cluster != mine->cluster) {
     return base::Fail(base::Code::kConflict, "the document is of another cluster");
   }
-  bool changed = MergeMembers(theirs, mine);
-  for (const auto& [name, bucket] : theirs.buckets) {
-    const auto found = mine->buckets.find(name);
-    if (found == mine->buckets.end()) {
-      mine->buckets.emplace(name, bucket);
-      changed = true;
-      continue;
-    }
-    BucketProperties& own = found->second;
-    const bool newer = std::tie(bucket.version, bucket.editor) > std::tie(own.version, own.editor);
-    if (newer && bucket.conflict == own.conflict) {
-      own = bucket;
-      changed = true;
-    }
+  // A seal is never undone, not even by a greater epoch: that would be a founder's that was put
+  // back to before it, while data lies by the sealed list.
+  if (std::tie(theirs.sealed, theirs.epoch) <= std::tie(mine->sealed, mine->epoch)) {
+    return MergeAddresses(theirs.members, &mine->members);
   }
-  return changed;
+  const std::vector<Member> before = std::exchange(*mine, theirs).members;
+  MergeAddresses(before, &mine->members);
+  return true;
 }
 
 const BucketProperties* View::FindBucket(const std::string& name) const {
@@ -249,14 +385,29 @@ const BucketProperties* View::FindBucket(const std::string& name) const {
   return found == topology.buckets.end() ? nullptr : &found->second;
 }
 
+View::Replicas View::ReplicasOf(ring::Token token, const BucketProperties& bucket) const {
+  Replicas replicas{ring.Primaries(token, bucket.n).primaries, {}};
+  if (!next) return replicas;
+  replicas.other = next->Primaries(token, topology.NextN(bucket)).primaries;
+  if (std::is_permutation(replicas.read.begin(), replicas.read.end(), replicas.other.begin(),
+                          replicas.other.end())) {
+    replicas.other.clear();
+  } else if (topology.operation->ReadsNext()) {
+    std::swap(replicas.read, replicas.other);
+  }
+  return replicas;
+}
+
 std::shared_ptr<const View> MakeView(Topology topology, const base::Uuid& self) {
   auto view = std::make_shared<View>();
   view->digest = base::Hash64(EncodeTopology(topology));
   std::vector<ring::RingNode> nodes;
+  std::vector<ring::RingNode> after;
   bool member_of_it = false;
   for (size_t i = 0; i < topology.members.size(); ++i) {
     const Member& m = topology.members[i];
     nodes.push_back({m.id, m.name, m.dc, m.rack, m.weight, m.tokens});
+    after.push_back({m.id, m.name, m.dc, m.rack, m.weight, m.next_tokens});
     view->by_number[m.Number()] = static_cast<ring::NodeIndex>(i);
     if (m.id == self) {
       view->self = static_cast<ring::NodeIndex>(i);
@@ -265,6 +416,7 @@ std::shared_ptr<const View> MakeView(Topology topology, const base::Uuid& self) 
   }
   LARIAT_CHECK(member_of_it, "a view is made by a member");
   view->ring = ring::Ring(std::move(nodes));
+  if (topology.operation) view->next = ring::Ring(std::move(after));
   view->topology = std::move(topology);
   return view;
 }

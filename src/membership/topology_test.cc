@@ -28,12 +28,18 @@ Topology RandomDocument(base::Prng* prng) {
     member.info_version = prng->Below(4);
     member.peer += "/" + std::to_string(member.info_version);
   }
-  document.buckets.clear();
-  for (const char* name : {"a", "b", "c", "d"}) {
-    if (prng->Chance(0.4)) continue;
-    BucketProperties bucket = MakeBucket(name, 1 + prng->Below(3), 1 + prng->Below(3));
-    document.buckets.emplace(bucket.name, bucket);
+  // All else that is decided follows from the epoch too.
+  document.fence = epoch;
+  BucketProperties bucket = MakeBucket("b" + std::to_string(epoch), epoch);
+  document.buckets.emplace(bucket.name, bucket);
+  const Change change = {.number = epoch, .node = IdOf(1), .name = "node1", .asked_ms = 5};
+  if (epoch > 1) document.queue.push_back(change);
+  if (epoch > 2) {
+    document.operation = {change, Phase::kStream, 7};
+    for (Member& member : document.members) member.next_tokens = member.tokens;
   }
+  document.finished.push_back({change, true, 9});
+  document.removed.push_back({IdOf(90 + epoch), "gone", epoch});
   return document;
 }
 
@@ -50,6 +56,11 @@ TEST(Topology, RoundTripIsCanonical) {
     EXPECT_EQ(decoded->founder, document.founder);
     EXPECT_EQ(decoded->sealed, document.sealed);
     EXPECT_EQ(decoded->buckets, document.buckets);
+    EXPECT_EQ(decoded->fence, document.fence);
+    EXPECT_EQ(decoded->operation, document.operation);
+    EXPECT_EQ(decoded->queue, document.queue);
+    EXPECT_EQ(decoded->finished, document.finished);
+    EXPECT_EQ(decoded->removed, document.removed);
     ASSERT_EQ(decoded->members.size(), document.members.size());
     for (size_t m = 0; m < document.members.size(); ++m) {
       EXPECT_EQ(decoded->members[m].tokens, document.members[m].tokens);
@@ -178,25 +189,76 @@ TEST(MergeTopology, RefusesAnotherCluster) {
   EXPECT_EQ(EncodeTopology(mine), before);
 }
 
-TEST(MergeTopology, ABucketKeepsItsKind) {
-  Topology mine = MakeDocument(2);
-  Topology theirs = mine;
-  BucketProperties& changed = theirs.buckets.at("default");
-  changed.version = 9;
-  changed.conflict = causal::Kind::kLww;
-  EXPECT_FALSE(MergeTopology(theirs, &mine).value());
-  EXPECT_EQ(mine.buckets.at("default").conflict, causal::Kind::kSiblings);
+TEST(MergeTopology, WhatIsDecidedComesWholeWithTheGreaterEpoch) {
+  Topology mine = MakeDocument(2, 3, true);
+  Topology theirs = MakeDocument(2, 4, true);
+  theirs.buckets.at("default") = MakeBucket("default", 2, 6);
+  theirs.queue.push_back({.number = 4, .kind = ChangeKind::kLeave, .node = IdOf(2)});
+  EXPECT_FALSE(MergeTopology(mine, &theirs).value());
+  EXPECT_EQ(theirs.buckets.at("default").editor, 6U);
+  EXPECT_TRUE(MergeTopology(theirs, &mine).value());
+  EXPECT_EQ(EncodeTopology(mine), EncodeTopology(theirs));
 }
 
-TEST(MergeTopology, GreaterVersionThenEditorWinsABucket) {
-  Topology mine = MakeDocument(2);
-  mine.buckets.at("default") = MakeBucket("default", 2, 5);
-  Topology theirs = mine;
-  theirs.buckets.at("default") = MakeBucket("default", 1, 9);
-  EXPECT_FALSE(MergeTopology(theirs, &mine).value());
-  theirs.buckets.at("default") = MakeBucket("default", 2, 6);
-  EXPECT_TRUE(MergeTopology(theirs, &mine).value());
-  EXPECT_EQ(mine.buckets.at("default").editor, 6U);
+TEST(Topology, VotersAreAllButThoseThatJoin) {
+  Topology document = MakeDocument(3);
+  document.members[1].state = MemberState::kJoining;
+  document.members[2].state = MemberState::kLeaving;
+  EXPECT_EQ(document.Voters(), (std::vector<base::Uuid>{IdOf(1), IdOf(3)}));
+}
+
+TEST(Topology, NobodyWaitsForWhatACommittedChangeTakesOut) {
+  Topology document = MakeDocument(3);
+  EXPECT_FALSE(document.IsGone(IdOf(2)));
+  document.queue.push_back({.kind = ChangeKind::kRemove, .node = IdOf(2), .committed = false});
+  EXPECT_FALSE(document.IsGone(IdOf(2)));
+  document.queue[0].committed = true;
+  EXPECT_TRUE(document.IsGone(IdOf(2)));
+  document.operation = {{.kind = ChangeKind::kReplace, .node = IdOf(7), .replaced = IdOf(3)}};
+  EXPECT_TRUE(document.IsGone(IdOf(3)));
+  EXPECT_FALSE(document.IsGone(IdOf(7)));
+}
+
+// Node 4 joins a ring of three: where it takes a place, both lists count, and the switch turns
+// them.
+TEST(View, NamesOldAndNewReplicasWhileARangeMoves) {
+  Topology document = MakeDocument(4);
+  const BucketProperties& bucket = document.buckets.at("default");
+  for (Member& member : document.members) member.next_tokens = member.tokens;
+  document.members[3].tokens.clear();
+  document.members[3].next_tokens = {{500000}, {2500000}};
+  EXPECT_TRUE(MakeView(document, IdOf(1))->ReplicasOf({5}, bucket).other.empty());
+  document.operation = {{.kind = ChangeKind::kJoin, .node = IdOf(4)}, Phase::kPrepare, 0};
+  const auto before = MakeView(document, IdOf(1));
+  document.operation->phase = Phase::kSwitch;
+  const auto after = MakeView(document, IdOf(1));
+  size_t moving = 0;
+  for (uint64_t token = 0; token < 4000000; token += 1000) {
+    const View::Replicas old_first = before->ReplicasOf({token}, bucket);
+    const View::Replicas new_first = after->ReplicasOf({token}, bucket);
+    ASSERT_EQ(old_first.read.size(), 3U);
+    EXPECT_EQ(std::count(old_first.read.begin(), old_first.read.end(), 3U), 0);
+    if (old_first.other.empty()) {
+      EXPECT_EQ(old_first.read, new_first.read);
+      continue;
+    }
+    ++moving;
+    EXPECT_EQ(old_first.other, new_first.read);
+    EXPECT_EQ(old_first.read, new_first.other);
+    EXPECT_EQ(std::count(new_first.read.begin(), new_first.read.end(), 3U), 1);
+  }
+  EXPECT_GT(moving, 0U);
+}
+
+TEST(View, MoreReplicasOfABucketAreAnotherList) {
+  Topology document = MakeDocument(3);
+  BucketProperties& bucket = document.buckets.at("default");
+  bucket.n = 2;
+  for (Member& member : document.members) member.next_tokens = member.tokens;
+  document.operation = {{.kind = ChangeKind::kReplication, .bucket = "default", .n = 3}};
+  const auto replicas = MakeView(document, IdOf(1))->ReplicasOf({5}, bucket);
+  EXPECT_EQ(replicas.read.size(), 2U);
+  EXPECT_EQ(replicas.other.size(), 3U);
 }
 
 TEST(MergeTopology, AddressesGoByInfoVersionWhicheverListWins) {

@@ -4,6 +4,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "base/coding.h"
+#include "base/hash.h"
 #include "messages.pb.h"
 
 namespace lariat::wire {
@@ -134,6 +136,68 @@ void Put(DocumentReply&& from, pb::Envelope* to) {
 }
 void Put(SealRequest&&, pb::Envelope* to) { to->mutable_seal(); }
 
+void PutBallot(const Ballot& from, pb::Ballot* to) {
+  to->set_counter(from.counter);
+  to->set_node(from.node);
+  to->set_incarnation(from.incarnation);
+}
+void Put(RegisterRequest&& from, pb::Envelope* to) {
+  auto* m = to->mutable_register_request();
+  m->set_accept(from.accept);
+  m->set_epoch(from.epoch);
+  m->set_base(std::move(from.base));
+  PutBallot(from.ballot, m->mutable_ballot());
+  m->set_value(std::move(from.value));
+}
+void Put(RegisterReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_register_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  m->set_ok(from.ok);
+  PutBallot(from.ballot, m->mutable_ballot());
+  m->set_has_value(from.has_value);
+  m->set_value(std::move(from.value));
+  m->set_decided(std::move(from.decided));
+}
+void Put(Gossip&& from, pb::Envelope* to) {
+  to->mutable_gossip()->set_payload(std::move(from.payload));
+}
+void Put(GossipReply&& from, pb::Envelope* to) {
+  to->mutable_gossip_reply()->set_payload(std::move(from.payload));
+}
+void Put(ProgressRequest&&, pb::Envelope* to) { to->mutable_progress(); }
+void Put(ProgressReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_progress_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  m->set_fence(from.fence);
+  m->set_change(from.change);
+  m->set_ranges_done(from.ranges_done);
+  m->set_ranges_total(from.ranges_total);
+  m->set_bytes_done(from.bytes_done);
+  m->set_keys_done(from.keys_done);
+  m->set_trouble(std::move(from.trouble));
+}
+void Put(RangePull&& from, pb::Envelope* to) {
+  auto* m = to->mutable_range_pull();
+  m->set_change(from.change);
+  m->set_bucket(from.bucket);
+  m->set_from_token(from.from_token);
+  m->set_to_token(from.to_token);
+  m->set_after_key(std::move(from.after_key));
+  m->set_bytes_max(from.bytes_max);
+}
+void Put(RangePage&& from, pb::Envelope* to) {
+  auto* m = to->mutable_range_page();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  for (RangePage::Entry& entry : from.entries) {
+    auto* e = m->add_entries();
+    e->set_key(std::move(entry.key));
+    e->set_object(std::move(entry.object));
+  }
+  m->set_last_key(std::move(from.last_key));
+  m->set_done(from.done);
+  m->set_checksum(from.checksum);
+}
+
 // Decoding: one overload per message. False: the message is not valid.
 bool Take(const pb::Outcome& from, Outcome* to) {
   if (from.code() > kCodeMax) return false;
@@ -215,6 +279,48 @@ JoinReply Take(pb::JoinReply* m) {
 }
 DocumentPush Take(pb::DocumentPush* m) { return {std::move(*m->mutable_document())}; }
 DocumentReply Take(pb::DocumentReply*) { return {}; }
+Ballot TakeBallot(const pb::Ballot& m) { return {m.counter(), m.node(), m.incarnation()}; }
+RegisterRequest Take(pb::RegisterRequest* m) {
+  return {m->accept(), m->epoch(), std::move(*m->mutable_base()), TakeBallot(m->ballot()),
+          std::move(*m->mutable_value())};
+}
+RegisterReply Take(pb::RegisterReply* m) {
+  return {{},
+          m->ok(),
+          TakeBallot(m->ballot()),
+          m->has_value(),
+          std::move(*m->mutable_value()),
+          std::move(*m->mutable_decided())};
+}
+ProgressReply Take(pb::ProgressReply* m) {
+  return {{},
+          m->fence(),
+          m->change(),
+          m->ranges_done(),
+          m->ranges_total(),
+          m->bytes_done(),
+          m->keys_done(),
+          std::move(*m->mutable_trouble())};
+}
+RangePull Take(pb::RangePull* m) {
+  return {m->change(),
+          m->bucket(),
+          m->from_token(),
+          m->to_token(),
+          std::move(*m->mutable_after_key()),
+          m->bytes_max()};
+}
+RangePage Take(pb::RangePage* m) {
+  RangePage to;
+  to.entries.reserve(static_cast<size_t>(m->entries_size()));
+  for (pb::RangePage::Entry& entry : *m->mutable_entries()) {
+    to.entries.push_back({std::move(*entry.mutable_key()), std::move(*entry.mutable_object())});
+  }
+  to.last_key = std::move(*m->mutable_last_key());
+  to.done = m->done();
+  to.checksum = m->checksum();
+  return to;
+}
 
 template <typename Pb>
 bool TakeReply(Pb* m, Body* body) {
@@ -224,7 +330,8 @@ bool TakeReply(Pb* m, Body* body) {
   return true;
 }
 
-bool TakeBody(pb::Envelope* m, Body* body) {
+// Requests and replies about keys. False also for every other kind of body.
+bool TakeData(pb::Envelope* m, Body* body) {
   switch (m->body_case()) {
     case pb::Envelope::kHello:
       *body = Take(m->mutable_hello());
@@ -247,6 +354,18 @@ bool TakeBody(pb::Envelope* m, Body* body) {
       return true;
     case pb::Envelope::kForwardedWriteReply:
       return TakeReply(m->mutable_forwarded_write_reply(), body);
+    case pb::Envelope::kRangePull:
+      *body = Take(m->mutable_range_pull());
+      return true;
+    case pb::Envelope::kRangePage:
+      return TakeReply(m->mutable_range_page(), body);
+    default:
+      return false;
+  }
+}
+
+bool TakeBody(pb::Envelope* m, Body* body) {
+  switch (m->body_case()) {
     case pb::Envelope::kHeartbeat:
       *body = Heartbeat{m->heartbeat().epoch(), m->heartbeat().document_digest(),
                         m->heartbeat().wall_ms()};
@@ -268,10 +387,25 @@ bool TakeBody(pb::Envelope* m, Body* body) {
     case pb::Envelope::kSeal:
       *body = SealRequest{};
       return true;
-    case pb::Envelope::BODY_NOT_SET:
-      return false;
+    case pb::Envelope::kRegisterRequest:
+      *body = Take(m->mutable_register_request());
+      return true;
+    case pb::Envelope::kRegisterReply:
+      return TakeReply(m->mutable_register_reply(), body);
+    case pb::Envelope::kGossip:
+      *body = Gossip{std::move(*m->mutable_gossip()->mutable_payload())};
+      return true;
+    case pb::Envelope::kGossipReply:
+      *body = GossipReply{std::move(*m->mutable_gossip_reply()->mutable_payload())};
+      return true;
+    case pb::Envelope::kProgress:
+      *body = ProgressRequest{};
+      return true;
+    case pb::Envelope::kProgressReply:
+      return TakeReply(m->mutable_progress_reply(), body);
+    default:
+      return TakeData(m, body);
   }
-  return false;
 }
 
 // For messages with maps, which otherwise come in an order that hangs on addresses: equal messages
@@ -309,6 +443,16 @@ std::optional<Envelope> DecodeEnvelope(std::string_view bytes) {
   Envelope envelope{m.id(), m.epoch(), {}};
   if (!TakeBody(&m, &envelope.body)) return std::nullopt;
   return envelope;
+}
+
+uint64_t PageChecksum(const std::vector<RangePage::Entry>& entries) {
+  std::string hashes;
+  base::ByteWriter w(&hashes);
+  for (const RangePage::Entry& entry : entries) {
+    w.U64(base::Hash64(entry.key));
+    w.U64(base::Hash64(entry.object));
+  }
+  return base::Hash64(hashes);
 }
 
 std::string EncodeWriteAnswer(const WriteAnswer& answer) {

@@ -139,14 +139,84 @@ struct DocumentReply {
 // Asks the founder of a young cluster to close its list of first members, before the first write.
 struct SealRequest {};
 
-using Body =
-    std::variant<std::monostate, Hello, HelloReply, ReadRequest, ReadReply, WriteRequest,
-                 WriteReply, ForwardedWrite, ForwardedWriteReply, Heartbeat, HeartbeatReply,
-                 JoinRequest, JoinReply, DocumentPush, DocumentReply, SealRequest>;
+// A step of consensus about the document that follows `base` (consensus/proposer_core.h).
+struct Ballot {
+  uint64_t counter = 0;
+  uint64_t node = 0;
+  uint64_t incarnation = 0;
+};
+struct RegisterRequest {
+  bool accept = false;  // else prepare
+  uint64_t epoch = 0;   // what is being decided
+  std::string base;     // the decided document before it: whoever lacks it takes it first
+  Ballot ballot;
+  std::string value;  // accept: the document proposed
+};
+struct RegisterReply {
+  Outcome outcome;
+  bool ok = false;
+  Ballot ballot;  // ok to prepare: of the accepted value; refused: the greatest seen
+  bool has_value = false;
+  std::string value;
+  std::string decided;  // the epoch was decided already: the receiver's newest document
+};
+
+// Gossip rounds (membership/gossip_core.h): syn -> ack as the reply, ack2 -> an empty reply.
+struct Gossip {
+  std::string payload;
+};
+struct GossipReply {
+  std::string payload;
+};
+
+// How far a member is with the change under way. Asked by whoever drives it.
+struct ProgressRequest {};
+struct ProgressReply {
+  Outcome outcome;
+  uint64_t fence = 0;   // adopted by every shard of the node, durably
+  uint64_t change = 0;  // whose streams the rest tells of; 0: none
+  uint64_t ranges_done = 0;
+  uint64_t ranges_total = 0;
+  uint64_t bytes_done = 0;
+  uint64_t keys_done = 0;
+  std::string trouble;  // what it waits for, in words; empty if it goes on
+};
+
+// --- range transfer -----------------------------------------------------------------------------
+
+// Records of a bucket with a token in (from_token, to_token], in key order, after `after_key`.
+// from_token == to_token is the whole ring.
+struct RangePull {
+  uint64_t change = 0;  // refused unless this change is in its streaming phase
+  uint32_t bucket = 0;
+  uint64_t from_token = 0;
+  uint64_t to_token = 0;
+  std::string after_key;  // storage key of the last record that the receiver holds durably; "": all
+  uint32_t bytes_max = 0;
+};
+struct RangePage {
+  struct Entry {
+    std::string key;     // storage::DataKey
+    std::string object;  // causal::Object bytes
+  };
+  Outcome outcome;
+  std::vector<Entry> entries;
+  std::string last_key;   // go on after this one; set even if all entries were skipped
+  bool done = false;      // nothing is left after last_key
+  uint64_t checksum = 0;  // PageChecksum of the entries
+};
+// Of every key and object, so that a page is known whole from the sender's disk to the receiver's.
+uint64_t PageChecksum(const std::vector<RangePage::Entry>& entries);
+
+using Body = std::variant<std::monostate, Hello, HelloReply, ReadRequest, ReadReply, WriteRequest,
+                          WriteReply, ForwardedWrite, ForwardedWriteReply, Heartbeat,
+                          HeartbeatReply, JoinRequest, JoinReply, DocumentPush, DocumentReply,
+                          SealRequest, RegisterRequest, RegisterReply, Gossip, GossipReply,
+                          ProgressRequest, ProgressReply, RangePull, RangePage>;
 
 struct Envelope {
   uint64_t id = 0;     // chosen by the asker, unique within its shard; a reply carries it back
-  uint64_t epoch = 0;  // the sender's topology
+  uint64_t epoch = 0;  // the fence of the topology that the request was made by
   Body body;
 };
 
