@@ -21,12 +21,84 @@ struct NodeStatus {
   uint32_t tokens = 0;
   double owns = 0;  // share of all replicas of the default bucket's n
   bool self = false;
+  bool draining = false;
+  double phi = 0;           // suspicion of this node by the one that answers; 0 for itself
+  std::string detector;     // "alive" | "suspect" | "dead" | "unreachable", by the one that answers
+  uint64_t data_bytes = 0;  // as last heard
+};
+// The change of the topology that is under way.
+struct OperationStatus {
+  uint64_t task = 0;
+  std::string kind;        // join | decommission | remove | replace | reweight | replication
+  std::string node;        // name; or the bucket of a change of replication
+  std::string phase;       // prepare | stream | switch | undo
+  int64_t started_ms = 0;  // wall clock
+  uint64_t ranges_done = 0, ranges_total = 0;
+  uint64_t bytes_done = 0, keys_done = 0;
+  uint64_t bytes_total = 0;      // estimate; 0 = unknown
+  double bytes_per_s = 0;        // lately
+  std::optional<double> left_s;  // estimate
+  std::string waiting_for;       // one sentence; empty if it goes on
 };
 struct ClusterStatus {
   std::string cluster_id;  // empty until the cluster is formed
   uint64_t epoch = 0;
   std::string answered_by;
   std::vector<NodeStatus> nodes;  // sorted by name
+  std::optional<OperationStatus> operation;
+  uint32_t queued = 0;  // changes that wait, staged ones included
+};
+
+// --- changes of the topology -------------------------------------------------------------------
+
+enum class ChangeVerb : uint8_t { kDecommission, kRemove, kReweight };
+struct ChangeRequest {
+  ChangeVerb verb = ChangeVerb::kDecommission;
+  std::string node;     // name or id
+  double weight = 0;    // kReweight
+  bool staged = false;  // waits for Commit
+};
+struct ChangeTicket {
+  uint64_t task = 0;
+  bool started = false;  // false: staged, or queued behind another change (`message` says which)
+  std::string message;
+};
+using TicketDone = base::UniqueFunction<void(base::Result<ChangeTicket>)>;
+
+struct PlannedMove {
+  std::string from, to;  // names; several sources are joined by "+"
+  uint64_t ranges = 0;
+  double share = 0;    // of the token space
+  uint64_t bytes = 0;  // estimate
+};
+struct PlannedOwner {
+  std::string node, rack;
+  double before = 0, after = 0;  // share of all replicas
+};
+struct PlannedChange {
+  uint64_t task = 0;
+  std::string kind, node;
+  std::string state;  // "running" | "queued" | "staged" | "done" | "cancelled"
+  std::string phase;  // while it runs
+  int64_t asked_ms = 0;
+};
+struct ClusterPlan {
+  // The running change first, then the queue in its order, then what ended lately.
+  std::vector<PlannedChange> changes;
+  // Of all that is not finished, as if it were done in one go.
+  std::vector<PlannedMove> moves;
+  std::vector<PlannedOwner> owners;  // sorted by node
+  uint64_t bytes = 0;                // estimate of all moves
+  double seconds = 0;                // estimate at stream.max_bytes_per_s or the rate seen last
+  std::string why;  // what the first waiting change waits for; empty if nothing waits
+};
+
+struct TaskStatus {
+  uint64_t task = 0;
+  std::string kind, node;
+  std::string state;                        // as PlannedChange::state
+  std::optional<OperationStatus> progress;  // while it runs
+  int64_t asked_ms = 0, ended_ms = 0;
 };
 
 struct RingRange {
@@ -72,6 +144,20 @@ class AdminService {
   virtual void Explain(std::string bucket, std::string key, ExplainDone done) = 0;
   virtual HealthSummary Health() const = 0;
   virtual std::string MetricsText() const = 0;  // Prometheus text of the whole node
+
+  // Any node takes these; the cluster agrees on them by consensus. Refused with kConflict when they
+  // cannot be (fewer nodes than a bucket's n would be left, the node to remove is alive, ...) and
+  // kUnavailable when a majority of the members cannot be reached. Done when agreed, not when the
+  // data has moved: Task tells of that.
+  virtual void RequestChange(ChangeRequest request, TicketDone done) = 0;
+  virtual void Commit(StatusDone done) = 0;  // all that is staged; kNotFound if nothing is
+  // Task 0: drops what is staged, or else ends the running change. Data stays where it was.
+  virtual void Cancel(uint64_t task, StatusDone done) = 0;
+  virtual ClusterPlan Plan() const = 0;
+  virtual std::vector<TaskStatus> Tasks() const = 0;  // newest first
+  // Takes this node out of service for maintenance (readyz says no, others prefer other replicas),
+  // or back into it. Nothing moves. Done when requests in work have ended.
+  virtual void Drain(bool on, StatusDone done) = 0;
 };
 
 }  // namespace lariat::coordinator

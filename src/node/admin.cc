@@ -171,4 +171,21 @@ coordinator::HealthSummary NodeAdmin::Health() const {
 
 std::string NodeAdmin::MetricsText() const { return node_.MetricsText(); }
 
+// Changes of a formed cluster are not wired up yet: refused in so many words.
+void NodeAdmin::RequestChange(coordinator::ChangeRequest, coordinator::TicketDone done) {
+  done(Fail(Code::kUnsupported, "this version cannot change its members yet"));
+}
+void NodeAdmin::Commit(coordinator::StatusDone done) {
+  done(Fail(Code::kNotFound, "nothing is staged"));
+}
+void NodeAdmin::Cancel(uint64_t, coordinator::StatusDone done) {
+  done(Fail(Code::kNotFound, "no change is waiting or under way"));
+}
+coordinator::ClusterPlan NodeAdmin::Plan() const { return {}; }
+std::vector<coordinator::TaskStatus> NodeAdmin::Tasks() const { return {}; }
+void NodeAdmin::Drain(bool on, coordinator::StatusDone done) {
+  node_.SetDraining(on);
+  done({});
+}
+
 }  // namespace lariat::node

@@ -17,6 +17,12 @@ class NodeAdmin final : public coordinator::AdminService {
   void Explain(std::string bucket, std::string key, coordinator::ExplainDone done) override;
   coordinator::HealthSummary Health() const override;
   std::string MetricsText() const override;
+  void RequestChange(coordinator::ChangeRequest request, coordinator::TicketDone done) override;
+  void Commit(coordinator::StatusDone done) override;
+  void Cancel(uint64_t task, coordinator::StatusDone done) override;
+  coordinator::ClusterPlan Plan() const override;
+  std::vector<coordinator::TaskStatus> Tasks() const override;
+  void Drain(bool on, coordinator::StatusDone done) override;
 
  private:
   Node& node_;

@@ -47,7 +47,7 @@ class Node {
   storage::Engine& engine() const { return engine_; }
 
   // Thread-safe. No new work is ready to come; /readyz says so.
-  void SetDraining() { draining_.store(true); }
+  void SetDraining(bool on = true) { draining_.store(on); }
   bool draining() const { return draining_.load(); }
   // Applies what can change live, on every shard. Thread-safe.
   void ApplySettings(const config::Settings& settings);

@@ -163,6 +163,14 @@ class FakeAdmin : public coordinator::AdminService {
   }
   coordinator::HealthSummary Health() const override { return health; }
   std::string MetricsText() const override { return "lariat_siblings_max 1\n"; }
+  void RequestChange(coordinator::ChangeRequest, coordinator::TicketDone done) override {
+    done(coordinator::ChangeTicket{7, true, "started"});
+  }
+  void Commit(coordinator::StatusDone done) override { done({}); }
+  void Cancel(uint64_t, coordinator::StatusDone done) override { done({}); }
+  coordinator::ClusterPlan Plan() const override { return {}; }
+  std::vector<coordinator::TaskStatus> Tasks() const override { return {}; }
+  void Drain(bool, coordinator::StatusDone done) override { done({}); }
 
   coordinator::ClusterStatus status;
   coordinator::HealthSummary health{true, true, {}, "node1", "0.1.0", "ok", 3, 3, 60};
