@@ -43,6 +43,9 @@ void Describe(CLI::App* app, Flags* flags) {
   AddShorthand(app, flags, "peer", "listen.peer", "Address for other nodes, host:port");
   AddShorthand(app, flags, "join", "cluster.join",
                "Peer addresses of the first nodes, comma separated");
+  AddShorthand(app, flags, "replace", "cluster.replace",
+               "With --join, at the first start: take the place and the tokens of this dead node, "
+               "under a name of one's own or the same");
   AddShorthand(app, flags, "dc", "node.dc", "Datacenter");
   AddShorthand(app, flags, "rack", "node.rack", "Rack");
   AddShorthand(app, flags, "weight", "node.weight", "Share of the data relative to other nodes");
