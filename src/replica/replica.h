@@ -113,6 +113,15 @@ class Replica {
   void Write(KeyRef key, std::string object, WriteOptions options, StatusDone done);
   // Makes a new event as the coordinator of a client's write.
   void Update(UpdateRequest request, UpdateDone updated, StatusDone durable);
+  // Forgets records that this node is no longer an owner of, given by their data keys. Not a
+  // delete: nobody else learns of it. Gives the keys that were skipped because a request works on
+  // them. Whether the caller may do this is to be decided in the same turn. Not synced: a crash may
+  // bring records back. kStalled and other errors: nothing was removed.
+  base::Result<std::vector<std::string>> Remove(const std::vector<std::string>& data_keys);
+  // Runs `done` when every write and update that was asked for before this call is in the engine,
+  // where a range reader sees it, or was refused: the shard's part of a topology change's barrier.
+  // Later requests are not waited for.
+  void WhenSettled(base::UniqueFunction<void()> done);
   // Tries again what the engine asked to wait with. Call every few milliseconds.
   void Tick();
   // Work that is waiting: 0 means that a stop loses no acknowledgement.

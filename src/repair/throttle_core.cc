@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "repair/throttle_core.h"
+
+#include <algorithm>
+
+namespace lariat::repair {
+namespace {
+
+// The bucket holds this much of its rate: what was not used earlier is not made up for later.
+constexpr double kBurstSeconds = 0.25;
+constexpr double kGrowth = 0.05;  // of the rate, a second, beside the floor
+// A limit this far above what is really used does not bind and is given up.
+constexpr double kSlack = 4;
+
+}  // namespace
+
+uint64_t Throttle::Rate() const {
+  const auto adaptive = static_cast<uint64_t>(latency_rate_);
+  if (options_.bytes_per_s == 0 || adaptive == 0) return std::max(options_.bytes_per_s, adaptive);
+  return std::min(options_.bytes_per_s, adaptive);
+}
+
+void Throttle::Refill(base::Instant now) {
+  const auto rate = static_cast<double>(Rate());
+  const double passed = refilled_ && now > *refilled_ ? base::ToSeconds(now - *refilled_) : 0;
+  refilled_ = std::max(refilled_.value_or(now), now);
+  if (rate == 0) {
+    tokens_ = 0;
+    return;
+  }
+  tokens_ = std::min(tokens_ + passed * rate, rate * kBurstSeconds);
+}
+
+bool Throttle::MayGo(base::Instant now) {
+  Refill(now);
+  return Rate() == 0 || tokens_ >= 0;
+}
+
+void Throttle::Take(uint64_t bytes, base::Instant now) {
+  Refill(now);
+  spent_ += static_cast<int64_t>(bytes);
+  if (Rate() != 0) tokens_ -= static_cast<double>(bytes);
+}
+
+void Throttle::Return(uint64_t bytes, base::Instant now) {
+  spent_ -= static_cast<int64_t>(bytes);
+  if (Rate() != 0) tokens_ += static_cast<double>(bytes);
+  Refill(now);
+}
+
+void Throttle::OnLatency(std::optional<base::Duration> latency, base::Instant now) {
+  const double passed = measured_ ? base::ToSeconds(now - *measured_) : 1;
+  if (passed <= 0) return;
+  measured_ = now;
+  const double used = static_cast<double>(std::max<int64_t>(spent_, 0)) / passed;
+  spent_ = 0;
+  if (options_.latency_max.count() == 0) {
+    latency_rate_ = 0;
+    return;
+  }
+  const auto floor = static_cast<double>(options_.floor_bytes_per_s);
+  if (latency && *latency > options_.latency_max) {
+    // Of what is really used: halving a limit that does not bind would help nobody.
+    const double present = latency_rate_ == 0 ? used : std::min(latency_rate_, used * 2);
+    latency_rate_ = std::max(present / 2, floor);
+    return;
+  }
+  if (latency_rate_ == 0) return;
+  latency_rate_ += (latency_rate_ * kGrowth + floor / 4) * std::min(passed, 10.0);
+  const auto fixed = static_cast<double>(options_.bytes_per_s);
+  if ((fixed > 0 && latency_rate_ > fixed) || latency_rate_ > std::max(used, floor) * kSlack) {
+    latency_rate_ = 0;
+  }
+}
+
+}  // namespace lariat::repair
