@@ -102,4 +102,36 @@ std::string_view LabelText(HttpRefusal label) {
   return "";
 }
 
+std::string_view LabelText(GossipRefusal label) {
+  switch (label) {
+    case GossipRefusal::kTooLarge:
+      return "too_large";
+    case GossipRefusal::kBadChecksum:
+      return "bad_checksum";
+    case GossipRefusal::kMalformed:
+      return "malformed";
+    case GossipRefusal::kNotMember:
+      return "not_member";
+    case GossipRefusal::kFarFuture:
+      return "far_future";
+    case GossipRefusal::kBadState:
+      return "bad_state";
+    case GossipRefusal::kCount:
+      break;
+  }
+  return "";
+}
+
+std::string_view LabelText(ProbeOutcome label) {
+  switch (label) {
+    case ProbeOutcome::kOk:
+      return "ok";
+    case ProbeOutcome::kFailed:
+      return "failed";
+    case ProbeOutcome::kCount:
+      break;
+  }
+  return "";
+}
+
 }  // namespace lariat::telemetry

@@ -38,11 +38,23 @@ enum class HttpRefusal : uint8_t {
   kOverloaded,
   kCount
 };
+enum class GossipRefusal : uint8_t {
+  kTooLarge,
+  kBadChecksum,
+  kMalformed,
+  kNotMember,
+  kFarFuture,
+  kBadState,
+  kCount
+};
+enum class ProbeOutcome : uint8_t { kOk, kFailed, kCount };
 
 std::string_view LabelText(Op label);
 std::string_view LabelText(Outcome label);
 std::string_view LabelText(ReplicaOp label);
 std::string_view LabelText(PeerRefusal label);
 std::string_view LabelText(HttpRefusal label);
+std::string_view LabelText(GossipRefusal label);
+std::string_view LabelText(ProbeOutcome label);
 
 }  // namespace lariat::telemetry

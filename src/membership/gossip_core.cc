@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "membership/gossip_core.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "base/check.h"
+
+namespace lariat::membership {
+namespace {
+
+constexpr size_t kDigestBytes = 26;  // of a usual one
+// A heartbeat without states in an ACK; one with states is larger and takes the room of others.
+constexpr size_t kDeltaBytes = 30;
+
+uint64_t SecondsOf(base::WallTime now) {
+  return static_cast<uint64_t>(std::max<int64_t>(now.ms, 0)) / 1000;
+}
+
+bool IsNewer(uint64_t generation, uint64_t version, const GossipDigest& than) {
+  return std::pair(generation, version) > std::pair(than.generation, than.version);
+}
+
+}  // namespace
+
+uint64_t NextGeneration(uint64_t stored, base::WallTime now) {
+  const uint64_t now_s = std::max<uint64_t>(SecondsOf(now), 1);
+  if (stored >= now_s + kGenerationLeadMaxS) return now_s;
+  return std::max(stored + 1, now_s);
+}
+
+std::optional<Hierarchy> HierarchyFromText(std::string_view text) {
+  if (text == "auto") return Hierarchy::kAuto;
+  if (text == "on") return Hierarchy::kOn;
+  if (text == "off") return Hierarchy::kOff;
+  return std::nullopt;
+}
+
+GossipCore::GossipCore(GossipOptions options, base::Prng prng)
+    : options_(options), prng_(prng), members_(MemberList::Make({})) {
+  LARIAT_CHECK(options.generation > 0, "generation 0 stands for 'not heard of'");
+  own_.generation = options.generation;
+  own_.version = own_.state_version = 1;
+  own_.states = std::make_unique<const std::string>();
+}
+
+void GossipCore::SetMembers(std::shared_ptr<const MemberList> members) {
+  std::vector<Entry> entries(members->size());
+  usable_peers_ = 0;
+  hot_.clear();
+  self_ = members->Find(options_.self);
+  everybody_.resize(members->size());
+  for (uint32_t i = 0; i < members->size(); ++i) {
+    everybody_[i] = i;
+    if (const auto old = members_->Find(members->Id(i))) entries[i] = std::move(entries_[*old]);
+    if (i == self_) continue;
+    if (entries[i].usable) ++usable_peers_;
+    if (entries[i].hot > 0) hot_.push_back(i);
+  }
+  entries_ = std::move(entries);
+  members_ = std::move(members);
+  const bool wanted =
+      options_.hierarchy == Hierarchy::kOn ||
+      (options_.hierarchy == Hierarchy::kAuto && members_->size() > options_.hierarchical_above);
+  hierarchical_ = wanted && self_ && members_->racks() > 1;
+  // Everybody begins his turn somewhere else.
+  near_cursor_ = static_cast<uint32_t>(prng_.Below(members_->size() + 1));
+  far_cursor_ = static_cast<uint32_t>(prng_.Below(members_->size() + 1));
+}
+
+void GossipCore::SetUsable(const base::Uuid& id, bool usable) {
+  const auto index = members_->Find(id);
+  if (!index || index == self_ || entries_[*index].usable == usable) return;
+  entries_[*index].usable = usable;
+  usable ? ++usable_peers_ : --usable_peers_;
+}
+
+bool GossipCore::SetStates(const NodeStates& states) {
+  std::string bytes = EncodeStates(states);
+  LARIAT_CHECK(bytes.size() <= kGossipStateBytesMax, "own states are larger than others take");
+  if (bytes == *own_.states) return false;
+  own_.states = std::make_unique<const std::string>(std::move(bytes));
+  own_.state_version = ++own_.version;
+  return true;
+}
+
+std::optional<GossipView> GossipCore::Find(const base::Uuid& id) const {
+  const Entry* entry = nullptr;
+  if (id == options_.self) {
+    entry = &own_;
+  } else if (const auto index = members_->Find(id)) {
+    entry = &entries_[*index];
+  }
+  if (entry == nullptr || entry->generation == 0) return std::nullopt;
+  GossipView view{entry->generation, entry->version, {}};
+  if (entry->states) view.states = DecodeStates(*entry->states).value_or(NodeStates());
+  return view;
+}
+
+bool GossipCore::IsNear(const base::Uuid& id) const {
+  if (!hierarchical_) return true;
+  const auto index = members_->Find(id);
+  return index && members_->RackOf(*index) == members_->RackOf(*self_);
+}
+
+uint32_t GossipCore::ExpectedRounds(bool near) const {
+  const size_t places = std::max<size_t>(options_.frame_bytes / kDigestBytes, 1);
+  if (near) {
+    const size_t peers =
+        hierarchical_ ? members_->Rack(members_->RackOf(*self_)).size() : members_->size();
+    return static_cast<uint32_t>(peers / places + 1);
+  }
+  // Far ones take turns in an eighth of a frame, and come through relays.
+  return static_cast<uint32_t>(members_->size() * 8 / places + 8);
+}
+
+// --- what arrives ---
+
+bool GossipCore::Drop(GossipDrop why) {
+  ++stats_.dropped[static_cast<size_t>(why)];
+  return false;
+}
+
+std::optional<GossipFrame> GossipCore::Read(const base::Uuid& from, std::string_view bytes,
+                                            GossipKind kind) {
+  ++stats_.frames_received;
+  stats_.bytes_received += bytes.size();
+  GossipDrop why = GossipDrop::kMalformed;
+  std::optional<GossipFrame> frame;
+  if (!members_->Find(from) || from == options_.self) {
+    why = GossipDrop::kNotMember;
+  } else {
+    frame = ReadGossipFrame(bytes, kind, &why);
+    if (frame && frame->own && frame->own->id != from) {
+      why = GossipDrop::kMalformed;
+      frame.reset();
+    }
+  }
+  if (!frame) Drop(why);
+  return frame;
+}
+
+bool GossipCore::Plausible(const GossipDigest& digest, base::WallTime now) {
+  if (digest.generation > SecondsOf(now) + kGenerationLeadMaxS) return Drop(GossipDrop::kFarFuture);
+  if (digest.version > kGossipVersionMax) return Drop(GossipDrop::kBadState);
+  return true;
+}
+
+void GossipCore::OnClaimAboutSelf(const GossipDigest& claim, base::WallTime now) {
+  if (!IsNewer(claim.generation, claim.version, {{}, own_.generation, own_.version})) return;
+  if (!Plausible(claim, now)) return;
+  own_.generation = claim.generation + 1;
+  own_.state_version = ++own_.version;
+}
+
+void GossipCore::Apply(const GossipDelta& delta, base::WallTime now) {
+  const GossipDigest digest{delta.id, delta.generation, delta.version};
+  if (delta.id == options_.self) return OnClaimAboutSelf(digest, now);
+  const auto index = members_->Find(delta.id);
+  if (!index) return;
+  Entry& entry = entries_[*index];
+  if (!IsNewer(delta.generation, delta.version, {{}, entry.generation, entry.version})) return;
+  if (!Plausible(digest, now)) return;
+  const bool states_changed =
+      entry.generation != delta.generation || entry.state_version != delta.state_version;
+  if (delta.states) {
+    if (!DecodeStates(*delta.states)) {
+      Drop(GossipDrop::kBadState);
+      return;
+    }
+    if (states_changed) entry.states = std::make_unique<const std::string>(*delta.states);
+  } else if (states_changed) {
+    return;  // A bare heartbeat is for those who have the states; we forgot them meanwhile.
+  }
+  entry.generation = delta.generation;
+  entry.version = delta.version;
+  entry.state_version = delta.state_version;
+  if (states_changed) Heat(*index);
+  news_.push_back({delta.id, delta.generation, delta.version, states_changed});
+}
+
+void GossipCore::Heat(uint32_t index) {
+  if (entries_[index].hot == 0) hot_.push_back(index);
+  // Enough for all to hear it with a chance to spare; what is left comes by turns.
+  entries_[index].hot = static_cast<uint8_t>(4 + 2 * std::bit_width(members_->size()));
+}
+
+std::optional<std::string> GossipCore::OnSyn(const base::Uuid& from, std::string_view bytes,
+                                             base::WallTime now) {
+  const auto frame = Read(from, bytes, GossipKind::kSyn);
+  if (!frame) return std::nullopt;
+  Apply(*frame->own, now);
+  GossipWriter reply(GossipKind::kAck);
+  reply.Own(OwnDelta());
+  std::vector<bool> mentioned(members_->size());
+  for (const GossipDigest& digest : frame->digests) {
+    if (const auto index = members_->Find(digest.id)) mentioned[*index] = true;
+  }
+  if (const auto sender = members_->Find(from)) mentioned[*sender] = true;
+  AddHotDeltas(mentioned, &reply);
+  for (const GossipDigest& theirs : frame->digests) {
+    if (theirs.id == options_.self) {
+      OnClaimAboutSelf(theirs, now);
+      continue;
+    }
+    const auto index = members_->Find(theirs.id);
+    if (!index || reply.size() + kDeltaBytes > options_.frame_bytes) continue;
+    const Entry& mine = entries_[*index];
+    if (IsNewer(mine.generation, mine.version, theirs)) {
+      reply.Add(DeltaOf(*index, theirs));
+    } else if (IsNewer(theirs.generation, theirs.version, {{}, mine.generation, mine.version}) &&
+               Plausible(theirs, now)) {
+      reply.Add(GossipDigest{theirs.id, mine.generation, mine.version});
+    }
+  }
+  return Seal(std::move(reply));
+}
+
+std::optional<std::string> GossipCore::OnAck(const base::Uuid& from, std::string_view bytes,
+                                             base::WallTime now) {
+  const auto frame = Read(from, bytes, GossipKind::kAck);
+  if (!frame) return std::nullopt;
+  Apply(*frame->own, now);
+  for (const GossipDelta& delta : frame->deltas) Apply(delta, now);
+  GossipWriter reply(GossipKind::kAck2);
+  for (const GossipDigest& wanted : frame->digests) {
+    if (reply.size() + kDeltaBytes > options_.frame_bytes) break;
+    const auto index = members_->Find(wanted.id);
+    if (!index || index == self_) continue;
+    const Entry& mine = entries_[*index];
+    if (IsNewer(mine.generation, mine.version, wanted)) reply.Add(DeltaOf(*index, wanted));
+  }
+  return Seal(std::move(reply));
+}
+
+bool GossipCore::OnAck2(const base::Uuid& from, std::string_view bytes, base::WallTime now) {
+  const auto frame = Read(from, bytes, GossipKind::kAck2);
+  if (!frame) return false;
+  for (const GossipDelta& delta : frame->deltas) Apply(delta, now);
+  return true;
+}
+
+// --- what leaves ---
+
+GossipDelta GossipCore::OwnDelta() const {
+  return {options_.self, own_.generation, own_.version, own_.state_version, *own_.states};
+}
+
+GossipDelta GossipCore::DeltaOf(uint32_t index, const GossipDigest& known) const {
+  const Entry& entry = entries_[index];
+  GossipDelta delta{members_->Id(index), entry.generation, entry.version, entry.state_version, {}};
+  if (known.generation != entry.generation || known.version < entry.state_version) {
+    delta.states = entry.states ? std::string_view(*entry.states) : std::string_view();
+  }
+  return delta;
+}
+
+std::string GossipCore::Seal(GossipWriter writer) {
+  std::string bytes = std::move(writer).Finish();
+  ++stats_.frames_sent;
+  stats_.bytes_sent += bytes.size();
+  return bytes;
+}
+
+// Pushed without asking: a SYN of turns would not mention them for long.
+void GossipCore::AddHotDeltas(const std::vector<bool>& mentioned, GossipWriter* out) {
+  const size_t bytes_max = options_.frame_bytes / 4;
+  for (size_t n = hot_.size(); n > 0 && out->size() < bytes_max; --n) {
+    const uint32_t index = hot_.front();
+    hot_.pop_front();
+    Entry& entry = entries_[index];
+    if (!mentioned[index]) {
+      out->Add(DeltaOf(index, {}));
+      --entry.hot;
+    }
+    if (entry.hot > 0) hot_.push_back(index);
+  }
+}
+
+void GossipCore::AddHotDigests(std::vector<bool>* taken, GossipWriter* out) {
+  const size_t bytes_max = options_.frame_bytes / 4;
+  for (size_t n = hot_.size(); n > 0 && out->size() < bytes_max; --n) {
+    const uint32_t index = hot_.front();
+    hot_.pop_front();
+    Entry& entry = entries_[index];
+    out->Add(GossipDigest{members_->Id(index), entry.generation, entry.version});
+    (*taken)[index] = true;
+    if (--entry.hot > 0) hot_.push_back(index);
+  }
+}
+
+void GossipCore::AddDigests(std::span<const uint32_t> from, size_t bytes_max,
+                            std::vector<bool>* taken, uint32_t* cursor, GossipWriter* out) {
+  if (from.empty()) return;
+  size_t room = bytes_max / kDigestBytes;
+  const auto size = static_cast<uint32_t>(from.size());
+  const uint32_t start = *cursor % size;
+  uint32_t n = 0;
+  for (; n < size && room > 0; ++n) {
+    const uint32_t index = from[(start + n) % size];
+    if (index == self_ || (*taken)[index]) continue;
+    const Entry& entry = entries_[index];
+    out->Add(GossipDigest{members_->Id(index), entry.generation, entry.version});
+    (*taken)[index] = true;
+    --room;
+  }
+  *cursor = (start + n) % size;
+}
+
+std::string GossipCore::MakeSyn(bool far_peer) {
+  GossipWriter syn(GossipKind::kSyn);
+  syn.Own(OwnDelta());
+  std::vector<bool> taken(members_->size());
+  AddHotDigests(&taken, &syn);
+  // A quarter of the frame is left free: the reply repeats what is mentioned and has states too.
+  const size_t room = options_.frame_bytes * 3 / 4;
+  const size_t left = room > syn.size() ? room - syn.size() : 0;
+  if (!hierarchical_) {
+    AddDigests(everybody_, left, &taken, &near_cursor_, &syn);
+  } else {
+    AddDigests(members_->Rack(members_->RackOf(*self_)), left, &taken, &near_cursor_, &syn);
+    const size_t far_room = far_peer ? left : options_.frame_bytes / 8;
+    AddDigests(everybody_, far_room, &taken, &far_cursor_, &syn);
+  }
+  return Seal(std::move(syn));
+}
+
+// --- who is asked ---
+
+std::optional<uint32_t> GossipCore::Pick(std::span<const uint32_t> from, bool usable) {
+  if (from.empty()) return std::nullopt;
+  const auto fits = [&](uint32_t index) {
+    return index != self_ && entries_[index].usable == usable;
+  };
+  for (int i = 0; i < 8; ++i) {
+    const uint32_t index = from[prng_.Below(from.size())];
+    if (fits(index)) return index;
+  }
+  // Few fit: the first from a random place on.
+  const size_t start = prng_.Below(from.size());
+  for (size_t i = 0; i < from.size(); ++i) {
+    const uint32_t index = from[(start + i) % from.size()];
+    if (fits(index)) return index;
+  }
+  return std::nullopt;
+}
+
+std::vector<uint32_t> GossipCore::RelaysOf(std::span<const uint32_t> members) const {
+  std::vector<uint32_t> relays;
+  for (const uint32_t index : members) {
+    if (relays.size() >= options_.relays) break;
+    if (index == self_ || entries_[index].usable) relays.push_back(index);
+  }
+  return relays;
+}
+
+bool GossipCore::IsSelfAmong(const std::vector<uint32_t>& relays) const {
+  return std::find(relays.begin(), relays.end(), *self_) != relays.end();
+}
+
+void GossipCore::PickFlat(std::vector<uint32_t>* targets) {
+  for (uint32_t i = 0; i < options_.fanout; ++i) {
+    const auto target = Pick(everybody_, true);
+    if (!target) break;
+    targets->push_back(*target);
+  }
+}
+
+void GossipCore::PickHierarchical(std::vector<uint32_t>* targets) {
+  const uint32_t rack = members_->RackOf(*self_);
+  const uint32_t dc = members_->DcOf(*self_);
+  const auto add = [&](std::optional<uint32_t> target) {
+    if (target) targets->push_back(*target);
+  };
+  for (uint32_t i = 0; i < options_.fanout; ++i) add(Pick(members_->Rack(rack), true));
+  if (IsSelfAmong(RelaysOf(members_->Rack(rack)))) {
+    const auto racks = members_->RacksOfDc(dc);
+    const uint32_t other = racks[prng_.Below(racks.size())];
+    if (other != rack) add(Pick(RelaysOf(members_->Rack(other)), true));
+  }
+  if (members_->dcs() > 1 && IsSelfAmong(RelaysOf(members_->Dc(dc)))) {
+    const auto other = static_cast<uint32_t>(prng_.Below(members_->dcs()));
+    if (other != dc) add(Pick(RelaysOf(members_->Dc(other)), true));
+  }
+  // Anybody at times: it mends what a wrong picture of the relays left apart.
+  if (targets->empty() || prng_.Below(16) == 0) add(Pick(everybody_, true));
+}
+
+std::vector<GossipSend> GossipCore::OnTick() {
+  ++stats_.rounds;
+  ++own_.version;
+  std::vector<uint32_t> targets;
+  hierarchical_ ? PickHierarchical(&targets) : PickFlat(&targets);
+  // The more peers are lost, the more often one is tried: the way back after a partition.
+  const uint64_t peers = entries_.size() - (self_ ? 1 : 0);
+  const uint64_t lost = peers - usable_peers_;
+  if (lost > 0 && prng_.Below(usable_peers_ + 1) < lost) {
+    if (const auto target = Pick(everybody_, false)) targets.push_back(*target);
+  }
+  std::sort(targets.begin(), targets.end());
+  targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
+  std::vector<GossipSend> sends;
+  for (const uint32_t target : targets) {
+    const bool far = hierarchical_ && members_->RackOf(target) != members_->RackOf(*self_);
+    sends.push_back({members_->Id(target), MakeSyn(far)});
+  }
+  return sends;
+}
+
+}  // namespace lariat::membership
