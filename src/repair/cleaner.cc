@@ -84,13 +84,12 @@ void Cleaner::Step() {
     return;
   }
   if (!throttle_.MayGo(env_.clock.Now())) return StepAfter(kThrottlePause);
-  const TokenRange& range = place->item.range;
   replica::PageOptions options;
   options.bytes_max = kPageBytes;
   options.entries_max = kPageEntries;
   options.keys_only = true;
   reader_.Next(
-      {place->item.bucket, range.from, range.to}, place->after, options,
+      {place->item.bucket, place->item.range}, place->after, options,
       IfCurrent([this](base::Result<replica::RecordPage> page) { OnPage(std::move(page)); }));
 }
 

@@ -9,21 +9,16 @@
 #include <string>
 #include <vector>
 
-#include "repair/stream.h"
-#include "ring/ring.h"
+#include "ring/diff.h"
 
 namespace lariat::repair {
-
-// Ranges of which the node is none of the n replicas, adjacent ones joined. Everything if it has no
-// tokens.
-std::vector<TokenRange> NotOwned(const ring::Ring& ring, ring::NodeIndex self, uint32_t n);
 
 struct CleanerPlan {
   // The fence of the document by which the ranges are not owned.
   uint64_t fence = 0;
   struct Item {
     uint32_t bucket = 0;
-    TokenRange range;
+    ring::TokenRange range;
   };
   std::vector<Item> items;
 };

@@ -66,7 +66,7 @@ void RangeSource::Serve(const wire::RangePull& request, uint64_t streaming, base
   if (reading_ >= kReadingMax || !throttle_.MayGo(now)) {
     return done(Refusal(Code::kOverloaded, "it is busy with its clients"));
   }
-  const replica::RecordRange range = {request.bucket, {request.from_token}, {request.to_token}};
+  const replica::RecordRange range = {request.bucket, {{request.from_token}, {request.to_token}}};
   replica::PageOptions options;
   options.bytes_max = std::clamp<size_t>(request.bytes_max, 1, page_bytes_max_);
   ++reading_;

@@ -23,24 +23,19 @@ std::string Hex(uint64_t value) {
 
 }  // namespace
 
-bool TokenRange::Contains(ring::Token token) const {
-  if (from == to) return true;
-  if (from < to) return from < token && token <= to;
-  return from < token || token <= to;
-}
-
-double TokenRange::Share() const {
-  if (from == to) return 1;
-  return static_cast<double>(to.value - from.value) / kRing;  // wraps as the ring does
-}
-
-double TokenRange::ShareBefore(ring::Token token) const {
-  const auto width = [](uint64_t a, uint64_t b) { return b > a ? static_cast<double>(b - a) : 0; };
-  const uint64_t t = token.value;
-  if (from == to) return static_cast<double>(t) / kRing;
-  const double all = Share() * kRing;
-  if (from < to) return width(from.value, std::min(t, to.value)) / all;
-  return (static_cast<double>(std::min(t, to.value)) + width(from.value, t)) / all;
+double ShareRead(const ring::TokenRange& range, ring::Token token) {
+  const uint64_t from = range.from.value;
+  const uint64_t to = range.to.value;
+  const uint64_t at = token.value;
+  uint64_t read = 0;
+  if (range.from == range.to) {
+    read = at;
+  } else if (from < to) {
+    read = std::clamp(at, from, to) - from;
+  } else {  // over zero: from 0 to `to`, then what comes after `from`
+    read = std::min(at, to) + (at > from ? at - from : 0);
+  }
+  return std::min(1.0, static_cast<double>(read) / kRing / range.Share());
 }
 
 std::optional<RecordKey> ParseRecordKey(std::string_view bytes) {

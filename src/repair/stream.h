@@ -10,24 +10,17 @@
 #include <string_view>
 #include <vector>
 
-#include "ring/token.h"
+#include "ring/diff.h"
 
 namespace lariat::repair {
 
-// Tokens in (from, to], clockwise; from == to is the whole ring.
-struct TokenRange {
-  ring::Token from, to;
-  auto operator<=>(const TokenRange&) const = default;
-  bool Contains(ring::Token token) const;
-  double Share() const;  // of the ring, 0 to 1
-  // Share of the range that lies before the token when it is read in token order from 0 on.
-  double ShareBefore(ring::Token token) const;
-};
+// Share of the range, 0 to 1, that is read when the token has been, in token order from 0 on.
+double ShareRead(const ring::TokenRange& range, ring::Token token);
 
 // Records of a bucket in a range, to be fetched from one member.
 struct Stream {
   uint32_t bucket = 0;
-  TokenRange range;
+  ring::TokenRange range;
   uint64_t source = 0;  // the member's number: the same in every document
   auto operator<=>(const Stream&) const = default;
 };
@@ -36,6 +29,8 @@ struct TransferPlan {
   uint64_t change = 0;  // membership::Change::number
   std::vector<Stream> streams;
   std::map<uint64_t, std::string> names;  // of the sources, for people
+  // Ranges that the node gains and that nobody can give: their data is lost.
+  uint64_t lost = 0;
 };
 
 // The parts of a data key as RangePage carries it (storage::DataKey): bucket, token, key.

@@ -54,6 +54,11 @@ void Transfer::Start(TransferPlan plan) {
   ++*life_;
   log_.Log(LogLevel::kInfo, "repair", "change {}: {} ranges to receive", plan.change,
            plan.streams.size());
+  if (plan.lost > 0) {
+    log_.Log(LogLevel::kError, "repair",
+             "change {}: nobody can give {} ranges: all members that held them are gone",
+             plan.change, plan.lost);
+  }
   core_ = std::make_unique<TransferCore>(std::move(plan), options_, env_.clock.Now());
   clean_ = loading_ = loaded_ = told_finished_ = pump_scheduled_ = false;
   counted_ = {};

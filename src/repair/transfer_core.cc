@@ -20,7 +20,7 @@ bool IsAboutSource(Code code) {
 }
 
 base::Status CheckLastKey(const wire::RangePull& request, const wire::RangePage& page) {
-  const TokenRange range = {{request.from_token}, {request.to_token}};
+  const ring::TokenRange range = {{request.from_token}, {request.to_token}};
   if (page.last_key <= request.after_key) {
     const bool nothing_left = page.done && page.entries.empty() && page.outcome.ok();
     if (nothing_left) return {};
@@ -39,7 +39,7 @@ base::Status CheckPage(const wire::RangePull& request, const wire::RangePage& pa
   if (wire::PageChecksum(page.entries) != page.checksum) {
     return Fail(Code::kCorruption, "a page that fails its checksum");
   }
-  const TokenRange range = {{request.from_token}, {request.to_token}};
+  const ring::TokenRange range = {{request.from_token}, {request.to_token}};
   const std::string* before = &request.after_key;
   for (const wire::RangePage::Entry& entry : page.entries) {
     const auto key = ParseRecordKey(entry.key);
@@ -381,12 +381,12 @@ const std::string& TransferCore::SourceName(StreamIndex index) const {
 
 void TransferCore::NoteShare(StreamIndex index) {
   StreamState& stream = streams_[index];
-  const TokenRange& range = plan_.streams[index].range;
+  const ring::TokenRange& range = plan_.streams[index].range;
   double part = 0;
   if (stream.cursor.finished) {
     part = 1;
   } else if (const auto key = ParseRecordKey(stream.cursor.last_key)) {
-    part = range.ShareBefore(key->token);
+    part = ShareRead(range, key->token);
   }
   share_done_ -= stream.share_done;
   stream.share_done = part * range.Share();

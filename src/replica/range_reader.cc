@@ -27,12 +27,11 @@ struct Stretch {
 std::vector<Stretch> StretchesOf(const RecordRange& range) {
   const auto up_to = [&](uint64_t token) { return KeyAfterToken(range.bucket, token); };
   const std::string first = storage::DataKey(range.bucket, 0, "");
-  if (range.from == range.to) return {{first, up_to(UINT64_MAX)}};
-  if (range.from < range.to) return {{up_to(range.from.value), up_to(range.to.value)}};
-  std::vector<Stretch> stretches = {{first, up_to(range.to.value)}};
-  if (range.from.value != UINT64_MAX) {
-    stretches.push_back({up_to(range.from.value), up_to(UINT64_MAX)});
-  }
+  const auto [from, to] = range.tokens;
+  if (from == to) return {{first, up_to(UINT64_MAX)}};
+  if (from < to) return {{up_to(from.value), up_to(to.value)}};
+  std::vector<Stretch> stretches = {{first, up_to(to.value)}};
+  if (from.value != UINT64_MAX) stretches.push_back({up_to(from.value), up_to(UINT64_MAX)});
   return stretches;
 }
 
@@ -113,8 +112,9 @@ void RangeReader::OnEntries(const std::shared_ptr<Scan>& scan,
   } else {
     scan->stretches[scan->at].from = page.last_key + '\0';
   }
-  const bool full =
-      scan->entries >= scan->options.entries_max || scan->bytes >= scan->options.bytes_max;
+  // Nearly full is full: one more scan would bring next to nothing.
+  const bool full = scan->entries >= scan->options.entries_max ||
+                    scan->bytes >= scan->options.bytes_max - scan->options.bytes_max / 8;
   if (page.done || full) return scan->done(std::move(page));
   Step(scan);
 }

@@ -20,17 +20,16 @@
 
 #include "base/result.h"
 #include "base/unique_function.h"
-#include "ring/token.h"
+#include "ring/diff.h"
 #include "storage/engine.h"
 #include "storage/record.h"
 #include "telemetry/metrics.h"
 
 namespace lariat::replica {
 
-// Records of a bucket with a token in (from, to], clockwise; from == to is the whole ring.
 struct RecordRange {
   storage::BucketId bucket = 0;
-  ring::Token from, to;
+  ring::TokenRange tokens;
 };
 
 struct PageOptions {
