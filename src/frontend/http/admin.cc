@@ -1,57 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations over HTTP: health, metrics, the cluster, and where a key lies.
+// Operations over HTTP: health, metrics, the ring, and where a key lies. What changes the cluster
+// is in changes.cc.
 #include <string>
 #include <utility>
 
+#include "frontend/http/internal/answers.h"
 #include "frontend/http/internal/handlers.h"
-#include "frontend/http/internal/json_writer.h"
 #include "frontend/http/internal/kv_request.h"
 #include "frontend/http/internal/openapi.h"
 
 namespace lariat::frontend::http {
 namespace {
 
-using coordinator::ClusterStatus;
 using coordinator::Explanation;
 using coordinator::HealthSummary;
-using coordinator::NodeStatus;
 using telemetry::Outcome;
 
 constexpr int64_t kRingReplicasMax = 64;
 constexpr int64_t kRingReplicasDefault = 3;
-
-// Answers 200 (or `status`) with the JSON that `write(JsonWriter&)` makes.
-template <typename Write>
-void AnswerJson(Exchange& exchange, int status, Write write) {
-  exchange.Answer(Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
-    std::string body;
-    JsonWriter json(&body);
-    write(json);
-    return JsonReply(shared, waiting.form, status, body);
-  });
-}
-
-// True if there was a query, which then was refused.
-bool RefuseQuery(const Request& request, Exchange& exchange) {
-  if (request.query.empty()) return false;
-  exchange.Refuse(BadRequest("this path takes no query"));
-  return true;
-}
-
-void WriteTexts(JsonWriter& json, const std::vector<std::string>& texts) {
-  json.BeginArray();
-  for (const std::string& text : texts) json.Text(text);
-  json.EndArray();
-}
-
-void WriteNode(JsonWriter& json, const NodeStatus& node) {
-  json.BeginObject().Key("name").Text(node.name).Key("id").Text(node.id);
-  json.Key("state").Text(node.state).Key("alive").Bool(node.alive);
-  json.Key("http").Text(node.http).Key("resp").Text(node.resp).Key("peer").Text(node.peer);
-  json.Key("dc").Text(node.dc).Key("rack").Text(node.rack).Key("weight").Double(node.weight);
-  json.Key("tokens").Uint(node.tokens).Key("owns").Double(node.owns);
-  json.Key("hints_pending_bytes").Uint(0).Key("self").Bool(node.self).EndObject();
-}
 
 void WriteExplanation(JsonWriter& json, const Explanation& explanation) {
   json.BeginObject().Key("bucket").Text(explanation.bucket);
@@ -122,18 +88,6 @@ void GetOpenApi(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
   exchange.Answer(Outcome::kOk, [](Shared& shared, const Pending& waiting) {
     return JsonReply(shared, waiting.form, 200, OpenApiJson());
-  });
-}
-
-void GetClusterStatus(Request& request, Exchange exchange) {
-  if (RefuseQuery(request, exchange)) return;
-  const ClusterStatus status = exchange.shared().admin.Status();
-  AnswerJson(exchange, 200, [&](JsonWriter& json) {
-    json.BeginObject().Key("cluster_id").Text(status.cluster_id).Key("epoch").Uint(status.epoch);
-    json.Key("answered_by").Text(status.answered_by).Key("operation").Null();
-    json.Key("nodes").BeginArray();
-    for (const NodeStatus& node : status.nodes) WriteNode(json, node);
-    json.EndArray().EndObject();
   });
 }
 

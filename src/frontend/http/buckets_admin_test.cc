@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Buckets, health, cluster and debugging.
+// Buckets, health and debugging.
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
@@ -166,29 +166,13 @@ TEST(Operations, OpenApiHasEveryRouteAndNoOther) {
   std::set<std::pair<std::string, std::string>> routed;
   for (const Route& route : RouteTable()) {
     if (route.handler == RefuseUnsupported) continue;
-    const char* method = route.method == Method::kGet   ? "get"
-                         : route.method == Method::kPut ? "put"
-                                                        : "delete";
+    const char* method = route.method == Method::kGet    ? "get"
+                         : route.method == Method::kPut  ? "put"
+                         : route.method == Method::kPost ? "post"
+                                                         : "delete";
     routed.emplace(route.pattern, method);
   }
   EXPECT_EQ(described, routed);
-}
-
-TEST(Operations, ClusterStatus) {
-  FakeNode node;
-  node.admin.status = {"id", 7, "node1", {}};
-  coordinator::NodeStatus one;
-  one.name = "node1";
-  one.state = "normal";
-  one.alive = true;
-  one.tokens = 16;
-  one.owns = 0.5;
-  node.admin.status.nodes = {one};
-  EXPECT_EQ(Ask(node, "GET /v1/cluster/status").body,
-            R"({"cluster_id":"id","epoch":7,"answered_by":"node1","operation":null,"nodes":[)"
-            R"({"name":"node1","id":"","state":"normal","alive":true,"http":"","resp":"",)"
-            R"("peer":"","dc":"","rack":"","weight":1,"tokens":16,"owns":0.5,)"
-            R"("hints_pending_bytes":0,"self":false}]})");
 }
 
 TEST(Operations, RingAndExplain) {

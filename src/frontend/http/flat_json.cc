@@ -2,6 +2,7 @@
 #include "frontend/http/internal/flat_json.h"
 
 #include <boost/json/basic_parser_impl.hpp>
+#include <cmath>
 
 namespace lariat::frontend::http {
 namespace {
@@ -108,6 +109,13 @@ base::Result<int64_t> TakeCount(const JsonMember& member) {
   if (number != nullptr && *number >= 0) return *number;
   return base::Fail(base::Code::kInvalidArgument,
                     "'" + member.name + "' must be a whole number from 0 to 9223372036854775807");
+}
+
+base::Result<double> TakeNumber(const JsonMember& member) {
+  if (const auto* whole = std::get_if<int64_t>(&member.value)) return static_cast<double>(*whole);
+  const auto* number = std::get_if<double>(&member.value);
+  if (number != nullptr && std::isfinite(*number)) return *number;
+  return base::Fail(base::Code::kInvalidArgument, "'" + member.name + "' must be a number");
 }
 
 base::Result<bool> TakeBool(const JsonMember& member) {

@@ -59,6 +59,7 @@ void Request::Clear() {
   path = query = {};
   bucket_segment.reset();
   key_segment.reset();
+  task_segment.reset();
   present.reset();
 }
 

@@ -41,6 +41,15 @@ constexpr Route kRoutes[] = {
     {"/v1/cluster/status", Method::kGet, Body::kNone, Op::kCount, GetClusterStatus},
     {"/v1/cluster/ring", Method::kGet, Body::kNone, Op::kCount, GetClusterRing},
     {"/v1/debug/explain", Method::kGet, Body::kNone, Op::kCount, GetExplain},
+    {"/v1/admin/decommission", Method::kPost, Body::kSmallJson, Op::kCount, PostDecommission},
+    {"/v1/admin/remove", Method::kPost, Body::kSmallJson, Op::kCount, PostRemove},
+    {"/v1/admin/reweight", Method::kPost, Body::kSmallJson, Op::kCount, PostReweight},
+    {"/v1/admin/commit", Method::kPost, Body::kOptionalJson, Op::kCount, PostCommit},
+    {"/v1/admin/cancel", Method::kPost, Body::kOptionalJson, Op::kCount, PostCancel},
+    {"/v1/admin/drain", Method::kPost, Body::kSmallJson, Op::kCount, PostDrain},
+    {"/v1/admin/plan", Method::kGet, Body::kNone, Op::kCount, GetPlan},
+    {"/v1/admin/tasks", Method::kGet, Body::kNone, Op::kCount, ListTasks},
+    {"/v1/admin/tasks/{task}", Method::kGet, Body::kNone, Op::kCount, GetTask},
     {"/livez", Method::kGet, Body::kNone, Op::kCount, GetLive},
     {"/readyz", Method::kGet, Body::kNone, Op::kCount, GetReady},
     {"/healthz", Method::kGet, Body::kNone, Op::kCount, GetHealth},
@@ -73,6 +82,7 @@ std::string_view TakeSegment(std::string_view* rest) {
 bool Matches(std::string_view pattern, std::string_view path, Request& request) {
   request.bucket_segment.reset();
   request.key_segment.reset();
+  request.task_segment.reset();
   for (;;) {
     const std::string_view wanted = TakeSegment(&pattern);
     const bool path_ends = path.find('/') == std::string_view::npos;
@@ -81,6 +91,8 @@ bool Matches(std::string_view pattern, std::string_view path, Request& request) 
       request.bucket_segment = given;
     } else if (wanted == "{key}") {
       request.key_segment = given;
+    } else if (wanted == "{task}") {
+      request.task_segment = given;
     } else if (wanted != given) {
       return false;
     }

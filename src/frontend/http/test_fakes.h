@@ -163,17 +163,45 @@ class FakeAdmin : public coordinator::AdminService {
   }
   coordinator::HealthSummary Health() const override { return health; }
   std::string MetricsText() const override { return "lariat_siblings_max 1\n"; }
-  void RequestChange(coordinator::ChangeRequest, coordinator::TicketDone done) override {
-    done(coordinator::ChangeTicket{7, true, "started"});
+  void RequestChange(coordinator::ChangeRequest request, coordinator::TicketDone done) override {
+    last_change = std::move(request);
+    ++calls;
+    if (error) return done(base::Fail(*error));
+    done(coordinator::ChangeTicket{7, !last_change.staged, last_change.staged ? "staged" : ""});
   }
-  void Commit(coordinator::StatusDone done) override { done({}); }
-  void Cancel(uint64_t, coordinator::StatusDone done) override { done({}); }
-  coordinator::ClusterPlan Plan() const override { return {}; }
-  std::vector<coordinator::TaskStatus> Tasks() const override { return {}; }
-  void Drain(bool, coordinator::StatusDone done) override { done({}); }
+  void Commit(coordinator::StatusDone done) override {
+    ++calls;
+    End(std::move(done));
+  }
+  void Cancel(uint64_t task, coordinator::StatusDone done) override {
+    ++calls;
+    last_cancelled = task;
+    End(std::move(done));
+  }
+  coordinator::ClusterPlan Plan() const override { return plan; }
+  std::vector<coordinator::TaskStatus> Tasks() const override { return tasks; }
+  void Drain(bool on, coordinator::StatusDone done) override {
+    ++calls;
+    draining = on;
+    End(std::move(done));
+  }
 
   coordinator::ClusterStatus status;
   coordinator::HealthSummary health{true, true, {}, "node1", "0.1.0", "ok", 3, 3, 60};
+  coordinator::ClusterPlan plan;
+  std::vector<coordinator::TaskStatus> tasks;
+  std::optional<base::Error> error;  // what changes are answered with
+  int calls = 0;                     // requests for changes
+  coordinator::ChangeRequest last_change;
+  std::optional<uint64_t> last_cancelled;
+  bool draining = false;
+
+ private:
+  void End(coordinator::StatusDone done) {
+    base::Status ended;
+    if (error) ended = base::Fail(*error);
+    done(std::move(ended));
+  }
 };
 
 }  // namespace lariat::frontend::http::testing

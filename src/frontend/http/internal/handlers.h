@@ -28,9 +28,20 @@ void GetReady(Request& request, Exchange exchange);
 void GetHealth(Request& request, Exchange exchange);
 void GetMetrics(Request& request, Exchange exchange);
 void GetOpenApi(Request& request, Exchange exchange);
-void GetClusterStatus(Request& request, Exchange exchange);
 void GetClusterRing(Request& request, Exchange exchange);
 void GetExplain(Request& request, Exchange exchange);
+
+// changes.cc: what runs, what waits, and what can be asked for
+void GetClusterStatus(Request& request, Exchange exchange);
+void GetPlan(Request& request, Exchange exchange);
+void ListTasks(Request& request, Exchange exchange);
+void GetTask(Request& request, Exchange exchange);
+void PostDecommission(Request& request, Exchange exchange);
+void PostRemove(Request& request, Exchange exchange);
+void PostReweight(Request& request, Exchange exchange);
+void PostCommit(Request& request, Exchange exchange);
+void PostCancel(Request& request, Exchange exchange);
+void PostDrain(Request& request, Exchange exchange);
 
 // routes.cc: paths of the interface that this version does not have.
 void RefuseUnsupported(Request& request, Exchange exchange);

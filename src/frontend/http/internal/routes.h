@@ -26,7 +26,7 @@ enum class BodyRule : uint8_t {
 using Handler = void (*)(Request& request, Exchange exchange);
 
 struct Route {
-  std::string_view pattern;  // {bucket} and {key} stand for one segment
+  std::string_view pattern;  // {bucket}, {key} and {task} stand for one segment
   Method method;             // kGet serves HEAD too
   BodyRule body;
   telemetry::Op op;  // kCount: no client request
