@@ -47,16 +47,15 @@ GossipCore::GossipCore(GossipOptions options, base::Prng prng)
 
 void GossipCore::SetMembers(std::shared_ptr<const MemberList> members) {
   std::vector<Entry> entries(members->size());
-  usable_peers_ = 0;
+  usable_peers_ = known_ = 0;
   hot_.clear();
   self_ = members->Find(options_.self);
-  everybody_.resize(members->size());
   for (uint32_t i = 0; i < members->size(); ++i) {
-    everybody_[i] = i;
     if (const auto old = members_->Find(members->Id(i))) entries[i] = std::move(entries_[*old]);
     if (i == self_) continue;
     if (entries[i].usable) ++usable_peers_;
-    if (entries[i].hot > 0) hot_.push_back(i);
+    if (entries[i].generation > 0) ++known_;
+    if (entries[i].hot > 0) hot_.emplace(entries[i].hot, i);
   }
   entries_ = std::move(entries);
   members_ = std::move(members);
@@ -169,21 +168,40 @@ void GossipCore::Apply(const GossipDelta& delta, base::WallTime now) {
       Drop(GossipDrop::kBadState);
       return;
     }
-    if (states_changed) entry.states = std::make_unique<const std::string>(*delta.states);
+    if (states_changed) {
+      entry.states.reset();
+      if (!delta.states->empty()) {
+        entry.states = std::make_unique<const std::string>(*delta.states);
+      }
+    }
   } else if (states_changed) {
     return;  // A bare heartbeat is for those who have the states; we forgot them meanwhile.
   }
+  if (entry.generation == 0) ++known_;
   entry.generation = delta.generation;
   entry.version = delta.version;
   entry.state_version = delta.state_version;
-  if (states_changed) Heat(*index);
+  // To one who has just come everything is new, to the others nothing of it.
+  if (states_changed && known_ > members_->size() / 2) Heat(*index);
   news_.push_back({delta.id, delta.generation, delta.version, states_changed});
 }
 
 void GossipCore::Heat(uint32_t index) {
-  if (entries_[index].hot == 0) hot_.push_back(index);
-  // Enough for all to hear it with a chance to spare; what is left comes by turns.
-  entries_[index].hot = static_cast<uint8_t>(4 + 2 * std::bit_width(members_->size()));
+  Entry& entry = entries_[index];
+  if (entry.hot > 0) hot_.erase({entry.hot, index});
+  entry.hot = 1;
+  hot_.emplace(entry.hot, index);
+}
+
+// Enough for all to hear it with a chance to spare; what is left comes by turns.
+void GossipCore::Told(const std::vector<uint32_t>& indexes) {
+  const auto enough = static_cast<uint8_t>(4 + 2 * std::bit_width(members_->size()));
+  for (const uint32_t index : indexes) {
+    Entry& entry = entries_[index];
+    hot_.erase({entry.hot, index});
+    if (++entry.hot > enough) entry.hot = 0;
+    if (entry.hot > 0) hot_.emplace(entry.hot, index);
+  }
 }
 
 std::optional<std::string> GossipCore::OnSyn(const base::Uuid& from, std::string_view bytes,
@@ -265,29 +283,26 @@ std::string GossipCore::Seal(GossipWriter writer) {
 
 // Pushed without asking: a SYN of turns would not mention them for long.
 void GossipCore::AddHotDeltas(const std::vector<bool>& mentioned, GossipWriter* out) {
-  const size_t bytes_max = options_.frame_bytes / 4;
-  for (size_t n = hot_.size(); n > 0 && out->size() < bytes_max; --n) {
-    const uint32_t index = hot_.front();
-    hot_.pop_front();
-    Entry& entry = entries_[index];
-    if (!mentioned[index]) {
-      out->Add(DeltaOf(index, {}));
-      --entry.hot;
-    }
-    if (entry.hot > 0) hot_.push_back(index);
+  std::vector<uint32_t> told;
+  for (const auto& [times, index] : hot_) {
+    if (out->size() >= options_.frame_bytes / 4) break;
+    if (mentioned[index]) continue;
+    out->Add(DeltaOf(index, {}));
+    told.push_back(index);
   }
+  Told(told);
 }
 
 void GossipCore::AddHotDigests(std::vector<bool>* taken, GossipWriter* out) {
-  const size_t bytes_max = options_.frame_bytes / 4;
-  for (size_t n = hot_.size(); n > 0 && out->size() < bytes_max; --n) {
-    const uint32_t index = hot_.front();
-    hot_.pop_front();
-    Entry& entry = entries_[index];
+  std::vector<uint32_t> told;
+  for (const auto& [times, index] : hot_) {
+    if (out->size() >= options_.frame_bytes / 4) break;
+    const Entry& entry = entries_[index];
     out->Add(GossipDigest{members_->Id(index), entry.generation, entry.version});
     (*taken)[index] = true;
-    if (--entry.hot > 0) hot_.push_back(index);
+    told.push_back(index);
   }
+  Told(told);
 }
 
 void GossipCore::AddDigests(std::span<const uint32_t> from, size_t bytes_max,
@@ -317,11 +332,11 @@ std::string GossipCore::MakeSyn(bool far_peer) {
   const size_t room = options_.frame_bytes * 3 / 4;
   const size_t left = room > syn.size() ? room - syn.size() : 0;
   if (!hierarchical_) {
-    AddDigests(everybody_, left, &taken, &near_cursor_, &syn);
+    AddDigests(members_->Everybody(), left, &taken, &near_cursor_, &syn);
   } else {
     AddDigests(members_->Rack(members_->RackOf(*self_)), left, &taken, &near_cursor_, &syn);
     const size_t far_room = far_peer ? left : options_.frame_bytes / 8;
-    AddDigests(everybody_, far_room, &taken, &far_cursor_, &syn);
+    AddDigests(members_->Everybody(), far_room, &taken, &far_cursor_, &syn);
   }
   return Seal(std::move(syn));
 }
@@ -361,7 +376,7 @@ bool GossipCore::IsSelfAmong(const std::vector<uint32_t>& relays) const {
 
 void GossipCore::PickFlat(std::vector<uint32_t>* targets) {
   for (uint32_t i = 0; i < options_.fanout; ++i) {
-    const auto target = Pick(everybody_, true);
+    const auto target = Pick(members_->Everybody(), true);
     if (!target) break;
     targets->push_back(*target);
   }
@@ -384,7 +399,7 @@ void GossipCore::PickHierarchical(std::vector<uint32_t>* targets) {
     if (other != dc) add(Pick(RelaysOf(members_->Dc(other)), true));
   }
   // Anybody at times: it mends what a wrong picture of the relays left apart.
-  if (targets->empty() || prng_.Below(16) == 0) add(Pick(everybody_, true));
+  if (targets->empty() || prng_.Below(16) == 0) add(Pick(members_->Everybody(), true));
 }
 
 std::vector<GossipSend> GossipCore::OnTick() {
@@ -396,7 +411,7 @@ std::vector<GossipSend> GossipCore::OnTick() {
   const uint64_t peers = entries_.size() - (self_ ? 1 : 0);
   const uint64_t lost = peers - usable_peers_;
   if (lost > 0 && prng_.Below(usable_peers_ + 1) < lost) {
-    if (const auto target = Pick(everybody_, false)) targets.push_back(*target);
+    if (const auto target = Pick(members_->Everybody(), false)) targets.push_back(*target);
   }
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());

@@ -25,9 +25,9 @@
 
 #include <array>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -131,8 +131,8 @@ class GossipCore {
     uint64_t generation = 0;  // 0: not heard of
     uint64_t version = 0;
     uint64_t state_version = 0;
-    std::unique_ptr<const std::string> states;
-    uint8_t hot = 0;  // how many more frames it goes first in
+    std::unique_ptr<const std::string> states;  // null: the empty ones
+    uint8_t hot = 0;                            // 1 + frames it went first in; 0: it need not
     bool usable = true;
   };
 
@@ -143,6 +143,7 @@ class GossipCore {
   void OnClaimAboutSelf(const GossipDigest& claim, base::WallTime now);
   void Heat(uint32_t index);
   std::string MakeSyn(bool far_peer);
+  void Told(const std::vector<uint32_t>& indexes);
   void AddHotDigests(std::vector<bool>* taken, GossipWriter* out);
   void AddDigests(std::span<const uint32_t> from, size_t bytes_max, std::vector<bool>* taken,
                   uint32_t* cursor, GossipWriter* out);
@@ -160,14 +161,14 @@ class GossipCore {
   GossipOptions options_;
   base::Prng prng_;
   std::shared_ptr<const MemberList> members_;
-  std::vector<uint32_t> everybody_;  // 0, 1, ... size-1
-  std::optional<uint32_t> self_;     // our place among the members
+  std::optional<uint32_t> self_;  // our place among the members
   bool hierarchical_ = false;
   uint32_t usable_peers_ = 0;
   std::vector<Entry> entries_;  // by place among the members; our own is unused
   Entry own_;
-  std::deque<uint32_t> hot_;
-  uint32_t near_cursor_ = 0, far_cursor_ = 0;  // where the next turn begins
+  std::set<std::pair<uint8_t, uint32_t>> hot_;  // told least often first
+  uint32_t known_ = 0;                          // members heard of
+  uint32_t near_cursor_ = 0, far_cursor_ = 0;   // where the next turn begins
   std::vector<GossipNews> news_;
   GossipStats stats_;
 };

@@ -305,6 +305,10 @@ TEST(Gossip, WhatChangedGoesFirst) {
   options.hierarchy = Hierarchy::kOff;
   GossipCore a(options, base::Prng(1));
   a.SetMembers(members);
+  GossipWriter all(GossipKind::kAck2);
+  for (uint64_t i = 2; i <= 400; ++i) all.Add(GossipDelta{GossipId(i), 100, 1, 1, ""});
+  a.OnAck2(GossipId(2), std::move(all).Finish(), kGossipNow);
+  for (int i = 0; i < 100; ++i) a.OnTick();
   a.OnSyn(GossipId(300), SynSaying(300, 100, 7, EncodeStates(StatesWith(3))), kGossipNow);
   GossipDrop why;
   const std::vector<GossipSend> sends = a.OnTick();

@@ -31,6 +31,7 @@ std::shared_ptr<const MemberList> MemberList::Make(std::vector<GossipMember> mem
       list->racks_of_dc_[dc->second].push_back(rack->second);
     }
     list->ids_.push_back(member.id);
+    list->everybody_.push_back(index);
     list->rack_of_.push_back(rack->second);
     list->by_rack_[rack->second].push_back(index);
     list->by_dc_[dc->second].push_back(index);

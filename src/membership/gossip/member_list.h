@@ -34,6 +34,7 @@ class MemberList {
   uint32_t racks() const { return static_cast<uint32_t>(by_rack_.size()); }
   uint32_t dcs() const { return static_cast<uint32_t>(by_dc_.size()); }
   // Members in the order of their ids.
+  std::span<const uint32_t> Everybody() const { return everybody_; }
   std::span<const uint32_t> Rack(uint32_t rack) const { return by_rack_[rack]; }
   std::span<const uint32_t> Dc(uint32_t dc) const { return by_dc_[dc]; }
   std::span<const uint32_t> RacksOfDc(uint32_t dc) const { return racks_of_dc_[dc]; }
@@ -45,6 +46,7 @@ class MemberList {
   // Where ids begin that start with these bits. Ids are random, so a step finds its place.
   std::vector<uint32_t> first_by_prefix_;
   int prefix_shift_ = 63;
+  std::vector<uint32_t> everybody_;  // 0, 1, ... size-1
   std::vector<uint32_t> rack_of_;
   std::vector<uint32_t> dc_of_rack_;
   std::vector<std::vector<uint32_t>> by_rack_, by_dc_, racks_of_dc_;
