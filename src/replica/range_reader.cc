@@ -89,8 +89,12 @@ void RangeReader::OnEntries(const std::shared_ptr<Scan>& scan,
     return scan->done(Fail(Code::kIo, "the storage engine has failed"));
   }
   RecordPage& page = scan->page;
+  bool full = false;
   for (storage::Entry& entry : entries) {
     const size_t bytes = entry.key.size() + entry.value.size();
+    // A scan gives one entry however little room is left.
+    full = scan->entries > 0 && scan->bytes + bytes > scan->options.bytes_max;
+    if (full) break;
     scan->bytes += bytes;
     ++scan->entries;
     page.last_key = entry.key;
@@ -113,8 +117,8 @@ void RangeReader::OnEntries(const std::shared_ptr<Scan>& scan,
     scan->stretches[scan->at].from = page.last_key + '\0';
   }
   // Nearly full is full: one more scan would bring next to nothing.
-  const bool full = scan->entries >= scan->options.entries_max ||
-                    scan->bytes >= scan->options.bytes_max - scan->options.bytes_max / 8;
+  full = full || scan->entries >= scan->options.entries_max ||
+         scan->bytes >= scan->options.bytes_max - scan->options.bytes_max / 8;
   if (page.done || full) return scan->done(std::move(page));
   Step(scan);
 }

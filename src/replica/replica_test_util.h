@@ -197,6 +197,7 @@ class World {
   }
   void Tick() { replica_->Tick(); }
   size_t Waiting() const { return replica_->Waiting(); }
+  Replica& replica() { return *replica_; }
 
   TestLoop loop;
   TestPlan plan{&loop};
