@@ -15,7 +15,7 @@ std::optional<std::string> AppendY(std::optional<std::string_view> current) {
   return std::string(current.value_or("")) + "y";
 }
 
-Change SetIfEmpty(std::string value) {
+Change SetIfEmpty(const std::string& value) {
   return [value](std::optional<std::string_view> current) -> std::optional<std::string> {
     if (current) return std::nullopt;
     return value;
