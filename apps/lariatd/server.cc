@@ -78,6 +78,8 @@ struct Server::Impl {
   std::optional<env::posix::DirectoryLock> lock;
   std::unique_ptr<storage::Engine> engine;
   node::Identity identity;
+  node::Cluster::Stored stored;
+  uint64_t generation = 1;
   node::Addresses addresses;
   std::vector<std::unique_ptr<ShardLoop>> loops;
   std::vector<std::unique_ptr<node::PeerLinks>> links;
@@ -146,8 +148,8 @@ void Server::Impl::BuildNode() {
   options.addresses = addresses;
   options.settings = settings;
   options.version = kVersion;
-  auto stored = node::LoadTopology(*engine);
-  options.stored = stored ? std::move(*stored) : std::nullopt;
+  options.stored = std::move(stored);
+  options.generation = generation;
   node = std::make_unique<node::Node>(std::move(options), worlds, *engine, log);
   for (uint32_t i = 0; i < loops.size(); ++i) {
     links[i]->Attach(node->shard(i), node->shard(i).metrics());
@@ -281,7 +283,12 @@ Server::~Server() {
 base::Status Server::Open() {
   env::posix::IgnoreBrokenPipes();
   if (auto status = impl_->OpenStorage(); !status) return status;
-  if (auto stored = node::LoadTopology(*impl_->engine); !stored) return Fail(stored.error());
+  auto stored = node::LoadCluster(*impl_->engine);
+  if (!stored) return Fail(stored.error());
+  impl_->stored = std::move(*stored);
+  auto generation = node::DrawGeneration(*impl_->engine, impl_->loops[0]->env().clock.Wall());
+  if (!generation) return Fail(generation.error());
+  impl_->generation = *generation;
   if (auto status = impl_->OpenPeerListeners(); !status) return status;
   if (auto status = impl_->OpenHttpListeners(); !status) return status;
   impl_->BuildNode();

@@ -114,9 +114,12 @@ void Machine::Start() {
   if (!identity) return FailToStart();
   options.identity = *identity;
   options.addresses.peer = Network::AddressOf(number_);
-  auto stored = node::LoadTopology(disk_);
+  auto stored = node::LoadCluster(disk_);
   if (!stored) return FailToStart();
   options.stored = std::move(*stored);
+  auto generation = node::DrawGeneration(disk_, p.worlds[0]->Wall());
+  if (!generation) return FailToStart();
+  options.generation = *generation;
   world_.trace.Note(world_.scheduler.Now(), number_, "", "", [] { return "started"; });
   p.node = std::make_unique<node::Node>(std::move(options), std::move(worlds), disk_, *p.log);
   p.node->Start();

@@ -25,6 +25,7 @@ FormationCore::FormationCore(Options options, std::optional<Topology> stored)
 }
 
 bool FormationCore::FounderOfList() const {
+  if (!options_.replaces.empty()) return false;
   return expected_.front() == NormalAddress(options_.self.peer);
 }
 
@@ -39,7 +40,7 @@ std::vector<std::string> FormationCore::AddressesToAsk() const {
 }
 
 wire::JoinRequest FormationCore::MakeJoinRequest() const {
-  return {EncodeMember(options_.self), static_cast<uint32_t>(expected_.size())};
+  return {EncodeMember(options_.self), static_cast<uint32_t>(expected_.size()), options_.replaces};
 }
 
 void FormationCore::AddMember(Member member, Topology* topology) const {
@@ -122,13 +123,16 @@ FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest
     decision.reply.document = EncodeTopology(*topology_);
     return decision;
   }
+  if (topology_->sealed) {
+    decision.newcomer = std::move(*member);
+    return decision;
+  }
+  if (!request.replaces.empty()) {
+    return refuse(Code::kConflict, "the cluster has no data yet: there is nothing to replace");
+  }
   if (topology_->FindByName(member->name) != nullptr) {
     return refuse(Code::kConflict, "the cluster has another node named '" + member->name +
                                        "'; give this one its own name (--name)");
-  }
-  if (topology_->sealed) {
-    return refuse(Code::kConflict,
-                  "the cluster is formed and in use; this version cannot add nodes to it");
   }
   if (!IsFounder()) {
     const Member* founder = topology_->Find(topology_->founder);
@@ -157,15 +161,26 @@ base::Result<bool> FormationCore::OnDocument(const Topology& theirs) {
     Topology merged = *topology_;
     auto changed = MergeTopology(theirs, &merged);
     if (!changed) return changed;
-    if (merged.Find(options_.self.id) == nullptr) {
-      return Fail(Code::kConflict, "the document does not name this node, which is a member");
-    }
+    if (merged.Find(options_.self.id) == nullptr) return Fail(NotInIt(merged));
     topology_ = std::move(merged);
     return changed;
   }
+  if (theirs.FindRemoved(options_.self.id) != nullptr) return Fail(NotInIt(theirs));
   if (theirs.Find(options_.self.id) == nullptr) return false;  // not (yet) about us
   topology_ = theirs;
   return true;
+}
+
+base::Error FormationCore::NotInIt(const Topology& theirs) {
+  const Removed* removed = theirs.FindRemoved(options_.self.id);
+  if (removed == nullptr) {
+    return {Code::kConflict, "the document does not name this node, which is a member"};
+  }
+  expelled_ =
+      "this node left the cluster or was removed from it (epoch " + std::to_string(removed->epoch) +
+      "); its identity cannot return: to use the machine again, start it with an empty data "
+      "directory";
+  return {Code::kConflict, expelled_};
 }
 
 bool FormationCore::Seal() {
@@ -177,30 +192,12 @@ bool FormationCore::Seal() {
   return true;
 }
 
-base::Result<bool> FormationCore::SetBucket(const BucketProperties& bucket) {
-  if (!topology_) return Fail(Code::kUnavailable, WaitingFor());
-  const auto found = topology_->buckets.find(bucket.name);
-  if (found == topology_->buckets.end()) {
-    for (const auto& [name, other] : topology_->buckets) {
-      if (other.id == bucket.id) {
-        return Fail(Code::kConflict,
-                    "the name collides with bucket '" + name + "'; choose another");
-      }
-    }
-    topology_->buckets.emplace(bucket.name, bucket);
-    return true;
-  }
-  BucketProperties& own = found->second;
-  if (own.conflict != bucket.conflict) {
-    return Fail(Code::kConflict, "the conflict kind of a bucket cannot change");
-  }
-  if (std::tie(bucket.version, bucket.editor) <= std::tie(own.version, own.editor)) return false;
-  own = bucket;
-  return true;
-}
-
 std::string FormationCore::WaitingFor() const {
+  if (!expelled_.empty()) return expelled_;
   if (topology_) return "";
+  if (!options_.replaces.empty()) {
+    return "asking the cluster for the place of '" + options_.replaces + "'";
+  }
   if (!FounderOfList()) {
     return "waiting for the founder at " + expected_.front() + " to form the cluster";
   }

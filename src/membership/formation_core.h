@@ -11,7 +11,7 @@
 // A node with an empty list founds a cluster of its own at once. Until the first write that
 // cluster is open: its founder still adds whoever asks (there is no data to move yet). The first
 // write seals it. As the founder alone both adds and seals, no write can run on a ring that is then
-// changed under it. After that, membership changes need the fenced sequence of design section 6.
+// changed under it. A sealed cluster changes by consensus only (change_core.h).
 //
 // Pure: messages and time in, decisions out. One instance for a node, used on one thread.
 #pragma once
@@ -36,6 +36,7 @@ class FormationCore {
     uint32_t vnodes = 16;
     uint32_t default_n = 3;
     Durability default_durability = Durability::kSync;
+    std::string replaces;  // name of the dead member whose place this node takes; empty: none
   };
 
   // `stored`: the document of an earlier run, if there is one.
@@ -53,6 +54,8 @@ class FormationCore {
   struct JoinDecision {
     wire::JoinReply reply;
     bool topology_changed = false;  // persist before replying, then spread
+    // The cluster is sealed and the asker is new: the members have to agree (AskToJoin).
+    std::optional<Member> newcomer;
   };
   JoinDecision OnJoinRequest(const wire::JoinRequest& request);
   // The answer to our own request. True: topology() is new; persist it. An error is final: this
@@ -60,13 +63,13 @@ class FormationCore {
   base::Result<bool> OnJoinReply(const wire::JoinReply& reply);
 
   // Another node's document. Result: whether topology() changed (then persist and spread).
-  // kConflict: it is of another cluster, or it has lost this node.
+  // kConflict: it is of another cluster, or this node is not in it; see also expelled().
   base::Result<bool> OnDocument(const Topology& theirs);
   // Closes the list of members. REQUIRES: topology() and this node is the founder. True: changed.
   bool Seal();
   bool IsFounder() const { return topology_ && topology_->founder == options_.self.id; }
-  // Stores a bucket definition made here or elsewhere. kConflict if the kind differs.
-  base::Result<bool> SetBucket(const BucketProperties& bucket);
+  // Why this node is no member any more, for good; empty if it is or may become one.
+  const std::string& expelled() const { return expelled_; }
   // For people: what the node is waiting for; empty once formed.
   std::string WaitingFor() const;
   // Whether the stored document names other addresses for this node; then it is corrected (true:
@@ -79,12 +82,14 @@ class FormationCore {
   std::string TwinOf(const Member& newcomer) const;
   Topology MakeTopology(const base::Uuid& cluster) const;
   void AddMember(Member member, Topology* topology) const;
+  base::Error NotInIt(const Topology& theirs);
 
   Options options_;
   std::vector<std::string> expected_;    // addresses of the first members, this node's included
   std::map<std::string, Member> asked_;  // by peer address
   std::optional<Topology> topology_;
   std::optional<std::string> ask_instead_;  // a founder that is not in our list
+  std::string expelled_;
 };
 
 // "localhost" and "127.0.0.1" are the same place in a static list.

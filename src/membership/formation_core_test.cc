@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "membership/formation_core.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -231,20 +232,26 @@ TEST(Formation, ALateNodeJoinsAnOpenClusterThroughAnyMember) {
   EXPECT_EQ(decision.reply.document, Bytes(founder));
 }
 
-TEST(Formation, NobodyIsAddedAfterTheSeal) {
+TEST(Formation, AfterTheSealTheMembersHaveToAgreeOnANewcomer) {
   FormationCore founder = Alone(1);
   EXPECT_TRUE(founder.Seal());
   EXPECT_FALSE(founder.Seal());
   const std::string before = Bytes(founder);
   FormationCore late(OptionsFor(2, {"127.0.0.1:7001"}), std::nullopt);
   const auto decision = founder.OnJoinRequest(late.MakeJoinRequest());
-  EXPECT_EQ(decision.reply.outcome.code, Code::kConflict);
+  ASSERT_TRUE(decision.newcomer);
+  EXPECT_EQ(decision.newcomer->name, "node2");
   EXPECT_FALSE(decision.topology_changed);
   EXPECT_EQ(Bytes(founder), before);
-  const auto refused = late.OnJoinReply(decision.reply);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, Code::kConflict);
-  EXPECT_EQ(late.topology(), nullptr);
+}
+
+TEST(Formation, WhoTakesANodesPlaceNeverFoundsAClusterOfItsOwn) {
+  auto options = OptionsFor(1, {});
+  options.replaces = "node7";
+  FormationCore core(options, std::nullopt);
+  EXPECT_FALSE(core.TryFound({1, 2}));
+  EXPECT_EQ(core.MakeJoinRequest().replaces, "node7");
+  EXPECT_THAT(core.WaitingFor(), testing::HasSubstr("node7"));
 }
 
 TEST(Formation, ASecondNodeOfTheSameNameIsRefused) {
@@ -333,20 +340,14 @@ TEST(Formation, MovedAddressesAreCorrectedAndSpread) {
   EXPECT_EQ(other.Find(IdOf(2))->peer, "127.0.0.1:9999");
 }
 
-TEST(Formation, BucketsAreCreatedAndChangedButKeepTheirKind) {
-  FormationCore core = Alone(1);
-  EXPECT_TRUE(core.SetBucket(MakeBucket("b", 1)).value());
-  EXPECT_FALSE(core.SetBucket(MakeBucket("b", 1)).value());
-  EXPECT_TRUE(core.SetBucket(MakeBucket("b", 2)).value());
-  EXPECT_FALSE(core.SetBucket(MakeBucket("b", 1)).value());
-  BucketProperties lww = MakeBucket("b", 3);
-  lww.conflict = causal::Kind::kLww;
-  EXPECT_EQ(core.SetBucket(lww).error().code, Code::kConflict);
-  BucketProperties clash = MakeBucket("c", 1);
-  clash.id = BucketIdOf("b");
-  EXPECT_EQ(core.SetBucket(clash).error().code, Code::kConflict);
-  FormationCore waiting(OptionsFor(2, {"127.0.0.1:7001"}), std::nullopt);
-  EXPECT_EQ(waiting.SetBucket(MakeBucket("b")).error().code, Code::kUnavailable);
+TEST(FormationMustHold, M23_ARemovedIdentityIsToldThatItCannotReturn) {
+  FormationCore core(OptionsFor(2, {}), MakeDocument(3, 4, true));
+  Topology without = MakeDocument(3, 5, true);
+  std::erase_if(without.members, [](const Member& m) { return m.id == IdOf(2); });
+  without.removed.push_back({IdOf(2), "node2", 5});
+  EXPECT_FALSE(core.OnDocument(without));
+  EXPECT_THAT(core.expelled(), testing::HasSubstr("epoch 5"));
+  EXPECT_EQ(core.WaitingFor(), core.expelled());
 }
 
 }  // namespace

@@ -323,7 +323,7 @@ void GossipCore::AddDigests(std::span<const uint32_t> from, size_t bytes_max,
   *cursor = (start + n) % size;
 }
 
-std::string GossipCore::MakeSyn(bool far_peer) {
+std::string GossipCore::MakeSyn(Far far) {
   GossipWriter syn(GossipKind::kSyn);
   syn.Own(OwnDelta());
   std::vector<bool> taken(members_->size());
@@ -335,8 +335,10 @@ std::string GossipCore::MakeSyn(bool far_peer) {
     AddDigests(members_->Everybody(), left, &taken, &near_cursor_, &syn);
   } else {
     AddDigests(members_->Rack(members_->RackOf(*self_)), left, &taken, &near_cursor_, &syn);
-    const size_t far_room = far_peer ? left : options_.frame_bytes / 8;
-    AddDigests(members_->Everybody(), far_room, &taken, &far_cursor_, &syn);
+    const size_t far_room = far == Far::kAll ? left : options_.frame_bytes / 8;
+    if (far != Far::kNone) {
+      AddDigests(members_->Everybody(), far_room, &taken, &far_cursor_, &syn);
+    }
   }
   return Seal(std::move(syn));
 }
@@ -416,8 +418,14 @@ std::vector<GossipSend> GossipCore::OnTick() {
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
   std::vector<GossipSend> sends;
+  bool turn = true;  // one of the rack hears of far members, too
   for (const uint32_t target : targets) {
-    const bool far = hierarchical_ && members_->RackOf(target) != members_->RackOf(*self_);
+    Far far = turn ? Far::kTurn : Far::kNone;
+    if (!IsNear(members_->Id(target))) {
+      far = Far::kAll;
+    } else {
+      turn = false;
+    }
     sends.push_back({members_->Id(target), MakeSyn(far)});
   }
   return sends;

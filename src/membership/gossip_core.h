@@ -18,7 +18,7 @@
 // live on in it. A frame has a size limit; a larger cluster takes turns, and what changed lately
 // goes first.
 //
-// Flat: each round a random peer. Hierarchical: each round a random peer of the own rack; the first
+// Flat: each round some random peers. Hierarchical: each round some of the own rack; the first
 // live members of a rack (by id: its relays) also ask relays of other racks, the first of a
 // datacenter those of other datacenters. Everybody sees his rack each round, the rest by turns.
 #pragma once
@@ -55,7 +55,7 @@ std::optional<Hierarchy> HierarchyFromText(std::string_view text);  // auto, on,
 struct GossipOptions {
   base::Uuid self;
   uint64_t generation = 1;  // NextGeneration(), durable before the first round
-  uint32_t fanout = 1;      // peers asked in a round
+  uint32_t fanout = 3;  // peers asked in a round
   size_t frame_bytes = 32768;
   Hierarchy hierarchy = Hierarchy::kAuto;
   uint32_t hierarchical_above = 64;  // members; for kAuto
@@ -142,7 +142,9 @@ class GossipCore {
   void Apply(const GossipDelta& delta, base::WallTime now);
   void OnClaimAboutSelf(const GossipDigest& claim, base::WallTime now);
   void Heat(uint32_t index);
-  std::string MakeSyn(bool far_peer);
+  // How much of a hierarchical SYN goes to far members.
+  enum class Far : uint8_t { kNone, kTurn, kAll };
+  std::string MakeSyn(Far far);
   void Told(const std::vector<uint32_t>& indexes);
   void AddHotDigests(std::vector<bool>* taken, GossipWriter* out);
   void AddDigests(std::span<const uint32_t> from, size_t bytes_max, std::vector<bool>* taken,

@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which peers answer, as one shard sees it. A peer is alive while it answered something within the
-// limit: only replies count, since they prove both directions of the link. Pure; time is an
-// argument. The seam for the phi-accrual detector: it will give the same answers from better
-// evidence.
+// Which peers are worth asking, as one shard sees it: its own connection to the peer is up, and the
+// node's failure detector (detector_core.h) does not hold it for dead or unreachable. Pure.
 #pragma once
 
 #include <cstdint>
-#include <unordered_map>
-
-#include "base/time.h"
+#include <memory>
+#include <set>
+#include <unordered_set>
 
 namespace lariat::membership {
 
 class LivenessCore {
  public:
-  explicit LivenessCore(base::Duration dead_after) : dead_after_(dead_after) {}
-
-  void OnReply(uint64_t node, base::Instant now) { last_reply_[node] = now; }
-  // The connection broke: not alive until it answers again.
-  void OnDisconnected(uint64_t node) { last_reply_.erase(node); }
-  bool IsAlive(uint64_t node, base::Instant now) const {
-    const auto found = last_reply_.find(node);
-    return found != last_reply_.end() && now - found->second < dead_after_;
+  void OnConnected(uint64_t node) { connected_.insert(node); }
+  void OnDisconnected(uint64_t node) { connected_.erase(node); }
+  // What the detector thinks now. Shared by the shards of a node.
+  void SetUnusable(std::shared_ptr<const std::set<uint64_t>> unusable) {
+    unusable_ = std::move(unusable);
+  }
+  bool IsAlive(uint64_t node) const {
+    return connected_.contains(node) && (!unusable_ || !unusable_->contains(node));
   }
 
  private:
-  base::Duration dead_after_;
-  std::unordered_map<uint64_t, base::Instant> last_reply_;
+  std::unordered_set<uint64_t> connected_;
+  std::shared_ptr<const std::set<uint64_t>> unusable_;
 };
 
 }  // namespace lariat::membership

@@ -6,28 +6,19 @@
 namespace lariat::membership {
 namespace {
 
-TEST(Liveness, AliveOnlyWhileRepliesAreFresh) {
-  const base::Instant start{};
-  LivenessCore core(base::Seconds(5));
-  EXPECT_FALSE(core.IsAlive(1, start));
-  core.OnReply(1, start);
-  EXPECT_TRUE(core.IsAlive(1, start + base::Millis(4999)));
-  EXPECT_FALSE(core.IsAlive(1, start + base::Seconds(5)));
-  EXPECT_FALSE(core.IsAlive(2, start));
-  core.OnReply(1, start + base::Seconds(6));
-  EXPECT_TRUE(core.IsAlive(1, start + base::Seconds(6)));
-}
-
-TEST(LivenessMustHold, M27_ABrokenConnectionCountsAtOnceUntilTheNextReply) {
-  const base::Instant now{};
-  LivenessCore core(base::Seconds(5));
-  core.OnReply(1, now);
-  core.OnReply(2, now);
+TEST(Liveness, APeerIsAliveWhileConnectedAndNotConvicted) {
+  LivenessCore core;
+  EXPECT_FALSE(core.IsAlive(1));
+  core.OnConnected(1);
+  core.OnConnected(2);
+  EXPECT_TRUE(core.IsAlive(1));
+  core.SetUnusable(std::make_shared<const std::set<uint64_t>>(std::set<uint64_t>{2}));
+  EXPECT_TRUE(core.IsAlive(1));
+  EXPECT_FALSE(core.IsAlive(2));
   core.OnDisconnected(1);
-  EXPECT_FALSE(core.IsAlive(1, now));
-  EXPECT_TRUE(core.IsAlive(2, now));
-  core.OnReply(1, now);
-  EXPECT_TRUE(core.IsAlive(1, now));
+  EXPECT_FALSE(core.IsAlive(1));
+  core.SetUnusable(nullptr);
+  EXPECT_TRUE(core.IsAlive(2));
 }
 
 }  // namespace

@@ -42,6 +42,18 @@ void Describe(const wire::ReadReply& reply, const membership::View& view, base::
   report->tombstones = object->HasTombstone() ? 1 : 0;
 }
 
+// What gossip and the failure detector know of a member.
+void DescribePeer(const PeersSeen* seen, uint64_t number, coordinator::NodeStatus* node) {
+  node->detector = "alive";
+  if (seen == nullptr) return;
+  const auto peer = seen->peers.find(number);
+  if (peer == seen->peers.end()) return;
+  node->phi = peer->second.status.phi;
+  node->detector = membership::PeerStateText(peer->second.status.state);
+  node->draining = peer->second.states.draining;
+  node->data_bytes = peer->second.states.load_bytes;
+}
+
 }  // namespace
 
 NodeAdmin::NodeAdmin(Node& node, Shard& shard)
@@ -54,6 +66,7 @@ coordinator::ClusterStatus NodeAdmin::Status() const {
   if (!view) return status;
   status.cluster_id = view->topology.cluster.ToString();
   status.epoch = view->topology.epoch;
+  const auto seen = node_.peers_seen();
   const std::vector<double> owns = view->ring.Ownership(kUsualReplication);
   for (ring::NodeIndex i = 0; i < view->ring.size(); ++i) {
     const membership::Member& m = view->MemberAt(i);
@@ -71,10 +84,13 @@ coordinator::ClusterStatus NodeAdmin::Status() const {
     node.tokens = static_cast<uint32_t>(m.tokens.size());
     node.owns = owns[i];
     node.self = i == view->self;
+    DescribePeer(seen.get(), m.Number(), &node);
     status.nodes.push_back(std::move(node));
   }
   std::sort(status.nodes.begin(), status.nodes.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
+  status.operation = Operation();
+  status.queued = static_cast<uint32_t>(view->topology.queue.size());
   return status;
 }
 
@@ -170,22 +186,5 @@ coordinator::HealthSummary NodeAdmin::Health() const {
 }
 
 std::string NodeAdmin::MetricsText() const { return node_.MetricsText(); }
-
-// Changes of a formed cluster are not wired up yet: refused in so many words.
-void NodeAdmin::RequestChange(coordinator::ChangeRequest, coordinator::TicketDone done) {
-  done(Fail(Code::kUnsupported, "this version cannot change its members yet"));
-}
-void NodeAdmin::Commit(coordinator::StatusDone done) {
-  done(Fail(Code::kNotFound, "nothing is staged"));
-}
-void NodeAdmin::Cancel(uint64_t, coordinator::StatusDone done) {
-  done(Fail(Code::kNotFound, "no change is waiting or under way"));
-}
-coordinator::ClusterPlan NodeAdmin::Plan() const { return {}; }
-std::vector<coordinator::TaskStatus> NodeAdmin::Tasks() const { return {}; }
-void NodeAdmin::Drain(bool on, coordinator::StatusDone done) {
-  node_.SetDraining(on);
-  done({});
-}
 
 }  // namespace lariat::node

@@ -25,6 +25,9 @@ class NodeAdmin final : public coordinator::AdminService {
   void Drain(bool on, coordinator::StatusDone done) override;
 
  private:
+  std::optional<coordinator::OperationStatus> Operation() const;
+  void WaitForQuiet(base::Instant until, coordinator::StatusDone done);
+
   Node& node_;
   Shard& shard_;
   base::Instant started_;

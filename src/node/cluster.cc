@@ -3,11 +3,14 @@
 
 #include <utility>
 
+#include "membership/change_core.h"
+
 namespace lariat::node {
 
 using base::Code;
 using base::Fail;
 using membership::FormationCore;
+using membership::Topology;
 using storage::Space;
 using telemetry::LogLevel;
 
@@ -19,33 +22,47 @@ constexpr base::Duration kStalledAgain = base::Millis(10);
 constexpr base::Duration kRefusedAgain = base::Seconds(1);
 constexpr base::Duration kClusterTimeout = base::Seconds(2);
 
-}  // namespace
-
-base::Result<std::optional<membership::Topology>> LoadTopology(storage::Engine& engine) {
-  auto stored = engine.GetBlocking(Space::kMeta, kDocumentKey);
-  if (!stored && stored.error().code == Code::kNotFound)
-    return std::optional<membership::Topology>();
-  if (!stored) return Fail(stored.error());
-  auto topology = membership::DecodeTopology(*stored);
-  if (!topology) return Fail(Code::kCorruption, "the stored topology document is damaged");
-  return topology;
+ring::AllocationOptions AllocationOf(const FormationCore::Options& options) {
+  return {options.vnodes, options.default_n};
 }
 
-Cluster::Cluster(Shard& home, FormationCore::Options options,
-                 std::optional<membership::Topology> stored, storage::Engine& engine,
-                 telemetry::LogSink& log, Publish publish)
+}  // namespace
+
+base::Result<Cluster::Stored> LoadCluster(storage::Engine& engine) {
+  auto decisions = LoadRegister(engine);
+  if (!decisions) return Fail(decisions.error());
+  Cluster::Stored stored{std::nullopt, std::move(*decisions)};
+  auto bytes = engine.GetBlocking(Space::kMeta, kDocumentKey);
+  if (!bytes && bytes.error().code == Code::kNotFound) return stored;
+  if (!bytes) return Fail(bytes.error());
+  stored.topology = membership::DecodeTopology(*bytes);
+  if (!stored.topology) return Fail(Code::kCorruption, "the stored topology document is damaged");
+  return stored;
+}
+
+Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
+                 storage::Engine& engine, telemetry::LogSink& log, Ports ports)
     : home_(home),
-      core_(std::move(options), std::move(stored)),
+      core_(options, stored.topology),
       engine_(engine),
       log_(log),
-      publish_(std::move(publish)) {}
+      ports_(std::move(ports)),
+      register_(
+          home, engine,
+          {[this] { return Decided(); },
+           [this](const Topology& theirs, StatusDone done) { Learn(theirs, std::move(done)); }},
+          std::move(stored.decisions)),
+      changes_(home, register_, AllocationOf(options), log,
+               {[this] { return Decided(); }, ports_.alive, [this] { return Progress(); },
+                [this] { Spread([](const base::Status&) {}); }, ports_.publish_changes}),
+      durable_(std::move(stored.topology)) {}
 
 void Cluster::Start() {
+  changes_.Start();
   if (core_.topology() != nullptr) {
-    const bool moved = core_.RefreshOwnAddresses();
-    return Adopt([this, moved](const base::Status& status) {
-      if (status && moved) Spread();
-    });
+    confirm_until_ = home_.env().clock.Now() + base::Millis(home_.settings().membership_confirm_ms);
+    confirming_ = core_.topology()->sealed && core_.topology()->members.size() > 1;
+    return confirming_ ? Confirm() : OnConfirmed();
   }
   TryFound();
   // A new identity is told to the others only when it cannot be lost any more: they would refuse
@@ -55,9 +72,48 @@ void Cluster::Start() {
   });
 }
 
+// A node that was away may have been removed or replaced meanwhile, and must not serve what it has
+// as if nothing had happened. It asks those that it knew; if nobody answers for a while it goes on
+// by what it has: alone it cannot reach a quorum anyway.
+void Cluster::Confirm() {
+  if (!confirming_ || !core_.expelled().empty()) return;
+  if (home_.env().clock.Now() >= confirm_until_) {
+    log_.Log(LogLevel::kWarn, "cluster", "no other member answers; going on by epoch {}",
+             core_.topology()->epoch);
+    return OnConfirmed();
+  }
+  std::vector<std::string> addresses = core_.AddressesToAsk();
+  for (const membership::Member& member : core_.topology()->members) {
+    if (member.id != home_.MakeHello().node) addresses.push_back(member.peer);
+  }
+  for (const std::string& address : addresses) {
+    home_.Call(home_.PeerAt(address), core_.MakeJoinRequest(), kClusterTimeout,
+               [this](base::Result<wire::Body> body) {
+                 const auto* reply = body ? std::get_if<wire::JoinReply>(&*body) : nullptr;
+                 if (reply == nullptr || !confirming_ || reply->document.empty()) return;
+                 auto theirs = membership::DecodeTopology(reply->document);
+                 if (!theirs) return;
+                 if (!core_.OnDocument(*theirs) && !core_.expelled().empty()) return Expel();
+                 OnConfirmed();
+               });
+  }
+  home_.env().timers.After(kAskAgain, [this] { Confirm(); });
+}
+
+void Cluster::OnConfirmed() {
+  confirming_ = false;
+  const bool moved = core_.RefreshOwnAddresses();
+  Adopt([this, moved](const base::Status& status) {
+    if (status && moved) Spread([](const base::Status&) {});
+  });
+}
+
 std::string Cluster::WaitingFor() const {
+  if (confirming_ && core_.expelled().empty()) {
+    return "asking the other members whether the topology is still what it was";
+  }
   const std::string waiting = core_.WaitingFor();
-  if (waiting.empty() || refusal_.empty()) return waiting;
+  if (waiting.empty() || refusal_.empty() || !core_.expelled().empty()) return waiting;
   return waiting + "; last answer: " + refusal_;
 }
 
@@ -68,7 +124,7 @@ void Cluster::TryFound() {
   log_.Log(LogLevel::kInfo, "cluster", "formed cluster {} with {} node(s)", id.ToString(),
            core_.topology()->members.size());
   Adopt([this](const base::Status& status) {
-    if (status) Spread();
+    if (status) Spread([](const base::Status&) {});
   });
 }
 
@@ -77,7 +133,7 @@ void Cluster::AskToJoin() {
     home_.Call(home_.PeerAt(address), core_.MakeJoinRequest(), kClusterTimeout,
                [this](base::Result<wire::Body> reply) { OnJoinReply(reply); });
   }
-  if (core_.topology() == nullptr) {
+  if (core_.topology() == nullptr && core_.expelled().empty()) {
     home_.env().timers.After(kAskAgain, [this] { AskToJoin(); });
   }
 }
@@ -94,36 +150,48 @@ void Cluster::OnJoinReply(const base::Result<wire::Body>& reply) {
     refusal_ = changed.error().message;
     return;
   }
+  if (join->outcome.code == Code::kUnavailable) refusal_ = join->outcome.error;
   if (*changed) Adopt([](const base::Status&) {});
 }
 
+// --- the document ------------------------------------------------------------------------------
+
 void Cluster::Adopt(StatusDone done) {
-  auto topology = *core_.topology();
-  std::string document = membership::EncodeTopology(topology);
+  Topology topology = *core_.topology();
   storage::WriteBatch batch;
-  batch.Put(Space::kMeta, kDocumentKey, document);
+  batch.Put(Space::kMeta, kDocumentKey, membership::EncodeTopology(topology));
   if (auto status = engine_.Write(batch); !status) {
     return AdoptLater(std::move(done), status.error());
   }
-  engine_.Sync(
-      &home_, [this, topology = std::move(topology), document = std::move(document),
-               number = ++adoptions_, done = std::move(done)](const base::Status& status) mutable {
-        if (!status) return done(status);
-        if (number < adopted_) return done({});  // a newer one was faster
-        adopted_ = number;
-        durable_ = std::move(document);
-        if (!was_formed_) {
-          was_formed_ = true;
-          log_.Log(LogLevel::kInfo, "cluster", "member of cluster {} with {} node(s), epoch {}",
-                   topology.cluster.ToString(), topology.members.size(), topology.epoch);
-        }
-        publish_(membership::MakeView(std::move(topology), home_.MakeHello().node));
-        done({});
-      });
+  engine_.Sync(&home_, [this, topology = std::move(topology), number = ++adoptions_,
+                        done = std::move(done)](const base::Status& status) mutable {
+    if (!status) return done(status);
+    if (number < adopted_) return done({});  // a newer one was faster
+    adopted_ = number;
+    durable_ = topology;
+    if (confirming_) return done({});
+    if (!was_formed_) {
+      was_formed_ = true;
+      log_.Log(LogLevel::kInfo, "cluster", "member of cluster {} with {} node(s), epoch {}",
+               topology.cluster.ToString(), topology.members.size(), topology.epoch);
+    }
+    Publish(std::move(topology), std::move(done));
+  });
+}
+
+void Cluster::Publish(Topology topology, StatusDone done) {
+  const uint64_t fence = topology.fence;
+  auto view = membership::MakeView(std::move(topology), home_.MakeHello().node);
+  ports_.publish(std::move(view),
+                 [this, fence, done = std::move(done)](const base::Status& status) mutable {
+                   adopted_fence_ = std::max(adopted_fence_, fence);
+                   done(status);
+                 });
 }
 
 bool Cluster::Durable() const {
-  return core_.topology() != nullptr && membership::EncodeTopology(*core_.topology()) == durable_;
+  return core_.topology() != nullptr && durable_ &&
+         membership::EncodeTopology(*core_.topology()) == membership::EncodeTopology(*durable_);
 }
 
 // What is known in memory has to reach the disk and the shards, however long the engine refuses.
@@ -140,17 +208,63 @@ void Cluster::AdoptLater(StatusDone done, const base::Error& error) {
   home_.env().timers.After(kRefusedAgain, [this] { Adopt([](const base::Status&) {}); });
 }
 
-void Cluster::PushDocument(PeerHandle peer) {
-  if (!Durable()) return;  // the heartbeats find the difference again
-  home_.Call(peer, wire::DocumentPush{membership::EncodeTopology(*core_.topology())},
-             kClusterTimeout, [](const base::Result<wire::Body>&) {});
+void Cluster::Learn(const Topology& theirs, StatusDone done) {
+  auto changed = core_.OnDocument(theirs);
+  if (!changed) {
+    if (!core_.expelled().empty()) Expel();
+    return done(Fail(changed.error()));
+  }
+  // Nothing to store, or a document that is not (yet) about this node.
+  if (core_.topology() == nullptr || Durable()) return done({});
+  Adopt(std::move(done));
 }
 
-void Cluster::Spread() {
-  if (!home_.view()) return;
-  for (ring::NodeIndex i = 0; i < home_.view()->ring.size(); ++i) {
-    if (auto peer = home_.PeerOf(i)) PushDocument(*peer);
+void Cluster::Expel() {
+  if (refusal_ == core_.expelled()) return;
+  refusal_ = core_.expelled();
+  log_.Log(LogLevel::kError, "cluster", "{}", core_.expelled());
+  ports_.expelled(core_.expelled());
+}
+
+void Cluster::PushDocument(PeerHandle peer) {
+  if (!Durable()) return;  // the heartbeats find the difference again
+  home_.Call(peer, wire::DocumentPush{membership::EncodeTopology(*durable_)}, kClusterTimeout,
+             [this](const base::Result<wire::Body>& body) {
+               const auto* reply = body ? std::get_if<wire::DocumentReply>(&*body) : nullptr;
+               if (reply == nullptr || reply->document.empty()) return;
+               auto theirs = membership::DecodeTopology(reply->document);
+               if (theirs) Learn(*theirs, [](const base::Status&) {});
+             });
+}
+
+// Done when every member that answers in time has it.
+void Cluster::Spread(StatusDone done) {
+  struct Count {
+    size_t waiting = 1;  // the loop below: a call may fail before it returns
+    StatusDone done;
+  };
+  auto count = std::make_shared<Count>();  // co-owned by the callbacks below
+  count->done = std::move(done);
+  const auto check = [count] {
+    if (--count->waiting == 0) count->done({});
+  };
+  if (home_.view() && durable_) {
+    const wire::DocumentPush push{membership::EncodeTopology(*durable_)};
+    for (ring::NodeIndex i = 0; i < home_.view()->ring.size(); ++i) {
+      const auto peer = home_.PeerOf(i);
+      if (!peer || !home_.IsAlive(i)) continue;
+      ++count->waiting;
+      home_.Call(*peer, push, kClusterTimeout,
+                 [check](const base::Result<wire::Body>&) { check(); });
+    }
   }
+  check();
+}
+
+wire::ProgressReply Cluster::Progress() const {
+  wire::ProgressReply progress = ports_.streams();
+  progress.fence = adopted_fence_;
+  return progress;
 }
 
 // --- requests ----------------------------------------------------------------------------------
@@ -160,12 +274,21 @@ void Cluster::OnRequest(wire::Body request, BodyDone done) {
   if (auto* push = std::get_if<wire::DocumentPush>(&request)) {
     return OnPush(*push, std::move(done));
   }
+  if (auto* step = std::get_if<wire::RegisterRequest>(&request)) {
+    return register_.OnRequest(
+        std::move(*step),
+        [done = std::move(done)](wire::RegisterReply reply) mutable { done(std::move(reply)); });
+  }
+  if (std::holds_alternative<wire::ProgressRequest>(request)) return done(Progress());
   if (std::holds_alternative<wire::SealRequest>(request)) return OnSeal(std::move(done));
-  done(wire::DocumentReply{{Code::kUnsupported, "unknown request"}});
+  done(wire::DocumentReply{{Code::kUnsupported, "unknown request"}, ""});
 }
 
 void Cluster::OnJoin(const wire::JoinRequest& request, BodyDone done) {
   auto decision = core_.OnJoinRequest(request);
+  if (decision.newcomer) {
+    return TakeIn(std::move(*decision.newcomer), request.replaces, std::move(done));
+  }
   if (decision.reply.document.empty()) {
     TryFound();  // the asker may have been the last one missing; it asks again
     return done(std::move(decision.reply));
@@ -175,25 +298,46 @@ void Cluster::OnJoin(const wire::JoinRequest& request, BodyDone done) {
          done = std::move(done)](const base::Status& status) mutable {
     if (!status) reply = {wire::Outcome::From(status.error()), "", ""};
     done(std::move(reply));
-    Spread();
+    Spread([](const base::Status&) {});
   });
 }
 
+void Cluster::TakeIn(membership::Member newcomer, std::string replaces, BodyDone done) {
+  const base::Uuid id = newcomer.id;
+  Propose(
+      [this, newcomer = std::move(newcomer), replaces = std::move(replaces)](const Topology& now) {
+        return membership::AskToJoin(now, newcomer, replaces, changes_.Asked());
+      },
+      [this, id, done = std::move(done)](base::Result<Topology> result) mutable {
+        wire::JoinReply reply;
+        if (result) {
+          reply.document = membership::EncodeTopology(*result);
+        } else {
+          reply.outcome = wire::Outcome::From(result.error());
+          // A removed identity has to hear it from the document.
+          if (durable_ && durable_->FindRemoved(id) != nullptr) {
+            reply.document = membership::EncodeTopology(*durable_);
+          }
+        }
+        done(std::move(reply));
+      });
+}
+
 void Cluster::OnPush(const wire::DocumentPush& push, BodyDone done) {
-  const auto refuse = [&done](const base::Error& error) {
-    done(wire::DocumentReply{wire::Outcome::From(error)});
-  };
   auto theirs = membership::DecodeTopology(push.document);
-  if (!theirs) return refuse({Code::kInvalidArgument, "malformed topology document"});
-  auto changed = core_.OnDocument(*theirs);
-  if (!changed) return refuse(changed.error());
-  // Nothing to store, or a document that is not (yet) about this node.
-  if (core_.topology() == nullptr || Durable()) return done(wire::DocumentReply{});
-  Adopt([done = std::move(done)](const base::Status& status) mutable {
-    wire::DocumentReply reply;
-    if (!status) reply.outcome = wire::Outcome::From(status.error());
-    done(std::move(reply));
-  });
+  if (!theirs) {
+    return done(wire::DocumentReply{{Code::kInvalidArgument, "malformed topology document"}, ""});
+  }
+  Learn(*theirs,
+        [this, sent = push.document, done = std::move(done)](const base::Status& status) mutable {
+          wire::DocumentReply reply;
+          if (!status) reply.outcome = wire::Outcome::From(status.error());
+          if (durable_) {
+            std::string mine = membership::EncodeTopology(*durable_);
+            if (mine != sent) reply.document = std::move(mine);
+          }
+          done(std::move(reply));
+        });
 }
 
 void Cluster::OnSeal(BodyDone done) {
@@ -209,13 +353,13 @@ void Cluster::OnSeal(BodyDone done) {
 }
 
 void Cluster::Seal(StatusDone done) {
-  const membership::Topology* topology = core_.topology();
+  const Topology* topology = core_.topology();
   if (topology == nullptr) return done(Fail(Code::kUnavailable, WaitingFor()));
   if (topology->sealed && Durable()) return done({});
   if (topology->sealed || core_.IsFounder()) {
     if (!topology->sealed) core_.Seal();
     return Adopt([this, done = std::move(done)](const base::Status& status) mutable {
-      if (status) Spread();
+      if (status) Spread([](const base::Status&) {});
       done(status);
     });
   }
@@ -231,72 +375,34 @@ void Cluster::Seal(StatusDone done) {
         }
         auto sealed = membership::DecodeTopology(reply->document);
         if (!sealed) return done(Fail(Code::kInternal, "malformed topology document"));
-        auto changed = core_.OnDocument(*sealed);
-        if (!changed) return done(Fail(changed.error()));
-        Adopt(std::move(done));
+        Learn(*sealed, std::move(done));
       });
 }
 
-// --- buckets -----------------------------------------------------------------------------------
+// --- changes -----------------------------------------------------------------------------------
 
-void Cluster::SetBucket(membership::BucketProperties bucket, StatusDone done) {
-  if (core_.topology() == nullptr) return done(Fail(Code::kUnavailable, WaitingFor()));
-  const auto& buckets = core_.topology()->buckets;
-  const auto found = buckets.find(bucket.name);
-  bucket.id = membership::BucketIdOf(bucket.name);
-  bucket.version = found == buckets.end() ? 1 : found->second.version + 1;
-  bucket.editor = home_.MakeHello().node.high;
-  auto changed = core_.SetBucket(bucket);
-  if (!changed) return done(Fail(changed.error()));
-  Adopt([this, done = std::move(done)](const base::Status& status) mutable {
-    if (!status) return done(status);
-    SpreadBucket(std::move(done));
+void Cluster::Propose(Changes::Edit edit, Changes::Done done) {
+  if (!core_.expelled().empty()) return done(Fail(Code::kConflict, core_.expelled()));
+  Seal([this, edit = std::move(edit), done = std::move(done)](const base::Status& status) mutable {
+    if (!status) return done(Fail(status.error()));
+    changes_.Propose(
+        std::move(edit), [this, done = std::move(done)](base::Result<Topology> result) mutable {
+          if (!result) return done(std::move(result));
+          Spread([done = std::move(done), result = std::move(result)](const base::Status&) mutable {
+            done(std::move(result));
+          });
+        });
   });
 }
 
-void Cluster::SpreadBucket(StatusDone done) {
-  struct Count {
-    size_t stored = 1;   // this node
-    size_t waiting = 1;  // the loop below: a call may fail before it returns
-    size_t members = 1;
-    std::string why;
-    StatusDone done;
-  };
-  auto count = std::make_shared<Count>();  // co-owned by the callbacks below
-  count->members = home_.view()->ring.size();
-  count->done = std::move(done);
-  const auto check = [count] {
-    // A majority makes it durable; all that answer, so that the client may go on through any node.
-    if (count->waiting > 0) return;
-    if (count->stored >= count->members / 2 + 1) return count->done({});
-    const std::string why = count->why.empty() ? "" : " (" + count->why + ")";
-    count->done(
-        Fail(Code::kUnknown, "the definition is stored on " + std::to_string(count->stored) +
-                                 " of " + std::to_string(count->members) +
-                                 " nodes, which is no majority; the others get it when they are "
-                                 "back" +
-                                 why));
-  };
-  const wire::DocumentPush push{membership::EncodeTopology(*core_.topology())};
-  for (ring::NodeIndex i = 0; i < home_.view()->ring.size(); ++i) {
-    const auto peer = home_.PeerOf(i);
-    if (!peer) continue;
-    ++count->waiting;
-    home_.Call(*peer, push, kClusterTimeout, [count, check](const base::Result<wire::Body>& body) {
-      --count->waiting;
-      const auto* reply = body ? std::get_if<wire::DocumentReply>(&*body) : nullptr;
-      if (reply != nullptr && reply->outcome.ok()) {
-        ++count->stored;
-      } else if (reply != nullptr) {
-        count->why = reply->outcome.error;
-      } else if (!body) {
-        count->why = body.error().message;
-      }
-      check();
-    });
-  }
-  --count->waiting;
-  check();
+void Cluster::SetBucket(membership::BucketProperties bucket, StatusDone done) {
+  bucket.editor = home_.MakeHello().node.high;
+  Propose([this, bucket = std::move(bucket)](
+              const Topology& now) { return membership::SetBucket(now, bucket, changes_.Asked()); },
+          [done = std::move(done)](const base::Result<Topology>& result) mutable {
+            if (!result) return done(Fail(result.error()));
+            done({});
+          });
 }
 
 }  // namespace lariat::node

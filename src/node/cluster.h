@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node's part in the cluster: forming it, keeping the topology document, bucket definitions.
-// The shell of membership::FormationCore. Lives on shard 0 and is called on its thread only.
+// The node's part in the cluster: forming it, keeping and spreading the topology document. The
+// shell of membership::FormationCore. Lives on shard 0 and is called on its thread only.
 #pragma once
 
 #include <functional>
@@ -9,60 +9,94 @@
 #include <vector>
 
 #include "membership/formation_core.h"
+#include "node/changes.h"
 #include "node/shard.h"
+#include "node/topology_register.h"
 
 namespace lariat::node {
 
 class Cluster {
  public:
-  // `publish`: gives a new view to all shards.
-  using Publish = std::function<void(std::shared_ptr<const membership::View>)>;
-  Cluster(Shard& home, membership::FormationCore::Options options,
-          std::optional<membership::Topology> stored, storage::Engine& engine,
-          telemetry::LogSink& log, Publish publish);
+  using StatusDone = base::UniqueFunction<void(base::Status)>;
+  struct Ports {
+    // Gives a new view to all shards; done when all of them work by it.
+    std::function<void(std::shared_ptr<const membership::View>, StatusDone)> publish;
+    membership::IsAlive alive;
+    // What this node tells of its streams; `fence` is filled in by the cluster.
+    std::function<wire::ProgressReply()> streams;
+    std::function<void(std::shared_ptr<const ChangesSeen>)> publish_changes;
+    // This node is out of the cluster for good; the reason is for people.
+    std::function<void(const std::string&)> expelled;
+  };
+  struct Stored {
+    std::optional<membership::Topology> topology;
+    TopologyRegister::Stored decisions;
+  };
+  Cluster(Shard& home, membership::FormationCore::Options options, Stored stored,
+          storage::Engine& engine, telemetry::LogSink& log, Ports ports);
 
   void Start();
   using BodyDone = base::UniqueFunction<void(wire::Body)>;
-  using StatusDone = base::UniqueFunction<void(base::Status)>;
   void OnRequest(wire::Body request, BodyDone done);
-  // Done when a majority of the members has stored it.
+  // Creates or changes a bucket. Done when the members have agreed, and all that answer know it.
   void SetBucket(membership::BucketProperties bucket, StatusDone done);
   void Seal(StatusDone done);
+  // A change of the sealed cluster; seals it first.
+  void Propose(Changes::Edit edit, Changes::Done done);
+  membership::Asked Asked() const { return changes_.Asked(); }
+  void WatchChanges() { changes_.Watch(); }
+  // Sends the document, and takes the peer's if that is newer.
   void PushDocument(PeerHandle peer);
 
   // Empty once the cluster is formed and this node is in it.
   std::string WaitingFor() const;
+  // The newest document that is durable here; null before there is one.
+  const membership::Topology* Decided() const { return durable_ ? &*durable_ : nullptr; }
+  // What every shard of this node works by.
+  uint64_t adopted_fence() const { return adopted_fence_; }
 
  private:
   void AskToJoin();
   void OnJoinReply(const base::Result<wire::Body>& reply);
+  void Confirm();
+  void OnConfirmed();
   void TryFound();
   // Stores the document, publishes the view, then calls done.
   void Adopt(StatusDone done);
+  void Publish(membership::Topology topology, StatusDone done);
   void AdoptLater(StatusDone done, const base::Error& error);
-  void Spread();
+  // Takes over another node's document; done when it is durable and published.
+  void Learn(const membership::Topology& theirs, StatusDone done);
+  void Spread(StatusDone done);
   void OnJoin(const wire::JoinRequest& request, BodyDone done);
+  void TakeIn(membership::Member newcomer, std::string replaces, BodyDone done);
   void OnPush(const wire::DocumentPush& push, BodyDone done);
   void OnSeal(BodyDone done);
-  void SpreadBucket(StatusDone done);
+  wire::ProgressReply Progress() const;
+  void Expel();
+  // Whether the topology in memory is the one on the disk. Nobody is told of one that is not: after
+  // a loss of power this node could take another way.
+  bool Durable() const;
 
   Shard& home_;
   membership::FormationCore core_;
   storage::Engine& engine_;
   telemetry::LogSink& log_;
-  Publish publish_;
-  // Whether the topology in memory is the one on the disk. Nobody is told of one that is not: after
-  // a loss of power this node could take another way.
-  bool Durable() const;
+  Ports ports_;
+  TopologyRegister register_;
+  Changes changes_;
 
   std::string refusal_;  // why nobody takes this node, as last heard
   uint64_t adoptions_ = 0;
   uint64_t adopted_ = 0;  // the newest of them that is durable
-  std::string durable_;   // its document
+  std::optional<membership::Topology> durable_;
+  uint64_t adopted_fence_ = 0;
   bool was_formed_ = false;
+  bool confirming_ = false;  // asking the others whether the stored document still holds
+  base::Instant confirm_until_{};
 };
 
-// Reads the stored document. kCorruption if it is damaged; blocks; for start-up.
-base::Result<std::optional<membership::Topology>> LoadTopology(storage::Engine& engine);
+// Reads what earlier runs knew of the cluster. kCorruption if it is damaged; blocks; for start-up.
+base::Result<Cluster::Stored> LoadCluster(storage::Engine& engine);
 
 }  // namespace lariat::node

@@ -50,7 +50,6 @@ class Machine {
         network_(net) {
     settings.cluster_join = std::move(join);
     settings.membership_gossip_period_ms = 100;
-    settings.membership_dead_after_ms = 1000;
   }
 
   void Start() {
@@ -65,7 +64,8 @@ class Machine {
     options.identity = LoadIdentity(engine, time_, name).value();
     options.addresses = {"http", "resp", address};
     options.settings = settings;
-    options.stored = LoadTopology(engine).value();
+    options.stored = LoadCluster(engine).value();
+    options.generation = DrawGeneration(engine, time_.Wall()).value();
     process.node = std::make_unique<Node>(options, worlds, engine, telemetry::NullLog());
     for (uint32_t i = 0; i < shards_; ++i) {
       Shard& shard = process.node->shard(i);
@@ -82,7 +82,7 @@ class Machine {
   bool Formed() { return shard().view() != nullptr; }
   const membership::Topology& topology() { return shard().view()->topology; }
   std::string Stored() {
-    const auto topology = LoadTopology(engine).value();
+    const auto topology = LoadCluster(engine).value().topology;
     return topology ? membership::EncodeTopology(*topology) : "";
   }
   coordinator::Coordinator& coordinator() { return shard().coordinator(); }

@@ -42,6 +42,7 @@ membership::FormationCore::Options FormationOptions(const NodeOptions& options) 
   membership::FormationCore::Options formation;
   formation.self = std::move(self);
   formation.join = s.cluster_join;
+  formation.replaces = s.cluster_replace;
   formation.vnodes = static_cast<uint32_t>(s.node_vnodes);
   formation.default_n = static_cast<uint32_t>(s.cluster_default_n);
   formation.default_durability =
@@ -63,9 +64,10 @@ Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engin
                                               *metrics_[i], log, floor));
     admins_.push_back(std::make_unique<NodeAdmin>(*this, *shards_[i]));
   }
-  cluster_ = std::make_unique<Cluster>(
-      *shards_[0], FormationOptions(options_), options_.stored, engine, log,
-      [this](std::shared_ptr<const membership::View> view) { Publish(view); });
+  streams_ = std::make_unique<Streams>(*this, *shards_[0], engine, log);
+  watch_ = std::make_unique<Watch>(*shards_[0], options_.generation, engine, WatchPorts());
+  cluster_ = std::make_unique<Cluster>(*shards_[0], FormationOptions(options_),
+                                       std::move(options_.stored), engine, log, ClusterPorts());
 }
 
 Node::~Node() = default;
@@ -73,6 +75,8 @@ Node::~Node() = default;
 void Node::Start() {
   for (auto& shard : shards_) shard->Post([s = shard.get()] { s->Start(); });
   shards_[0]->Post([this] {
+    streams_->Start();
+    watch_->Start();
     cluster_->Start();
     NoteWaitingFor();
   });
@@ -80,17 +84,117 @@ void Node::Start() {
 
 coordinator::AdminService& Node::admin(uint32_t shard_index) { return *admins_[shard_index]; }
 
-void Node::Publish(const std::shared_ptr<const membership::View>& view) {
-  shards_[0]->SetView(view);
-  for (size_t i = 1; i < shards_.size(); ++i) {
-    shards_[i]->Post([s = shards_[i].get(), view] { s->SetView(view); });
+Cluster::Ports Node::ClusterPorts() {
+  Shard& home = *shards_[0];
+  Cluster::Ports ports;
+  ports.publish = [this](const std::shared_ptr<const membership::View>& view,
+                         Cluster::StatusDone done) { Publish(view, std::move(done)); };
+  ports.alive = [&home](const base::Uuid& id) { return home.IsAlive(id); };
+  ports.streams = [this] { return streams_->Progress(); };
+  ports.publish_changes = [this](std::shared_ptr<const ChangesSeen> seen) {
+    std::atomic_store(&changes_seen_, std::move(seen));
+  };
+  ports.expelled = [this](const std::string& why) {
+    std::atomic_store(&waiting_for_, std::make_shared<const std::string>(why));
+    streams_->Stop();
+    for (auto& shard : shards_) shard->Post([s = shard.get()] { s->Expel(); });
+  };
+  return ports;
+}
+
+// Done when every shard works by the view and nothing that an earlier one let in is in work: from
+// then on what is read from the engine has all of it.
+void Node::Publish(const std::shared_ptr<const membership::View>& view, Cluster::StatusDone done) {
+  Shard& home = *shards_[0];
+  struct Count {
+    size_t waiting;
+    Cluster::StatusDone done;
+  };
+  // Co-owned by the tasks below; touched on shard 0's thread only.
+  auto count = std::make_shared<Count>(Count{shards_.size(), std::move(done)});
+  const auto settled = [this, view, count] {
+    if (--count->waiting > 0) return;
+    count->done({});
+    // A later view may have been faster.
+    if (shards_[0]->view() == view) streams_->OnView(view);
+  };
+  for (auto& shard : shards_) {
+    auto adopt = [s = shard.get(), view, &home, settled] {
+      s->SetView(view);
+      s->WhenSettled([&home, settled] { home.Post(settled); });
+    };
+    if (shard.get() == &home) {
+      adopt();
+      watch_->OnView(view);
+    } else {
+      shard->Post(std::move(adopt));
+    }
   }
 }
+
+membership::NodeStates Node::States() const {
+  constexpr uint64_t kStep = 1 << 20;  // so that it does not change with every write
+  membership::NodeStates states;
+  if (const membership::Topology* topology = cluster_->Decided()) {
+    states.topology_epoch = topology->epoch;
+    states.topology_digest = shards_[0]->view() ? shards_[0]->view()->digest : 0;
+  }
+  states.fence = cluster_->adopted_fence();
+  states.draining = draining();
+  states.peer_address = options_.addresses.peer;
+  states.load_bytes = engine_.Stats().disk_bytes / kStep * kStep;
+  return states;
+}
+
+Watch::Ports Node::WatchPorts() {
+  Watch::Ports ports;
+  ports.publish_unusable = [this](const std::shared_ptr<const std::set<uint64_t>>& nodes) {
+    for (auto& shard : shards_) shard->Post([s = shard.get(), nodes] { s->SetUnusable(nodes); });
+  };
+  ports.publish = [this](std::shared_ptr<const PeersSeen> seen) {
+    std::atomic_store(&peers_seen_, std::move(seen));
+  };
+  ports.exchange = [this](PeerHandle peer) { cluster_->PushDocument(peer); };
+  ports.states = [this] { return States(); };
+  return ports;
+}
+
+void Node::Dispatch(const base::Uuid& from, wire::Body request, Cluster::BodyDone done) {
+  if (auto* gossip = std::get_if<wire::Gossip>(&request)) {
+    return done(watch_->OnGossip(from, *gossip));
+  }
+  if (auto* pull = std::get_if<wire::RangePull>(&request)) {
+    return streams_->Serve(std::move(*pull), [done = std::move(done)](wire::RangePage p) mutable {
+      done(std::move(p));
+    });
+  }
+  cluster_->OnRequest(std::move(request), std::move(done));
+}
+
+void Node::OnPeerDown(uint64_t number) {
+  if (number == 0) return;
+  shards_[0]->Post([this, number] { watch_->OnDown(number); });
+}
+
+std::pair<uint64_t, base::Duration> Node::RequestsSoFar() const {
+  uint64_t count = 0;
+  base::Duration sum{};
+  for (const auto& metrics : metrics_) {
+    for (const telemetry::Op op : {telemetry::Op::kGet, telemetry::Op::kPut}) {
+      count += metrics->request_seconds[op].Count();
+      sum += metrics->request_seconds[op].Sum();
+    }
+  }
+  return {count, sum};
+}
+
+std::shared_ptr<const PeersSeen> Node::peers_seen() const { return std::atomic_load(&peers_seen_); }
 
 void Node::ApplySettings(const config::Settings& settings) {
   for (auto& shard : shards_) {
     shard->Post([s = shard.get(), settings] { s->ApplySettings(settings); });
   }
+  shards_[0]->Post([this, settings] { streams_->ApplySettings(settings); });
 }
 
 void Node::SetBucket(membership::BucketProperties bucket, Shard& from, Cluster::StatusDone done) {
@@ -114,6 +218,25 @@ void Node::Seal(Shard& from, Cluster::StatusDone done) {
   });
 }
 
+void Node::Propose(Changes::Edit edit, Shard& from, Changes::Done done) {
+  shards_[0]->Post([this, &from, edit = std::move(edit), done = std::move(done)]() mutable {
+    cluster_->Propose(std::move(edit), [&from, done = std::move(done)](
+                                           base::Result<membership::Topology> result) mutable {
+      from.Post([done = std::move(done), result = std::move(result)]() mutable {
+        done(std::move(result));
+      });
+    });
+  });
+}
+
+void Node::WatchChanges() {
+  shards_[0]->Post([this] { cluster_->WatchChanges(); });
+}
+
+std::shared_ptr<const ChangesSeen> Node::changes_seen() const {
+  return std::atomic_load(&changes_seen_);
+}
+
 std::string Node::WaitingFor() const {
   const auto text = std::atomic_load(&waiting_for_);
   return text ? *text : "starting";
@@ -130,7 +253,7 @@ std::string Node::MetricsText() const {
   for (const auto& metrics : metrics_) shards.push_back(metrics.get());
   const storage::EngineStats s = engine_.Stats();
   const auto number = [](uint64_t n) { return static_cast<double>(n); };
-  const std::vector<telemetry::Sample> extra = {
+  std::vector<telemetry::Sample> extra = {
       {"lariat_disk_bytes", "gauge", "Bytes of stored files.", number(s.disk_bytes)},
       {"lariat_engine_memory_bytes", "gauge", "Memory of block cache, memtables and table readers.",
        number(s.memory_bytes)},
@@ -155,6 +278,17 @@ std::string Node::MetricsText() const {
       {"lariat_storage_health", "gauge", "0 ok, 1 disk full (writes are refused), 2 dead.",
        static_cast<double>(engine_.health())},
   };
+  if (const auto seen = peers_seen()) {
+    for (const auto& [member_number, peer] : seen->peers) {
+      if (peer.name.empty()) continue;
+      extra.push_back({"lariat_phi",
+                       "gauge",
+                       "Suspicion of a peer; it is probed when this passes "
+                       "membership.phi_threshold.",
+                       peer.status.phi,
+                       {{"peer", peer.name}}});
+    }
+  }
   return telemetry::RenderPrometheus(shards, extra);
 }
 

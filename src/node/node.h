@@ -16,6 +16,8 @@
 #include "node/cluster.h"
 #include "node/identity.h"
 #include "node/shard.h"
+#include "node/streams.h"
+#include "node/watch.h"
 
 namespace lariat::node {
 
@@ -27,8 +29,9 @@ struct NodeOptions {
   Identity identity;
   Addresses addresses;
   config::Settings settings;
-  std::optional<membership::Topology> stored;
-  std::string version;  // of the program, for people
+  Cluster::Stored stored;   // LoadCluster
+  uint64_t generation = 1;  // DrawGeneration
+  std::string version;      // of the program, for people
 };
 
 class Node {
@@ -57,38 +60,55 @@ class Node {
   // For shards, on any shard's thread; they run on shard 0 and come back to `from`.
   void SetBucket(membership::BucketProperties bucket, Shard& from, Cluster::StatusDone done);
   void Seal(Shard& from, Cluster::StatusDone done);
+  // A change of the topology; the edit runs on shard 0.
+  void Propose(Changes::Edit edit, Shard& from, Changes::Done done);
+  membership::Asked Asked() const { return cluster_->Asked(); }  // on shard 0's thread
+  void WatchChanges();                                           // thread-safe
+  // What was last seen of the change under way; null if nothing was. Thread-safe.
+  std::shared_ptr<const ChangesSeen> changes_seen() const;
   template <typename Back>
   void OnClusterRequest(const base::Uuid& from, wire::Body request, Back back, Shard& shard);
   // On shard 0's thread.
   void PushDocument(PeerHandle peer) { cluster_->PushDocument(peer); }
+  void OnPeerDown(uint64_t number);  // on any shard's thread
+  // Requests of clients that were answered so far, and the time they took together. Thread-safe.
+  std::pair<uint64_t, base::Duration> RequestsSoFar() const;
+  std::shared_ptr<const PeersSeen> peers_seen() const;  // thread-safe
   // What keeps the node from serving, in words; empty once it is in a cluster. Thread-safe.
   std::string WaitingFor() const;
 
  private:
   void NoteWaitingFor();
-  void Publish(const std::shared_ptr<const membership::View>& view);
+  Cluster::Ports ClusterPorts();
+  Watch::Ports WatchPorts();
+  membership::NodeStates States() const;
+  void Dispatch(const base::Uuid& from, wire::Body request, Cluster::BodyDone done);
+  void Publish(const std::shared_ptr<const membership::View>& view, Cluster::StatusDone done);
 
   NodeOptions options_;
   storage::Engine& engine_;
   std::vector<std::unique_ptr<telemetry::Metrics>> metrics_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<coordinator::AdminService>> admins_;
+  std::unique_ptr<Streams> streams_;
+  std::unique_ptr<Watch> watch_;
   std::unique_ptr<Cluster> cluster_;
   std::atomic<bool> draining_{false};
   // What shard 0 said last; read and replaced atomically, co-owned by readers.
   std::shared_ptr<const std::string> waiting_for_;
+  std::shared_ptr<const ChangesSeen> changes_seen_;  // likewise
+  std::shared_ptr<const PeersSeen> peers_seen_;      // likewise
 };
 
 // The durable limit of a shard's clock, in Space::kMeta.
 std::string ClockKey(uint32_t shard);
 
 template <typename Back>
-void Node::OnClusterRequest(const base::Uuid&, wire::Body request, Back back, Shard& shard) {
+void Node::OnClusterRequest(const base::Uuid& from, wire::Body request, Back back, Shard& shard) {
   Shard& home = *shards_[0];
-  auto run = [this, &home, request = std::move(request), back = std::move(back)]() mutable {
-    cluster_->OnRequest(std::move(request), [&home, back = std::move(back)](wire::Body b) mutable {
-      back(home, std::move(b));
-    });
+  auto run = [this, &home, from, request = std::move(request), back = std::move(back)]() mutable {
+    Dispatch(from, std::move(request),
+             [&home, back = std::move(back)](wire::Body b) mutable { back(home, std::move(b)); });
   };
   if (&shard == &home) return run();
   home.Post(std::move(run));

@@ -45,13 +45,9 @@ Shard::Shard(Node& node, uint32_t index, World world, const config::Settings& se
                 static_cast<size_t>(settings.limits_replica_queue)},
                engine, *this, clock_, metrics, log),
       calls_(world.env.entropy.Next()),
-      liveness_(base::Millis(settings.membership_dead_after_ms)),
       coordinator_(world.env, settings, *this, *this, metrics) {}
 
-void Shard::Start() {
-  Tick();
-  Beat();
-}
+void Shard::Start() { Tick(); }
 
 void Shard::ApplySettings(const config::Settings& settings) {
   settings_ = settings;
@@ -107,6 +103,24 @@ void Shard::SetView(std::shared_ptr<const membership::View> view) {
   coordinator_.SetView(view_);
 }
 
+std::optional<PeerHandle> Shard::PeerOf(const base::Uuid& id) const { return PeerOf(id.high); }
+
+std::optional<PeerHandle> Shard::PeerOf(uint64_t number) const {
+  if (!view_) return std::nullopt;
+  const auto found = view_->by_number.find(number);
+  return found == view_->by_number.end() ? std::nullopt : PeerOf(found->second);
+}
+
+void Shard::SetUnusable(std::shared_ptr<const std::set<uint64_t>> nodes) {
+  liveness_.SetUnusable(std::move(nodes));
+  metrics_.peers_up.Set(PeersAlive());
+}
+
+void Shard::Expel() {
+  expelled_ = true;
+  coordinator_.SetView(nullptr);
+}
+
 wire::Hello Shard::MakeHello() const {
   wire::Hello hello;
   hello.protocol = 1;
@@ -143,7 +157,7 @@ void Shard::OnPeerUp(PeerHandle peer, const base::Uuid& node) {
   if (found == peers_.end()) return;
   found->second.up = true;
   found->second.number = node.high;
-  liveness_.OnReply(node.high, world_.env.clock.Now());
+  liveness_.OnConnected(node.high);
   metrics_.peers_up.Set(PeersAlive());
 }
 
@@ -152,15 +166,14 @@ void Shard::OnPeerDown(PeerHandle peer, const base::Error& why) {
   if (found != peers_.end()) {
     found->second.up = false;
     liveness_.OnDisconnected(found->second.number);
+    node_.OnPeerDown(found->second.number);
     metrics_.peers_up.Set(PeersAlive());
   }
   calls_.OnPeerDown(peer, why);
 }
 
-void Shard::OnReply(PeerHandle peer, wire::Envelope reply) {
+void Shard::OnReply(PeerHandle, wire::Envelope reply) {
   metrics_.peer_messages_received.Add();
-  const auto found = peers_.find(peer);
-  if (found != peers_.end()) liveness_.OnReply(found->second.number, world_.env.clock.Now());
   calls_.Resolve(reply.id, std::move(reply.body));
 }
 
@@ -175,7 +188,13 @@ uint32_t Shard::PeersAlive() const {
 
 bool Shard::IsAlive(ring::NodeIndex node) const {
   if (node == view_->self) return engine_.health() != storage::Health::kDead;
-  return liveness_.IsAlive(view_->MemberAt(node).Number(), world_.env.clock.Now());
+  return liveness_.IsAlive(view_->MemberAt(node).Number());
+}
+
+bool Shard::IsAlive(const base::Uuid& id) const {
+  if (!view_) return false;
+  const auto found = view_->by_number.find(id.high);
+  return found != view_->by_number.end() && IsAlive(found->second);
 }
 
 void Shard::Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls::Done done) {
@@ -186,26 +205,6 @@ void Shard::Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls
   if (auto back = calls_.Withdraw(id)) {
     back(Fail(Code::kUnavailable, coordinator::kNotSent));
   }
-}
-
-void Shard::Beat() {
-  const base::Duration period = base::Millis(settings_.membership_gossip_period_ms);
-  if (view_) {
-    for (const auto& peer : peer_of_) {
-      if (!peer) continue;
-      wire::Heartbeat beat{view_->topology.epoch, view_->digest, world_.env.clock.Wall().ms};
-      Call(*peer, beat, base::Millis(settings_.membership_dead_after_ms),
-           [this, peer = *peer](base::Result<wire::Body> reply) {
-             if (!reply) return;
-             const auto* beat_reply = std::get_if<wire::HeartbeatReply>(&*reply);
-             const bool differs =
-                 beat_reply != nullptr && view_ && beat_reply->document_digest != view_->digest;
-             if (differs && index_ == 0) node_.PushDocument(peer);
-           });
-    }
-    metrics_.peers_up.Set(PeersAlive());
-  }
-  world_.env.timers.After(period, [this] { Beat(); });
 }
 
 // --- the clock ---------------------------------------------------------------------------------

@@ -44,6 +44,19 @@ class Shard final : public PeerEvents,
   // Starts timers. Afterwards views may come.
   void Start();
   void SetView(std::shared_ptr<const membership::View> view);
+  // Calls back when every write that was let in by an earlier view is in the engine or refused.
+  void WhenSettled(base::UniqueFunction<void()> done) { replica_.WhenSettled(std::move(done)); }
+  // The node is out of the cluster: nothing is served any more.
+  void Expel();
+  void SetUnusable(std::shared_ptr<const std::set<uint64_t>> nodes);
+  // Joins a record that another node gave, on the shard that owns its token; ok when it is durable.
+  void Ingest(replica::KeyRef key, std::string object,
+              base::UniqueFunction<void(base::Status)> done);
+  // Removes records that this node does not own by the document with this fence; kStaleEpoch if the
+  // shard works by another. The keys that were skipped.
+  base::Result<std::vector<std::string>> RemoveRecords(uint64_t fence,
+                                                       const std::vector<std::string>& data_keys);
+  const config::Settings& settings() const { return settings_; }
   void ApplySettings(const config::Settings& settings);
   uint32_t index() const { return index_; }
   const env::Env& env() const { return world_.env; }
@@ -58,6 +71,9 @@ class Shard final : public PeerEvents,
   void Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls::Done done);
   // The handle of a member of the present view, or of an address that is asked to join.
   std::optional<PeerHandle> PeerOf(ring::NodeIndex index) const;
+  std::optional<PeerHandle> PeerOf(const base::Uuid& id) const;
+  std::optional<PeerHandle> PeerOf(uint64_t number) const;
+  bool IsAlive(const base::Uuid& id) const;  // false for what is no member
   PeerHandle PeerAt(const std::string& address);
 
   // PeerEvents
@@ -94,7 +110,6 @@ class Shard final : public PeerEvents,
   };
 
   void Tick();
-  void Beat();
   template <typename Reply, typename Request, typename Done>
   void Ask(ring::NodeIndex node, Request request, base::Duration timeout, Done done);
   void LocalRead(wire::ReadRequest request, ReadDone done);
@@ -134,6 +149,7 @@ class Shard final : public PeerEvents,
   std::deque<std::pair<uint64_t, uint64_t>> forwards_order_;
   std::vector<base::UniqueFunction<void(base::Status)>> clock_waiters_;
   bool clock_extending_ = false;
+  bool expelled_ = false;
 };
 
 }  // namespace lariat::node

@@ -198,6 +198,27 @@ void Shard::RunUpdate(coordinator::UpdateRequest from, UpdateDone updated, Durab
   });
 }
 
+void Shard::Ingest(replica::KeyRef key, std::string object,
+                   base::UniqueFunction<void(base::Status)> done) {
+  const uint64_t token = key.token.value;
+  OnOwner(token, [key = std::move(key), object = std::move(object),
+                  back = BackOn(*this, std::move(done))](Shard& owner) mutable {
+    replica::WriteOptions options{replica::AckWhen::kSynced, "", "", owner.world_.env.clock.Wall()};
+    owner.replica_.Write(std::move(key), std::move(object), std::move(options),
+                         [&owner, back = std::move(back)](base::Status status) mutable {
+                           back(owner, std::move(status));
+                         });
+  });
+}
+
+base::Result<std::vector<std::string>> Shard::RemoveRecords(
+    uint64_t fence, const std::vector<std::string>& data_keys) {
+  if (!view_ || view_->fence() != fence || view_->topology.operation) {
+    return Fail(Code::kStaleEpoch, "the topology has changed");
+  }
+  return replica_.Remove(data_keys);
+}
+
 // --- from peers --------------------------------------------------------------------------------
 
 bool Shard::IsMember(const base::Uuid& node) const {
@@ -207,6 +228,7 @@ bool Shard::IsMember(const base::Uuid& node) const {
 
 base::Status Shard::CheckSender(const base::Uuid& from, const wire::Envelope& request) const {
   if (!view_) return Fail(Code::kUnavailable, "the node is not in a cluster yet");
+  if (expelled_) return Fail(Code::kUnavailable, "the node is out of the cluster");
   if (!IsMember(from)) {
     return Fail(Code::kConflict, "the sender is not a member of this cluster");
   }
@@ -267,11 +289,14 @@ void Shard::Serve(const base::Uuid& from, LinkId link, wire::Envelope request) {
     }
     return answer(reply);
   }
-  // A stranger may ask to join and nothing else; while there is no cluster, its founder is one.
-  const bool join = std::holds_alternative<wire::JoinRequest>(request.body);
+  // A stranger of this cluster (the handshake told) may ask to join, and show a document: it may be
+  // a member of a newer one, or has to learn that it is a member no more.
+  const bool open = std::holds_alternative<wire::JoinRequest>(request.body) ||
+                    std::holds_alternative<wire::DocumentPush>(request.body) ||
+                    std::holds_alternative<wire::RegisterRequest>(request.body);
   const bool stranger = view_ && !IsMember(from);
-  if (!join && stranger) {
-    return answer(wire::DocumentReply{{Code::kConflict, "the sender is not a member"}});
+  if (!open && stranger) {
+    return answer(wire::DocumentReply{{Code::kConflict, "the sender is not a member"}, ""});
   }
   node_.OnClusterRequest(from, std::move(request.body),
                          BackOn(*this, [answer](wire::Body body) { answer(std::move(body)); }),

@@ -120,6 +120,7 @@ void Put(HeartbeatReply&& from, pb::Envelope* to) { PutBeat(from, to->mutable_he
 void Put(JoinRequest&& from, pb::Envelope* to) {
   to->mutable_join()->set_member(std::move(from.member));
   to->mutable_join()->set_expected(from.expected);
+  to->mutable_join()->set_replaces(std::move(from.replaces));
 }
 void Put(JoinReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_join_reply();
@@ -133,10 +134,11 @@ void Put(DocumentPush&& from, pb::Envelope* to) {
 void Put(DocumentReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_document_reply();
   if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  m->set_document(std::move(from.document));
 }
 void Put(SealRequest&&, pb::Envelope* to) { to->mutable_seal(); }
 
-void PutBallot(const Ballot& from, pb::Ballot* to) {
+void PutBallot(const consensus::Ballot& from, pb::Ballot* to) {
   to->set_counter(from.counter);
   to->set_node(from.node);
   to->set_incarnation(from.incarnation);
@@ -153,13 +155,14 @@ void Put(RegisterReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_register_reply();
   if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
   m->set_ok(from.ok);
-  PutBallot(from.ballot, m->mutable_ballot());
-  m->set_has_value(from.has_value);
+  PutBallot(from.seen, m->mutable_seen());
+  PutBallot(from.accepted, m->mutable_accepted());
   m->set_value(std::move(from.value));
   m->set_decided(std::move(from.decided));
 }
 void Put(Gossip&& from, pb::Envelope* to) {
   to->mutable_gossip()->set_payload(std::move(from.payload));
+  to->mutable_gossip()->set_is_ack2(from.is_ack2);
 }
 void Put(GossipReply&& from, pb::Envelope* to) {
   to->mutable_gossip_reply()->set_payload(std::move(from.payload));
@@ -273,13 +276,17 @@ ForwardedWriteReply Take(pb::ForwardedWriteReply* m) {
   to.replayed = m->replayed();
   return to;
 }
-JoinRequest Take(pb::JoinRequest* m) { return {std::move(*m->mutable_member()), m->expected()}; }
+JoinRequest Take(pb::JoinRequest* m) {
+  return {std::move(*m->mutable_member()), m->expected(), std::move(*m->mutable_replaces())};
+}
 JoinReply Take(pb::JoinReply* m) {
   return {{}, std::move(*m->mutable_document()), std::move(*m->mutable_ask_instead())};
 }
 DocumentPush Take(pb::DocumentPush* m) { return {std::move(*m->mutable_document())}; }
-DocumentReply Take(pb::DocumentReply*) { return {}; }
-Ballot TakeBallot(const pb::Ballot& m) { return {m.counter(), m.node(), m.incarnation()}; }
+DocumentReply Take(pb::DocumentReply* m) { return {{}, std::move(*m->mutable_document())}; }
+consensus::Ballot TakeBallot(const pb::Ballot& m) {
+  return {m.counter(), m.node(), m.incarnation()};
+}
 RegisterRequest Take(pb::RegisterRequest* m) {
   return {m->accept(), m->epoch(), std::move(*m->mutable_base()), TakeBallot(m->ballot()),
           std::move(*m->mutable_value())};
@@ -287,8 +294,8 @@ RegisterRequest Take(pb::RegisterRequest* m) {
 RegisterReply Take(pb::RegisterReply* m) {
   return {{},
           m->ok(),
-          TakeBallot(m->ballot()),
-          m->has_value(),
+          TakeBallot(m->seen()),
+          TakeBallot(m->accepted()),
           std::move(*m->mutable_value()),
           std::move(*m->mutable_decided())};
 }
@@ -393,7 +400,7 @@ bool TakeBody(pb::Envelope* m, Body* body) {
     case pb::Envelope::kRegisterReply:
       return TakeReply(m->mutable_register_reply(), body);
     case pb::Envelope::kGossip:
-      *body = Gossip{std::move(*m->mutable_gossip()->mutable_payload())};
+      *body = Gossip{std::move(*m->mutable_gossip()->mutable_payload()), m->gossip().is_ack2()};
       return true;
     case pb::Envelope::kGossipReply:
       *body = GossipReply{std::move(*m->mutable_gossip_reply()->mutable_payload())};

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/result.h"
 #include "base/uuid.h"
+#include "consensus/ballot.h"
 
 namespace lariat::wire {
 
@@ -124,6 +125,7 @@ struct HelloReply {
 struct JoinRequest {
   std::string member;     // membership::Member bytes of the sender
   uint32_t expected = 0;  // nodes in the sender's static list, itself included
+  std::string replaces;   // name of a dead member whose place the sender takes; empty: none
 };
 struct JoinReply {
   Outcome outcome;          // kUnavailable: not yet, ask again
@@ -135,35 +137,32 @@ struct DocumentPush {
 };
 struct DocumentReply {
   Outcome outcome;
+  std::string document;  // the receiver's, if it is another one now
 };
 // Asks the founder of a young cluster to close its list of first members, before the first write.
 struct SealRequest {};
 
 // A step of consensus about the document that follows `base` (consensus/proposer_core.h).
-struct Ballot {
-  uint64_t counter = 0;
-  uint64_t node = 0;
-  uint64_t incarnation = 0;
-};
 struct RegisterRequest {
   bool accept = false;  // else prepare
   uint64_t epoch = 0;   // what is being decided
   std::string base;     // the decided document before it: whoever lacks it takes it first
-  Ballot ballot;
+  consensus::Ballot ballot;
   std::string value;  // accept: the document proposed
 };
 struct RegisterReply {
   Outcome outcome;
   bool ok = false;
-  Ballot ballot;  // ok to prepare: of the accepted value; refused: the greatest seen
-  bool has_value = false;
+  consensus::Ballot seen;      // the promise that holds now
+  consensus::Ballot accepted;  // ok to prepare: of `value`; zero if nothing was accepted
   std::string value;
   std::string decided;  // the epoch was decided already: the receiver's newest document
 };
 
-// Gossip rounds (membership/gossip_core.h): syn -> ack as the reply, ack2 -> an empty reply.
+// Gossip rounds (membership/gossip_core.h): SYN -> ACK as the reply, ACK2 -> an empty reply.
 struct Gossip {
   std::string payload;
+  bool is_ack2 = false;
 };
 struct GossipReply {
   std::string payload;

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What moves a change of the topology from step to step (change_core.h has the picture). The lowest
+// live voter drives; two that think so harm nothing, since consensus takes one proposal for an
+// epoch. Pure.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "membership/change_core.h"
+#include "ring/allocation.h"
+#include "wire/messages.h"
+
+namespace lariat::membership {
+
+// What a member said of itself last.
+using Reports = std::map<base::Uuid, wire::ProgressReply>;
+
+struct Drive {
+  std::optional<Topology> next;  // to be proposed
+  std::string waiting_for;       // or why not; empty if there is nothing to do at all
+};
+// The next step of the running change, or the start of the first of the queue that can start.
+Drive DriveOn(const Topology& now, const Reports& reports, const Asked& asked,
+              const ring::AllocationOptions& allocation);
+// Whether every member that holds data has adopted the document's fence.
+bool AllKnowTheFence(const Topology& now, const Reports& reports, std::string* missing);
+// Members that hold data before or after the operation and are not dead for good: who is asked.
+std::vector<base::Uuid> Participants(const Topology& now);
+// The document as if every change that has not ended were done: for showing what a plan comes to.
+Topology AfterAll(const Topology& now, const ring::AllocationOptions& allocation);
+
+}  // namespace lariat::membership

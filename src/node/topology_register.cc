@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/topology_register.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/coding.h"
+#include "consensus/proposer_core.h"
+
+namespace lariat::node {
+
+using base::Code;
+using base::Fail;
+using consensus::ProposerCore;
+using storage::Space;
+
+namespace {
+
+constexpr const char* kRegisterKey = "register";
+constexpr base::Duration kStepTimeout = base::Seconds(1);
+constexpr base::Duration kAttemptTimeout = base::Seconds(5);
+constexpr uint64_t kBackOffMs = 30;  // longest wait after the first conflict; grows with each
+
+}  // namespace
+
+base::Result<TopologyRegister::Stored> LoadRegister(storage::Engine& engine) {
+  auto bytes = engine.GetBlocking(Space::kMeta, kRegisterKey);
+  if (!bytes && bytes.error().code == Code::kNotFound) return TopologyRegister::Stored{};
+  if (!bytes) return Fail(bytes.error());
+  base::ByteReader r(*bytes);
+  TopologyRegister::Stored stored;
+  stored.epoch = r.U64();
+  auto state = consensus::AcceptorState::Decode(r.Rest());
+  if (!r.ok() || !state) {
+    return Fail(Code::kCorruption, "the stored consensus state of the topology is damaged");
+  }
+  stored.state = std::move(*state);
+  return stored;
+}
+
+TopologyRegister::TopologyRegister(Shard& home, storage::Engine& engine, Ports ports, Stored stored)
+    : home_(home),
+      engine_(engine),
+      ports_(std::move(ports)),
+      epoch_(stored.epoch),
+      acceptor_(std::move(stored.state)),
+      ballots_(home.MakeHello().node.high, home.env().entropy.Next() | 1) {}
+
+// --- acceptor ----------------------------------------------------------------------------------
+
+void TopologyRegister::OnRequest(wire::RegisterRequest request, ReplyDone done) {
+  const membership::Topology* decided = ports_.decided();
+  const bool behind = decided == nullptr || decided->epoch + 1 < request.epoch || !decided->sealed;
+  if (!behind) return Accept(std::move(request), std::move(done));
+  auto base = membership::DecodeTopology(request.base);
+  if (!base || base->epoch + 1 != request.epoch) {
+    wire::RegisterReply reply;
+    reply.outcome = {Code::kInvalidArgument, "a proposal without the document it builds on"};
+    return done(std::move(reply));
+  }
+  ports_.learn(*base, [this, request = std::move(request),
+                       done = std::move(done)](const base::Status& status) mutable {
+    if (status) return Accept(std::move(request), std::move(done));
+    wire::RegisterReply reply;
+    reply.outcome = wire::Outcome::From(status.error());
+    done(std::move(reply));
+  });
+}
+
+void TopologyRegister::Accept(wire::RegisterRequest request, ReplyDone done) {
+  wire::RegisterReply reply;
+  const membership::Topology* decided = ports_.decided();
+  if (decided != nullptr && decided->epoch >= request.epoch) {
+    reply.decided = membership::EncodeTopology(*decided);
+    return done(std::move(reply));
+  }
+  if (decided == nullptr || decided->epoch + 1 != request.epoch) {
+    reply.outcome = {Code::kUnavailable, "this node lacks the document before"};
+    return done(std::move(reply));
+  }
+  if (epoch_ != request.epoch) {
+    epoch_ = request.epoch;
+    acceptor_ = consensus::Acceptor();
+  }
+  if (request.accept) {
+    const auto said = acceptor_.OnAccept({request.ballot, std::move(request.value), {}});
+    reply.ok = said.ok;
+    reply.seen = said.seen;
+  } else {
+    auto said = acceptor_.OnPrepare(request.ballot);
+    reply.ok = said.ok;
+    reply.seen = said.seen;
+    reply.accepted = said.accepted;
+    if (said.value) reply.value = std::move(*said.value);
+  }
+  // Also when nothing changed: the change that the answer rests on may be on its way to the disk.
+  std::string bytes;
+  base::ByteWriter(&bytes).U64(epoch_);
+  acceptor_.state().EncodeTo(&bytes);
+  storage::WriteBatch batch;
+  batch.Put(Space::kMeta, kRegisterKey, std::move(bytes));
+  // Two paths can call it.
+  auto answer = [done = std::make_shared<ReplyDone>(std::move(done)),
+                 reply = std::move(reply)](const base::Status& status) {
+    if (status) return (*done)(reply);
+    (*done)({wire::Outcome::From(status.error()), false, {}, {}, "", ""});
+  };
+  if (auto status = engine_.Write(batch); !status) {
+    home_.Post([answer, status] { answer(status); });
+    return;
+  }
+  engine_.Sync(&home_, answer);
+}
+
+// --- proposer ----------------------------------------------------------------------------------
+
+// Held alive by the calls and timers that it has given out.
+class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
+ public:
+  Attempt(TopologyRegister& owner, const membership::Topology& base, std::string proposal,
+          Decided done)
+      : owner_(owner),
+        epoch_(base.epoch + 1),
+        base_(membership::EncodeTopology(base)),
+        voters_(base.Voters()),
+        core_({voters_.size(), 0, 16, false}, &owner.ballots_,
+              [proposal = std::move(proposal)](
+                  std::optional<std::string_view> current) -> std::optional<std::string> {
+                if (current) return std::nullopt;
+                return proposal;
+              }),
+        done_(std::move(done)) {}
+
+  void Start() {
+    owner_.home_.env().timers.After(
+        kAttemptTimeout, [self = shared_from_this()] { self->Run(self->core_.OnTimeout()); });
+    Run(core_.Start());
+  }
+
+ private:
+  void Run(const ProposerCore::Actions& actions) {
+    for (const ProposerCore::Action& action : actions) {
+      switch (action.kind) {
+        case ProposerCore::ActionKind::kPrepare:
+        case ProposerCore::ActionKind::kAccept:
+          Send(action);
+          break;
+        case ProposerCore::ActionKind::kBackOff:
+          BackOff(action.attempt);
+          break;
+        case ProposerCore::ActionKind::kFinish:
+          Finish();
+          break;
+      }
+    }
+  }
+
+  void Send(const ProposerCore::Action& action) {
+    wire::RegisterRequest request;
+    request.accept = action.kind == ProposerCore::ActionKind::kAccept;
+    request.epoch = epoch_;
+    request.base = base_;
+    request.ballot = action.ballot;
+    if (request.accept) {
+      request.ballot = core_.proposal().ballot;
+      request.value = core_.proposal().value.value_or("");
+    }
+    auto answered = [self = shared_from_this(), action,
+                     ballot = request.ballot](wire::RegisterReply reply) {
+      self->OnReply(action, ballot, std::move(reply));
+    };
+    const base::Uuid& voter = voters_[action.acceptor];
+    if (voter == owner_.home_.MakeHello().node) {
+      return owner_.OnRequest(std::move(request), std::move(answered));
+    }
+    const auto peer = owner_.home_.PeerOf(voter);
+    if (!peer) return Fail(action);
+    owner_.home_.Call(*peer, std::move(request), kStepTimeout,
+                      [self = shared_from_this(), action,
+                       answered = std::move(answered)](base::Result<wire::Body> body) mutable {
+                        auto* reply = body ? std::get_if<wire::RegisterReply>(&*body) : nullptr;
+                        if (reply == nullptr || !reply->outcome.ok()) return self->Fail(action);
+                        answered(std::move(*reply));
+                      });
+  }
+
+  // Later, since the core is not to be called from within its own actions.
+  void Fail(const ProposerCore::Action& action) {
+    owner_.home_.Post(
+        [self = shared_from_this(), action] { self->Run(self->core_.OnFailure(action)); });
+  }
+
+  void OnReply(const ProposerCore::Action& action, const consensus::Ballot& ballot,
+               wire::RegisterReply reply) {
+    if (!done_) return;
+    if (!reply.outcome.ok()) return Fail(action);
+    if (!reply.decided.empty()) return Learn(std::move(reply.decided));
+    if (action.kind == ProposerCore::ActionKind::kAccept) {
+      consensus::AcceptReply said{reply.ok, false, ballot, reply.seen, false};
+      return Later([said](ProposerCore& core, size_t i) { return core.OnAcceptReply(i, said); },
+                   action.acceptor);
+    }
+    consensus::PrepareReply said{reply.ok, false, ballot, reply.seen, reply.accepted, std::nullopt};
+    if (!reply.accepted.IsZero()) said.value = std::move(reply.value);
+    Later([said = std::move(said)](ProposerCore& core,
+                                   size_t i) { return core.OnPrepareReply(i, said); },
+          action.acceptor);
+  }
+
+  template <typename Use>
+  void Later(Use use, size_t acceptor) {
+    owner_.home_.Post([self = shared_from_this(), use = std::move(use), acceptor] {
+      self->Run(use(self->core_, acceptor));
+    });
+  }
+
+  void BackOff(uint32_t attempt) {
+    const uint64_t ms = 1 + owner_.home_.env().entropy.Next() % (kBackOffMs * attempt);
+    owner_.home_.env().timers.After(
+        base::Millis(static_cast<int64_t>(ms)),
+        [self = shared_from_this()] { self->Run(self->core_.OnBackedOff()); });
+  }
+
+  void Finish() {
+    if (!done_) return;
+    ProposerCore::Result result = core_.TakeResult();
+    const bool known = result.outcome == ProposerCore::Outcome::kDecided ||
+                       result.outcome == ProposerCore::Outcome::kRefused || result.confirmed;
+    if (known && result.value) return Learn(std::move(*result.value));
+    const bool unknown = result.outcome == ProposerCore::Outcome::kUnknown;
+    std::exchange(done_, nullptr)(
+        base::Fail(unknown ? Code::kUnknown : Code::kUnavailable,
+                   (unknown ? "it is not known whether a majority of the members agreed: "
+                            : "a majority of the members has to agree and cannot be reached: ") +
+                       result.error.message));
+  }
+
+  void Learn(std::string document) {
+    auto topology = membership::DecodeTopology(document);
+    if (!topology) {
+      return std::exchange(done_, nullptr)(
+          base::Fail(Code::kInternal, "the members agreed on a malformed document"));
+    }
+    owner_.ports_.learn(*topology,
+                        [done = std::exchange(done_, nullptr),
+                         document = std::move(document)](const base::Status& status) mutable {
+                          if (!status) return done(base::Fail(status.error()));
+                          done(std::move(document));
+                        });
+  }
+
+  TopologyRegister& owner_;
+  uint64_t epoch_;
+  std::string base_;
+  std::vector<base::Uuid> voters_;
+  ProposerCore core_;
+  Decided done_;
+};
+
+void TopologyRegister::Decide(const membership::Topology& base, std::string proposal,
+                              Decided done) {
+  std::make_shared<Attempt>(*this, base, std::move(proposal), std::move(done))->Start();
+}
+
+}  // namespace lariat::node

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/watch.h"
+
+#include <utility>
+
+#include "base/coding.h"
+
+namespace lariat::node {
+
+using base::Code;
+using base::Fail;
+using membership::DetectorEvent;
+using storage::Space;
+
+namespace {
+
+constexpr const char* kGenerationKey = "generation";
+
+membership::GossipOptions GossipOptionsOf(Shard& home, uint64_t generation) {
+  const config::Settings& s = home.settings();
+  membership::GossipOptions options;
+  options.self = home.MakeHello().node;
+  options.generation = generation;
+  options.fanout = static_cast<uint32_t>(s.membership_gossip_fanout);
+  options.frame_bytes = static_cast<size_t>(s.membership_gossip_frame_bytes);
+  options.hierarchy = membership::HierarchyFromText(s.membership_gossip_hierarchical)
+                          .value_or(membership::Hierarchy::kAuto);
+  return options;
+}
+
+membership::DetectorOptions DetectorOptionsOf(const config::Settings& s) {
+  const auto or_period = [](int64_t ms, base::Duration otherwise) {
+    return ms == 0 ? otherwise : base::Millis(ms);
+  };
+  auto options =
+      membership::DetectorOptions::ForPeriod(base::Millis(s.membership_gossip_period_ms));
+  options.phi.threshold = s.membership_phi_threshold;
+  options.phi.window = static_cast<uint32_t>(s.membership_phi_window);
+  options.phi.interval_floor =
+      or_period(s.membership_phi_interval_floor_ms, options.phi.interval_floor);
+  options.phi.deviation_floor =
+      or_period(s.membership_phi_deviation_floor_ms, options.phi.deviation_floor);
+  options.probe_timeout = or_period(s.membership_probe_timeout_ms, options.probe_timeout);
+  options.pause_after = or_period(s.membership_pause_ms, options.pause_after);
+  return options;
+}
+
+void PutGeneration(uint64_t generation, storage::WriteBatch* batch) {
+  std::string bytes;
+  base::ByteWriter(&bytes).U64(generation);
+  batch->Put(Space::kMeta, kGenerationKey, std::move(bytes));
+}
+
+}  // namespace
+
+base::Result<uint64_t> DrawGeneration(storage::Engine& engine, base::WallTime now) {
+  uint64_t stored = 0;
+  auto bytes = engine.GetBlocking(Space::kMeta, kGenerationKey);
+  if (bytes) {
+    base::ByteReader r(*bytes);
+    stored = r.U64();
+    if (!r.AtEnd()) return Fail(Code::kCorruption, "the stored gossip generation is damaged");
+  } else if (bytes.error().code != Code::kNotFound) {
+    return Fail(bytes.error());
+  }
+  const uint64_t generation = membership::NextGeneration(stored, now);
+  storage::WriteBatch batch;
+  PutGeneration(generation, &batch);
+  // Durable with the first sync, which comes before this node is in a cluster's gossip.
+  if (auto status = engine.Write(batch); !status) return Fail(status.error());
+  return generation;
+}
+
+Watch::Watch(Shard& home, uint64_t generation, storage::Engine& engine, Ports ports)
+    : home_(home),
+      engine_(engine),
+      ports_(std::move(ports)),
+      core_(GossipOptionsOf(home, generation), DetectorOptionsOf(home.settings()),
+            base::Prng(home.env().entropy.Next())),
+      stored_generation_(generation),
+      period_(base::Millis(home.settings().membership_gossip_period_ms)),
+      probe_timeout_(DetectorOptionsOf(home.settings()).probe_timeout),
+      unusable_(std::make_shared<const std::set<uint64_t>>()) {}
+
+void Watch::Start() { Tick(); }
+
+membership::WatchNow Watch::Now() const {
+  return {home_.env().clock.Now(), home_.env().clock.Wall()};
+}
+
+void Watch::OnView(const std::shared_ptr<const membership::View>& view) {
+  std::vector<membership::GossipMember> members;
+  for (const membership::Member& m : view->topology.members) {
+    members.push_back({m.id, m.dc, m.rack});
+  }
+  core_.SetMembers(membership::MemberList::Make(std::move(members)), Now().instant);
+  core_.SetStates(ports_.states());
+}
+
+void Watch::Tick() {
+  home_.env().timers.After(period_, [this] { Tick(); });
+  if (!home_.view()) return;
+  core_.SetStates(ports_.states());
+  const membership::WatchActions actions = core_.OnTick(Now().instant);
+  for (const membership::GossipSend& syn : actions.syns) Send(syn);
+  Obey(actions.detector);
+  KeepGeneration();
+  CompareDocuments();
+  core_.Publish(&home_.metrics());
+}
+
+void Watch::Send(const membership::GossipSend& syn) {
+  const auto peer = home_.PeerOf(syn.to);
+  if (!peer) return;
+  home_.Call(*peer, wire::Gossip{syn.frame, false}, period_ + probe_timeout_,
+             [this, to = syn.to, peer = *peer](const base::Result<wire::Body>& body) {
+               const auto* ack = body ? std::get_if<wire::GossipReply>(&*body) : nullptr;
+               if (ack == nullptr || ack->payload.empty()) return;
+               auto ack2 = core_.OnAck(to, ack->payload, Now());
+               Obey(core_.TakeActions());
+               if (!ack2) return;
+               home_.Call(peer, wire::Gossip{std::move(*ack2), true}, period_ + probe_timeout_,
+                          [](const base::Result<wire::Body>&) {});
+             });
+}
+
+wire::GossipReply Watch::OnGossip(const base::Uuid& from, const wire::Gossip& gossip) {
+  std::optional<std::string> ack;
+  if (gossip.is_ack2) {
+    core_.OnAck2(from, gossip.payload, Now());
+  } else {
+    ack = core_.OnSyn(from, gossip.payload, Now());
+  }
+  Obey(core_.TakeActions());
+  return {ack.value_or("")};
+}
+
+void Watch::OnDown(uint64_t node) { core_.OnDirectFailure(node, Now().instant); }
+
+void Watch::Probe(uint64_t node) {
+  const auto peer = home_.PeerOf(node);
+  if (!peer) {
+    home_.Post([this, node] { core_.OnProbe(node, false, Now().instant); });
+    return;
+  }
+  home_.Call(*peer, wire::Heartbeat{0, 0, home_.env().clock.Wall().ms}, probe_timeout_,
+             [this, node](const base::Result<wire::Body>& body) {
+               core_.OnProbe(node, body.has_value(), Now().instant);
+               // From the loop: this may run inside Obey.
+               home_.Post([this] { Obey(core_.TakeActions()); });
+             });
+}
+
+void Watch::Obey(const std::vector<membership::DetectorAction>& actions) {
+  bool changed = false;
+  std::set<uint64_t> unusable = *unusable_;
+  for (const membership::DetectorAction& action : actions) {
+    switch (action.event) {
+      case DetectorEvent::kProbe:
+        Probe(action.node);
+        break;
+      case DetectorEvent::kConvicted:
+      case DetectorEvent::kUnreachable:
+        changed |= unusable.insert(action.node).second;
+        break;
+      case DetectorEvent::kRevived:
+        changed |= unusable.erase(action.node) > 0;
+        break;
+    }
+  }
+  if (!changed) return;
+  unusable_ = std::make_shared<const std::set<uint64_t>>(std::move(unusable));
+  ports_.publish_unusable(unusable_);
+}
+
+// Whoever has another document gets ours, and we its, if that is newer.
+void Watch::CompareDocuments() {
+  const membership::NodeStates own = ports_.states();
+  auto seen = std::make_shared<PeersSeen>();
+  for (const membership::Member& member : home_.view()->topology.members) {
+    PeersSeen::Peer peer;
+    if (member.id != home_.MakeHello().node) peer.name = member.name;
+    if (auto status = core_.Status(member.Number(), Now().instant)) peer.status = *status;
+    if (auto view = core_.gossip().Find(member.id)) {
+      peer.heard = true;
+      peer.states = std::move(view->states);
+      const bool differs = peer.states.topology_digest != own.topology_digest;
+      const auto handle = home_.PeerOf(member.id);
+      if (differs && handle && core_.IsUsable(member.Number())) ports_.exchange(*handle);
+    }
+    seen->peers.emplace(member.Number(), std::move(peer));
+  }
+  ports_.publish(std::move(seen));
+}
+
+// It grows while the node runs when others remember a later run of it than its disk did.
+void Watch::KeepGeneration() {
+  const uint64_t generation = core_.gossip().generation();
+  if (generation == stored_generation_) return;
+  storage::WriteBatch batch;
+  PutGeneration(generation, &batch);
+  if (!engine_.Write(batch)) return;  // tried again in the next round
+  stored_generation_ = generation;
+  engine_.Sync(&home_, [](const base::Status&) {});
+}
+
+}  // namespace lariat::node

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gossip and failure detection of a node: sends what membership::PeerWatchCore wants sent, and
+// tells the shards which peers are of no use. Lives on shard 0 and is called on its thread only.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "membership/peer_watch_core.h"
+#include "node/shard.h"
+
+namespace lariat::node {
+
+// What the detector thinks, for people; shared by the shards, replaced whole.
+struct PeersSeen {
+  struct Peer {
+    membership::PeerStatus status;
+    membership::NodeStates states;
+    bool heard = false;  // states are known
+    std::string name;    // empty: this node itself
+  };
+  std::map<uint64_t, Peer> peers;  // by member number
+};
+
+class Watch {
+ public:
+  struct Ports {
+    // Members that are found to be of no use, by number.
+    std::function<void(std::shared_ptr<const std::set<uint64_t>>)> publish_unusable;
+    std::function<void(std::shared_ptr<const PeersSeen>)> publish;
+    // A peer has another document than we.
+    std::function<void(PeerHandle)> exchange;
+    std::function<membership::NodeStates()> states;  // of this node
+  };
+  // `generation`: from DrawGeneration.
+  Watch(Shard& home, uint64_t generation, storage::Engine& engine, Ports ports);
+  void Start();
+  void OnView(const std::shared_ptr<const membership::View>& view);
+  wire::GossipReply OnGossip(const base::Uuid& from, const wire::Gossip& gossip);
+  void OnDown(uint64_t node);  // a connection to it broke: a reason to look
+
+ private:
+  void Tick();
+  void Send(const membership::GossipSend& syn);
+  void Probe(uint64_t node);
+  void Obey(const std::vector<membership::DetectorAction>& actions);
+  void CompareDocuments();
+  void KeepGeneration();
+  membership::WatchNow Now() const;
+
+  Shard& home_;
+  storage::Engine& engine_;
+  Ports ports_;
+  membership::PeerWatchCore core_;
+  uint64_t stored_generation_;
+  base::Duration period_;
+  base::Duration probe_timeout_;
+  std::shared_ptr<const std::set<uint64_t>> unusable_;  // co-owned by the shards
+};
+
+// Draws and stores the generation of this run of the node: greater than that of every run before,
+// whatever the wall clock says. Blocks; for start-up.
+base::Result<uint64_t> DrawGeneration(storage::Engine& engine, base::WallTime now);
+
+}  // namespace lariat::node
