@@ -55,7 +55,7 @@ std::optional<Hierarchy> HierarchyFromText(std::string_view text);  // auto, on,
 struct GossipOptions {
   base::Uuid self;
   uint64_t generation = 1;  // NextGeneration(), durable before the first round
-  uint32_t fanout = 3;  // peers asked in a round
+  uint32_t fanout = 3;      // peers asked in a round
   size_t frame_bytes = 32768;
   Hierarchy hierarchy = Hierarchy::kAuto;
   uint32_t hierarchical_above = 64;  // members; for kAuto
