@@ -42,8 +42,9 @@ TEST(Arguments, WrongUsageIsTwo) {
 
 TEST(Arguments, HelpIsZero) {
   EXPECT_EQ(Call({"--help"}), 0);
-  for (const char* command : {"up", "down", "put", "get", "del", "status", "ring", "explain",
-                              "import", "export", "bench", "plan"}) {
+  for (const char* command :
+       {"up", "down", "put", "get", "del", "status", "ring", "explain", "import", "export", "bench",
+        "plan", "decommission", "remove", "reweight", "drain", "tasks"}) {
     ::testing::internal::CaptureStdout();
     EXPECT_EQ(Call({command, "--help"}), 0);
     std::string help = ::testing::internal::GetCapturedStdout();
@@ -106,6 +107,7 @@ TEST(ExitCodes, OfAnswers) {
   EXPECT_EQ(exit(300), 7);
   EXPECT_EQ(exit(503), 1);
   EXPECT_EQ(exit(504), 1);
+  EXPECT_EQ(exit(409, R"({"error":{"code":"conflict","message":"m"}})"), 1);
   EXPECT_EQ(exit(409, R"({"error":{"code":"too_many_siblings","message":"m"}})"), 7);
 }
 

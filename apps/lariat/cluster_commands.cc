@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the cluster looks like from a node: status, ring, explain.
+// What the cluster looks like from a node: ring, explain; status is in status_command.cc.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <cmath>
-#include <thread>
 
+#include "apps/lariat/cluster_text.h"
 #include "apps/lariat/commands.h"
 #include "apps/lariat/terminal/table.h"
 #include "apps/lariat/terminal/text.h"
@@ -18,80 +17,6 @@ namespace lariat::cli {
 namespace {
 
 namespace json = boost::json;
-using Clock = std::chrono::steady_clock;
-
-const json::array& ArrayOf(const json::value& object, std::string_view member) {
-  static const json::array kNone;
-  if (!object.is_object()) return kNone;
-  const json::value* value = object.as_object().if_contains({member.data(), member.size()});
-  return value != nullptr && value->is_array() ? value->as_array() : kNone;
-}
-
-double NumberOf(const json::value& object, std::string_view member) {
-  std::string text = TextOf(object, member);
-  double number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
-
-std::string Percent(double share) { return fmt::format("{:.1f} %", share * 100); }
-
-// What is not said is shown as unknown, not as down.
-std::string AliveText(const json::value& node) {
-  std::string text = TextOf(node, "alive");
-  return text == "true" ? "yes" : text == "false" ? "NO" : "unknown";
-}
-
-bool Healthy(const json::value& status) {
-  const json::array& nodes = ArrayOf(status, "nodes");
-  for (const json::value& node : nodes) {
-    if (TextOf(node, "state") != "removed" && AliveText(node) != "yes") return false;
-  }
-  return !nodes.empty() && !TextOf(status, "cluster_id").empty();
-}
-
-void ShowStatus(const json::value& status, const std::string& asked) {
-  std::string cluster = TextOf(status, "cluster_id");
-  fmt::print("cluster {}  epoch {}  as seen by {}\n", cluster.empty() ? "not formed yet" : cluster,
-             TextOf(status, "epoch"), asked);
-  if (std::string operation = TextOf(status, "operation"); !operation.empty()) {
-    fmt::print("operation under way: {}\n", operation);
-  }
-  Table table({"NAME", "STATE", "ALIVE", "OWNS", "TOKENS", "DC", "RACK", "HTTP"});
-  for (const json::value& node : ArrayOf(status, "nodes")) {
-    table.Add({TextOf(node, "name"), TextOf(node, "state"), AliveText(node),
-               Percent(NumberOf(node, "owns")), TextOf(node, "tokens"), TextOf(node, "dc"),
-               TextOf(node, "rack"), TextOf(node, "http")});
-  }
-  fmt::print("{}", table.Render());
-}
-
-bool HealthyNow(net::Client& client, const net::Request& request) {
-  net::Outcome outcome = client.Send(request);
-  if (!outcome || !outcome->Ok()) return false;
-  json::error_code problem;
-  json::value status = json::parse(outcome->body, problem);
-  return !problem && Healthy(status);
-}
-
-Exit Status(const Common& common, double wait_s) {
-  auto client = Connect(common, kUsualWait);
-  if (!client) return Exit::kUsage;
-  net::Request request;
-  request.target = "/v1/cluster/status";
-  const auto deadline = Clock::now() + std::chrono::duration<double>(wait_s);
-  while (Clock::now() < deadline && !HealthyNow(*client, request)) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  }
-  auto reply = Ask(*client, request);
-  if (!reply) return reply.error();
-  if (common.json) {
-    PrintLine(json::serialize(*reply));
-  } else {
-    ShowStatus(*reply, client->answered_by().ToString());
-  }
-  return Healthy(*reply) ? Exit::kDone : Exit::kUnhealthy;
-}
 
 uint64_t TokenOf(const json::value& range, std::string_view member) {
   std::string text = TextOf(range, member);
@@ -129,8 +54,8 @@ void ShowRingSummary(const json::array& ranges) {
   }
   Table table({"NODE", "RANGES", "FIRST", "REPLICAS"});
   for (const auto& [name, holding] : nodes) {
-    table.Add({name, std::to_string(holding.primary_ranges), Percent(holding.primary_share),
-               Percent(replicas > 0 ? holding.replica_share / replicas : 0)});
+    table.Add({name, std::to_string(holding.primary_ranges), PercentText(holding.primary_share),
+               PercentText(replicas > 0 ? holding.replica_share / replicas : 0)});
   }
   fmt::print("{} ranges; FIRST = share of keys whose first replica the node is\n{}", ranges.size(),
              table.Render());
@@ -206,19 +131,11 @@ Exit ExplainKey(const Common& common, const std::string& bucket, const std::stri
 }  // namespace
 
 void AddClusterCommands(CLI::App& app, Session& session) {
-  auto wait_s = std::make_shared<double>(0);
-  CLI::App* command =
-      AddCommand(app, session, "status", "All nodes; exit code 6 if one is not alive",
-                 "  lariat status\n  lariat status --wait 30");
-  command->add_option("--wait", *wait_s, "Wait so many seconds for a healthy cluster")
-      ->check(CLI::NonNegativeNumber);
-  command->callback([&session, wait_s] {
-    session.run = [&session, wait_s] { return Status(session.common, *wait_s); };
-  });
+  AddStatusCommand(app, session);
 
   auto ranges = std::make_shared<bool>(false);
-  command = AddCommand(app, session, "ring", "Who owns which part of the key space",
-                       "  lariat ring\n  lariat ring --ranges");
+  CLI::App* command = AddCommand(app, session, "ring", "Who owns which part of the key space",
+                                 "  lariat ring\n  lariat ring --ranges");
   command->add_flag("--ranges", *ranges, "Every token range with its owners");
   command->callback([&session, ranges] {
     session.run = [&session, ranges] { return Ring(session.common, *ranges); };

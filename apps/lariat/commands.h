@@ -6,9 +6,12 @@
 
 namespace lariat::cli {
 
-void AddKvCommands(CLI::App& app, Session& session);        // put, get, del
-void AddBucketCommands(CLI::App& app, Session& session);    // bucket create|list|show|set
+void AddKvCommands(CLI::App& app, Session& session);      // put, get, del
+void AddBucketCommands(CLI::App& app, Session& session);  // bucket create|list|show|set
+void AddStatusCommand(CLI::App& app, Session& session);
 void AddClusterCommands(CLI::App& app, Session& session);   // status, ring, explain
+void AddChangeCommands(CLI::App& app, Session& session);    // decommission, remove, reweight, drain
+void AddTopologyCommands(CLI::App& app, Session& session);  // cluster ..., tasks
 void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
 void AddBenchCommand(CLI::App& app, Session& session);

@@ -61,6 +61,16 @@ bool CheckKey(const std::string& key) {
   return false;
 }
 
+// An empty context would make a write blind without a word: mostly it is an empty shell variable.
+bool CheckContexts(const KvOptions& o) {
+  const bool empty = (o.context && o.context->empty()) || (o.if_match && o.if_match->empty());
+  if (!empty) return true;
+  Complain(Exit::kUsage,
+           "the context is empty; 'lariat get KEY --json' shows it, and a write that has seen "
+           "nothing has no --context");
+  return false;
+}
+
 std::string Query(const KvOptions& o) {
   std::vector<std::pair<std::string, std::string>> q;
   auto add = [&](const char* name, const std::optional<int64_t>& value) {
@@ -131,7 +141,7 @@ void AddWriteHeaders(const KvOptions& o, net::Request* request) {
 }
 
 Exit Put(const Common& common, const KvOptions& o) {
-  if (!CheckKey(o.key)) return Exit::kUsage;
+  if (!CheckKey(o.key) || !CheckContexts(o)) return Exit::kUsage;
   auto value = ReadValue(o);
   if (!value) return Exit::kUsage;
   if (value->size() > kValueBytesMax) {
@@ -153,7 +163,7 @@ Exit Put(const Common& common, const KvOptions& o) {
 }
 
 Exit Delete(const Common& common, const KvOptions& o) {
-  if (!CheckKey(o.key)) return Exit::kUsage;
+  if (!CheckKey(o.key) || !CheckContexts(o)) return Exit::kUsage;
   auto client = Connect(common, Wait(o));
   if (!client) return Exit::kUsage;
   net::Request request = Start(o, "DELETE", "");

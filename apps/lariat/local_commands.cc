@@ -11,8 +11,12 @@ void AddLocalCommands(CLI::App& app, Session& session) {
   CLI::App* command = AddCommand(app, session, "up", "Start a local cluster of real nodes",
                                  "  lariat up\n"
                                  "  lariat up --nodes 5 --dir ~/lariat-data --detach\n"
-                                 "  lariat up --set storage.durability=periodic");
-  command->add_option("--nodes", up->nodes, "How many (default 3, or what --dir holds)");
+                                 "  lariat up --set storage.durability=periodic\n"
+                                 "On a --dir that holds a cluster it starts the nodes that do not "
+                                 "run, and leaves out those that left.");
+  command->add_option("--nodes", up->nodes,
+                      "How many (default 3, or what --dir holds); more than --dir holds: the new "
+                      "ones join");
   command->add_option("--dir", up->dir,
                       "Where data, logs and cluster.json go (default: temporary)");
   command->add_flag("--detach", up->detach, "Return when the cluster serves; needs --dir");

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 
@@ -13,17 +14,25 @@
 
 namespace lariat::cli {
 
-CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name,
-                     const std::string& about, const std::string& examples) {
-  CLI::App* command = parent.add_subcommand(name, about);
+namespace {
+
+void AddCommonOptions(CLI::App& command, Common& common) {
   command
-      ->add_option("--node", session.common.nodes,
-                   "HTTP address of a node, repeatable: tried in order (or LARIAT_NODE=A,B; "
-                   "default 127.0.0.1:7480)")
+      .add_option("--node", common.nodes,
+                  "HTTP address of a node, repeatable: tried in order (or LARIAT_NODE=A,B; "
+                  "default 127.0.0.1:7480)")
       ->type_name("HOST:PORT")
       ->delimiter(',')
       ->allow_extra_args(false);
-  command->add_flag("--json", session.common.json, "JSON on standard output, for programs");
+  command.add_flag("--json", common.json, "JSON on standard output, for programs");
+}
+
+}  // namespace
+
+CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name,
+                     const std::string& about, const std::string& examples) {
+  CLI::App* command = parent.add_subcommand(name, about);
+  AddCommonOptions(*command, session.common);
   command->footer("Example:\n" + examples);
   return command;
 }
@@ -34,13 +43,17 @@ int Main(int argc, const char* const* argv) {
       "Exit codes: 0 done, 1 failed or timed out, 2 wrong usage, 3 no node reachable, 4 refused,\n"
       "5 key not found or condition false, 6 unhealthy, 7 siblings need a decision.\n"
       "Start with:  lariat up");
-  app.set_version_flag("--version", std::string("lariat 0.1.0"));
+  app.set_version_flag("--version", std::string("lariat ") + LARIAT_VERSION);
   app.require_subcommand(1);
   Session session;
+  Common before;  // of its own: the parser fills both, and in an order of its own
+  AddCommonOptions(app, before);
   AddLocalCommands(app, session);
   AddKvCommands(app, session);
   AddBucketCommands(app, session);
   AddClusterCommands(app, session);
+  AddChangeCommands(app, session);
+  AddTopologyCommands(app, session);
   AddTransferCommands(app, session);
   AddBenchCommand(app, session);
   AddPlanCommand(app, session);
@@ -50,6 +63,9 @@ int Main(int argc, const char* const* argv) {
     bool asked = app.exit(error) == 0;  // --help and --version
     return static_cast<int>(asked ? Exit::kDone : Exit::kUsage);
   }
+  session.common.json |= before.json;
+  std::vector<std::string>& nodes = session.common.nodes;
+  nodes.insert(nodes.begin(), before.nodes.begin(), before.nodes.end());
   return static_cast<int>(session.run());
 }
 
@@ -81,7 +97,9 @@ std::optional<net::Client> Connect(const Common& common, std::chrono::millisecon
 
 Exit ExitOf(const net::Response& response) {
   if (response.Ok()) return Exit::kDone;
-  if (ParseErrorBody(response.body).code == "too_many_siblings") return Exit::kSiblings;
+  const std::string code = ParseErrorBody(response.body).code;
+  if (code == "too_many_siblings") return Exit::kSiblings;
+  if (code == "conflict") return Exit::kFailed;  // no condition of the caller's was false
   switch (response.status) {
     case 300:
       return Exit::kSiblings;
@@ -172,6 +190,24 @@ std::string TextOf(const boost::json::value& object, std::string_view member) {
   if (value == nullptr || value->is_null()) return "";
   if (value->is_string()) return std::string(value->as_string());
   return boost::json::serialize(*value);
+}
+
+double NumberOf(const boost::json::value& object, std::string_view member) {
+  const std::string text = TextOf(object, member);
+  double number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+bool FlagOf(const boost::json::value& object, std::string_view member) {
+  return TextOf(object, member) == "true";
+}
+
+const boost::json::array& ArrayOf(const boost::json::value& object, std::string_view member) {
+  static const boost::json::array kNone;
+  if (!object.is_object()) return kNone;
+  const boost::json::value* value = object.as_object().if_contains({member.data(), member.size()});
+  return value != nullptr && value->is_array() ? value->as_array() : kNone;
 }
 
 }  // namespace lariat::cli

@@ -26,7 +26,7 @@ enum class Exit : int {
   kUsage = 2,
   kUnreachable = 3,
   kRefused = 4,
-  kNotFound = 5,  // or a condition that was false
+  kNotFound = 5,  // a key, bucket, node or task; or a condition that was false
   kUnhealthy = 6,
   kSiblings = 7,
 };
@@ -42,7 +42,7 @@ inline constexpr size_t kValueBytesMax = 1048576;
 
 // Filled by the parser: `run` is the chosen command, bound to its options.
 struct Session {
-  Common common;
+  Common common;  // what stood before the command is added to it
   std::function<Exit()> run;
 };
 
@@ -77,7 +77,11 @@ ErrorBody ParseErrorBody(std::string_view body);
 // Sends and gives the parsed JSON body, or says why not and gives the exit code.
 tl::expected<boost::json::value, Exit> Ask(net::Client& client, const net::Request& request);
 void PrintLine(std::string_view text);  // stdout, newline added
-// Empty text if the member is missing; numbers and booleans as text.
-std::string TextOf(const boost::json::value& object, std::string_view member);
+
+// Members of an answer. What is missing or of another type is empty, 0 or false.
+std::string TextOf(const boost::json::value& object, std::string_view member);  // any scalar
+double NumberOf(const boost::json::value& object, std::string_view member);
+bool FlagOf(const boost::json::value& object, std::string_view member);
+const boost::json::array& ArrayOf(const boost::json::value& object, std::string_view member);
 
 }  // namespace lariat::cli

@@ -42,9 +42,13 @@ std::string RenderClusterFile(const ClusterFile& file) {
   for (const auto& node : file.nodes) {
     nodes.push_back({{"name", node.name},
                      {"pid", node.process.pid},
-                     {"start_ticks", node.process.start_ticks}});
+                     {"start_ticks", node.process.start_ticks},
+                     {"left", node.left}});
   }
-  json::object out = {{"base_port", file.base_port}, {"server", file.server}, {"nodes", nodes}};
+  json::object out = {{"base_port", file.base_port},
+                      {"first_nodes", file.first},
+                      {"server", file.server},
+                      {"nodes", nodes}};
   return json::serialize(out) + "\n";
 }
 
@@ -58,12 +62,15 @@ base::Result<ClusterFile> ParseClusterFile(std::string_view text) {
   }
   ClusterFile out;
   out.base_port = static_cast<uint32_t>(Number(parsed.as_object(), "base_port"));
+  out.first = static_cast<uint32_t>(Number(parsed.as_object(), "first_nodes"));
   out.server = Text(parsed.as_object(), "server");
   for (const json::value& node : nodes->as_array()) {
     if (!node.is_object()) return base::Fail(base::Code::kCorruption, "a node is no object");
     const json::object& object = node.as_object();
     ProcessId process{static_cast<pid_t>(Number(object, "pid")), Number(object, "start_ticks")};
-    out.nodes.push_back({Text(object, "name"), process});
+    const json::value* left = object.if_contains("left");
+    const bool gone = left != nullptr && left->is_bool() && left->as_bool();
+    out.nodes.push_back({Text(object, "name"), process, gone});
   }
   return out;
 }

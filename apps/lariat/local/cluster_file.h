@@ -15,10 +15,12 @@ struct ClusterFile {
   struct Node {
     std::string name;
     ProcessId process;
+    bool left = false;  // is no member any more
   };
   uint32_t base_port = 0;
-  std::string server;  // path of the lariatd that runs
-  std::vector<Node> nodes;
+  uint32_t first = 0;       // so many nodes formed the cluster; 0: all
+  std::string server;       // path of the lariatd that runs
+  std::vector<Node> nodes;  // node1, node2, ...
 };
 
 std::string ClusterFilePath(const std::string& dir);

@@ -45,6 +45,7 @@ Exit Down(const DownOptions& options) {
                     file.error().message + "; was the cluster started with 'lariat up --dir'?");
   }
   const std::string program = std::filesystem::path(file->server).filename().string();
+  std::erase_if(file->nodes, [](const auto& node) { return node.left; });
   Nodes running = AwaitEnd(file->nodes, program, 0);
   for (const auto& node : running) Signal(node.process, program, SIGTERM);
   Nodes stubborn = AwaitEnd(running, program, options.timeout_s);

@@ -54,9 +54,13 @@ base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
                                   "are possible",
                                   input.nodes, input.base_port, kNodesMax));
   }
-  Layout layout{dir, options.dir.empty(), input.base_port, {}};
+  Layout layout;
+  layout.dir = dir;
+  layout.temporary = options.dir.empty();
+  layout.base_port = input.base_port;
+  layout.first = input.first == 0 ? input.nodes : std::min(input.first, input.nodes);
   std::string join;
-  for (uint32_t i = 0; i < input.nodes; ++i) {
+  for (uint32_t i = 0; i < layout.first; ++i) {
     join += (i == 0 ? "" : ",") + Loopback(input.base_port + kPortsPerNode * i + 2);
   }
   for (uint32_t i = 0; i < input.nodes; ++i) {
@@ -68,6 +72,7 @@ base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
     node.peer = Loopback(port + 2);
     node.data_dir = dir + "/" + node.name;
     node.log = node.data_dir + ".log";
+    node.joins = i >= layout.first;
     node.command = {server,    "--name",  node.name, "--data-dir", node.data_dir,
                     "--http",  node.http, "--resp",  node.resp,    "--peer",
                     node.peer, "--join",  join,      "--shards",   std::to_string(input.shards)};
@@ -115,6 +120,7 @@ std::vector<std::string> PortsInUse(const Layout& layout) {
     if (!CanListen(port)) out.push_back(fmt::format("port {} ({} of {})", port, what, node.name));
   };
   for (const NodePlan& node : layout.nodes) {
+    if (node.left || node.running) continue;
     check(node, "HTTP", node.http);
     check(node, "RESP", node.resp);
     check(node, "peer", node.peer);

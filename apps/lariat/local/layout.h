@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "apps/lariat/local/process.h"
 #include "base/result.h"
 
 namespace lariat::cli::local {
@@ -16,7 +17,7 @@ inline constexpr uint16_t kDefaultBasePort = 7480;
 inline constexpr uint32_t kNodesMax = 100;
 
 struct UpOptions {
-  std::optional<uint32_t> nodes;      // what the directory holds, else 3
+  std::optional<uint32_t> nodes;      // what the directory holds, else 3; more than that: it grows
   std::optional<uint32_t> base_port;  // likewise, else 7480
   std::optional<uint32_t> shards;
   std::string dir;                    // empty: temporary
@@ -32,12 +33,18 @@ struct NodePlan {
   std::string http, resp, peer;  // host:port
   std::string data_dir, log;
   std::vector<std::string> command;  // of lariatd, program first
+  bool joins = false;                // came later: it joins the cluster of the first ones
+  bool fresh = false;                // was not part of it before
+  bool left = false;                 // is no member any more: not started
+  std::optional<ProcessId> running;  // started by an earlier `lariat up`
 };
 
 struct Layout {
   std::string dir;
   bool temporary = false;
+  bool known = false;  // the directory held a cluster before
   uint32_t base_port = kDefaultBasePort;
+  uint32_t first = 0;  // so many nodes formed the cluster; the others join it
   std::vector<NodePlan> nodes;
 };
 
@@ -45,6 +52,7 @@ struct LayoutInput {
   uint32_t nodes = 3;
   uint32_t base_port = kDefaultBasePort;
   uint32_t shards = 1;
+  uint32_t first = 0;  // 0: all
 };
 
 base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
@@ -59,7 +67,7 @@ std::string ShellText(const std::vector<std::string>& words);
 // lariatd beside this program, else the first one in PATH; empty if there is none.
 std::string FindServer();
 
-// One line for each port of the layout that something listens on.
+// One line for each port that something listens on, of the nodes that are to be started.
 std::vector<std::string> PortsInUse(const Layout& layout);
 
 }  // namespace lariat::cli::local

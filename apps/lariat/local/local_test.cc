@@ -15,6 +15,7 @@
 #include "apps/lariat/local/layout.h"
 #include "apps/lariat/local/process.h"
 #include "apps/lariat/local/up.h"
+#include "apps/lariat/local/up_parts.h"
 
 namespace lariat::cli::local {
 namespace {
@@ -41,6 +42,12 @@ TEST(LayoutTest, PortsNamesAndJoinList) {
                           "127.0.0.1:7490", "--resp", "127.0.0.1:7491", "--peer", "127.0.0.1:7492",
                           "--join", "127.0.0.1:7482,127.0.0.1:7492,127.0.0.1:7502", "--shards", "2",
                           "--set", "a.b=1"));
+  EXPECT_FALSE(second.joins);
+  layout = PlanLayout(options, {5, 7480, 2, 3}, "/bin/lariatd", "/d");
+  ASSERT_EQ(layout->nodes.size(), 5U);
+  EXPECT_FALSE(layout->nodes[2].joins);
+  EXPECT_TRUE(layout->nodes[3].joins);
+  EXPECT_THAT(layout->nodes[4].command, Contains("127.0.0.1:7482,127.0.0.1:7492,127.0.0.1:7502"));
   EXPECT_FALSE(PlanLayout(options, {0, 7480, 1}, "s", "/d").has_value());
   EXPECT_FALSE(PlanLayout(options, {3, 65520, 1}, "s", "/d").has_value());
 }
@@ -75,7 +82,8 @@ TEST(LayoutTest, PortsInUseAreNamed) {
 }
 
 TEST(ClusterFileTest, ReadsWhatItWrote) {
-  ClusterFile file{7480, "/bin/lariatd", {{"node1", {12, 345}}, {"node2", {13, 346}}}};
+  ClusterFile file{
+      7480, 1, "/bin/lariatd", {{"node1", {12, 345}, false}, {"node2", {13, 346}, true}}};
   auto read = ParseClusterFile(RenderClusterFile(file));
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(read->base_port, 7480U);
@@ -83,6 +91,9 @@ TEST(ClusterFileTest, ReadsWhatItWrote) {
   ASSERT_EQ(read->nodes.size(), 2U);
   EXPECT_EQ(read->nodes[1].name, "node2");
   EXPECT_EQ(read->nodes[1].process, (ProcessId{13, 346}));
+  EXPECT_EQ(read->first, 1U);
+  EXPECT_FALSE(read->nodes[0].left);
+  EXPECT_TRUE(read->nodes[1].left);
   for (const char* bad : {"", "[]", "{}", R"({"nodes":1})", R"({"nodes":[1]})"}) {
     EXPECT_FALSE(ParseClusterFile(bad).has_value()) << bad;
   }
@@ -137,7 +148,8 @@ TEST_F(ProcessesTest, OutputGoesToTheLog) {
 TEST_F(ProcessesTest, DownLeavesAForeignProcessAlone) {
   auto process = Start({"/bin/sleep", "60"}, dir_ + "/log", Bond::kDiesWithParent);
   ASSERT_TRUE(process.has_value());
-  ClusterFile file{7480, "/bin/sleep", {{"node1", {process->pid, process->start_ticks + 7}}}};
+  ClusterFile file{
+      7480, 1, "/bin/sleep", {{"node1", {process->pid, process->start_ticks + 7}, false}}};
   ASSERT_TRUE(WriteClusterFile(dir_, file).has_value());
   EXPECT_EQ(Down({dir_, 1, true}), Exit::kDone);
   EXPECT_EQ(kill(process->pid, 0), 0);
@@ -152,12 +164,62 @@ TEST_F(ProcessesTest, DownStopsWhatItKnowsAndKillsTheStubborn) {
   auto process = Start({"/bin/sh", "-c", stubborn}, dir_ + "/log", Bond::kOwnSession);
   ASSERT_TRUE(process.has_value());
   for (int i = 0; i < 5000 && LastLines(dir_ + "/log", 1).empty(); ++i) usleep(1000);
-  ClusterFile file{7480, "/bin/sh", {{"node1", *process}}};
+  ClusterFile file{7480, 1, "/bin/sh", {{"node1", *process, false}}};
   ASSERT_TRUE(WriteClusterFile(dir_, file).has_value());
   EXPECT_EQ(Down({dir_, 0.2, true}), Exit::kDone);
   EXPECT_FALSE(IsRunning(*process, "sh"));
   signal(SIGCHLD, before);
   EXPECT_EQ(Down({dir_ + "/nothing", 1, true}), Exit::kFailed);
+}
+
+// A port from which on 50 are free, most likely: those that tests find in use are passed over.
+uint32_t FreeBase() {
+  for (uint32_t base = 21000 + static_cast<uint32_t>(getpid()) % 20000;; base += 50) {
+    UpOptions options;
+    auto layout = PlanLayout(options, {5, base, 1, 0}, "s", "/d");
+    if (layout && PortsInUse(*layout).empty()) return base;
+  }
+}
+
+TEST_F(ProcessesTest, UpStartsWhatDoesNotRunAndAddsWhatIsNew) {
+  auto process = Start({"/bin/sleep", "60"}, dir_ + "/log", Bond::kDiesWithParent);
+  ASSERT_TRUE(process.has_value());
+  for (int i = 0; i < 1000 && !IsRunning(*process, "sleep"); ++i) usleep(1000);
+  const uint32_t base = FreeBase();
+  ClusterFile file{base, 2, "/bin/sleep", {}};
+  file.nodes = {{"node1", *process, false}, {"node2", {1, 1}, false}, {"node3", {1, 1}, true}};
+  ASSERT_TRUE(WriteClusterFile(dir_, file).has_value());
+  UpOptions options;
+  options.dir = dir_;
+  options.server = "/bin/sleep";
+  const auto marks = [](const Layout& layout) {
+    std::string out;
+    for (const NodePlan& node : layout.nodes) {
+      out += node.running ? 'r' : node.left ? 'l' : node.fresh ? 'f' : 's';
+      out += node.joins ? "+ " : " ";
+    }
+    return out;
+  };
+  auto again = PrepareLayout(options);
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(marks(*again), "r s l+ ");
+  EXPECT_TRUE(again->known);
+
+  std::filesystem::create_directory(dir_ + "/node3");
+  options.nodes = 4;
+  auto grown = PrepareLayout(options);
+  ASSERT_TRUE(grown.has_value());
+  EXPECT_EQ(marks(*grown), "r s f+ f+ ");
+  EXPECT_TRUE(std::filesystem::exists(dir_ + "/node3.left"));
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/node3"));
+
+  options.nodes = 2;
+  EXPECT_EQ(PrepareLayout(options).error(), Exit::kUsage);
+  options.nodes = 3;
+  options.base_port = base + 1000;
+  EXPECT_EQ(PrepareLayout(options).error(), Exit::kUsage);
+  kill(process->pid, SIGKILL);
+  waitpid(process->pid, nullptr, 0);
 }
 
 TEST(UpTest, DetachNeedsADirectory) {

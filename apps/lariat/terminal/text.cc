@@ -86,6 +86,8 @@ std::string CountText(uint64_t count) {
   return digits;
 }
 
+std::string PercentText(double share) { return fmt::format("{:.1f} %", share * 100); }
+
 std::string SecondsText(double seconds) {
   if (seconds < 10) return fmt::format("{:.2f} s", seconds);
   if (seconds < 120) return fmt::format("{:.0f} s", seconds);

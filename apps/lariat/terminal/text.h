@@ -14,6 +14,7 @@ bool IsUtf8(std::string_view bytes);
 std::string Printable(std::string_view bytes);
 std::string BytesText(uint64_t bytes);    // "1.5 MiB"
 std::string CountText(uint64_t count);    // "1,234,567"
+std::string PercentText(double share);    // "33.3 %"
 std::string SecondsText(double seconds);  // "0.62 s", "3 min 05 s"
 
 }  // namespace lariat::cli

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include "apps/lariat/local/up_parts.h"
+#include "apps/lariat/terminal/table.h"
+#include "apps/lariat/terminal/text.h"
+
+namespace lariat::cli::local {
+
+namespace {
+
+std::string StateText(const NodePlan& node) {
+  if (Serves(node)) return "serving";
+  return node.joins && !node.running ? "joining" : "not ready";
+}
+
+boost::json::object AsJson(const Layout& layout, const ClusterFile& started, double seconds) {
+  boost::json::array nodes;
+  for (size_t i = 0; i < layout.nodes.size(); ++i) {
+    const NodePlan& node = layout.nodes[i];
+    if (node.left) continue;
+    nodes.push_back({{"name", node.name},
+                     {"http", node.http},
+                     {"resp", node.resp},
+                     {"peer", node.peer},
+                     {"state", StateText(node)},
+                     {"pid", started.nodes[i].process.pid},
+                     {"data_dir", node.data_dir},
+                     {"log", node.log}});
+  }
+  return {
+      {"nodes", nodes}, {"dir", layout.dir}, {"temporary", layout.temporary}, {"seconds", seconds}};
+}
+
+// "node4, node5" of those that `pick` takes.
+template <typename Pick>
+std::string NamesOf(const Layout& layout, Pick pick) {
+  std::string names;
+  for (const NodePlan& node : layout.nodes) {
+    if (!node.left && pick(node)) names += (names.empty() ? "" : ", ") + node.name;
+  }
+  return names;
+}
+
+void ShowHowToStop(const Layout& layout, bool detach) {
+  const std::string ours = NamesOf(layout, [](const NodePlan& node) { return !node.running; });
+  const std::string others = NamesOf(layout, [](const NodePlan& node) { return !!node.running; });
+  if (detach || ours.empty()) {
+    fmt::print("Stop with:  lariat down --dir {}\n", ShellText({layout.dir}));
+  } else if (others.empty()) {
+    fmt::print("Ctrl-C stops all nodes{}.\n",
+               layout.temporary ? " and removes their data" : "; the data stays");
+  } else {
+    fmt::print("Ctrl-C stops {}; {} ran before and goes on. To stop all: lariat down --dir {}\n",
+               ours, others, ShellText({layout.dir}));
+  }
+}
+
+void ShowNextSteps(const Layout& layout, bool detach) {
+  std::string first;
+  std::string all;
+  for (const NodePlan& plan : layout.nodes) {
+    if (plan.left) continue;
+    if (first.empty()) first = plan.http;
+    all += (all.empty() ? "" : ",") + plan.http;
+  }
+  std::string node = first == kDefaultNode ? "" : " --node " + first;
+  const std::string joining =
+      NamesOf(layout, [](const NodePlan& plan) { return plan.joins && !plan.running; });
+  if (!joining.empty()) {
+    fmt::print(
+        "\n{} joining: data moves to the new nodes in the background, one node after the other, "
+        "and requests go on meanwhile.\nWatch:  lariat status{}\nBack:   lariat cluster "
+        "cancel{}\n",
+        joining + (joining.find(',') == std::string::npos ? " is" : " are"), node, node);
+  }
+  fmt::print(
+      "\nTry:\n  lariat put hello world{0}\n  lariat get hello{0}\n  lariat status{0}\n"
+      "  curl http://{1}/kv/hello\nTo let every command know all nodes:\n"
+      "  export LARIAT_NODE={2}\n",
+      node, first, all);
+  ShowHowToStop(layout, detach);
+}
+
+// "3 nodes up in 0.52 s", or what was missing and is up now.
+std::string Headline(const Layout& layout, double seconds) {
+  const auto total = std::count_if(layout.nodes.begin(), layout.nodes.end(),
+                                   [](const NodePlan& node) { return !node.left; });
+  const auto ran = std::count_if(layout.nodes.begin(), layout.nodes.end(),
+                                 [](const NodePlan& node) { return !!node.running; });
+  const char* plural = total == 1 ? "" : "s";
+  if (ran == 0) return fmt::format("{} node{} up in {}", total, plural, SecondsText(seconds));
+  if (ran == total) return fmt::format("all {} node{} run already", total, plural);
+  return fmt::format("{} of {} node{} started in {}, the others ran already", total - ran, total,
+                     plural, SecondsText(seconds));
+}
+
+}  // namespace
+
+void TellDeath(const Layout& layout, const Supervisor::Death& death) {
+  const NodePlan& node = layout.nodes[death.node];
+  fmt::print(stderr, "lariat: {} ended with {}. The last lines of {}:\n", node.name,
+             EndText(death.wait_status), node.log);
+  for (const std::string& line : LastLines(node.log, 12)) fmt::print(stderr, "  | {}\n", line);
+}
+
+void TellRestart(const Layout& layout, const Supervisor::Death& death) {
+  const NodePlan& node = layout.nodes[death.node];
+  fmt::print(stderr, "The other nodes go on. To start {} again:\n  {} 2>>{} &\n", node.name,
+             ShellText(node.command), ShellText({node.log}));
+}
+
+void TellLeft(const NodePlan& node) {
+  fmt::print(stderr,
+             "lariat: {} is no member of the cluster any more and is left out from now on; its "
+             "data stays in {}\n",
+             node.name, node.data_dir);
+}
+
+void ShowUp(const UpOptions& options, const Layout& layout, const ClusterFile& started,
+            double seconds) {
+  if (options.json) return PrintLine(boost::json::serialize(AsJson(layout, started, seconds)));
+  fmt::print("{}    data: {}{}\n", Headline(layout, seconds), layout.dir,
+             layout.temporary ? " (temporary, removed on exit)" : "");
+  Table table({"NODE", "HTTP", "RESP", "PEER", "STATE"});
+  for (const NodePlan& node : layout.nodes) {
+    if (!node.left) table.Add({node.name, node.http, node.resp, node.peer, StateText(node)});
+  }
+  fmt::print("{}", table.Render("  "));
+  ShowNextSteps(layout, options.detach);
+  std::fflush(stdout);
+}
+
+}  // namespace lariat::cli::local

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <thread>
+
+#include "apps/lariat/cluster_text.h"
+#include "apps/lariat/commands.h"
+#include "apps/lariat/terminal/table.h"
+#include "apps/lariat/terminal/text.h"
+
+namespace lariat::cli {
+
+namespace {
+
+namespace json = boost::json;
+using Clock = std::chrono::steady_clock;
+
+struct StatusOptions {
+  double wait_s = 0;
+  bool wide = false;
+};
+
+std::string StateText(const json::value& node) {
+  return TextOf(node, "state") + (FlagOf(node, "draining") ? ", draining" : "");
+}
+
+Table NarrowTable(const json::array& nodes) {
+  Table table({"NAME", "STATE", "ALIVE", "OWNS", "TOKENS", "DC", "RACK", "HTTP"});
+  for (const json::value& node : nodes) {
+    table.Add({TextOf(node, "name"), StateText(node), AliveText(node),
+               PercentText(NumberOf(node, "owns")), TextOf(node, "tokens"), TextOf(node, "dc"),
+               TextOf(node, "rack"), TextOf(node, "http")});
+  }
+  return table;
+}
+
+Table WideTable(const json::array& nodes) {
+  Table table({"NAME", "STATE", "ALIVE", "DETECTOR", "PHI", "DRAINING", "OWNS", "DATA", "WEIGHT",
+               "TOKENS", "DC", "RACK", "HTTP", "RESP", "PEER", "ID"});
+  for (const json::value& node : nodes) {
+    table.Add({TextOf(node, "name"), TextOf(node, "state"), AliveText(node),
+               TextOf(node, "detector"), fmt::format("{:.2f}", NumberOf(node, "phi")),
+               FlagOf(node, "draining") ? "yes" : "no", PercentText(NumberOf(node, "owns")),
+               BytesText(static_cast<uint64_t>(NumberOf(node, "data_bytes"))),
+               fmt::format("{:g}", NumberOf(node, "weight")), TextOf(node, "tokens"),
+               TextOf(node, "dc"), TextOf(node, "rack"), TextOf(node, "http"), TextOf(node, "resp"),
+               TextOf(node, "peer"), TextOf(node, "id")});
+  }
+  return table;
+}
+
+void ShowStatus(const json::value& status, const std::string& asked, bool wide) {
+  std::string cluster = TextOf(status, "cluster_id");
+  fmt::print("cluster {}  epoch {}  as seen by {}\n", cluster.empty() ? "not formed yet" : cluster,
+             TextOf(status, "epoch"), asked);
+  const json::value* operation =
+      status.is_object() ? status.as_object().if_contains("operation") : nullptr;
+  if (operation != nullptr && operation->is_object()) {
+    fmt::print("under way: {}\n", OperationText(*operation, IsTerminal(STDOUT_FILENO)));
+  }
+  if (const double queued = NumberOf(status, "queued"); queued > 0) {
+    fmt::print("waiting: {:.0f} change{} (lariat cluster plan shows {})\n", queued,
+               queued == 1 ? "" : "s", queued == 1 ? "it" : "them");
+  }
+  const json::array& nodes = ArrayOf(status, "nodes");
+  fmt::print("{}", (wide ? WideTable(nodes) : NarrowTable(nodes)).Render());
+}
+
+bool HealthyNow(net::Client& client, const net::Request& request) {
+  net::Outcome outcome = client.Send(request);
+  if (!outcome || !outcome->Ok()) return false;
+  json::error_code problem;
+  json::value status = json::parse(outcome->body, problem);
+  return !problem && IsHealthy(status);
+}
+
+Exit Status(const Common& common, const StatusOptions& options) {
+  auto client = Connect(common, kUsualWait);
+  if (!client) return Exit::kUsage;
+  net::Request request;
+  request.target = "/v1/cluster/status";
+  const auto deadline = Clock::now() + std::chrono::duration<double>(options.wait_s);
+  while (Clock::now() < deadline && !HealthyNow(*client, request)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  auto reply = Ask(*client, request);
+  if (!reply) return reply.error();
+  if (common.json) {
+    PrintLine(json::serialize(*reply));
+  } else {
+    ShowStatus(*reply, client->answered_by().ToString(), options.wide);
+  }
+  return IsHealthy(*reply) ? Exit::kDone : Exit::kUnhealthy;
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App& app, Session& session) {
+  auto options = std::make_shared<StatusOptions>();
+  CLI::App* command = AddCommand(
+      app, session, "status", "All nodes and the change under way; exit code 6 if one is not alive",
+      "  lariat status\n  lariat status --wide\n  lariat status --wait 30");
+  command->add_option("--wait", options->wait_s, "Wait so many seconds for a healthy cluster")
+      ->check(CLI::NonNegativeNumber);
+  command->add_flag("--wide", options->wide,
+                    "Suspicion (phi, detector), draining, data, weights and all addresses too");
+  command->callback([&session, options] {
+    session.run = [&session, options] { return Status(session.common, *options); };
+  });
+}
+
+}  // namespace lariat::cli
