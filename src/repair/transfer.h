@@ -69,8 +69,8 @@ class Transfer {
   // Begins, or goes on after the last confirmed keys. The same change again is ignored. Another
   // change ends the one before it. An empty plan is finished at once.
   void Start(TransferPlan plan);
-  // No change is in its streaming phase: ends what runs and deletes all stored cursors.
-  // REQUIRES: whoever decides about the change has what the transfer found out.
+  // No change is in its streaming phase (any more): ends what runs and deletes all stored cursors.
+  // May be called as often as one likes.
   void Stop();
   void ApplySettings(const config::Settings& settings);
 
