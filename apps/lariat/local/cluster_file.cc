@@ -28,6 +28,11 @@ uint64_t Number(const json::object& object, std::string_view member) {
   return problem ? 0 : number;
 }
 
+bool Flag(const json::object& object, std::string_view member) {
+  const json::value* value = object.if_contains({member.data(), member.size()});
+  return value != nullptr && value->is_bool() && value->as_bool();
+}
+
 std::string Text(const json::object& object, std::string_view member) {
   const json::value* value = object.if_contains({member.data(), member.size()});
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : "";
@@ -43,7 +48,8 @@ std::string RenderClusterFile(const ClusterFile& file) {
     nodes.push_back({{"name", node.name},
                      {"pid", node.process.pid},
                      {"start_ticks", node.process.start_ticks},
-                     {"left", node.left}});
+                     {"left", node.left},
+                     {"fresh", node.fresh}});
   }
   json::object out = {{"base_port", file.base_port},
                       {"first_nodes", file.first},
@@ -68,9 +74,8 @@ base::Result<ClusterFile> ParseClusterFile(std::string_view text) {
     if (!node.is_object()) return base::Fail(base::Code::kCorruption, "a node is no object");
     const json::object& object = node.as_object();
     ProcessId process{static_cast<pid_t>(Number(object, "pid")), Number(object, "start_ticks")};
-    const json::value* left = object.if_contains("left");
-    const bool gone = left != nullptr && left->is_bool() && left->as_bool();
-    out.nodes.push_back({Text(object, "name"), process, gone});
+    out.nodes.push_back(
+        {Text(object, "name"), process, Flag(object, "left"), Flag(object, "fresh")});
   }
   return out;
 }

@@ -15,7 +15,8 @@ struct ClusterFile {
   struct Node {
     std::string name;
     ProcessId process;
-    bool left = false;  // is no member any more
+    bool left = false;   // is no member any more
+    bool fresh = false;  // was not seen as a member yet
   };
   uint32_t base_port = 0;
   uint32_t first = 0;       // so many nodes formed the cluster; 0: all

@@ -34,7 +34,7 @@ struct NodePlan {
   std::string data_dir, log;
   std::vector<std::string> command;  // of lariatd, program first
   bool joins = false;                // came later: it joins the cluster of the first ones
-  bool fresh = false;                // was not part of it before
+  bool fresh = false;                // was not seen as a member yet
   bool left = false;                 // is no member any more: not started
   std::optional<ProcessId> running;  // started by an earlier `lariat up`
 };

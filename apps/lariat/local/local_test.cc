@@ -82,8 +82,10 @@ TEST(LayoutTest, PortsInUseAreNamed) {
 }
 
 TEST(ClusterFileTest, ReadsWhatItWrote) {
-  ClusterFile file{
-      7480, 1, "/bin/lariatd", {{"node1", {12, 345}, false}, {"node2", {13, 346}, true}}};
+  ClusterFile file{7480,
+                   1,
+                   "/bin/lariatd",
+                   {{"node1", {12, 345}, false, true}, {"node2", {13, 346}, true, false}}};
   auto read = ParseClusterFile(RenderClusterFile(file));
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(read->base_port, 7480U);
@@ -94,6 +96,8 @@ TEST(ClusterFileTest, ReadsWhatItWrote) {
   EXPECT_EQ(read->first, 1U);
   EXPECT_FALSE(read->nodes[0].left);
   EXPECT_TRUE(read->nodes[1].left);
+  EXPECT_TRUE(read->nodes[0].fresh);
+  EXPECT_FALSE(read->nodes[1].fresh);
   for (const char* bad : {"", "[]", "{}", R"({"nodes":1})", R"({"nodes":[1]})"}) {
     EXPECT_FALSE(ParseClusterFile(bad).has_value()) << bad;
   }
@@ -149,7 +153,7 @@ TEST_F(ProcessesTest, DownLeavesAForeignProcessAlone) {
   auto process = Start({"/bin/sleep", "60"}, dir_ + "/log", Bond::kDiesWithParent);
   ASSERT_TRUE(process.has_value());
   ClusterFile file{
-      7480, 1, "/bin/sleep", {{"node1", {process->pid, process->start_ticks + 7}, false}}};
+      7480, 1, "/bin/sleep", {{"node1", {process->pid, process->start_ticks + 7}, false, false}}};
   ASSERT_TRUE(WriteClusterFile(dir_, file).has_value());
   EXPECT_EQ(Down({dir_, 1, true}), Exit::kDone);
   EXPECT_EQ(kill(process->pid, 0), 0);
@@ -164,7 +168,7 @@ TEST_F(ProcessesTest, DownStopsWhatItKnowsAndKillsTheStubborn) {
   auto process = Start({"/bin/sh", "-c", stubborn}, dir_ + "/log", Bond::kOwnSession);
   ASSERT_TRUE(process.has_value());
   for (int i = 0; i < 5000 && LastLines(dir_ + "/log", 1).empty(); ++i) usleep(1000);
-  ClusterFile file{7480, 1, "/bin/sh", {{"node1", *process, false}}};
+  ClusterFile file{7480, 1, "/bin/sh", {{"node1", *process, false, false}}};
   ASSERT_TRUE(WriteClusterFile(dir_, file).has_value());
   EXPECT_EQ(Down({dir_, 0.2, true}), Exit::kDone);
   EXPECT_FALSE(IsRunning(*process, "sh"));
@@ -187,7 +191,9 @@ TEST_F(ProcessesTest, UpStartsWhatDoesNotRunAndAddsWhatIsNew) {
   for (int i = 0; i < 1000 && !IsRunning(*process, "sleep"); ++i) usleep(1000);
   const uint32_t base = FreeBase();
   ClusterFile file{base, 2, "/bin/sleep", {}};
-  file.nodes = {{"node1", *process, false}, {"node2", {1, 1}, false}, {"node3", {1, 1}, true}};
+  file.nodes = {{"node1", *process, false, false},
+                {"node2", {1, 1}, false, false},
+                {"node3", {1, 1}, true, false}};
   ASSERT_TRUE(WriteClusterFile(dir_, file).has_value());
   UpOptions options;
   options.dir = dir_;

@@ -96,7 +96,8 @@ ClusterFile Supervisor::Describe() const {
   file.first = layout_.first;
   file.server = layout_.nodes.front().command.front();
   for (size_t i = 0; i < children_.size(); ++i) {
-    file.nodes.push_back({layout_.nodes[i].name, children_[i].process, layout_.nodes[i].left});
+    const NodePlan& node = layout_.nodes[i];
+    file.nodes.push_back({node.name, children_[i].process, node.left, node.fresh});
   }
   return file;
 }

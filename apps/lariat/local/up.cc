@@ -44,6 +44,14 @@ void LeaveOutWhoLeft(Layout& layout, Supervisor& nodes) {
   }
 }
 
+// Only who was a member can have left: others may still be on their way in.
+void RecordMembers(Layout& layout) {
+  for (size_t i = 0; i < layout.nodes.size(); ++i) {
+    NodePlan& node = layout.nodes[i];
+    if (node.fresh && !node.left) node.fresh = !IsMember(layout, i).value_or(false);
+  }
+}
+
 Readiness WaitWithProgress(const UpOptions& options, Layout& layout, Supervisor& nodes,
                            Clock::time_point start) {
   constexpr std::chrono::seconds kLook{1};
@@ -64,7 +72,9 @@ Readiness WaitWithProgress(const UpOptions& options, Layout& layout, Supervisor&
 }
 
 void TellSlow(const NodePlan& node) {
-  fmt::print(stderr, "{}:\n", node.log);
+  fmt::print(stderr, "lariat: {} {}. The last lines of {}:\n", node.name,
+             node.joins ? "runs and is no member yet; it goes on asking" : "is not ready",
+             node.log);
   for (const auto& line : LastLines(node.log, 4)) fmt::print(stderr, "  | {}\n", line);
 }
 
@@ -82,10 +92,11 @@ size_t TellTheMissing(Layout& layout, Supervisor& nodes,
     if (death != deaths.end()) {
       TellDeath(layout, *death);
       ++failed;
-    } else if (!node.joins) {
-      TellSlow(node);
-      ++failed;
+      continue;
     }
+    if (!layout.known && !deaths.empty()) continue;  // it waits for the dead one
+    TellSlow(node);
+    if (!node.joins) ++failed;
   }
   return failed;
 }
@@ -150,20 +161,17 @@ Exit Up(const UpOptions& options) {
   BlockSignals();
   Supervisor nodes(layout);
   auto started = nodes.StartMissing(options.detach ? Bond::kOwnSession : Bond::kDiesWithParent);
-  const bool something = nodes.Running() > 0;
-  const auto save = [&] {
-    if (started && !layout.temporary && something) {
-      started = WriteClusterFile(layout.dir, nodes.Describe());
-    }
-  };
-  save();
+  if (started && !layout.temporary) started = WriteClusterFile(layout.dir, nodes.Describe());
   if (!started) {
     return StopAndClean(layout, nodes, Complain(Exit::kFailed, started.error().message));
   }
   if (auto failed = AwaitReady(options, layout, nodes, start)) {
     return StopAndClean(layout, nodes, *failed);
   }
-  save();
+  RecordMembers(layout);
+  if (!layout.temporary && !WriteClusterFile(layout.dir, nodes.Describe())) {
+    Complain(Exit::kFailed, "cannot note in cluster.json who is a member");
+  }
   ShowUp(options, layout, nodes.Describe(), Since(start));
   if (options.detach || nodes.Running() == 0) return Exit::kDone;
   return StayUntilStopped(layout, nodes);

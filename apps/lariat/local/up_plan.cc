@@ -78,10 +78,11 @@ void MarkWhatIsThere(const UpOptions& options, const ClusterFile& earlier, Layou
   const std::string program = fs::path(earlier.server).filename().string();
   layout->known = !earlier.nodes.empty();
   for (size_t i = earlier.nodes.size(); i < layout->nodes.size(); ++i) {
-    layout->nodes[i].fresh = true;
+    layout->nodes[i].fresh = layout->known;
   }
   for (size_t i = 0; i < earlier.nodes.size(); ++i) {
     NodePlan& node = layout->nodes[i];
+    node.fresh = earlier.nodes[i].fresh;
     if (IsRunning(earlier.nodes[i].process, program)) {
       node.running = earlier.nodes[i].process;
     } else if (earlier.nodes[i].left) {

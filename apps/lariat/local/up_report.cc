@@ -13,9 +13,10 @@ namespace lariat::cli::local {
 
 namespace {
 
-std::string StateText(const NodePlan& node) {
-  if (Serves(node)) return "serving";
-  return node.joins && !node.running ? "joining" : "not ready";
+std::string StateText(const Layout& layout, size_t node) {
+  if (Serves(layout.nodes[node])) return "serving";
+  if (!layout.nodes[node].joins) return "not ready";
+  return IsMember(layout, node).value_or(false) ? "joining" : "no member yet";
 }
 
 boost::json::object AsJson(const Layout& layout, const ClusterFile& started, double seconds) {
@@ -27,7 +28,7 @@ boost::json::object AsJson(const Layout& layout, const ClusterFile& started, dou
                      {"http", node.http},
                      {"resp", node.resp},
                      {"peer", node.peer},
-                     {"state", StateText(node)},
+                     {"state", StateText(layout, i)},
                      {"pid", started.nodes[i].process.pid},
                      {"data_dir", node.data_dir},
                      {"log", node.log}});
@@ -127,8 +128,9 @@ void ShowUp(const UpOptions& options, const Layout& layout, const ClusterFile& s
   fmt::print("{}    data: {}{}\n", Headline(layout, seconds), layout.dir,
              layout.temporary ? " (temporary, removed on exit)" : "");
   Table table({"NODE", "HTTP", "RESP", "PEER", "STATE"});
-  for (const NodePlan& node : layout.nodes) {
-    if (!node.left) table.Add({node.name, node.http, node.resp, node.peer, StateText(node)});
+  for (size_t i = 0; i < layout.nodes.size(); ++i) {
+    const NodePlan& node = layout.nodes[i];
+    if (!node.left) table.Add({node.name, node.http, node.resp, node.peer, StateText(layout, i)});
   }
   fmt::print("{}", table.Render("  "));
   ShowNextSteps(layout, options.detach);
