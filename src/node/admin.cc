@@ -176,8 +176,10 @@ coordinator::HealthSummary NodeAdmin::Health() const {
   if (shard_.view()) {
     health.nodes_total = static_cast<uint32_t>(shard_.view()->ring.size());
     health.nodes_alive = shard_.PeersAlive() + 1;
-  } else {
-    health.reasons.push_back(node_.WaitingFor());
+  }
+  // Also of a node that is in a cluster no more.
+  if (std::string waiting = node_.WaitingFor(); !waiting.empty() || !shard_.view()) {
+    health.reasons.push_back(std::move(waiting));
   }
   if (node_.draining()) health.reasons.push_back("draining");
   if (health.storage == "dead") health.reasons.push_back("the storage engine has failed");

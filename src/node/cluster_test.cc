@@ -241,11 +241,101 @@ TEST_F(ClusterTest, ALateNodeJoinsThroughAnyMemberUntilTheFirstWrite) {
   const auto put = Put(third, "v");
   ASSERT_TRUE(put) << put.error().message;
   EXPECT_TRUE(founder.topology().sealed);
-  Machine& late = Add(4, {Address(1)});
-  late.Start();
-  time.Run(base::Seconds(3));
-  EXPECT_FALSE(late.Formed());
-  EXPECT_NE(late.node().WaitingFor().find("in use"), std::string::npos);
+}
+
+// --- changes of a sealed cluster ---------------------------------------------------------------
+
+class ChangeTest : public ClusterTest {
+ protected:
+  static constexpr int kKeys = 60;
+
+  void ThreeNodesWithData() {
+    ThreeNodes();
+    for (int i = 0; i < kKeys; ++i) {
+      const auto put = PutKey(*machines[i % 3], "key" + std::to_string(i), "value");
+      ASSERT_TRUE(put) << put.error().message;
+    }
+  }
+  base::Result<coordinator::WriteReply> PutKey(Machine& machine, const std::string& key,
+                                               const std::string& value) {
+    std::optional<base::Result<coordinator::WriteReply>> answer;
+    coordinator::PutRequest put;
+    put.bucket = "default";
+    put.key = key;
+    put.value = value;
+    machine.coordinator().Put(put, [&](auto reply) { answer = std::move(reply); });
+    EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
+    return *answer;
+  }
+  size_t ReadableKeys(Machine& machine) {
+    size_t readable = 0;
+    for (int i = 0; i < kKeys; ++i) {
+      std::optional<base::Result<coordinator::GetReply>> answer;
+      machine.coordinator().Get({"default", "key" + std::to_string(i), {}},
+                                [&](auto reply) { answer = std::move(reply); });
+      EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
+      readable += answer->has_value() && (*answer)->values.size() == 1 ? 1 : 0;
+    }
+    return readable;
+  }
+  membership::MemberState StateOf(const Machine& of, Machine& seen_by) {
+    const membership::Member* member = seen_by.topology().FindByName(of.name);
+    return member == nullptr ? membership::MemberState::kRemoved : member->state;
+  }
+  bool Settled() {
+    for (auto& machine : machines) {
+      if (!machine->Formed() || machine->topology().operation) return false;
+      if (!machine->topology().queue.empty()) return false;
+    }
+    return true;
+  }
+  base::Result<coordinator::ChangeTicket> Ask(Machine& machine, coordinator::ChangeVerb verb,
+                                              const std::string& node) {
+    std::optional<base::Result<coordinator::ChangeTicket>> answer;
+    machine.node().admin(0).RequestChange({verb, node, 0, false},
+                                          [&](auto reply) { answer = std::move(reply); });
+    EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
+    return *answer;
+  }
+};
+
+TEST_F(ChangeTest, M20_LateNodesJoinOneAfterTheOtherAndNothingIsLost) {
+  ThreeNodesWithData();
+  Machine& fourth = Add(4, {Address(1)});
+  Machine& fifth = Add(5, {Address(2)});
+  fourth.Start();
+  fifth.Start();
+  ASSERT_TRUE(time.RunUntil([&] {
+    return Settled() && StateOf(fourth, fifth) == membership::MemberState::kNormal &&
+           StateOf(fifth, fourth) == membership::MemberState::kNormal;
+  })) << machines[0]->node().admin(0).Plan().why;
+  for (auto& machine : machines) EXPECT_EQ(ReadableKeys(*machine), kKeys) << machine->name;
+}
+
+TEST_F(ChangeTest, M23_ANodeThatLeftIsRefusedForEver) {
+  ThreeNodesWithData();
+  Machine& fourth = Add(4, {Address(1)});
+  fourth.Start();
+  ASSERT_TRUE(time.RunUntil([&] {
+    return Settled() && StateOf(fourth, *machines[0]) == membership::MemberState::kNormal;
+  }));
+  const auto too_few = Ask(*machines[1], coordinator::ChangeVerb::kRemove, "node4");
+  ASSERT_FALSE(too_few);
+  EXPECT_NE(too_few.error().message.find("alive"), std::string::npos);
+  const auto ticket = Ask(*machines[1], coordinator::ChangeVerb::kDecommission, "node2");
+  ASSERT_TRUE(ticket) << ticket.error().message;
+  ASSERT_TRUE(time.RunUntil([&] {
+    return machines[0]->topology().FindByName("node2") == nullptr &&
+           machines[2]->topology().FindByName("node2") == nullptr &&
+           machines[3]->topology().FindByName("node2") == nullptr;
+  })) << machines[0]->node().admin(0).Plan().why;
+  ASSERT_TRUE(time.RunUntil([&] { return !machines[1]->node().admin(0).Health().ready; }));
+  EXPECT_NE(machines[1]->node().WaitingFor().find("cannot return"), std::string::npos);
+  for (size_t i : {0, 2, 3}) EXPECT_EQ(ReadableKeys(*machines[i]), kKeys) << i;
+  // One of three may not go.
+  const auto refused = Ask(*machines[0], coordinator::ChangeVerb::kDecommission, "node4");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::kConflict);
 }
 
 TEST_F(ClusterTest, ADocumentWithoutThisNodeIsPassedOver) {

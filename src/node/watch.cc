@@ -114,6 +114,10 @@ void Watch::Send(const membership::GossipSend& syn) {
   if (!peer) return;
   home_.Call(*peer, wire::Gossip{syn.frame, false}, period_ + probe_timeout_,
              [this, to = syn.to, peer = *peer](const base::Result<wire::Body>& body) {
+               // It does not know us as a member: one of us has an old document.
+               if (body && std::holds_alternative<wire::DocumentReply>(*body)) {
+                 return ports_.exchange(peer);
+               }
                const auto* ack = body ? std::get_if<wire::GossipReply>(&*body) : nullptr;
                if (ack == nullptr || ack->payload.empty()) return;
                auto ack2 = core_.OnAck(to, ack->payload, Now());
