@@ -45,6 +45,7 @@ class TestCluster final : public env::Clock,
  public:
   struct Options {
     size_t nodes = 3;
+    size_t spare = 0;  // the last so many are members without tokens at first
     uint32_t n = 3, r = 2, w = 2;
     causal::Kind kind = causal::Kind::kSiblings;
     uint64_t ttl_s = 0;
@@ -59,6 +60,16 @@ class TestCluster final : public env::Clock,
   std::vector<ring::NodeIndex> NodesOf(const std::string& key) const {
     return view().ring.Primaries(ring::TokenOf(key), bucket_.n).primaries;
   }
+  // The document that all nodes started with, and what follows it: `spare` nodes (Options) join in
+  // one operation. Epoch and fence are those of the step.
+  membership::Topology Before() const { return before_; }
+  membership::Topology Moving(membership::Phase phase) const;
+  membership::Topology After() const;
+  membership::View::Replicas ListsOf(const std::string& key) const;  // while they move
+  // A key that satisfies `wanted(lists while they move)`.
+  std::string KeyWhere(const std::function<bool(const membership::View::Replicas&)>& wanted) const;
+  void SetTopology(size_t node, const membership::Topology& topology);
+  void SetTopology(const membership::Topology& topology);  // of all nodes
   // A key that the node does not hold / is the first to hold.
   std::string KeyNotOn(size_t node) const;
   std::string KeyFirstOn(size_t node) const;
@@ -107,11 +118,13 @@ class TestCluster final : public env::Clock,
   base::WallTime wall{1'700'000'000'000};
   std::function<Fate(size_t from, size_t to, Message message)> fate;
   std::vector<bool> alive;
+  std::vector<bool> draining;
   size_t messages = 0;
 
  private:
   base::Instant now_{};
   uint64_t entropy_ = 1000;
+  membership::Topology before_;
   membership::BucketProperties bucket_;
   Deadlines<std::function<void()>> late_;
   std::vector<std::shared_ptr<const membership::View>> views_;
@@ -133,15 +146,15 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   causal::Object Stored(const std::string& key);
 
   // ports
-  void Read(ring::NodeIndex to, wire::ReadRequest request, base::Duration timeout,
-            ReadDone done) override;
-  void Write(ring::NodeIndex to, wire::WriteRequest request, base::Duration timeout,
-             WriteDone done) override;
-  void Forward(ring::NodeIndex to, wire::ForwardedWrite request, base::Duration timeout,
-               ForwardDone done) override;
+  void Read(const Destination& to, wire::ReadRequest request, ReadDone done) override;
+  void Write(const Destination& to, wire::WriteRequest request, WriteDone done) override;
+  void Forward(const Destination& to, wire::ForwardedWrite request, ForwardDone done) override;
   void Update(UpdateRequest request, UpdateDone updated, DurableDone durable) override;
-  bool IsAlive(ring::NodeIndex node) const override {
-    return node == index || cluster_.alive[node];
+  bool IsAlive(const membership::View& of, ring::NodeIndex node) const override {
+    return node == of.self || cluster_.alive[IndexOf(of, node)];
+  }
+  bool IsPreferred(const membership::View& of, ring::NodeIndex node) const override {
+    return !cluster_.draining[IndexOf(of, node)];
   }
   void SetBucket(membership::BucketProperties bucket,
                  base::UniqueFunction<void(base::Status)> done) override {
@@ -150,8 +163,16 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   }
   void Seal(base::UniqueFunction<void(base::Status)> done) override {
     ++seals;
-    if (seal_result) coordinator.SetView(sealed_view);
+    if (seal_result) SetView(sealed_view);
     done(seal_result);
+  }
+  // Each of the two nodes gets the newer document, one turn later.
+  void Reconcile(std::shared_ptr<const membership::View> of, ring::NodeIndex node) override;
+
+  void SetView(std::shared_ptr<const membership::View> newer) {
+    view = std::move(newer);
+    fence = view ? view->fence() : 0;
+    coordinator.SetView(view);
   }
 
   const size_t index;
@@ -161,15 +182,25 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   replica::Clock clock{{}, 1000};
   replica::Replica replica;
   Coordinator coordinator;
-  int updates = 0;  // events asked for
+  std::shared_ptr<const membership::View> view;
+  uint64_t fence = 0;  // of the replica; another than the view's: its shard lags or leads
+  int updates = 0;     // updates that the replica took
+  int reconciles = 0;
+  bool mute = false;  // exchanges no documents
   int seals = 0;
   base::Status seal_result;
   std::shared_ptr<const membership::View> sealed_view;
   std::vector<membership::BucketProperties> buckets_set;
 
  private:
+  // Nodes of the test are numbered as members are, from 1.
+  static size_t IndexOf(const membership::View& of, ring::NodeIndex node) {
+    return static_cast<size_t>(of.MemberAt(node).id.low - 1);
+  }
   void LocalRead(wire::ReadRequest request, ReadDone done);
   void LocalWrite(wire::WriteRequest request, WriteDone done);
+  template <typename Reply, typename Done>
+  bool Refuses(uint64_t asked, Done& done);
 
   TestCluster& cluster_;
 };
@@ -178,4 +209,5 @@ class TestNode final : public ReplicaPort, public ClusterPort {
 
 }  // namespace lariat::coordinator
 
+#include "coordinator/coordinator_test_moving_inl.h"
 #include "coordinator/coordinator_test_util_inl.h"

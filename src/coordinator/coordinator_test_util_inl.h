@@ -10,14 +10,19 @@
 
 namespace lariat::coordinator {
 
-inline TestCluster::TestCluster(Options options) : alive(options.nodes, true) {
+inline TestCluster::TestCluster(Options options)
+    : alive(options.nodes, true), draining(options.nodes, false) {
   membership::Topology topology = membership::MakeDocument(options.nodes, 1, options.sealed);
   base::Prng prng(5);
   for (membership::Member& member : topology.members) {
-    member.tokens.clear();
-    for (int t = 0; t < 16; ++t) member.tokens.push_back({prng.Next()});
-    std::sort(member.tokens.begin(), member.tokens.end());
+    std::vector<ring::Token> tokens;
+    for (int t = 0; t < 16; ++t) tokens.push_back({prng.Next()});
+    std::sort(tokens.begin(), tokens.end());
+    const bool spare = member.id.low > options.nodes - options.spare;
+    member.tokens = spare ? std::vector<ring::Token>() : tokens;
+    member.next_tokens = std::move(tokens);
   }
+  topology.fence = topology.epoch;
   bucket_ = membership::MakeBucket("default");
   bucket_.n = options.n;
   bucket_.r = options.r;
@@ -25,6 +30,7 @@ inline TestCluster::TestCluster(Options options) : alive(options.nodes, true) {
   bucket_.conflict = options.kind;
   bucket_.ttl_s = options.ttl_s;
   topology.buckets["default"] = bucket_;
+  before_ = topology;
   for (size_t i = 0; i < options.nodes; ++i) {
     views_.push_back(membership::MakeView(topology, topology.members[i].id));
     nodes_.push_back(std::make_unique<TestNode>(*this, i, views_.back()));
@@ -65,16 +71,16 @@ inline void TestCluster::Advance(int64_t ms) {
 // --- a node --------------------------------------------------------------------------------------
 
 inline TestNode::TestNode(TestCluster& cluster, size_t own_index,
-                          std::shared_ptr<const membership::View> view)
+                          std::shared_ptr<const membership::View> first)
     : index(own_index),
       plan(&cluster.loop),
-      replica({view->MemberAt(view->self).Number(), 100 + own_index,
+      replica({first->MemberAt(first->self).Number(), 100 + own_index,
                [&cluster] { return cluster.Next(); }, 1000},
               engine, cluster.loop, clock, metrics, telemetry::NullLog()),
       coordinator(cluster.env(), cluster.settings, *this, *this, metrics),
       cluster_(cluster) {
   clock.SetLimit(causal::HlcStamp::FromWallMs(int64_t{1} << 47));
-  coordinator.SetView(std::move(view));
+  SetView(std::move(first));
 }
 
 inline GotPtr TestNode::Get(const std::string& key, Consistency consistency) {
@@ -137,40 +143,67 @@ inline causal::Object TestNode::Stored(const std::string& key) {
   return causal::Object::Decode(*object).value();
 }
 
-inline void TestNode::Read(ring::NodeIndex to, wire::ReadRequest request, base::Duration timeout,
-                           ReadDone done) {
-  if (to == index) return LocalRead(std::move(request), std::move(done));
-  TestNode& target = cluster_.node(to);
-  cluster_.Send<wire::ReadReply>(
-      index, to, Message::kRead, timeout,
-      [&target, request = std::move(request)](auto reply) mutable {
-        target.LocalRead(std::move(request), std::move(reply));
-      },
-      std::move(done));
+// As the shard that owns the token would.
+template <typename Reply, typename Done>
+bool TestNode::Refuses(uint64_t asked, Done& done) {
+  if (asked == fence) return false;
+  metrics.replica_stale.Add();
+  Reply reply;
+  reply.outcome = {base::Code::kStaleEpoch, "another topology"};
+  done(std::move(reply));
+  return true;
 }
 
-inline void TestNode::Write(ring::NodeIndex to, wire::WriteRequest request, base::Duration timeout,
-                            WriteDone done) {
-  if (to == index) return LocalWrite(std::move(request), std::move(done));
-  TestNode& target = cluster_.node(to);
-  cluster_.Send<wire::WriteReply>(
-      index, to, Message::kWrite, timeout,
-      [&target, request = std::move(request)](auto reply) mutable {
-        target.LocalWrite(std::move(request), std::move(reply));
-      },
-      std::move(done));
+inline void TestNode::Read(const Destination& to, wire::ReadRequest request, ReadDone done) {
+  const size_t at = IndexOf(to.view, to.node);
+  TestNode& target = cluster_.node(at);
+  auto serve = [&target, asked = to.view.fence(),
+                request = std::move(request)](auto reply) mutable {
+    if (target.Refuses<wire::ReadReply>(asked, reply)) return;
+    target.LocalRead(std::move(request), std::move(reply));
+  };
+  if (at == index) return serve(std::move(done));
+  cluster_.Send<wire::ReadReply>(index, at, Message::kRead, to.timeout, std::move(serve),
+                                 std::move(done));
 }
 
-inline void TestNode::Forward(ring::NodeIndex to, wire::ForwardedWrite request,
-                              base::Duration timeout, ForwardDone done) {
-  EXPECT_NE(to, index);
-  TestNode& target = cluster_.node(to);
-  cluster_.Send<wire::ForwardedWriteReply>(
-      index, to, Message::kForward, timeout,
-      [&target, request = std::move(request)](auto reply) mutable {
-        target.coordinator.OnForwarded(std::move(request), std::move(reply));
-      },
-      std::move(done));
+inline void TestNode::Write(const Destination& to, wire::WriteRequest request, WriteDone done) {
+  const size_t at = IndexOf(to.view, to.node);
+  TestNode& target = cluster_.node(at);
+  auto serve = [&target, asked = to.view.fence(),
+                request = std::move(request)](auto reply) mutable {
+    if (target.Refuses<wire::WriteReply>(asked, reply)) return;
+    target.LocalWrite(std::move(request), std::move(reply));
+  };
+  if (at == index) return serve(std::move(done));
+  cluster_.Send<wire::WriteReply>(index, at, Message::kWrite, to.timeout, std::move(serve),
+                                  std::move(done));
+}
+
+inline void TestNode::Forward(const Destination& to, wire::ForwardedWrite request,
+                              ForwardDone done) {
+  const size_t at = IndexOf(to.view, to.node);
+  EXPECT_NE(at, index);
+  TestNode& target = cluster_.node(at);
+  auto serve = [&target, asked = to.view.fence(),
+                request = std::move(request)](auto reply) mutable {
+    if (target.Refuses<wire::ForwardedWriteReply>(asked, reply)) return;
+    target.coordinator.OnForwarded(std::move(request), std::move(reply));
+  };
+  cluster_.Send<wire::ForwardedWriteReply>(index, at, Message::kForward, to.timeout,
+                                           std::move(serve), std::move(done));
+}
+
+inline void TestNode::Reconcile(std::shared_ptr<const membership::View> of, ring::NodeIndex node) {
+  ++reconciles;
+  const size_t other = IndexOf(*of, node);
+  cluster_.loop.Post([this, other] {
+    TestNode& peer = cluster_.node(other);
+    if (mute || peer.mute) return;
+    const bool newer = view->topology.epoch > peer.view->topology.epoch;
+    const membership::Topology document = (newer ? view : peer.view)->topology;
+    cluster_.SetTopology(newer ? other : index, document);
+  });
 }
 
 inline void TestNode::LocalRead(wire::ReadRequest request, ReadDone done) {
@@ -202,6 +235,12 @@ inline void TestNode::LocalWrite(wire::WriteRequest request, WriteDone done) {
 }
 
 inline void TestNode::Update(UpdateRequest from, UpdateDone updated, DurableDone durable) {
+  if (from.fence != fence) {
+    metrics.replica_stale.Add();
+    UpdateResult refused;
+    refused.stale = std::make_unique<UpdateRequest>(std::move(from));
+    return updated(std::move(refused));
+  }
   ++updates;
   replica::UpdateRequest to;
   to.key = {from.bucket, {from.token}, from.key};
@@ -222,7 +261,7 @@ inline void TestNode::Update(UpdateRequest from, UpdateDone updated, DurableDone
       [updated = std::move(updated)](base::Result<replica::UpdateResult> result) mutable {
         if (!result) return updated(base::Fail(result.error()));
         updated(UpdateResult{result->object, result->context, result->version,
-                             result->idempotency_answer, result->replayed});
+                             result->idempotency_answer, result->replayed, nullptr});
       },
       std::move(durable));
 }

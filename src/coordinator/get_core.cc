@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/get_core.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -9,15 +10,25 @@ namespace lariat::coordinator {
 
 using base::Code;
 
-GetCore::GetCore(Options options, std::vector<bool> usable)
-    : options_(options), replicas_(usable.size()), merged_(options.kind) {
+GetCore::GetCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets)
+    : options_(options), replicas_(usable.size()), readers_(usable.size()), merged_(options.kind) {
   LARIAT_CHECK(options.r >= 1, "a read needs at least one replica");
+  LARIAT_CHECK(sets.empty() || sets.size() == usable.size(), "every replica has its lists");
   for (size_t i = 0; i < usable.size(); ++i) replicas_[i].usable = usable[i];
+  if (sets.empty()) return;
+  readers_ = 0;
+  for (size_t i = 0; i < sets.size(); ++i) {
+    replicas_[i].set = sets[i];
+    lists_ |= sets[i];
+    if ((sets[i] & kInRead) == 0) continue;
+    LARIAT_CHECK(readers_ == i, "those of the read list come first");
+    ++readers_;
+  }
 }
 
 size_t GetCore::Count(State state) const {
   size_t count = 0;
-  for (const Replica& replica : replicas_) count += replica.state == state ? 1 : 0;
+  for (const Replica& replica : readers()) count += replica.state == state ? 1 : 0;
   return count;
 }
 
@@ -30,7 +41,7 @@ uint32_t GetCore::Answered() const {
 }
 
 bool GetCore::AskOne(State how, Actions* actions) {
-  for (size_t i = 0; i < replicas_.size(); ++i) {
+  for (size_t i = 0; i < readers_; ++i) {
     Replica& replica = replicas_[i];
     if (replica.state != State::kUnasked || !replica.usable) continue;
     replica.state = how;
@@ -41,17 +52,46 @@ bool GetCore::AskOne(State how, Actions* actions) {
   return false;
 }
 
+// One that is in the other list alone: whether it holds what the read list says.
+bool GetCore::AskOther(Actions* actions) {
+  for (size_t i = readers_; i < replicas_.size(); ++i) {
+    Replica& replica = replicas_[i];
+    if (replica.state != State::kUnasked || !replica.usable) continue;
+    replica.state = State::kAskedDigest;
+    actions->push_back({ActionKind::kReadDigest, i});
+    return true;
+  }
+  return false;
+}
+
+void GetCore::AskEnoughOthers(Actions* actions) {
+  if (!two_lists()) return;
+  uint32_t in_other = 0;
+  for (const Replica& replica : replicas_) {
+    const bool may_hold = replica.Answered() || replica.Asked();
+    in_other += (replica.set & kInOther) != 0 && may_hold ? 1 : 0;
+  }
+  while (in_other < options_.r_other && AskOther(actions)) ++in_other;
+}
+
+bool GetCore::CheckUsable(ListSet list, Actions* actions) {
+  uint32_t alive = 0;
+  for (const Replica& replica : replicas_) {
+    alive += (replica.set & list) != 0 && replica.usable ? 1 : 0;
+  }
+  if (alive >= Needed(list)) return true;
+  GiveUp({Code::kInsufficientReplicas, "too few replicas are alive", Needed(list), alive}, actions);
+  return false;
+}
+
 GetCore::Actions GetCore::Start() {
   Actions actions;
+  if (!CheckUsable(kInRead, &actions)) return actions;
+  if (two_lists() && !CheckUsable(kInOther, &actions)) return actions;
   for (uint32_t i = 0; i < options_.r; ++i) {
-    if (!AskOne(i == 0 ? State::kAskedData : State::kAskedDigest, &actions)) break;
+    AskOne(i == 0 ? State::kAskedData : State::kAskedDigest, &actions);
   }
-  if (actions.size() < options_.r) {
-    const auto alive = static_cast<uint32_t>(actions.size());
-    actions.clear();
-    GiveUp({Code::kInsufficientReplicas, "too few replicas are alive", options_.r, alive},
-           &actions);
-  }
+  AskEnoughOthers(&actions);
   return actions;
 }
 
@@ -59,8 +99,11 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   if (!reply.outcome.ok()) return OnFailure(index, reply.outcome.ToError());
   Actions actions;
   Replica& replica = replicas_[index];
-  const bool wanted = replica.state == State::kAskedData || replica.state == State::kAskedDigest;
-  if (finished_ || !wanted) return actions;
+  if (finished_ || !replica.Asked()) return actions;
+  if (index >= readers_) {
+    OnOtherReply(&replica, reply, &actions);
+    return actions;
+  }
   // "Not there" is complete without data.
   const bool complete = replica.state == State::kAskedData || !reply.found;
   replica.state = complete ? State::kHasData : State::kHasDigest;
@@ -70,28 +113,49 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   if (!reply.idempotency_answer.empty()) {
     replica.idempotency_answer = std::move(reply.idempotency_answer);
   }
+  if (writing_back_) {
+    NoteHolder(&replica);
+    Settle(&actions);
+    return actions;
+  }
   Progress(&actions);
   return actions;
+}
+
+void GetCore::OnOtherReply(Replica* replica, const wire::ReadReply& reply, Actions* actions) {
+  replica->state = State::kHasDigest;
+  replica->found = reply.found;
+  replica->digest = reply.digest;
+  if (!writing_back_) return;
+  NoteHolder(replica);
+  Settle(actions);
 }
 
 GetCore::Actions GetCore::OnFailure(size_t index, base::Error error) {
   Actions actions;
   Replica& replica = replicas_[index];
-  const bool asked = replica.state == State::kAskedData || replica.state == State::kAskedDigest;
-  if (finished_ || !asked) return actions;
+  if (finished_ || !replica.Asked()) return actions;
   const State was = replica.state;
   replica.state = State::kFailed;
   last_failure_ = std::move(error);
-  AskOne(was, &actions);
+  if (writing_back_) {
+    Settle(&actions);
+    return actions;
+  }
+  if (index < readers_) AskOne(was, &actions);
+  AskEnoughOthers(&actions);
   Progress(&actions);
   return actions;
 }
 
 GetCore::Actions GetCore::OnHedge() {
   Actions actions;
-  if (finished_ || writing_back_) return actions;
+  if (finished_) return actions;
   // Data, not a digest: it can stand in for whichever replica is late.
-  AskOne(State::kAskedData, &actions);
+  if (!writing_back_) AskOne(State::kAskedData, &actions);
+  const bool late = std::any_of(replicas_.begin() + static_cast<std::ptrdiff_t>(readers_),
+                                replicas_.end(), [](const Replica& r) { return r.Asked(); });
+  if (late) AskOther(&actions);
   return actions;
 }
 
@@ -118,15 +182,11 @@ void GetCore::Progress(Actions* actions) {
     Resolve(actions);
     return;
   }
-  bool agree = true;
-  for (const Replica& a : replicas_) {
-    for (const Replica& b : replicas_) {
-      const bool both = (a.state == State::kHasData || a.state == State::kHasDigest) &&
-                        (b.state == State::kHasData || b.state == State::kHasDigest);
-      if (both && a.digest != b.digest) agree = false;
+  for (const Replica& a : readers()) {
+    for (const Replica& b : readers()) {
+      if (a.Answered() && b.Answered() && a.digest != b.digest) disagreed_ = true;
     }
   }
-  if (!agree) disagreed_ = true;
   Resolve(actions);
 }
 
@@ -134,12 +194,12 @@ void GetCore::Progress(Actions* actions) {
 void GetCore::Resolve(Actions* actions) {
   bool waiting = false;
   bool waiting_for_answer = false;
-  for (size_t i = 0; i < replicas_.size(); ++i) {
+  for (size_t i = 0; i < readers_; ++i) {
     Replica& replica = replicas_[i];
     if (replica.state == State::kAskedData && disagreed_) waiting = true;
     if (replica.state != State::kHasDigest) continue;
     bool explained = false;
-    for (const Replica& other : replicas_) {
+    for (const Replica& other : readers()) {
       if (other.state == State::kHasData && other.digest == replica.digest) explained = true;
     }
     if (explained) continue;
@@ -147,7 +207,7 @@ void GetCore::Resolve(Actions* actions) {
     actions->push_back({ActionKind::kReadData, i});
     waiting = true;
   }
-  for (const Replica& replica : replicas_) {
+  for (const Replica& replica : readers()) {
     const bool has_answer = !replica.idempotency_answer.empty();
     if (has_answer && replica.state == State::kAskedData) waiting_for_answer = true;
   }
@@ -164,9 +224,8 @@ void GetCore::Resolve(Actions* actions) {
 bool GetCore::MergeAll() {
   const Replica* only = nullptr;
   bool same = true;
-  for (const Replica& replica : replicas_) {
-    const bool included = replica.state == State::kHasData || replica.state == State::kHasDigest;
-    if (included && !replica.idempotency_answer.empty()) {
+  for (const Replica& replica : readers()) {
+    if (replica.Answered() && !replica.idempotency_answer.empty()) {
       idempotency_answer_ = replica.idempotency_answer;
     }
     if (replica.state != State::kHasData || !replica.found) continue;
@@ -186,7 +245,7 @@ bool GetCore::MergeAll() {
     merged_digest_ = only->digest;
     return true;
   }
-  for (const Replica& replica : replicas_) {
+  for (const Replica& replica : readers()) {
     if (replica.state != State::kHasData || !replica.found || &replica == only) continue;
     auto other = causal::Object::Decode(replica.object);
     if (!other || !merged_.Join(*other)) return false;
@@ -196,20 +255,24 @@ bool GetCore::MergeAll() {
   return true;
 }
 
+// --- who holds it --------------------------------------------------------------------------------
+
 void GetCore::WriteBack(Actions* actions) {
   writing_back_ = true;
+  if (!merged_found_) return Finish(actions);  // no event, so there is nothing to be held
   for (size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
-    if (replica.state != State::kHasData && replica.state != State::kHasDigest) continue;
-    const bool holds = merged_found_ ? replica.digest == merged_digest_ : !replica.found;
-    if (holds) {
-      replica.write = WriteState::kHolds;
-      continue;
-    }
+    if (!replica.Answered()) continue;
+    NoteHolder(&replica);
+    if (replica.write == WriteState::kHolds) continue;
     replica.write = WriteState::kSent;
     actions->push_back({ActionKind::kWriteBack, i});
   }
-  CheckHolders(actions);
+  Settle(actions);
+}
+
+void GetCore::NoteHolder(Replica* replica) const {
+  if (replica->found && replica->digest == merged_digest_) replica->write = WriteState::kHolds;
 }
 
 GetCore::Actions GetCore::OnWriteBackReply(size_t index, bool ok) {
@@ -217,33 +280,60 @@ GetCore::Actions GetCore::OnWriteBackReply(size_t index, bool ok) {
   Replica& replica = replicas_[index];
   if (finished_ || replica.write != WriteState::kSent) return actions;
   replica.write = ok ? WriteState::kHolds : WriteState::kFailed;
-  if (!ok) {
-    // Somebody else has to hold it instead.
-    for (size_t i = 0; i < replicas_.size(); ++i) {
-      if (replicas_[i].write != WriteState::kNone || !replicas_[i].usable) continue;
-      replicas_[i].write = WriteState::kSent;
-      actions.push_back({ActionKind::kWriteBack, i});
-      break;
-    }
-  }
-  CheckHolders(&actions);
+  Settle(&actions);
   return actions;
 }
 
-void GetCore::CheckHolders(Actions* actions) {
-  size_t holders = 0;
-  size_t possible = 0;
+uint32_t GetCore::Holders(ListSet list) const {
+  uint32_t holders = 0;
   for (const Replica& replica : replicas_) {
-    holders += replica.write == WriteState::kHolds ? 1 : 0;
-    possible += replica.write == WriteState::kSent ? 1 : 0;
+    holders += (replica.set & list) != 0 && replica.write == WriteState::kHolds ? 1 : 0;
   }
-  if (!options_.strict || holders >= options_.r) {
-    Finish(actions);
-  } else if (holders + possible < options_.r) {
-    GiveUp({Code::kUnavailable, "replicas disagree and could not be brought together", options_.r,
-            static_cast<uint32_t>(holders)},
-           actions);
+  return holders;
+}
+
+// Those that may turn out to hold it.
+uint32_t GetCore::Pending(ListSet list) const {
+  uint32_t pending = 0;
+  for (size_t i = 0; i < replicas_.size(); ++i) {
+    const Replica& replica = replicas_[i];
+    if ((replica.set & list) == 0) continue;
+    const bool asked = i >= readers_ && replica.write == WriteState::kNone && replica.Asked();
+    pending += replica.write == WriteState::kSent || asked ? 1 : 0;
   }
+  return pending;
+}
+
+// Somebody else has to hold it instead of one that does not.
+bool GetCore::Recruit(ListSet list, Actions* actions) {
+  for (size_t i = 0; i < replicas_.size(); ++i) {
+    Replica& replica = replicas_[i];
+    const bool free = replica.write == WriteState::kNone && replica.usable;
+    if ((replica.set & list) == 0 || !free) continue;
+    if (i >= readers_ && replica.state == State::kUnasked) return AskOther(actions);
+    if (i >= readers_ && !replica.Answered()) continue;  // asked, or it could not even be read
+    replica.write = WriteState::kSent;
+    actions->push_back({ActionKind::kWriteBack, i});
+    return true;
+  }
+  return false;
+}
+
+void GetCore::Settle(Actions* actions) {
+  for (const ListSet list : {kInRead, kInOther}) {
+    if (!options_.strict) break;
+    if ((lists_ & list) == 0) continue;
+    while (Holders(list) + Pending(list) < Needed(list)) {
+      if (Recruit(list, actions)) continue;
+      GiveUp({Code::kUnavailable, "replicas disagree and could not be brought together",
+              Needed(list), Holders(list)},
+             actions);
+      return;
+    }
+  }
+  const bool held =
+      Holders(kInRead) >= options_.r && (!two_lists() || Holders(kInOther) >= options_.r_other);
+  if (held || !options_.strict) Finish(actions);
 }
 
 void GetCore::Finish(Actions* actions) {

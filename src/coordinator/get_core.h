@@ -11,17 +11,26 @@
 // With 2r > n two such reads share a replica, so a later one never returns older data. With r=1
 // there is nothing to compare, and a read is only as new as its replica.
 //
+// While the key's range moves there are two lists (lists.h). The read list is asked; what it says
+// is shown once r replicas of the other list hold it too: a value that only the old owners hold
+// would vanish when the new ones are read instead. Who is only in the other list is asked for a
+// digest at most and never for what is newest:
+//
+//   read A B C, other B C D, r=2: B data v1, C digest v1 -> answer v1: both are in both lists
+//   read A B, other C D, r=2: A data v1, B, C, D digests; C and B v1, D none -> write D -> D acks
+//
 // A replica that fails or is late is replaced by the next one that was not asked. Pure.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/hash.h"
 #include "base/result.h"
 #include "causal/object.h"
+#include "coordinator/lists.h"
 #include "wire/messages.h"
 
 namespace lariat::coordinator {
@@ -33,6 +42,7 @@ class GetCore {
     uint32_t n = 1;
     bool strict = true;  // write back before answering
     causal::Kind kind = causal::Kind::kSiblings;
+    uint32_t r_other = 1;  // of the other list, if there is one
   };
   enum class ActionKind : uint8_t { kReadData, kReadDigest, kWriteBack, kDone, kFail };
   struct Action {
@@ -41,8 +51,10 @@ class GetCore {
   };
   using Actions = std::vector<Action>;
 
-  // `usable`: for each primary whether it is believed alive, in the order to prefer.
-  GetCore(Options options, std::vector<bool> usable);
+  // `usable`: for each replica whether it is believed alive, in the order to prefer. `sets`: the
+  // lists of each; empty if all are in the read list and there is no other. REQUIRES: those of the
+  // read list come first.
+  GetCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets = {});
 
   Actions Start();
   Actions OnReadReply(size_t replica, wire::ReadReply reply);
@@ -60,7 +72,7 @@ class GetCore {
   const std::string& encoded() const { return merged_bytes_; }
   // After kFail.
   const base::Error& error() const { return error_; }
-  uint32_t Answered() const;
+  uint32_t Answered() const;  // of the read list
   // An answer recorded under the idempotency key by a replica whose data is in object().
   const std::string& idempotency_answer() const { return idempotency_answer_; }
   bool disagreed() const { return disagreed_; }
@@ -70,20 +82,37 @@ class GetCore {
   enum class WriteState : uint8_t { kNone, kSent, kHolds, kFailed };
   struct Replica {
     bool usable = false;
+    ListSet set = kInRead;
     State state = State::kUnasked;
     WriteState write = WriteState::kNone;
     bool found = false;
     base::Hash128 digest;
     std::string object;
     std::string idempotency_answer;
+
+    bool Answered() const { return state == State::kHasData || state == State::kHasDigest; }
+    bool Asked() const { return state == State::kAskedData || state == State::kAskedDigest; }
   };
 
+  std::span<const Replica> readers() const { return std::span(replicas_).first(readers_); }
+  std::span<Replica> readers() { return std::span(replicas_).first(readers_); }
+  bool two_lists() const { return options_.strict && (lists_ & kInOther) != 0; }
+  uint32_t Needed(ListSet list) const { return list == kInRead ? options_.r : options_.r_other; }
+
+  bool CheckUsable(ListSet list, Actions* actions);
   bool AskOne(State how, Actions* actions);
+  bool AskOther(Actions* actions);
+  void AskEnoughOthers(Actions* actions);
+  void OnOtherReply(Replica* replica, const wire::ReadReply& reply, Actions* actions);
   void Progress(Actions* actions);
   void Resolve(Actions* actions);
   bool MergeAll();
   void WriteBack(Actions* actions);
-  void CheckHolders(Actions* actions);
+  void NoteHolder(Replica* replica) const;
+  void Settle(Actions* actions);
+  bool Recruit(ListSet list, Actions* actions);
+  uint32_t Holders(ListSet list) const;
+  uint32_t Pending(ListSet list) const;
   void Finish(Actions* actions);
   void GiveUp(base::Error error, Actions* actions);
   size_t Count(State state) const;
@@ -91,6 +120,8 @@ class GetCore {
 
   Options options_;
   std::vector<Replica> replicas_;
+  size_t readers_ = 0;  // the first so many are in the read list
+  ListSet lists_ = kInRead;
   causal::Object merged_;
   std::string merged_bytes_;
   base::Hash128 merged_digest_;

@@ -8,6 +8,8 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -35,6 +37,7 @@ struct UpdateRequest {
   std::string bucket_name;  // contexts given out are bound to it
   size_t siblings_max = 100;
   base::WallTime now;
+  uint64_t fence = 0;  // of the view that the write was planned by
 };
 struct UpdateResult {
   std::string object;
@@ -42,11 +45,24 @@ struct UpdateResult {
   std::map<uint64_t, uint64_t> version;
   std::string idempotency_answer;  // wire::WriteAnswer bytes
   bool replayed = false;
+  // Not null: the replica's view has another fence. Nothing was done, and the request is given back
+  // as it was so that the write can be planned again; the rest is empty.
+  std::unique_ptr<UpdateRequest> stale;
+};
+
+// A replica as the operation knows it that sends to it. Indexes mean nothing in another view than
+// the one they were taken from, and the shard may have a newer one by now.
+struct Destination {
+  const membership::View& view;  // for the length of the call
+  ring::NodeIndex node;
+  base::Duration timeout;
 };
 
 // The message of the kUnavailable that a port gives when a request was certainly not sent.
 inline constexpr const char* kNotSent = "the request was not sent";
 
+// Requests carry the fence of the view that they were planned by. A replica, the own one too, whose
+// view has another fence refuses with kStaleEpoch: certainly not done.
 class ReplicaPort {
  public:
   virtual ~ReplicaPort() = default;
@@ -57,17 +73,16 @@ class ReplicaPort {
   using DurableDone = base::UniqueFunction<void(base::Status)>;
 
   // A reply that never comes is given as Code::kTimeout after `timeout`.
-  virtual void Read(ring::NodeIndex node, wire::ReadRequest request, base::Duration timeout,
-                    ReadDone done) = 0;
-  virtual void Write(ring::NodeIndex node, wire::WriteRequest request, base::Duration timeout,
-                     WriteDone done) = 0;
+  virtual void Read(const Destination& to, wire::ReadRequest request, ReadDone done) = 0;
+  virtual void Write(const Destination& to, wire::WriteRequest request, WriteDone done) = 0;
   // kUnavailable with kNotSent: another node may be asked.
-  virtual void Forward(ring::NodeIndex node, wire::ForwardedWrite request, base::Duration timeout,
-                       ForwardDone done) = 0;
+  virtual void Forward(const Destination& to, wire::ForwardedWrite request, ForwardDone done) = 0;
   // On this node's own replica.
   virtual void Update(UpdateRequest request, UpdateDone updated, DurableDone durable) = 0;
   // This node itself is always alive.
-  virtual bool IsAlive(ring::NodeIndex node) const = 0;
+  virtual bool IsAlive(const membership::View& view, ring::NodeIndex node) const = 0;
+  // False: asked last, for example because it is being drained. It still counts as alive.
+  virtual bool IsPreferred(const membership::View&, ring::NodeIndex) const { return true; }
 };
 
 // The cluster-wide side of a coordinator: bucket definitions and the seal of a young cluster.
@@ -78,6 +93,10 @@ class ClusterPort {
                          base::UniqueFunction<void(base::Status)> done) = 0;
   // Closes the list of first members before the first write (formation_core.h).
   virtual void Seal(base::UniqueFunction<void(base::Status)> done) = 0;
+  // The node has refused a request as stale: it and this node shall exchange their documents.
+  // Called for each refused request, so it has to be cheap. The result shows as a new view, here or
+  // there.
+  virtual void Reconcile(std::shared_ptr<const membership::View> view, ring::NodeIndex node) = 0;
 };
 
 }  // namespace lariat::coordinator

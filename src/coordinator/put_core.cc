@@ -10,11 +10,24 @@ namespace lariat::coordinator {
 
 using base::Code;
 
-PutCore::PutCore(Options options, std::vector<bool> usable) : options_(options) {
+namespace {
+
+bool HasOther(const std::vector<ListSet>& sets) {
+  return std::any_of(sets.begin(), sets.end(), [](ListSet set) { return (set & kInOther) != 0; });
+}
+
+}  // namespace
+
+PutCore::PutCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets)
+    : options_(options), replicas_(usable.size()), two_lists_(HasOther(sets)) {
   LARIAT_CHECK(options.w >= 1, "a write needs at least one replica");
   LARIAT_CHECK(options.self < usable.size(), "the coordinator is a replica");
-  for (const bool u : usable) replicas_.push_back(u ? State::kIdle : State::kUnreachable);
-  replicas_[options.self] = State::kSent;
+  LARIAT_CHECK(sets.empty() || sets.size() == usable.size(), "every replica has its lists");
+  for (size_t i = 0; i < usable.size(); ++i) {
+    if (!usable[i]) replicas_[i].state = State::kUnreachable;
+    if (!sets.empty()) replicas_[i].set = sets[i];
+  }
+  replicas_[options.self].state = State::kSent;
 }
 
 PutCore::Actions PutCore::OnUpdated() {
@@ -23,8 +36,8 @@ PutCore::Actions PutCore::OnUpdated() {
   Actions actions;
   if (finished_) return actions;
   for (size_t i = 0; i < replicas_.size(); ++i) {
-    if (replicas_[i] != State::kIdle) continue;
-    replicas_[i] = State::kSent;
+    if (replicas_[i].state != State::kIdle) continue;
+    replicas_[i].state = State::kSent;
     actions.push_back({ActionKind::kSendWrite, i});
   }
   CheckEnd(&actions);
@@ -33,23 +46,24 @@ PutCore::Actions PutCore::OnUpdated() {
 
 PutCore::Actions PutCore::OnRefused(base::Error error) {
   Actions actions;
-  replicas_[options_.self] = State::kFailed;
+  replicas_[options_.self].state = State::kFailed;
   if (!finished_) GiveUp(std::move(error), &actions);
   return actions;
 }
 
 PutCore::Actions PutCore::OnAck(size_t replica) {
   Actions actions;
-  if (replicas_[replica] != State::kSent) return actions;
-  replicas_[replica] = State::kAcked;
+  if (replicas_[replica].state != State::kSent) return actions;
+  // A node that is in no list any more may drop what it holds.
+  replicas_[replica].state = replicas_[replica].set != 0 ? State::kAcked : State::kUnreachable;
   if (!finished_) CheckEnd(&actions);
   return actions;
 }
 
 PutCore::Actions PutCore::OnFailure(size_t replica, const base::Error& error) {
   Actions actions;
-  if (replicas_[replica] != State::kSent) return actions;
-  replicas_[replica] = State::kFailed;
+  if (replicas_[replica].state != State::kSent) return actions;
+  replicas_[replica].state = State::kFailed;
   last_failure_ = error.message;
   if (!finished_) CheckEnd(&actions);
   return actions;
@@ -58,41 +72,71 @@ PutCore::Actions PutCore::OnFailure(size_t replica, const base::Error& error) {
 PutCore::Actions PutCore::OnTimeout() {
   Actions actions;
   if (finished_) return actions;
-  GiveUp({Code::kUnknown,
-          "replicas did not acknowledge in time; the write may or may not have happened",
-          options_.w, Acks()},
-         &actions);
+  GiveUp(Unknown("replicas did not acknowledge in time"), &actions);
   return actions;
 }
 
-uint32_t PutCore::Acks() const {
-  return static_cast<uint32_t>(std::count(replicas_.begin(), replicas_.end(), State::kAcked));
+PutCore::Actions PutCore::OnNewLists(uint32_t w, uint32_t w_other, const std::vector<bool>& usable,
+                                     const std::vector<ListSet>& sets) {
+  LARIAT_CHECK(updated_, "before the event there is nothing to go on with");
+  LARIAT_CHECK(sets.size() >= replicas_.size() && sets.size() == usable.size(),
+               "replicas keep their index");
+  options_.w = w;
+  options_.w_other = w_other;
+  two_lists_ = HasOther(sets);
+  replicas_.resize(sets.size());
+  Actions actions;
+  for (size_t i = 0; i < replicas_.size(); ++i) {
+    Replica& replica = replicas_[i];
+    replica.set = sets[i];
+    if (replica.state == State::kSent) continue;
+    // What it acknowledged is forgotten: see OnAck.
+    if (replica.set == 0) replica.state = State::kUnreachable;
+    if (replica.set == 0 || replica.state == State::kAcked || !usable[i]) continue;
+    replica.state = State::kSent;
+    actions.push_back({ActionKind::kSendWrite, i});
+  }
+  if (!finished_) CheckEnd(&actions);
+  return actions;
+}
+
+uint32_t PutCore::Count(ListSet list, State state) const {
+  return static_cast<uint32_t>(
+      std::count_if(replicas_.begin(), replicas_.end(), [list, state](const Replica& replica) {
+        return (replica.set & list) != 0 && replica.state == state;
+      }));
 }
 
 std::vector<size_t> PutCore::Missing() const {
   std::vector<size_t> missing;
   for (size_t i = 0; i < replicas_.size(); ++i) {
-    if (replicas_[i] != State::kAcked) missing.push_back(i);
+    if (replicas_[i].set != 0 && replicas_[i].state != State::kAcked) missing.push_back(i);
   }
   return missing;
 }
 
+bool PutCore::Lost(ListSet list, uint32_t w) const {
+  const uint32_t to_come = Count(list, State::kSent) + (updated_ ? 0 : Count(list, State::kIdle));
+  return Count(list, State::kAcked) + to_come < w;
+}
+
 void PutCore::CheckEnd(Actions* actions) {
-  const uint32_t acks = Acks();
-  if (acks >= options_.w) {
+  if (Held(kInRead, options_.w) && (!two_lists_ || Held(kInOther, options_.w_other))) {
     finished_ = true;
     actions->push_back({ActionKind::kDone, 0});
     return;
   }
-  const auto outstanding = static_cast<uint32_t>(
-      std::count(replicas_.begin(), replicas_.end(), State::kSent) +
-      (updated_ ? 0 : std::count(replicas_.begin(), replicas_.end(), State::kIdle)));
-  if (acks + outstanding >= options_.w) return;
+  if (!Lost(kInRead, options_.w) && (!two_lists_ || !Lost(kInOther, options_.w_other))) return;
   const std::string why = last_failure_.empty() ? "" : " (" + last_failure_ + ")";
-  GiveUp({Code::kUnknown,
-          "too few replicas acknowledged" + why + "; the write may or may not have happened",
-          options_.w, acks},
-         actions);
+  GiveUp(Unknown("too few replicas acknowledged" + why), actions);
+}
+
+// With the figures of the list that is short.
+base::Error PutCore::Unknown(const std::string& why) const {
+  const bool other = Held(kInRead, options_.w);
+  const std::string where = other ? " in the list that the key moves to or from" : "";
+  return {Code::kUnknown, why + where + "; the write may or may not have happened",
+          other ? options_.w_other : options_.w, Count(other ? kInOther : kInRead, State::kAcked)};
 }
 
 void PutCore::GiveUp(base::Error error, Actions* actions) {

@@ -75,10 +75,17 @@ base::Result<Quorum> Resolve(const Consistency& asked, const membership::BucketP
   if (timeout_ms < 1 || timeout_ms > kTimeoutMsMax) {
     return Fail(Code::kInvalidArgument, "timeout_ms is 1 to 600000");
   }
-  return Quorum{*needed, *of_primaries, timeout_ms};
+  const bool by_level = *of_level && !count;
+  return Quorum{*needed, *of_primaries, timeout_ms, by_level ? asked.level : Level::kBucketDefault};
 }
 
 }  // namespace
+
+uint32_t Quorum::NeededOf(uint32_t n) const {
+  const auto of_level = CountOf(level, n, true);
+  const uint32_t count = of_level ? of_level->value_or(needed) : needed;
+  return std::min(std::max(count, primaries), n);
+}
 
 base::Result<Quorum> ReadQuorum(const Consistency& asked,
                                 const membership::BucketProperties& bucket,

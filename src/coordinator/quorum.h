@@ -10,8 +10,12 @@ struct Quorum {
   uint32_t needed = 0;     // r or w: replicas that have to answer
   uint32_t primaries = 0;  // pr or pw: of those, primaries
   int64_t timeout_ms = 0;
+  Level level = Level::kBucketDefault;  // where `needed` comes from; kBucketDefault: a number
   // Primaries are the only replicas of a strict quorum, so this many of them have to be alive.
   uint32_t MinimumAlive() const { return std::max(needed, primaries); }
+  // The same demand of a list of n replicas, where that is not the bucket's present n: a level is
+  // worked out for it, a number stays as far as it can be met.
+  uint32_t NeededOf(uint32_t n) const;
 };
 
 inline constexpr int64_t kTimeoutMsMax = 600000;

@@ -5,34 +5,39 @@
 
 namespace lariat::coordinator {
 
-ReadOp::ReadOp(Options options, ReplicaPort& replicas, telemetry::Metrics& metrics, Done done)
+using base::Code;
+
+ReadOp::ReadOp(Options options, ReplicaPort& replicas, Replanner& replanner,
+               telemetry::Metrics& metrics, Done done)
     : options_(std::move(options)),
       replicas_(replicas),
+      replanner_(replanner),
       metrics_(metrics),
-      core_(options_.core, options_.usable),
+      core_(options_.core, options_.lineup.usable, options_.lineup.sets),
       done_(std::move(done)) {}
 
 void ReadOp::Start() { Run(core_.Start()); }
 
 void ReadOp::OnHedge() {
-  GetCore::Actions actions = core_.OnHedge();
+  if (!done_) return;
+  const GetCore::Actions actions = core_.OnHedge();
   if (!actions.empty()) metrics_.reads_hedged.Add();
-  Run(std::move(actions));
+  Run(actions);
 }
 
-void ReadOp::OnTimeout() { Run(core_.OnTimeout()); }
+void ReadOp::OnTimeout() {
+  if (done_) Run(core_.OnTimeout());
+}
 
-void ReadOp::Run(GetCore::Actions actions) {
+void ReadOp::Run(const GetCore::Actions& actions) {
   for (const GetCore::Action& action : actions) {
     switch (action.kind) {
-      case GetCore::ActionKind::kReadData:
-        SendRead(action.replica, false);
-        break;
-      case GetCore::ActionKind::kReadDigest:
-        SendRead(action.replica, true);
-        break;
       case GetCore::ActionKind::kWriteBack:
-        SendWriteBack(action.replica);
+        metrics_.read_repairs.Add();
+        [[fallthrough]];
+      case GetCore::ActionKind::kReadData:
+      case GetCore::ActionKind::kReadDigest:
+        Send({action.kind, 0, action.replica});
         break;
       case GetCore::ActionKind::kDone:
         if (core_.disagreed()) metrics_.digest_mismatches.Add();
@@ -45,18 +50,24 @@ void ReadOp::Run(GetCore::Actions actions) {
   }
 }
 
-void ReadOp::SendRead(size_t replica, bool digest_only) {
+void ReadOp::Send(Sent request) {
+  if (request.kind == GetCore::ActionKind::kWriteBack) return SendWriteBack(request);
+  SendRead(request);
+}
+
+void ReadOp::SendRead(Sent sent) {
+  const bool digest_only = sent.kind == GetCore::ActionKind::kReadDigest;
   wire::ReadRequest request{options_.bucket, options_.token, options_.key, digest_only,
                             options_.idempotency_key};
-  replicas_.Read(options_.nodes[replica], std::move(request), options_.timeout,
-                 [self = shared_from_this(), replica](wire::ReadReply reply) {
+  replicas_.Read(To(sent.replica), std::move(request),
+                 [self = shared_from_this(), sent](wire::ReadReply reply) {
+                   if (reply.outcome.code == Code::kStaleEpoch) return self->OnStale(sent);
                    if (!reply.outcome.ok()) self->metrics_.replica_failures.Add();
-                   self->Run(self->core_.OnReadReply(replica, std::move(reply)));
+                   self->Run(self->core_.OnReadReply(sent.replica, std::move(reply)));
                  });
 }
 
-void ReadOp::SendWriteBack(size_t replica) {
-  metrics_.read_repairs.Add();
+void ReadOp::SendWriteBack(Sent sent) {
   wire::WriteRequest request;
   request.bucket = options_.bucket;
   request.token = options_.token;
@@ -64,11 +75,31 @@ void ReadOp::SendWriteBack(size_t replica) {
   request.object = core_.encoded();
   request.durability = static_cast<uint8_t>(options_.durability);
   request.repair = true;
-  replicas_.Write(options_.nodes[replica], std::move(request), options_.timeout,
-                  [self = shared_from_this(), replica](const wire::WriteReply& reply) {
+  replicas_.Write(To(sent.replica), std::move(request),
+                  [self = shared_from_this(), sent](const wire::WriteReply& reply) {
+                    if (reply.outcome.code == Code::kStaleEpoch) return self->OnStale(sent);
                     if (!reply.outcome.ok()) self->metrics_.replica_failures.Add();
-                    self->Run(self->core_.OnWriteBackReply(replica, reply.outcome.ok()));
+                    self->Run(self->core_.OnWriteBackReply(sent.replica, reply.outcome.ok()));
                   });
+}
+
+// --- another topology ----------------------------------------------------------------------------
+
+bool ReadOp::EndIfOutdated() {
+  if (!replanner_.NewerThan(*options_.view)) return false;
+  Finish(base::Fail(Code::kStaleEpoch, "the topology has changed"));
+  return true;
+}
+
+void ReadOp::OnStale(Sent sent) {
+  if (!done_ || EndIfOutdated()) return;
+  replanner_.WaitFor(options_.view, options_.lineup.nodes[sent.replica], sent.attempt,
+                     [self = shared_from_this(), sent]() mutable {
+                       if (!self->done_ || self->EndIfOutdated()) return;
+                       self->metrics_.requests_sent_again.Add();
+                       ++sent.attempt;
+                       self->Send(sent);
+                     });
 }
 
 void ReadOp::Finish(base::Result<ReadResult> result) {

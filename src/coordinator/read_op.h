@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "coordinator/get_core.h"
-#include "coordinator/ports.h"
+#include "coordinator/plan.h"
 #include "telemetry/metrics.h"
 
 namespace lariat::coordinator {
@@ -18,12 +18,14 @@ struct ReadResult {
   std::string idempotency_answer;
 };
 
+// Ends with kStaleEpoch as soon as it has to be planned again: nothing was changed, and this node
+// has a newer view by then.
 class ReadOp : public std::enable_shared_from_this<ReadOp> {
  public:
   struct Options {
     GetCore::Options core;
-    std::vector<ring::NodeIndex> nodes;  // in the order to prefer
-    std::vector<bool> usable;
+    std::shared_ptr<const membership::View> view;
+    Lineup lineup;
     uint32_t bucket = 0;
     uint64_t token = 0;
     std::string key;
@@ -33,19 +35,34 @@ class ReadOp : public std::enable_shared_from_this<ReadOp> {
   };
   using Done = base::UniqueFunction<void(base::Result<ReadResult>)>;
 
-  ReadOp(Options options, ReplicaPort& replicas, telemetry::Metrics& metrics, Done done);
+  ReadOp(Options options, ReplicaPort& replicas, Replanner& replanner, telemetry::Metrics& metrics,
+         Done done);
   void Start();
   void OnHedge();
   void OnTimeout();
 
  private:
-  void Run(GetCore::Actions actions);
-  void SendRead(size_t replica, bool digest_only);
-  void SendWriteBack(size_t replica);
+  // A request to one replica, kept to be sent again.
+  struct Sent {
+    GetCore::ActionKind kind;
+    uint32_t attempt;
+    size_t replica;
+  };
+
+  void Run(const GetCore::Actions& actions);
+  void Send(Sent request);
+  void SendRead(Sent request);
+  void SendWriteBack(Sent request);
+  void OnStale(Sent request);
+  bool EndIfOutdated();
+  Destination To(size_t replica) const {
+    return {*options_.view, options_.lineup.nodes[replica], options_.timeout};
+  }
   void Finish(base::Result<ReadResult> result);
 
   Options options_;
   ReplicaPort& replicas_;
+  Replanner& replanner_;
   telemetry::Metrics& metrics_;
   GetCore core_;
   Done done_;

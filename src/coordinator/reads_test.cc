@@ -96,15 +96,37 @@ TEST(Reads, WhoWaitsForAFlightThatFailsGetsItsOwn) {
   TestNode& node = cluster.node(0);
   cluster.fate = [](size_t, size_t, Message) { return Fate::kLoseRequest; };
   const auto first = node.Get("k", {.timeout_ms = 500});
+  cluster.Advance(400);
   const auto second = node.Get("k", {.timeout_ms = 500});
-  cluster.RunAll();
-  cluster.Advance(450);
   EXPECT_EQ(first->times, 0);
   cluster.fate = nullptr;
-  cluster.Advance(100);
+  cluster.Advance(150);
   EXPECT_EQ(first->code(), Code::kTimeout);
   EXPECT_TRUE(second->ok());
   EXPECT_EQ(node.coordinator.InFlight(), 0U);
+}
+
+TEST(ReadsMustHold, M17_WhoWaitsForAFlightKeepsItsOwnDeadline) {
+  TestCluster cluster;
+  TestNode& node = cluster.node(0);
+  cluster.fate = [](size_t, size_t, Message) { return Fate::kLoseRequest; };
+  const auto first = node.Get("k", {.timeout_ms = 500});
+  cluster.Advance(100);
+  const auto second = node.Get("k", {.timeout_ms = 500});
+  cluster.Advance(100);
+  const auto third = node.Get("k", {.timeout_ms = 500});
+  cluster.Advance(305);
+  EXPECT_EQ(first->code(), Code::kTimeout);
+  EXPECT_EQ(second->times, 0);
+  cluster.Advance(100);
+  EXPECT_EQ(second->code(), Code::kTimeout);
+  EXPECT_EQ(second->value->error().needed, 2U);
+  EXPECT_EQ(third->times, 0);
+  cluster.Advance(100);
+  EXPECT_EQ(third->code(), Code::kTimeout);
+  EXPECT_EQ(node.coordinator.InFlight(), 0U);
+  cluster.Advance(1000);
+  EXPECT_EQ(first->times + second->times + third->times, 3);
 }
 
 TEST(ReadsMustHold, M15_WhatWasReadOnceIsReadAgain) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "coordinator/write_op.h"
 
+#include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "coordinator/coordinator.h"
@@ -10,6 +12,18 @@ namespace lariat::coordinator {
 
 using base::Code;
 using base::Fail;
+
+namespace {
+
+// A replica that is no member any more.
+constexpr ring::NodeIndex kGone = std::numeric_limits<ring::NodeIndex>::max();
+
+PutCore::Options CoreOptions(const WriteOp::Options& options) {
+  const uint32_t next_n = options.view->topology.NextN(*options.bucket);
+  return {options.quorum.MinimumAlive(), options.self, options.quorum.NeededOf(next_n)};
+}
+
+}  // namespace
 
 base::Result<WriteReply> ReplayedReply(const std::string& answer, const membership::View& view) {
   auto decoded = wire::DecodeWriteAnswer(answer);
@@ -24,19 +38,21 @@ base::Result<WriteReply> ReplayedReply(const std::string& answer, const membersh
   return reply;
 }
 
-WriteOp::WriteOp(Options options, UpdateRequest update, ReplicaPort& replicas,
-                 telemetry::Metrics& metrics, WriteDone done)
+WriteOp::WriteOp(Options options, UpdateRequest update, ReplicaPort& replicas, Replanner& replanner,
+                 telemetry::Metrics& metrics, Done done)
     : options_(std::move(options)),
       update_(std::move(update)),
       written_(update_.value.written),
       replicas_(replicas),
+      replanner_(replanner),
       metrics_(metrics),
-      core_(options_.core, options_.usable),
+      core_(CoreOptions(options_), options_.lineup.usable, options_.lineup.sets),
       done_(std::move(done)) {}
 
 void WriteOp::Start() {
-  const size_t own = options_.core.self;
+  const size_t own = options_.self;
   UpdateRequest request = std::move(update_);
+  request.fence = options_.view->fence();
   // What replication still needs of it.
   update_.bucket = request.bucket;
   update_.token = request.token;
@@ -56,6 +72,9 @@ void WriteOp::Start() {
 
 void WriteOp::OnUpdate(base::Result<UpdateResult> result) {
   if (!result) return Run(core_.OnRefused(result.error()));
+  if (result->stale) {
+    return Finish(Fail(Code::kStaleEpoch, "the topology has changed"), std::move(result->stale));
+  }
   if (result->replayed) {
     metrics_.idempotent_replays.Add();
     Finish(ReplayedReply(result->idempotency_answer, *options_.view));
@@ -65,13 +84,16 @@ void WriteOp::OnUpdate(base::Result<UpdateResult> result) {
   Run(core_.OnUpdated());
 }
 
-void WriteOp::OnTimeout() { Run(core_.OnTimeout()); }
+void WriteOp::OnTimeout() {
+  expired_ = true;
+  Run(core_.OnTimeout());
+}
 
 void WriteOp::Run(const PutCore::Actions& actions) {
   for (const PutCore::Action& action : actions) {
     switch (action.kind) {
       case PutCore::ActionKind::kSendWrite:
-        SendWrite(action.replica);
+        SendWrite(action.replica, 0);
         break;
       case PutCore::ActionKind::kDone: {
         WriteReply reply;
@@ -89,7 +111,7 @@ void WriteOp::Run(const PutCore::Actions& actions) {
   }
 }
 
-void WriteOp::SendWrite(size_t replica) {
+void WriteOp::SendWrite(size_t replica, uint32_t attempt) {
   wire::WriteRequest request;
   request.bucket = update_.bucket;
   request.token = update_.token;
@@ -98,10 +120,13 @@ void WriteOp::SendWrite(size_t replica) {
   request.durability = static_cast<uint8_t>(update_.durability);
   request.idempotency_key = update_.idempotency_key;
   request.idempotency_answer = result_.idempotency_answer;
-  replicas_.Write(options_.nodes[replica], std::move(request), options_.timeout,
-                  [self = shared_from_this(), replica](const wire::WriteReply& reply) {
-                    self->OnWriteReply(replica, reply);
-                  });
+  const uint64_t fence = options_.view->fence();
+  replicas_.Write(
+      {*options_.view, options_.lineup.nodes[replica], options_.timeout}, std::move(request),
+      [self = shared_from_this(), replica, fence, attempt](const wire::WriteReply& reply) {
+        if (reply.outcome.code == Code::kStaleEpoch) return self->OnStale(replica, fence, attempt);
+        self->OnWriteReply(replica, reply);
+      });
 }
 
 void WriteOp::OnWriteReply(size_t replica, const wire::WriteReply& reply) {
@@ -113,8 +138,72 @@ void WriteOp::OnWriteReply(size_t replica, const wire::WriteReply& reply) {
   Run(core_.OnAck(replica));
 }
 
-void WriteOp::Finish(base::Result<WriteReply> reply) {
-  if (done_) std::exchange(done_, nullptr)(std::move(reply));
+// --- another topology ----------------------------------------------------------------------------
+
+void WriteOp::OnStale(size_t replica, uint64_t fence, uint32_t attempt) {
+  if (expired_) return;
+  const bool sent_before_the_new_plan = fence < options_.view->fence();
+  if (sent_before_the_new_plan || replanner_.NewerThan(*options_.view)) {
+    return SendAgain(replica, 0);
+  }
+  replanner_.WaitFor(
+      options_.view, options_.lineup.nodes[replica], attempt,
+      [self = shared_from_this(), replica, attempt] { self->SendAgain(replica, attempt + 1); });
+}
+
+void WriteOp::SendAgain(size_t replica, uint32_t attempt) {
+  if (expired_) return;
+  CatchUp();
+  const bool wanted = options_.lineup.sets.empty() || options_.lineup.sets[replica] != 0;
+  if (!wanted) return;
+  metrics_.requests_sent_again.Add();
+  SendWrite(replica, attempt);
+}
+
+// Goes on by the present view if that is newer. Requests under way keep their replica's number.
+void WriteOp::CatchUp() {
+  auto view = replanner_.NewerThan(*options_.view);
+  if (!view) return;
+  auto target = FindTarget(std::move(view), update_.bucket_name, {update_.token});
+  if (!target) return;  // the bucket is gone: nobody takes the write any more
+  metrics_.requests_planned_again.Add();
+  options_.lineup = Renumber(*target);
+  options_.view = target->view;
+  options_.bucket = target->bucket;
+  const uint32_t w = options_.quorum.NeededOf(target->bucket->n);
+  const uint32_t w_other = options_.quorum.NeededOf(target->NextN());
+  Run(core_.OnNewLists(w, w_other, options_.lineup.usable, options_.lineup.sets));
+}
+
+// The target's replicas, those of the present lineup in their places, with their lists.
+Lineup WriteOp::Renumber(const Target& target) const {
+  const membership::View& before = *options_.view;
+  const Lineup wanted = WriteLineup(target, replicas_);
+  Lineup lineup;
+  const auto add = [&](ring::NodeIndex node) {
+    const auto at = std::find(wanted.nodes.begin(), wanted.nodes.end(), node);
+    const auto i = static_cast<size_t>(at - wanted.nodes.begin());
+    const bool is_replica = at != wanted.nodes.end();
+    lineup.nodes.push_back(node);
+    lineup.sets.push_back(!is_replica ? ListSet{0}
+                                      : (wanted.sets.empty() ? kInRead : wanted.sets[i]));
+    lineup.usable.push_back(is_replica && wanted.usable[i]);
+  };
+  for (const ring::NodeIndex old : options_.lineup.nodes) {
+    const uint64_t number = old == kGone ? 0 : before.MemberAt(old).Number();
+    const auto found = target.view->by_number.find(number);
+    add(found == target.view->by_number.end() ? kGone : found->second);
+  }
+  for (const ring::NodeIndex node : wanted.nodes) {
+    const bool known =
+        std::find(lineup.nodes.begin(), lineup.nodes.end(), node) != lineup.nodes.end();
+    if (!known) add(node);
+  }
+  return lineup;
+}
+
+void WriteOp::Finish(base::Result<WriteReply> reply, Stale stale) {
+  if (done_) std::exchange(done_, nullptr)(std::move(reply), std::move(stale));
 }
 
 }  // namespace lariat::coordinator

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One write under way at its coordinator: the shell of PutCore. Held alive by the callbacks it has
-// given out.
+// given out. If the topology changes after the event was made, the same object goes on to the new
+// replicas: one client write stays one event.
 #pragma once
 
 #include <memory>
@@ -8,8 +9,9 @@
 #include <vector>
 
 #include "coordinator/kv_service.h"
-#include "coordinator/ports.h"
+#include "coordinator/plan.h"
 #include "coordinator/put_core.h"
+#include "coordinator/quorum.h"
 #include "telemetry/metrics.h"
 
 namespace lariat::coordinator {
@@ -24,32 +26,45 @@ struct WriteIntent {
 class WriteOp : public std::enable_shared_from_this<WriteOp> {
  public:
   struct Options {
-    PutCore::Options core;
-    std::vector<ring::NodeIndex> nodes;  // the preference list
-    std::vector<bool> usable;
-    base::Duration timeout{};
+    Quorum quorum;
+    size_t self = 0;  // this node's index in the lineup
     std::shared_ptr<const membership::View> view;
+    const membership::BucketProperties* bucket = nullptr;  // of the view
+    Lineup lineup;
+    base::Duration timeout{};
   };
-  WriteOp(Options options, UpdateRequest update, ReplicaPort& replicas, telemetry::Metrics& metrics,
-          WriteDone done);
+  // Not null: the own replica refused the update as stale. Nothing was done, and the write has to
+  // be planned again, with the request that is given back.
+  using Stale = std::unique_ptr<UpdateRequest>;
+  using Done = base::UniqueFunction<void(base::Result<WriteReply>, Stale)>;
+
+  WriteOp(Options options, UpdateRequest update, ReplicaPort& replicas, Replanner& replanner,
+          telemetry::Metrics& metrics, Done done);
   void Start();
+  // Call at the deadline, also of a write that is done: then its last requests end.
   void OnTimeout();
 
  private:
   void OnUpdate(base::Result<UpdateResult> result);
   void Run(const PutCore::Actions& actions);
-  void SendWrite(size_t replica);
+  void SendWrite(size_t replica, uint32_t attempt);
   void OnWriteReply(size_t replica, const wire::WriteReply& reply);
-  void Finish(base::Result<WriteReply> reply);
+  void OnStale(size_t replica, uint64_t fence, uint32_t attempt);
+  void SendAgain(size_t replica, uint32_t attempt);
+  void CatchUp();
+  Lineup Renumber(const Target& target) const;
+  void Finish(base::Result<WriteReply> reply, Stale stale = nullptr);
 
   Options options_;
   UpdateRequest update_;  // its key and flags serve the replication messages too
   UpdateResult result_;
   base::WallTime written_;
   ReplicaPort& replicas_;
+  Replanner& replanner_;
   telemetry::Metrics& metrics_;
   PutCore core_;
-  WriteDone done_;
+  bool expired_ = false;
+  Done done_;
 };
 
 // The reply that an earlier write with the same Idempotency-Key was recorded with.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The write half of the coordinator: checks, the seal, the choice of the coordinating replica, the
-// read that conditions and deletes need first, and forwarding.
+// The write half of the coordinator: checks, the seal, the choice of the coordinating replica, and
+// the read that conditions and deletes need first.
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -31,21 +31,22 @@ bool MeetsOthers(const WriteIntent& intent) {
   return intent.put.if_match || intent.put.if_none_match_any || intent.put.idempotency_key;
 }
 
-UpdateRequest MakeUpdate(WriteIntent&& intent, const Coordinator::Target& target,
-                         base::WallTime now, size_t siblings_max) {
-  PutRequest& put = intent.put;
+// Takes value and content type out of the intent.
+UpdateRequest MakeUpdate(WriteIntent* intent, const Target& target, base::WallTime now,
+                         size_t siblings_max) {
+  PutRequest& put = intent->put;
   UpdateRequest update;
-  update.bucket = target.bucket.id;
+  update.bucket = target.bucket->id;
   update.token = target.token.value;
-  update.kind = target.bucket.conflict;
-  update.durability = target.bucket.durability;
+  update.kind = target.bucket->conflict;
+  update.durability = target.bucket->durability;
   update.siblings_max = siblings_max;
   update.now = now;
-  update.value.tombstone = intent.is_delete;
+  update.value.tombstone = intent->is_delete;
   update.value.written = now;
-  if (!intent.is_delete) {
+  if (!intent->is_delete) {
     const int64_t bucket_ttl = static_cast<int64_t>(
-        std::min<uint64_t>(target.bucket.ttl_s, std::numeric_limits<int64_t>::max()));
+        std::min<uint64_t>(target.bucket->ttl_s, std::numeric_limits<int64_t>::max()));
     update.value.expires_ms = ExpiryOf(put.ttl_s.value_or(bucket_ttl), now);
     update.value.content_type = std::move(put.content_type);
     update.value.bytes = std::move(put.value);
@@ -81,6 +82,10 @@ base::Status CheckContext(const PutRequest& put, causal::Kind kind) {
     return Fail(Code::kInvalidArgument, "the context is of another kind of bucket");
   }
   return {};
+}
+
+bool ContextGiven(const PutRequest& put) {
+  return put.context || (put.if_match && *put.if_match != "*");
 }
 
 bool Covers(const causal::Context& context, const causal::Object& object) {
@@ -123,6 +128,12 @@ WriteReply NothingToDelete(const ReadResult& found, const UpdateRequest& update,
   reply.timestamp = update.now;
   reply.replicas.primaries = found.answered;
   return reply;
+}
+
+// An update that was not made: the intent is whole again.
+void GiveBack(UpdateRequest&& update, WriteIntent* intent) {
+  intent->put.value = std::move(update.value.bytes);
+  intent->put.content_type = std::move(update.value.content_type);
 }
 
 }  // namespace
@@ -173,263 +184,217 @@ void Coordinator::StartWrite(WriteIntent intent, WriteDone done) {
   if (auto status = CheckIntent(intent); !status) return done(Fail(status.error()));
   const size_t bytes = intent.put.value.size();
   if (auto status = Admit(bytes); !status) return done(Fail(status.error()));
-  auto leaving = [this, alive = std::weak_ptr<bool>(alive_), bytes,
-                  done = std::move(done)](base::Result<WriteReply> reply) mutable {
-    if (!alive.expired()) Leave(bytes);
-    done(std::move(reply));
-  };
-  if (!view_ || view_->topology.sealed) return RunWrite(std::move(intent), std::move(leaving));
-  cluster_.Seal([this, alive = std::weak_ptr<bool>(alive_), intent = std::move(intent),
-                 leaving = std::move(leaving)](const base::Status& status) mutable {
-    if (!status || alive.expired()) {
-      return leaving(status ? base::Result<WriteReply>(Fail(Code::kUnavailable, "shutting down"))
-                            : base::Result<WriteReply>(Fail(status.error())));
-    }
-    RunWrite(std::move(intent), std::move(leaving));
+  auto job = std::make_shared<WriteJob>();
+  job->intent = std::move(intent);
+  job->done = std::move(done);
+  job->bytes = bytes;
+  job->home = alive_;
+  if (!view_ || view_->topology.sealed) return PlanWrite(job);
+  cluster_.Seal([this, job](const base::Status& status) {
+    if (job->home.expired()) return job->done(Fail(Code::kUnavailable, "shutting down"));
+    if (!status) return EndWrite(job, Fail(status.error()));
+    PlanWrite(job);
   });
 }
 
-void Coordinator::RunWrite(WriteIntent intent, WriteDone done) {
-  auto target = Locate(intent.put.bucket, intent.put.key);
-  if (!target) return done(Fail(target.error()));
-  if (intent.put.client_timestamp_ms && target->bucket.conflict != causal::Kind::kLww) {
-    return done(Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only"));
-  }
-  if (auto status = CheckContext(intent.put, target->bucket.conflict); !status) {
-    return done(Fail(status.error()));
-  }
-  auto quorum = WriteQuorum(intent.put.consistency, target->bucket, settings_.request_timeout_ms);
-  if (!quorum) return done(Fail(quorum.error()));
-  if (auto status = CheckAlive(*target, quorum->MinimumAlive()); !status) {
-    return done(Fail(status.error()));
-  }
-  std::vector<ring::NodeIndex> candidates;
-  for (const ring::NodeIndex node : target->primaries) {
-    if (replicas_.IsAlive(node)) candidates.push_back(node);
-  }
-  const auto self =
-      std::find(target->primaries.begin(), target->primaries.end(), target->view->self);
-  const bool is_replica = self != target->primaries.end();
-  if (intent.forwarded && !is_replica) {
-    return done(Fail(Code::kStaleEpoch, "this node holds no replica of the key"));
-  }
-  const bool here = is_replica && (intent.forwarded || !MeetsOthers(intent) ||
-                                   candidates.front() == target->view->self);
-  if (here) {
-    const auto index = static_cast<size_t>(self - target->primaries.begin());
-    return Coordinate(std::move(intent), std::move(*target), *quorum, index, std::move(done));
-  }
-  metrics_.requests_forwarded.Add();
-  ForwardTo(std::move(candidates), std::make_shared<WriteIntent>(std::move(intent)),
-            std::move(*target), *quorum, std::move(done));
+void Coordinator::EndWrite(const JobPtr& job, base::Result<WriteReply> reply) {
+  Leave(job->bytes);
+  job->done(std::move(reply));
 }
 
-void Coordinator::Coordinate(WriteIntent intent, Target target, Quorum quorum, size_t self,
-                             WriteDone done) {
-  auto context = ContextOf(intent.put);
-  if (!context) return done(Fail(context.error()));
-  const bool read_first = NeedsRead(intent, target.bucket);
-  const bool context_given =
-      intent.put.context.has_value() || (intent.put.if_match && *intent.put.if_match != "*");
-  UpdateRequest update = MakeUpdate(std::move(intent), target, env_.clock.Wall(),
+// --- plans ---------------------------------------------------------------------------------------
+
+base::Status Coordinator::LocateWrite(WriteJob* job) const {
+  const PutRequest& put = job->intent.put;
+  auto target = Locate(put.bucket, put.key);
+  if (!target) return Fail(target.error());
+  if (put.client_timestamp_ms && target->bucket->conflict != causal::Kind::kLww) {
+    return Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only");
+  }
+  if (auto status = CheckContext(put, target->bucket->conflict); !status) return status;
+  auto quorum = WriteQuorum(put.consistency, *target->bucket, settings_.request_timeout_ms);
+  if (!quorum) return Fail(quorum.error());
+  job->target = std::move(*target);
+  job->quorum = *quorum;
+  if (job->plans++ == 0) job->deadline = env_.clock.Now() + base::Millis(quorum->timeout_ms);
+  return CheckWritable(*job);
+}
+
+base::Status Coordinator::CheckWritable(const WriteJob& job) const {
+  return CheckAlive(job.target, job.quorum.MinimumAlive(), job.quorum.NeededOf(job.target.NextN()));
+}
+
+// Who may make the event, in the order to ask.
+std::vector<ring::NodeIndex> Coordinator::Coordinators(const WriteJob& job) const {
+  const Target& target = job.target;
+  std::vector<ring::NodeIndex> nodes;
+  for (const ring::NodeIndex node : target.replicas.read) {
+    if (replicas_.IsAlive(*target.view, node)) nodes.push_back(node);
+  }
+  // Those that have to meet do so at the same one, whoever of the nodes has heard what about it.
+  if (MeetsOthers(job.intent)) return nodes;
+  std::stable_partition(nodes.begin(), nodes.end(), [&](ring::NodeIndex node) {
+    return replicas_.IsPreferred(*target.view, node);
+  });
+  return nodes;
+}
+
+void Coordinator::PlanWrite(const JobPtr& job) {
+  if (auto status = LocateWrite(job.get()); !status) return EndWrite(job, Fail(status.error()));
+  const auto& read = job->target.replicas.read;
+  const auto self = std::find(read.begin(), read.end(), job->target.view->self);
+  const bool is_replica = self != read.end();
+  if (is_replica) job->self = static_cast<size_t>(self - read.begin());
+  if (job->intent.forwarded && !is_replica) {
+    return EndWrite(job, Fail(Code::kStaleEpoch, "this node does not coordinate the key"));
+  }
+  if (is_replica && (job->intent.forwarded || !MeetsOthers(job->intent))) return Coordinate(job);
+  auto candidates = Coordinators(*job);
+  if (candidates.front() == job->target.view->self) return Coordinate(job);
+  metrics_.requests_forwarded.Add();
+  ForwardTo(job, std::move(candidates));
+}
+
+// Nothing was done, because `node` has another topology.
+void Coordinator::PlanWriteAgain(const JobPtr& job, ring::NodeIndex node) {
+  const auto again = [this, job] {
+    if (env_.clock.Now() < job->deadline) {
+      metrics_.requests_planned_again.Add();
+      return PlanWrite(job);
+    }
+    EndWrite(job, Fail(Code::kUnavailable,
+                       "the topology is changing and the nodes did not agree on it in time; the "
+                       "write was not done"));
+  };
+  const auto view = job->target.view;
+  if (NewerThan(*view)) return again();
+  if (node != view->self) cluster_.Reconcile(view, node);
+  waiting_.Add(std::min(env_.clock.Now() + WaitOf(job->plans - 1), job->deadline), again);
+}
+
+// --- the event -----------------------------------------------------------------------------------
+
+void Coordinator::Coordinate(const JobPtr& job) {
+  auto context = ContextOf(job->intent.put);
+  if (!context) return EndWrite(job, Fail(context.error()));
+  UpdateRequest update = MakeUpdate(&job->intent, job->target, env_.clock.Wall(),
                                     static_cast<size_t>(settings_.limits_siblings));
   update.context = std::move(*context);
-  if (!read_first) {
-    return RunUpdate(target, quorum, self, std::move(update), std::move(done));
-  }
-  ReadThenUpdate(target, quorum, self, std::move(update), context_given, std::move(done));
+  if (!NeedsRead(job->intent, *job->target.bucket)) return RunUpdate(job, std::move(update));
+  ReadThenUpdate(job, std::move(update));
 }
 
-void Coordinator::RunUpdate(const Target& target, Quorum quorum, size_t self, UpdateRequest update,
-                            WriteDone done) {
+void Coordinator::RunUpdate(const JobPtr& job, UpdateRequest update) {
   // Replicas may have gone while a read was under way: the last moment for a definite answer.
-  if (auto status = CheckAlive(target, quorum.MinimumAlive()); !status) {
-    return done(Fail(status.error()));
-  }
+  if (auto status = CheckWritable(*job); !status) return EndWrite(job, Fail(status.error()));
   WriteOp::Options options;
-  options.core = {quorum.MinimumAlive(), self};
-  options.nodes = target.primaries;
-  for (const ring::NodeIndex node : target.primaries) {
-    options.usable.push_back(replicas_.IsAlive(node));
-  }
-  options.timeout = base::Millis(quorum.timeout_ms);
-  options.view = target.view;
+  options.quorum = job->quorum;
+  options.self = job->self;
+  options.view = job->target.view;
+  options.bucket = job->target.bucket;
+  options.lineup = WriteLineup(job->target, replicas_);
+  options.timeout = base::Millis(job->quorum.timeout_ms);
   // Not make_shared: the deadline that outlives it shall keep only the control block.
   auto op = std::shared_ptr<WriteOp>(
-      new WriteOp(std::move(options), std::move(update), replicas_, metrics_, std::move(done)));
-  write_deadlines_.Add(env_.clock.Now() + base::Millis(quorum.timeout_ms), op);
+      new WriteOp(std::move(options), std::move(update), replicas_, *this, metrics_,
+                  [this, job](base::Result<WriteReply> reply, WriteOp::Stale stale) {
+                    if (job->home.expired()) return job->done(std::move(reply));
+                    OnWritten(job, std::move(reply), std::move(stale));
+                  }));
+  write_deadlines_.Add(job->deadline, op);
   op->Start();
 }
 
-void Coordinator::ReadThenUpdate(const Target& target, Quorum quorum, size_t self,
-                                 UpdateRequest update, bool context_given, WriteDone done) {
-  // Enough replicas that any acknowledged earlier write is among them.
-  Quorum read = quorum;
-  read.needed =
-      std::max(target.bucket.r, target.bucket.n - std::min(target.bucket.n, target.bucket.w) + 1);
-  read.primaries = 0;
-  // A repeat is answered when the earlier event is where its acknowledgement says it is.
-  if (!update.idempotency_key.empty()) {
-    read.needed = std::max(read.needed, quorum.MinimumAlive());
+void Coordinator::OnWritten(const JobPtr& job, base::Result<WriteReply> reply,
+                            WriteOp::Stale stale) {
+  if (stale) {
+    GiveBack(std::move(*stale), &job->intent);
+    return PlanWriteAgain(job, job->target.view->self);
   }
-  std::string key = update.key;
-  std::string idempotency_key = update.idempotency_key;
-  StartRead(
-      target, std::move(key), read, std::move(idempotency_key),
-      [this, alive = std::weak_ptr<bool>(alive_), target, quorum, read, self, context_given,
-       update = std::move(update), done = std::move(done)](base::Result<ReadResult> found) mutable {
-        if (!found || alive.expired()) {
-          // Nothing was written: for a write that is "definitely not done".
-          base::Error error =
-              found ? base::Error{Code::kUnavailable, "shutting down"} : found.error();
-          if (error.code == Code::kTimeout) error.code = Code::kUnavailable;
-          return done(Fail(std::move(error)));
-        }
-        if (!found->idempotency_answer.empty()) {
-          return done(ReplayedReply(found->idempotency_answer, *target.view));
-        }
-        if (auto holds = CheckCondition(update, found->object); !holds) {
-          return done(Fail(holds.error()));
-        }
-        const bool covers_all = update.value.tombstone || update.condition != Condition::kNone;
-        if (!context_given && covers_all) update.context = found->object.WholeContext();
-        if (update.value.tombstone && !context_given && update.idempotency_key.empty() &&
-            found->object.LiveValues({INT64_MIN}).empty()) {
-          return done(NothingToDelete(*found, update, *target.view));
-        }
-        if (!update.idempotency_key.empty()) {
-          done = ConfirmReplay(target, update, read, std::move(done));
-        }
-        RunUpdate(target, quorum, self, std::move(update), std::move(done));
-      });
+  if (reply && reply->replayed) return ConfirmReplay(job, std::move(*reply));
+  EndWrite(job, std::move(reply));
+}
+
+// --- a read before it ----------------------------------------------------------------------------
+
+Coordinator::ReadPlan Coordinator::FirstRead(const WriteJob& job) const {
+  const membership::BucketProperties& bucket = *job.target.bucket;
+  const bool repeatable = job.intent.put.idempotency_key.has_value();
+  // Enough replicas that any acknowledged earlier write is among them. A repeat is answered when
+  // the earlier event is where its acknowledgement says it is.
+  const auto needed = [&bucket, repeatable](uint32_t n, uint32_t of_the_write) {
+    const uint32_t any_write = n - std::min(n, bucket.w) + 1;
+    const uint32_t usual = std::max(std::min(bucket.r, n), any_write);
+    return repeatable ? std::max(usual, of_the_write) : usual;
+  };
+  const uint32_t next_n = job.target.NextN();
+  return {job.intent.put.key, job.intent.put.idempotency_key.value_or(""),
+          needed(bucket.n, job.quorum.MinimumAlive()), needed(next_n, job.quorum.NeededOf(next_n)),
+          job.deadline};
+}
+
+void Coordinator::ReadThenUpdate(const JobPtr& job, UpdateRequest update) {
+  StartRead(job->target, FirstRead(*job),
+            [this, job, update = std::move(update)](base::Result<ReadResult> found) mutable {
+              if (job->home.expired()) {
+                return job->done(Fail(Code::kUnavailable, "shutting down"));
+              }
+              OnFirstRead(job, std::move(update), std::move(found));
+            });
+}
+
+void Coordinator::OnFirstRead(const JobPtr& job, UpdateRequest update,
+                              base::Result<ReadResult> found) {
+  if (!found) {
+    // Nothing was written: for a write that is "definitely not done".
+    base::Error error = std::move(found.error());
+    if (error.code == Code::kStaleEpoch) {
+      GiveBack(std::move(update), &job->intent);
+      return PlanWriteAgain(job, job->target.view->self);
+    }
+    if (error.code == Code::kTimeout) error.code = Code::kUnavailable;
+    return EndWrite(job, Fail(std::move(error)));
+  }
+  const membership::View& view = *job->target.view;
+  if (!found->idempotency_answer.empty()) {
+    return EndWrite(job, ReplayedReply(found->idempotency_answer, view));
+  }
+  if (auto holds = CheckCondition(update, found->object); !holds) {
+    return EndWrite(job, Fail(holds.error()));
+  }
+  const bool context_given = ContextGiven(job->intent.put);
+  const bool covers_all = update.value.tombstone || update.condition != Condition::kNone;
+  if (!context_given && covers_all) update.context = found->object.WholeContext();
+  if (update.value.tombstone && !context_given && update.idempotency_key.empty() &&
+      found->object.LiveValues({INT64_MIN}).empty()) {
+    return EndWrite(job, NothingToDelete(*found, update, view));
+  }
+  RunUpdate(job, std::move(update));
 }
 
 // The local replica may know an earlier event that has not reached the others yet (its own write is
 // still under way, or failed on the way): a strict read that finds it brings it there first. One
 // that ends without the replica that knows it confirms nothing.
-WriteDone Coordinator::ConfirmReplay(const Target& target, const UpdateRequest& update,
-                                     Quorum quorum, WriteDone done) {
-  return [this, alive = std::weak_ptr<bool>(alive_), target, key = update.key,
-          idempotency_key = update.idempotency_key, quorum,
-          done = std::move(done)](base::Result<WriteReply> reply) mutable {
-    if (!reply || !reply->replayed || alive.expired()) return done(std::move(reply));
-    StartRead(
-        target, std::move(key), quorum, std::move(idempotency_key),
-        [reply = std::move(reply), done = std::move(done)](base::Result<ReadResult> found) mutable {
-          if (found && !found->idempotency_answer.empty()) return done(std::move(reply));
-          done(Fail(Code::kUnknown,
-                    "an earlier request with this Idempotency-Key was found, but it could "
-                    "not be confirmed: " +
-                        (found ? "its replica was too slow" : found.error().message)));
-        });
-  };
+void Coordinator::ConfirmReplay(const JobPtr& job, WriteReply reply) {
+  StartRead(job->target, FirstRead(*job),
+            [this, job, reply = std::move(reply)](const base::Result<ReadResult>& found) mutable {
+              if (job->home.expired()) return job->done(Fail(Code::kUnknown, "shutting down"));
+              OnConfirmed(job, std::move(reply), found);
+            });
 }
 
-// --- forwarding --------------------------------------------------------------------------------
-
-void Coordinator::ForwardTo(std::vector<ring::NodeIndex> candidates,
-                            std::shared_ptr<WriteIntent> intent, Target target, Quorum quorum,
-                            WriteDone done) {
-  if (candidates.empty()) {
-    return done(Fail(Code::kUnavailable, "no replica of the key could be reached"));
+void Coordinator::OnConfirmed(const JobPtr& job, WriteReply reply,
+                              const base::Result<ReadResult>& found) {
+  if (found && !found->idempotency_answer.empty()) return EndWrite(job, std::move(reply));
+  const bool stale = !found && found.error().code == Code::kStaleEpoch;
+  if (stale && LocateWrite(job.get())) {
+    metrics_.requests_planned_again.Add();
+    return ConfirmReplay(job, std::move(reply));
   }
-  const ring::NodeIndex node = candidates.front();
-  candidates.erase(candidates.begin());
-  if (node == target.view->self) {
-    const auto self = std::find(target.primaries.begin(), target.primaries.end(), node);
-    const auto index = static_cast<size_t>(self - target.primaries.begin());
-    return Coordinate(std::move(*intent), std::move(target), quorum, index, std::move(done));
-  }
-  const PutRequest& put = intent->put;
-  wire::ForwardedWrite request;
-  request.is_delete = intent->is_delete;
-  request.bucket = put.bucket;
-  request.key = put.key;
-  request.value = put.value;
-  request.content_type = put.content_type;
-  request.has_context = put.context.has_value();
-  request.context = put.context.value_or("");
-  request.has_ttl = put.ttl_s.has_value();
-  request.ttl_s = put.ttl_s.value_or(0);
-  request.has_client_timestamp = put.client_timestamp_ms.has_value();
-  request.client_timestamp_ms = put.client_timestamp_ms.value_or(0);
-  request.has_if_match = put.if_match.has_value();
-  request.if_match = put.if_match.value_or("");
-  request.if_none_match_any = put.if_none_match_any;
-  request.idempotency_key = put.idempotency_key.value_or("");
-  request.w = quorum.needed;
-  request.pw = quorum.primaries;
-  request.timeout_ms = quorum.timeout_ms;
-  // A little longer than the other side's own limit, so that its answer wins over our time-out.
-  const base::Duration timeout = base::Millis(quorum.timeout_ms) + base::Millis(100);
-  replicas_.Forward(node, std::move(request), timeout,
-                    [this, alive = std::weak_ptr<bool>(alive_), candidates = std::move(candidates),
-                     intent = std::move(intent), target = std::move(target), quorum,
-                     done = std::move(done)](wire::ForwardedWriteReply reply) mutable {
-                      if (alive.expired()) return done(Fail(Code::kUnknown, "shutting down"));
-                      OnForwardReply(std::move(reply), std::move(candidates), std::move(intent),
-                                     std::move(target), quorum, std::move(done));
-                    });
-}
-
-void Coordinator::OnForwardReply(wire::ForwardedWriteReply reply,
-                                 std::vector<ring::NodeIndex> candidates,
-                                 std::shared_ptr<WriteIntent> intent, Target target, Quorum quorum,
-                                 WriteDone done) {
-  // Only what was certainly not sent may be tried elsewhere: one client write is one event (M7).
-  if (reply.outcome.code == Code::kUnavailable && reply.outcome.error == kNotSent) {
-    return ForwardTo(std::move(candidates), std::move(intent), std::move(target), quorum,
-                     std::move(done));
-  }
-  if (!reply.outcome.ok()) {
-    base::Error error = reply.outcome.ToError();
-    if (error.code == Code::kTimeout) {
-      error = {Code::kUnknown,
-               "the coordinating replica did not answer; the write may or may not have happened"};
-    }
-    return done(Fail(std::move(error)));
-  }
-  WriteReply to;
-  to.version = std::move(reply.version);
-  to.context = std::move(reply.context);
-  to.timestamp = {reply.written_ms};
-  to.replicas = {reply.primaries, reply.fallbacks};
-  to.replayed = reply.replayed;
-  done(std::move(to));
-}
-
-void Coordinator::OnForwarded(wire::ForwardedWrite request, ReplicaPort::ForwardDone done) {
-  WriteIntent intent;
-  intent.forwarded = true;
-  intent.is_delete = request.is_delete;
-  PutRequest& put = intent.put;
-  put.bucket = std::move(request.bucket);
-  put.key = std::move(request.key);
-  put.value = std::move(request.value);
-  put.content_type = std::move(request.content_type);
-  if (request.has_context) put.context = std::move(request.context);
-  if (request.has_ttl) put.ttl_s = request.ttl_s;
-  if (request.has_client_timestamp) put.client_timestamp_ms = request.client_timestamp_ms;
-  if (request.has_if_match) put.if_match = std::move(request.if_match);
-  put.if_none_match_any = request.if_none_match_any;
-  if (!request.idempotency_key.empty()) put.idempotency_key = std::move(request.idempotency_key);
-  put.consistency.w = request.w;
-  if (request.pw > 0) put.consistency.pw = request.pw;
-  put.consistency.timeout_ms = request.timeout_ms;
-  StartWrite(std::move(intent), [done = std::move(done)](base::Result<WriteReply> reply) mutable {
-    wire::ForwardedWriteReply to;
-    if (!reply) {
-      to.outcome = wire::Outcome::From(reply.error());
-    } else {
-      to.version = std::move(reply->version);
-      to.context = std::move(reply->context);
-      to.written_ms = reply->timestamp.ms;
-      to.primaries = reply->replicas.primaries;
-      to.fallbacks = reply->replicas.fallbacks;
-      to.replayed = reply->replayed;
-    }
-    done(std::move(to));
-  });
+  EndWrite(job, Fail(Code::kUnknown,
+                     "an earlier request with this Idempotency-Key was found, but it could not be "
+                     "confirmed: " +
+                         (found ? "its replica was too slow" : found.error().message)));
 }
 
 }  // namespace lariat::coordinator

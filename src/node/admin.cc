@@ -140,7 +140,8 @@ void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::Explai
     e.replicas[i].alive = shard_.IsAlive(primaries[i]);
   }
   for (size_t i = 0; i < primaries.size(); ++i) {
-    shard_.Read(primaries[i], {properties->id, token.value, key, false, ""}, kExplainTimeout,
+    shard_.Read({*view, primaries[i], kExplainTimeout},
+                {properties->id, token.value, key, false, ""},
                 [gather, view, i, now = shard_.env().clock.Wall()](const wire::ReadReply& reply) {
                   Explanation& all = gather->explanation;
                   Describe(reply, *view, now, &all.replicas[i]);

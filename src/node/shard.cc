@@ -186,9 +186,11 @@ uint32_t Shard::PeersAlive() const {
   return alive;
 }
 
-bool Shard::IsAlive(ring::NodeIndex node) const {
-  if (node == view_->self) return engine_.health() != storage::Health::kDead;
-  return liveness_.IsAlive(view_->MemberAt(node).Number());
+bool Shard::IsAlive(ring::NodeIndex node) const { return IsAlive(*view_, node); }
+
+bool Shard::IsAlive(const membership::View& view, ring::NodeIndex node) const {
+  if (node == view.self) return engine_.health() != storage::Health::kDead;
+  return liveness_.IsAlive(view.MemberAt(node).Number());
 }
 
 bool Shard::IsAlive(const base::Uuid& id) const {
@@ -198,10 +200,15 @@ bool Shard::IsAlive(const base::Uuid& id) const {
 }
 
 void Shard::Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls::Done done) {
+  Send(peer, {0, view_ ? view_->fence() : 0, std::move(body)}, timeout, std::move(done));
+}
+
+void Shard::Send(PeerHandle peer, wire::Envelope request, base::Duration timeout,
+                 Calls::Done done) {
   const uint64_t id = calls_.Add(peer, world_.env.clock.Now() + timeout, std::move(done));
-  const uint64_t epoch = view_ ? view_->topology.epoch : 0;
+  request.id = id;
   metrics_.peer_messages_sent.Add();
-  if (world_.transport.Send(peer, {id, epoch, std::move(body)})) return;
+  if (world_.transport.Send(peer, std::move(request))) return;
   if (auto back = calls_.Withdraw(id)) {
     back(Fail(Code::kUnavailable, coordinator::kNotSent));
   }

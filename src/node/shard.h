@@ -65,6 +65,7 @@ class Shard final : public PeerEvents,
   // Work whose loss somebody would notice: requests of clients and of coordinators. For draining.
   size_t Busy() const { return coordinator_.InFlight() + replica_.Waiting(); }
   uint32_t PeersAlive() const;
+  bool IsAlive(ring::NodeIndex node) const;  // of the present view
   telemetry::Metrics& metrics() { return metrics_; }
 
   // Sends to a member or to an address outside the cluster, with a reply or an error.
@@ -85,19 +86,19 @@ class Shard final : public PeerEvents,
   void OnReply(PeerHandle peer, wire::Envelope reply) override;
 
   // coordinator::ReplicaPort
-  void Read(ring::NodeIndex node, wire::ReadRequest request, base::Duration timeout,
-            ReadDone done) override;
-  void Write(ring::NodeIndex node, wire::WriteRequest request, base::Duration timeout,
+  void Read(const coordinator::Destination& to, wire::ReadRequest request, ReadDone done) override;
+  void Write(const coordinator::Destination& to, wire::WriteRequest request,
              WriteDone done) override;
-  void Forward(ring::NodeIndex node, wire::ForwardedWrite request, base::Duration timeout,
+  void Forward(const coordinator::Destination& to, wire::ForwardedWrite request,
                ForwardDone done) override;
   void Update(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable) override;
-  bool IsAlive(ring::NodeIndex node) const override;
+  bool IsAlive(const membership::View& view, ring::NodeIndex node) const override;
 
   // coordinator::ClusterPort
   void SetBucket(membership::BucketProperties bucket,
                  base::UniqueFunction<void(base::Status)> done) override;
   void Seal(base::UniqueFunction<void(base::Status)> done) override;
+  void Reconcile(std::shared_ptr<const membership::View> view, ring::NodeIndex node) override;
 
   // storage::CompletionQueue; thread-safe
   void Post(base::UniqueFunction<void()> task) override;
@@ -107,14 +108,20 @@ class Shard final : public PeerEvents,
     std::string address;
     uint64_t number = 0;  // 0 until the handshake told
     bool up = false;
+    base::Instant reconciled{};  // when documents were last exchanged because of a stale request
   };
 
   void Tick();
   template <typename Reply, typename Request, typename Done>
-  void Ask(ring::NodeIndex node, Request request, base::Duration timeout, Done done);
-  void LocalRead(wire::ReadRequest request, ReadDone done);
-  void LocalWrite(wire::WriteRequest request, WriteDone done);
+  void Ask(const coordinator::Destination& to, Request request, Done done);
+  void Send(PeerHandle peer, wire::Envelope request, base::Duration timeout, Calls::Done done);
+  std::optional<PeerHandle> PeerIn(const membership::View& view, ring::NodeIndex node) const;
+  void ExchangeDocuments(uint64_t number);
+  base::Status CheckFence(uint64_t fence) const;
+  void LocalRead(wire::ReadRequest request, uint64_t fence, ReadDone done);
+  void LocalWrite(wire::WriteRequest request, uint64_t fence, WriteDone done);
   void RunUpdate(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable);
+  void MakeEvent(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable);
   // Runs `use` on the shard that owns the token.
   template <typename Use>
   void OnOwner(uint64_t token, Use use);

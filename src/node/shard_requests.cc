@@ -15,6 +15,8 @@ using base::Fail;
 namespace {
 
 constexpr size_t kForwardsRemembered = 65536;
+// Many requests may be refused at once; one exchange of documents helps them all.
+constexpr base::Duration kReconcilePause = base::Millis(20);
 
 replica::AckWhen AckWhenOf(uint8_t durability) {
   return durability == static_cast<uint8_t>(membership::Durability::kSync)
@@ -60,15 +62,15 @@ wire::WriteReply ToReply(const base::Status& status) {
 // --- from the coordinator ----------------------------------------------------------------------
 
 template <typename Reply, typename Request, typename Done>
-void Shard::Ask(ring::NodeIndex node, Request request, base::Duration timeout, Done done) {
-  const auto fail = [](Done& to, const base::Error& error) {
+void Shard::Ask(const coordinator::Destination& to, Request request, Done done) {
+  const auto fail = [](Done& back, const base::Error& error) {
     Reply reply;
     reply.outcome = wire::Outcome::From(error);
-    to(std::move(reply));
+    back(std::move(reply));
   };
-  const std::optional<PeerHandle> peer = PeerOf(node);
-  if (!peer) return fail(done, {Code::kUnavailable, coordinator::kNotSent});
-  Call(*peer, std::move(request), timeout,
+  const std::optional<PeerHandle> peer = PeerIn(to.view, to.node);
+  if (!peer) return fail(done, {Code::kStaleEpoch, "the node is not a member any more"});
+  Send(*peer, {0, to.view.fence(), std::move(request)}, to.timeout,
        [done = std::move(done), fail](base::Result<wire::Body> body) mutable {
          if (!body) return fail(done, body.error());
          if (auto* reply = std::get_if<Reply>(&*body)) return done(std::move(*reply));
@@ -76,22 +78,31 @@ void Shard::Ask(ring::NodeIndex node, Request request, base::Duration timeout, D
        });
 }
 
-void Shard::Read(ring::NodeIndex node, wire::ReadRequest request, base::Duration timeout,
-                 ReadDone done) {
-  if (node == view_->self) return LocalRead(std::move(request), std::move(done));
-  Ask<wire::ReadReply>(node, std::move(request), timeout, std::move(done));
+// The view may be an older one than the shard's: the node's number finds it in both.
+std::optional<PeerHandle> Shard::PeerIn(const membership::View& view, ring::NodeIndex node) const {
+  if (&view == view_.get()) return PeerOf(node);
+  const auto found = view_->by_number.find(view.MemberAt(node).Number());
+  return found == view_->by_number.end() ? std::nullopt : PeerOf(found->second);
 }
 
-void Shard::Write(ring::NodeIndex node, wire::WriteRequest request, base::Duration timeout,
-                  WriteDone done) {
-  if (node == view_->self) return LocalWrite(std::move(request), std::move(done));
-  Ask<wire::WriteReply>(node, std::move(request), timeout, std::move(done));
+void Shard::Read(const coordinator::Destination& to, wire::ReadRequest request, ReadDone done) {
+  if (to.node == to.view.self) {
+    return LocalRead(std::move(request), to.view.fence(), std::move(done));
+  }
+  Ask<wire::ReadReply>(to, std::move(request), std::move(done));
 }
 
-void Shard::Forward(ring::NodeIndex node, wire::ForwardedWrite request, base::Duration timeout,
+void Shard::Write(const coordinator::Destination& to, wire::WriteRequest request, WriteDone done) {
+  if (to.node == to.view.self) {
+    return LocalWrite(std::move(request), to.view.fence(), std::move(done));
+  }
+  Ask<wire::WriteReply>(to, std::move(request), std::move(done));
+}
+
+void Shard::Forward(const coordinator::Destination& to, wire::ForwardedWrite request,
                     ForwardDone done) {
-  LARIAT_CHECK(node != view_->self, "a write is forwarded to another node");
-  Ask<wire::ForwardedWriteReply>(node, std::move(request), timeout, std::move(done));
+  LARIAT_CHECK(to.node != to.view.self, "a write is forwarded to another node");
+  Ask<wire::ForwardedWriteReply>(to, std::move(request), std::move(done));
 }
 
 // --- to the replica that owns the token --------------------------------------------------------
@@ -115,10 +126,21 @@ static auto BackOn(Shard& home, Done done) {
   };
 }
 
-void Shard::LocalRead(wire::ReadRequest request, ReadDone done) {
+base::Status Shard::CheckFence(uint64_t fence) const {
+  if (view_ && view_->fence() == fence) return {};
+  metrics_.replica_stale.Add();
+  return Fail(Code::kStaleEpoch, "the request was planned by the topology of epoch " +
+                                     std::to_string(fence) + ", this node has that of " +
+                                     std::to_string(view_ ? view_->fence() : 0));
+}
+
+void Shard::LocalRead(wire::ReadRequest request, uint64_t fence, ReadDone done) {
   const uint64_t token = request.token;
-  OnOwner(token, [request = std::move(request),
+  OnOwner(token, [request = std::move(request), fence,
                   back = BackOn(*this, std::move(done))](Shard& owner) mutable {
+    if (auto status = owner.CheckFence(fence); !status) {
+      return back(owner, ToReply(base::Result<replica::ReadResult>(Fail(status.error()))));
+    }
     replica::KeyRef key{request.bucket, {request.token}, std::move(request.key)};
     owner.replica_.Read(
         std::move(key), {request.digest_only, std::move(request.idempotency_key)},
@@ -128,10 +150,11 @@ void Shard::LocalRead(wire::ReadRequest request, ReadDone done) {
   });
 }
 
-void Shard::LocalWrite(wire::WriteRequest request, WriteDone done) {
+void Shard::LocalWrite(wire::WriteRequest request, uint64_t fence, WriteDone done) {
   const uint64_t token = request.token;
-  OnOwner(token, [request = std::move(request),
+  OnOwner(token, [request = std::move(request), fence,
                   back = BackOn(*this, std::move(done))](Shard& owner) mutable {
+    if (auto status = owner.CheckFence(fence); !status) return back(owner, ToReply(status));
     if (request.repair) owner.metrics_.replica_requests[telemetry::ReplicaOp::kRepair].Add();
     replica::KeyRef key{request.bucket, {request.token}, std::move(request.key)};
     replica::WriteOptions options{AckWhenOf(request.durability), std::move(request.idempotency_key),
@@ -162,6 +185,20 @@ void Shard::Update(coordinator::UpdateRequest request, UpdateDone updated, Durab
 
 void Shard::RunUpdate(coordinator::UpdateRequest from, UpdateDone updated, DurableDone durable) {
   const bool needs_clock = from.kind == causal::Kind::kLww && !from.client_timestamp_ms;
+  if (!needs_clock) return MakeEvent(std::move(from), std::move(updated), std::move(durable));
+  WithClock([this, from = std::move(from), updated = std::move(updated),
+             durable = std::move(durable)](const base::Status& status) mutable {
+    if (!status) return updated(Fail(status.error()));
+    MakeEvent(std::move(from), std::move(updated), std::move(durable));
+  });
+}
+
+void Shard::MakeEvent(coordinator::UpdateRequest from, UpdateDone updated, DurableDone durable) {
+  if (!CheckFence(from.fence)) {
+    coordinator::UpdateResult refused;
+    refused.stale = std::make_unique<coordinator::UpdateRequest>(std::move(from));
+    return updated(std::move(refused));
+  }
   replica::UpdateRequest request;
   request.key = {from.bucket, {from.token}, std::move(from.key)};
   request.kind = from.kind;
@@ -184,18 +221,11 @@ void Shard::RunUpdate(coordinator::UpdateRequest from, UpdateDone updated, Durab
   auto convert = [updated =
                       std::move(updated)](base::Result<replica::UpdateResult> result) mutable {
     if (!result) return updated(Fail(result.error()));
-    updated(coordinator::UpdateResult{std::move(result->object), std::move(result->context),
-                                      std::move(result->version),
-                                      std::move(result->idempotency_answer), result->replayed});
+    updated(coordinator::UpdateResult{
+        std::move(result->object), std::move(result->context), std::move(result->version),
+        std::move(result->idempotency_answer), result->replayed, nullptr});
   };
-  if (!needs_clock) {
-    return replica_.Update(std::move(request), std::move(convert), std::move(durable));
-  }
-  WithClock([this, request = std::move(request), convert = std::move(convert),
-             durable = std::move(durable)](const base::Status& status) mutable {
-    if (!status) return convert(Fail(status.error()));
-    replica_.Update(std::move(request), std::move(convert), std::move(durable));
-  });
+  replica_.Update(std::move(request), std::move(convert), std::move(durable));
 }
 
 void Shard::Ingest(replica::KeyRef key, std::string object,
@@ -227,21 +257,17 @@ bool Shard::IsMember(const base::Uuid& node) const {
 }
 
 base::Status Shard::CheckSender(const base::Uuid& from, const wire::Envelope& request) const {
-  if (!view_) return Fail(Code::kUnavailable, "the node is not in a cluster yet");
+  if (!view_) return CheckFence(request.epoch);  // it will have that topology soon
   if (expelled_) return Fail(Code::kUnavailable, "the node is out of the cluster");
-  if (!IsMember(from)) {
-    return Fail(Code::kConflict, "the sender is not a member of this cluster");
-  }
-  if (request.epoch != view_->topology.epoch) {
-    return Fail(Code::kStaleEpoch, "the sender has epoch " + std::to_string(request.epoch) +
-                                       ", this node " + std::to_string(view_->topology.epoch));
-  }
-  return {};
+  if (IsMember(from)) return {};
+  // Another topology may have other members.
+  if (auto status = CheckFence(request.epoch); !status) return status;
+  return Fail(Code::kConflict, "the sender is not a member of this cluster");
 }
 
 void Shard::Answer(LinkId link, uint64_t id, wire::Body body) {
   metrics_.peer_messages_sent.Add();
-  world_.transport.Reply(link, {id, view_ ? view_->topology.epoch : 0, std::move(body)});
+  world_.transport.Reply(link, {id, view_ ? view_->fence() : 0, std::move(body)});
 }
 
 void Shard::OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) {
@@ -263,21 +289,25 @@ bool Shard::FirstForward(const base::Uuid& from, uint64_t id) {
 void Shard::Serve(const base::Uuid& from, LinkId link, wire::Envelope request) {
   const uint64_t id = request.id;
   const auto answer = [this, link, id](auto reply) { Answer(link, id, std::move(reply)); };
-  const base::Status member = CheckSender(from, request);
-  const auto refused = [&member](auto reply) {
-    reply.outcome = wire::Outcome::From(member.error());
+  const auto refused = [](const base::Status& why, auto reply) {
+    reply.outcome = wire::Outcome::From(why.error());
     return reply;
   };
   if (auto* read = std::get_if<wire::ReadRequest>(&request.body)) {
-    if (!member) return answer(refused(wire::ReadReply{}));
-    return LocalRead(std::move(*read), answer);
+    const base::Status welcome = CheckSender(from, request);
+    if (!welcome) return answer(refused(welcome, wire::ReadReply{}));
+    return LocalRead(std::move(*read), request.epoch, answer);
   }
   if (auto* write = std::get_if<wire::WriteRequest>(&request.body)) {
-    if (!member) return answer(refused(wire::WriteReply{}));
-    return LocalWrite(std::move(*write), answer);
+    const base::Status welcome = CheckSender(from, request);
+    if (!welcome) return answer(refused(welcome, wire::WriteReply{}));
+    return LocalWrite(std::move(*write), request.epoch, answer);
   }
   if (auto* forwarded = std::get_if<wire::ForwardedWrite>(&request.body)) {
-    if (!member) return answer(refused(wire::ForwardedWriteReply{}));
+    const base::Status welcome = CheckSender(from, request);
+    if (!welcome) return answer(refused(welcome, wire::ForwardedWriteReply{}));
+    const base::Status same = CheckFence(request.epoch);
+    if (!same) return answer(refused(same, wire::ForwardedWriteReply{}));
     if (!FirstForward(from, id)) return;
     return coordinator_.OnForwarded(std::move(*forwarded), answer);
   }
@@ -312,6 +342,23 @@ void Shard::SetBucket(membership::BucketProperties bucket,
 
 void Shard::Seal(base::UniqueFunction<void(base::Status)> done) {
   node_.Seal(*this, std::move(done));
+}
+
+void Shard::Reconcile(std::shared_ptr<const membership::View> view, ring::NodeIndex node) {
+  const auto peer = PeerIn(*view, node);
+  const base::Instant now = world_.env.clock.Now();
+  if (!peer || now - peers_[*peer].reconciled < kReconcilePause) return;
+  peers_[*peer].reconciled = now;
+  const uint64_t number = view->MemberAt(node).Number();
+  Shard& home = node_.shard(0);
+  if (&home == this) return ExchangeDocuments(number);
+  home.Post([&home, number] { home.ExchangeDocuments(number); });
+}
+
+void Shard::ExchangeDocuments(uint64_t number) {
+  const auto found = view_->by_number.find(number);
+  if (found == view_->by_number.end()) return;
+  if (const auto peer = PeerOf(found->second)) node_.PushDocument(*peer);
 }
 
 }  // namespace lariat::node

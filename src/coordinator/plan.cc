@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/plan.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace lariat::coordinator {
+namespace {
+
+bool Contains(const std::vector<ring::NodeIndex>& nodes, ring::NodeIndex node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+// The lists of each node of lineup->nodes, which are those of the read list, and the rest of the
+// other list behind them.
+void AddOther(const Target& target, Lineup* lineup) {
+  const auto& other = target.replicas.other;
+  for (const ring::NodeIndex node : lineup->nodes) {
+    lineup->sets.push_back(Contains(other, node) ? kInBoth : kInRead);
+  }
+  for (const ring::NodeIndex node : other) {
+    if (Contains(target.replicas.read, node)) continue;
+    lineup->nodes.push_back(node);
+    lineup->sets.push_back(kInOther);
+  }
+}
+
+void AddUsable(const Target& target, const ReplicaPort& replicas, Lineup* lineup) {
+  lineup->usable.reserve(lineup->nodes.size());
+  for (const ring::NodeIndex node : lineup->nodes) {
+    lineup->usable.push_back(replicas.IsAlive(*target.view, node));
+  }
+}
+
+void OrderByPreference(const Target& target, const ReplicaPort& replicas, Lineup* lineup) {
+  const ring::NodeIndex self = target.view->self;
+  const auto rank = [&](ring::NodeIndex node) {
+    const bool read = Contains(target.replicas.read, node);
+    const int list = read && Contains(target.replicas.other, node) ? 0 : (read ? 1 : 2);
+    const int favour = node == self ? 0 : (replicas.IsPreferred(*target.view, node) ? 1 : 2);
+    return std::pair(list, favour);
+  };
+  std::stable_sort(lineup->nodes.begin(), lineup->nodes.end(),
+                   [&rank](ring::NodeIndex a, ring::NodeIndex b) { return rank(a) < rank(b); });
+  for (size_t i = 0; i < lineup->sets.size(); ++i) {
+    const int list = rank(lineup->nodes[i]).first;
+    lineup->sets[i] = list == 0 ? kInBoth : (list == 1 ? kInRead : kInOther);
+  }
+}
+
+}  // namespace
+
+std::optional<Target> FindTarget(std::shared_ptr<const membership::View> view,
+                                 const std::string& bucket, ring::Token token) {
+  const membership::BucketProperties* properties = view->FindBucket(bucket);
+  if (properties == nullptr) return std::nullopt;
+  auto replicas = view->ReplicasOf(token, *properties);
+  return Target{std::move(view), properties, token, std::move(replicas)};
+}
+
+Lineup WriteLineup(const Target& target, const ReplicaPort& replicas) {
+  Lineup lineup;
+  lineup.nodes = target.replicas.read;
+  if (!target.replicas.other.empty()) AddOther(target, &lineup);
+  AddUsable(target, replicas, &lineup);
+  return lineup;
+}
+
+Lineup ReadLineup(const Target& target, const ReplicaPort& replicas, bool with_other) {
+  Lineup lineup;
+  lineup.nodes = target.replicas.read;
+  const bool moves = with_other && !target.replicas.other.empty();
+  if (moves) AddOther(target, &lineup);
+  const bool all_preferred =
+      std::all_of(lineup.nodes.begin(), lineup.nodes.end(), [&](ring::NodeIndex node) {
+        return node == target.view->self || replicas.IsPreferred(*target.view, node);
+      });
+  if (moves || !all_preferred) {
+    OrderByPreference(target, replicas, &lineup);
+  } else {
+    const auto own = std::find(lineup.nodes.begin(), lineup.nodes.end(), target.view->self);
+    if (own != lineup.nodes.end()) std::rotate(lineup.nodes.begin(), own, own + 1);
+  }
+  AddUsable(target, replicas, &lineup);
+  return lineup;
+}
+
+}  // namespace lariat::coordinator
