@@ -157,6 +157,12 @@ Exit Up(const UpOptions& options) {
   auto prepared = PrepareLayout(options);
   if (!prepared) return prepared.error();
   Layout& layout = *prepared;
+  if (std::all_of(layout.nodes.begin(), layout.nodes.end(),
+                  [](const NodePlan& node) { return node.left || node.running; })) {
+    return Complain(Exit::kFailed, fmt::format("all nodes of {} run already; stop them with: "
+                                               "lariat down --dir {}",
+                                               options.dir, ShellText({options.dir})));
+  }
 
   BlockSignals();
   Supervisor nodes(layout);

@@ -95,7 +95,6 @@ std::string Headline(const Layout& layout, double seconds) {
                                  [](const NodePlan& node) { return !!node.running; });
   const char* plural = total == 1 ? "" : "s";
   if (ran == 0) return fmt::format("{} node{} up in {}", total, plural, SecondsText(seconds));
-  if (ran == total) return fmt::format("all {} node{} run already", total, plural);
   return fmt::format("{} of {} node{} started in {}, the others ran already", total - ran, total,
                      plural, SecondsText(seconds));
 }
