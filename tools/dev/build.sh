@@ -42,6 +42,13 @@ verb_sim() {
   exec build/release/bin/lariat-sim "$@"
 }
 
+verb_scale() {
+  say "building, then simulating clusters of up to 10,000 nodes (half an hour, 6 GB of memory)"
+  need build
+  build release lariat-scale
+  exec nice -n 19 build/release/bin/lariat-scale --out docs "$@"
+}
+
 verb_bench() {
   say "building, then measuring"
   need build check
