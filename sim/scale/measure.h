@@ -25,6 +25,7 @@ struct Setup {
   uint32_t fanout = membership::GossipOptions().fanout;
 };
 
+// Trivially copyable: processes hand it over.
 struct Row {
   Setup setup;
   uint32_t observers = 0;
@@ -38,7 +39,6 @@ struct Row {
   double probes_per_s = 0;  // of one observer
   // Seconds from the death to its conviction by observers; negative: not within the limit.
   double first_s = -1, median_s = -1, rack_s = -1, all_s = -1;
-  std::vector<int> known_after;  // nodes that know the change, round by round
 };
 
 using Progress = std::function<void(const std::string&)>;

@@ -10,6 +10,8 @@
 namespace lariat::membership {
 namespace {
 
+// Members that may be unknown when one more is heard of and worth telling.
+constexpr uint32_t kJoinersAtOnce = 16;
 constexpr size_t kDigestBytes = 26;  // of a usual one
 // A heartbeat without states in an ACK; one with states is larger and takes the room of others.
 constexpr size_t kDeltaBytes = 30;
@@ -161,6 +163,7 @@ void GossipCore::Apply(const GossipDelta& delta, base::WallTime now) {
   Entry& entry = entries_[*index];
   if (!IsNewer(delta.generation, delta.version, {{}, entry.generation, entry.version})) return;
   if (!Plausible(digest, now)) return;
+  const bool first = entry.generation == 0;
   const bool states_changed =
       entry.generation != delta.generation || entry.state_version != delta.state_version;
   if (delta.states) {
@@ -177,12 +180,12 @@ void GossipCore::Apply(const GossipDelta& delta, base::WallTime now) {
   } else if (states_changed) {
     return;  // A bare heartbeat is for those who have the states; we forgot them meanwhile.
   }
-  if (entry.generation == 0) ++known_;
+  if (first) ++known_;
   entry.generation = delta.generation;
   entry.version = delta.version;
   entry.state_version = delta.state_version;
-  // To one who has just come everything is new, to the others nothing of it.
-  if (states_changed && known_ > members_->size() / 2) Heat(*index);
+  // To one who has just come everybody is new, but the others know them.
+  if (first ? known_ + kJoinersAtOnce > members_->size() : states_changed) Heat(*index);
   news_.push_back({delta.id, delta.generation, delta.version, states_changed});
 }
 
@@ -204,6 +207,18 @@ void GossipCore::Told(const std::vector<uint32_t>& indexes) {
   }
 }
 
+// What we know newer, or that we want to know what they know newer.
+void GossipCore::AddAnswer(uint32_t index, const GossipDigest& theirs, base::WallTime now,
+                           GossipWriter* reply) {
+  const Entry& mine = entries_[index];
+  if (IsNewer(mine.generation, mine.version, theirs)) {
+    reply->Add(DeltaOf(index, theirs));
+  } else if (IsNewer(theirs.generation, theirs.version, {{}, mine.generation, mine.version}) &&
+             Plausible(theirs, now)) {
+    reply->Add(GossipDigest{theirs.id, mine.generation, mine.version});
+  }
+}
+
 std::optional<std::string> GossipCore::OnSyn(const base::Uuid& from, std::string_view bytes,
                                              base::WallTime now) {
   const auto frame = Read(from, bytes, GossipKind::kSyn);
@@ -212,25 +227,19 @@ std::optional<std::string> GossipCore::OnSyn(const base::Uuid& from, std::string
   GossipWriter reply(GossipKind::kAck);
   reply.Own(OwnDelta());
   std::vector<bool> mentioned(members_->size());
+  std::vector<std::optional<uint32_t>> places;
+  places.reserve(frame->digests.size());
   for (const GossipDigest& digest : frame->digests) {
-    if (const auto index = members_->Find(digest.id)) mentioned[*index] = true;
+    places.push_back(members_->Find(digest.id));
+    if (places.back()) mentioned[*places.back()] = true;
+    if (digest.id == options_.self) OnClaimAboutSelf(digest, now);
   }
   if (const auto sender = members_->Find(from)) mentioned[*sender] = true;
   AddHotDeltas(mentioned, &reply);
-  for (const GossipDigest& theirs : frame->digests) {
-    if (theirs.id == options_.self) {
-      OnClaimAboutSelf(theirs, now);
-      continue;
-    }
-    const auto index = members_->Find(theirs.id);
-    if (!index || reply.size() + kDeltaBytes > options_.frame_bytes) continue;
-    const Entry& mine = entries_[*index];
-    if (IsNewer(mine.generation, mine.version, theirs)) {
-      reply.Add(DeltaOf(*index, theirs));
-    } else if (IsNewer(theirs.generation, theirs.version, {{}, mine.generation, mine.version}) &&
-               Plausible(theirs, now)) {
-      reply.Add(GossipDigest{theirs.id, mine.generation, mine.version});
-    }
+  for (size_t i = 0; i < places.size(); ++i) {
+    if (!places[i] || places[i] == self_) continue;
+    if (reply.size() + kDeltaBytes > options_.frame_bytes) break;
+    AddAnswer(*places[i], frame->digests[i], now, &reply);
   }
   return Seal(std::move(reply));
 }

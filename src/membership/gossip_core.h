@@ -140,6 +140,8 @@ class GossipCore {
   bool Drop(GossipDrop why);
   bool Plausible(const GossipDigest& digest, base::WallTime now);
   void Apply(const GossipDelta& delta, base::WallTime now);
+  void AddAnswer(uint32_t index, const GossipDigest& theirs, base::WallTime now,
+                 GossipWriter* reply);
   void OnClaimAboutSelf(const GossipDigest& claim, base::WallTime now);
   void Heat(uint32_t index);
   // How much of a hierarchical SYN goes to far members.
