@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from lariat_e2e import Cluster, Http, wait_until
 from lariat_load import JSON, values
 
-SETTINGS = {"membership.gossip_period_ms": 50, "membership.dead_after_ms": 300,
-            "peer.backoff_max_ms": 100, "request.timeout_ms": 400}
+SETTINGS = {"membership.gossip_period_ms": 50, "peer.backoff_max_ms": 100,
+            "request.timeout_ms": 400}
 
 
 @dataclass

@@ -11,12 +11,12 @@ import time
 import unittest
 import uuid
 
-from lariat_e2e import Cluster, Http, small_disk, wait_until
+from lariat_e2e import Cluster, Http, fresh_get, small_disk, wait_until
 from lariat_load import JSON, Writers, values
 
 MIB = 1 << 20
-FAST = {"membership.gossip_period_ms": 100, "membership.dead_after_ms": 600,
-        "peer.backoff_max_ms": 200, "request.timeout_ms": 1000}
+FAST = {"membership.gossip_period_ms": 100, "peer.backoff_max_ms": 200,
+        "request.timeout_ms": 1000}
 
 
 def fresh(prefix="k"):
@@ -48,14 +48,6 @@ def whole(cluster):
     """Every node sees every node alive, on each of its shards (each request may meet another)."""
     return all(member["alive"] for node in cluster.nodes for _ in range(3)
                for member in fresh_get(node, "/v1/cluster/status").json()["nodes"])
-
-
-def fresh_get(node, path):
-    client = Http(node.http_port)
-    try:
-        return client.request("GET", path)
-    finally:
-        client.close()
 
 
 def kill_all_at_once(nodes):

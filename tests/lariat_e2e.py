@@ -329,6 +329,58 @@ class Cluster:
         self.close()
 
 
+def fresh_get(node, path):
+    """A GET over a connection of its own, which may meet another shard than the last."""
+    client = Http(node.http_port)
+    try:
+        return client.request("GET", path)
+    finally:
+        client.close()
+
+
+def cluster_status(node):
+    return fresh_get(node, "/v1/cluster/status").json()
+
+
+def members(node):
+    """{name: state} as this node knows it."""
+    return {member["name"]: member["state"] for member in cluster_status(node)["nodes"]}
+
+
+def wait_settled(cluster, timeout=30.0):
+    """Until all nodes that run are normal members, all see all alive, and no change is left."""
+    running = [node for node in cluster.nodes if node.running()]
+
+    def settled(node):
+        try:
+            status = cluster_status(node)
+        except (OSError, http.client.HTTPException):
+            return False
+        quiet = not status["operation"] and not status["queued"]
+        return quiet and node.name in [member["name"] for member in status["nodes"]] and all(
+            member["state"] == "normal" and member["alive"] for member in status["nodes"])
+
+    def all_settled():
+        return (all(settled(node) for node in running for _ in range(2))
+                and len({cluster_status(node)["epoch"] for node in running}) == 1)
+    try:
+        wait_until(all_settled, timeout, "the cluster is settled", every=0.05)
+    except AssertionError as error:
+        told = {node.name: cluster_status(node) for node in running[:1]}
+        raise AssertionError(f"{error}\n{json.dumps(told, indent=1)}") from None
+
+
+def not_ready_because(node, timeout=20.0):
+    """Waits until /readyz says no for a reason, and gives the reasons as one text."""
+    def reasons():
+        try:
+            reply = fresh_get(node, "/readyz")
+        except (OSError, http.client.HTTPException):
+            return None
+        return "; ".join(reply.json()["reasons"]) if reply.status == 503 else None
+    return wait_until(reasons, timeout, f"{node.name} says why it is not ready")
+
+
 def run_cli(*args, stdin=None, timeout=30.0, env=None):
     return subprocess.run([program("lariat"), *args], input=stdin, timeout=timeout, text=True,
                           capture_output=True, check=False, env={**os.environ, **(env or {})})

@@ -7,8 +7,12 @@ an unknown outcome the writer goes on with another key.
 """
 
 import base64
+import concurrent.futures
 import http.client
+import json
+import random
 import threading
+import time
 import uuid
 from dataclasses import dataclass
 
@@ -116,3 +120,123 @@ class Writers:
                 bad.append((path, found, written))
         client.close()
         return bad
+
+
+class Traffic:
+    """Writes ever new keys through every node, and reads acknowledged ones all the time.
+
+    Each node has threads of its own, so one that is stuck or dead holds up nobody else. What a
+    read at R=2 does not show although it was acknowledged is in `lost`; replies other than success
+    are in `errors`, by node. Keys are written once, so any other value is wrong."""
+
+    def __init__(self, nodes, writers=2, readers=1, pause_s=0.004, timeout_s=10.0):
+        self.writers, self.readers = writers, readers
+        self.pause_s, self.timeout_s = pause_s, timeout_s
+        self.keys = []         # acknowledged ones; only grows
+        self.acks = {}         # node's name -> times of acknowledgements
+        self.errors = {}       # node's name -> [(time, what, status, body)]; status 0: connection
+        self.lost = []         # [(key, node's name, what was found)]
+        self.reads = 0
+        self.stopping = threading.Event()
+        self.threads = []
+        for node in nodes:
+            self.add(node)
+
+    def add(self, node):
+        """The load uses this node from now on."""
+        self.acks.setdefault(node.name, [])
+        self.errors.setdefault(node.name, [])
+        jobs = [self._write] * self.writers + [self._read] * self.readers
+        for job in jobs:
+            thread = threading.Thread(target=self._run, args=(job, node), daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+    def wait_for(self, more=200, timeout=30.0):
+        """Until so many more writes have been acknowledged."""
+        goal = len(self.keys) + more
+        wait_until(lambda: len(self.keys) >= goal, timeout, f"{more} more writes")
+
+    def import_keys(self, cluster, count, value_bytes):
+        """Keys that are there before anything happens, quickly."""
+        keys = [f"there-{number}" for number in range(count)]
+        lines = "".join(json.dumps({"key": key, "value": self.value(key, value_bytes).decode()})
+                        + "\n" for key in keys)
+        done = cluster.cli("import", "--format", "ndjson", "-", stdin=lines, timeout=120)
+        assert done.returncode == 0, done.stderr
+        self.keys.extend(keys)
+
+    @staticmethod
+    def value(key, size=0):
+        return f"{key} ".encode().ljust(size, b".")
+
+    def _run(self, job, node):
+        client = Http(node.http_port, self.timeout_s)
+        while not self.stopping.wait(self.pause_s):
+            try:
+                self._note(node, job.__name__, *job(client, node))
+            except (OSError, http.client.HTTPException) as error:
+                self._note(node, job.__name__, 0, repr(error))
+        client.close()
+
+    def _note(self, node, what, status, body):
+        if status not in (200, 201, 404):
+            self.errors[node.name].append((time.monotonic(), what, status, body))
+
+    def _write(self, client, node):
+        key = str(uuid.uuid4())
+        reply = client.request("PUT", f"/kv/{key}?w=2", self.value(key))
+        if reply.status == 201:
+            self.acks[node.name].append(time.monotonic())
+            self.keys.append(key)
+        return reply.status, reply.body
+
+    def _read(self, client, node):
+        count = len(self.keys)
+        if count == 0:
+            return 404, b""
+        # Every other one is among the newest.
+        newest = min(count, 100) if random.random() < 0.5 else count
+        key = self.keys[count - 1 - random.randrange(newest)]
+        reply = client.request("GET", f"/kv/{key}?r=2")
+        self.reads += 1
+        self._check(key, node.name, reply)
+        return reply.status, reply.body
+
+    def _check(self, key, name, reply):
+        wrong = reply.status == 200 and not reply.body.startswith(self.value(key))
+        if wrong or reply.status in (300, 404):
+            self.lost.append((key, name, reply.status, reply.body[:200]))
+
+    def errors_but_of(self, *names):
+        return {name: errors[:5] for name, errors in self.errors.items()
+                if errors and name not in names}
+
+    def longest_gap(self, name, begin, end):
+        """The longest time in which no write through this node was acknowledged."""
+        times = [begin, *(t for t in list(self.acks[name]) if begin < t < end), end]
+        return max(later - earlier for earlier, later in zip(times, times[1:]))
+
+    def read_all(self, nodes):
+        """Reads every acknowledged key once more, spread over these nodes."""
+        def part(number):
+            node = nodes[number % len(nodes)]
+            client = Http(node.http_port, self.timeout_s)
+            for key in self.keys[number::4]:
+                reply = client.request("GET", f"/kv/{key}?r=2")
+                self._check(key, node.name, reply)
+                self._note(node, "last read", reply.status, reply.body)
+            client.close()
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(part, range(4)))

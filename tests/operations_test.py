@@ -25,8 +25,7 @@ SERIES = re.compile(r'^[a-zA-Z_:][a-zA-Z0-9_:]*(\{[a-z_]+="[^"\\]*"(,[a-z_]+="[^
 
 def setUpModule():
     global cluster, node
-    cluster = Cluster(nodes=3, settings={"membership.gossip_period_ms": 100,
-                                         "membership.dead_after_ms": 800})
+    cluster = Cluster(nodes=3, settings={"membership.gossip_period_ms": 100})
     cluster.wait_ready()
     node = cluster.nodes[0]
     wait_until(lambda: cluster.cli("status").returncode == 0, what="a healthy cluster")
@@ -195,8 +194,7 @@ class ClusterState(Test):
             self.get("/v1/debug/explain?" + query, status=status)
 
     def test_dead_node_shows(self):
-        with Cluster(nodes=3, settings={"membership.gossip_period_ms": 100,
-                                        "membership.dead_after_ms": 800}) as own:
+        with Cluster(nodes=3, settings={"membership.gossip_period_ms": 100}) as own:
             own.wait_ready()
             self.cli(0, "status", "--wait", "20", on=own)
             own.nodes[2].kill9()
