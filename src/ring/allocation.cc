@@ -295,13 +295,16 @@ std::vector<Token> EvenTokens(uint32_t count) {
 
 }  // namespace
 
+uint32_t TokenCount(double weight, const AllocationOptions& options) {
+  const double wanted = std::round(weight * options.tokens_per_weight);
+  return static_cast<uint32_t>(std::clamp(wanted, 1.0, static_cast<double>(kTokensMax)));
+}
+
 std::vector<Token> AllocateTokens(const std::vector<RingNode>& present, const RingNode& newcomer,
                                   const AllocationOptions& options) {
   LARIAT_CHECK(options.tokens_per_weight > 0, "a node needs a token");
   LARIAT_CHECK(options.replication > 0, "a key needs a replica");
-  const double wanted = std::round(newcomer.weight * options.tokens_per_weight);
-  const auto count =
-      static_cast<uint32_t>(std::clamp(wanted, 1.0, static_cast<double>(kTokensMax)));
+  const uint32_t count = TokenCount(newcomer.weight, options);
   std::vector<RingNode> holders;
   for (const RingNode& node : present) {
     if (node.id != newcomer.id && !node.tokens.empty()) holders.push_back(node);

@@ -18,9 +18,12 @@ struct AllocationOptions {
 
 constexpr uint32_t kTokensMax = 65536;  // of one node
 
+// Tokens of a node of this weight: weight * tokens_per_weight, rounded, 1 to kTokensMax.
+uint32_t TokenCount(double weight, const AllocationOptions& options);
+
 // Tokens for `newcomer` (its own are ignored) in a cluster of `present` nodes, ascending, none of
-// them in use: weight * tokens_per_weight, rounded, 1 to kTokensMax. The first node gets evenly
-// spaced ones. A present node with the newcomer's id is ignored. REQUIRES: options above 0.
+// them in use: TokenCount of its weight. The first node gets evenly spaced ones. A present node
+// with the newcomer's id is ignored. REQUIRES: options above 0.
 std::vector<Token> AllocateTokens(const std::vector<RingNode>& present, const RingNode& newcomer,
                                   const AllocationOptions& options);
 
