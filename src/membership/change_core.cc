@@ -233,6 +233,7 @@ Next CancelChange(const Topology& now, uint64_t number, base::WallTime when) {
 
 Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked) {
   bucket.id = BucketIdOf(bucket.name);
+  if (auto status = CheckBucket(bucket); !status) return Fail(status.error());
   const auto found = now.buckets.find(bucket.name);
   Topology next = now;
   ++next.epoch;
@@ -254,6 +255,16 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   bucket.editor = own.editor;
   if (bucket == own) return std::nullopt;
   ++bucket.version;
+  for (const Change* change : Unfinished(now)) {
+    if (change->kind != ChangeKind::kReplication || change->bucket != bucket.name) continue;
+    // What is set now has to fit the n that is coming, too.
+    BucketProperties later = bucket;
+    later.n = change->n;
+    if (auto status = CheckBucket(later); !status) {
+      return Fail(Code::kConflict, "n of this bucket is about to become " +
+                                       std::to_string(change->n) + ": " + status.error().message);
+    }
+  }
   if (n == own.n) {
     next.buckets.at(bucket.name) = bucket;
     return next;
