@@ -40,22 +40,21 @@ ChangeKind KindOf(coordinator::ChangeVerb verb) {
   return ChangeKind::kLeave;
 }
 
+std::string Behind(const Change& before) {
+  return " behind the " + std::string(ChangeKindText(before.kind)) + " of '" + before.name +
+         "' (task " + std::to_string(before.number) + ")";
+}
+
 coordinator::ChangeTicket TicketFor(const Topology& topology, uint64_t number) {
-  coordinator::ChangeTicket ticket{number, false, ""};
+  const Change* before = topology.operation ? &topology.operation->change : nullptr;
   for (const Change& change : topology.queue) {
-    if (change.number != number) continue;
-    ticket.message = change.committed ? "queued" : "staged; 'lariat cluster commit' starts it";
-    if (change.committed && topology.operation) {
-      const Change& before = topology.operation->change;
-      ticket.message += " behind the " + std::string(ChangeKindText(before.kind)) + " of '" +
-                        before.name + "' (task " + std::to_string(before.number) + ")";
+    if (change.number == number) {
+      if (!change.committed) return {number, false, "staged; 'lariat cluster commit' starts it"};
+      return {number, before == nullptr, before == nullptr ? "queued" : "queued" + Behind(*before)};
     }
-    ticket.started = change.committed && !topology.operation;
-    return ticket;
+    if (change.committed) before = &change;
   }
-  ticket.started = true;
-  ticket.message = "under way";
-  return ticket;
+  return {number, true, "under way"};
 }
 
 std::vector<ring::RingNode> NodesOf(const Topology& topology) {
