@@ -370,15 +370,22 @@ def wait_settled(cluster, timeout=30.0):
         raise AssertionError(f"{error}\n{json.dumps(told, indent=1)}") from None
 
 
-def not_ready_because(node, timeout=20.0):
-    """Waits until /readyz says no for a reason, and gives the reasons as one text."""
-    def reasons():
+def wait_not_ready(node, why, timeout=20.0):
+    """Until /readyz says no with this text among its reasons."""
+    said = None
+
+    def says_so():
+        nonlocal said
         try:
             reply = fresh_get(node, "/readyz")
         except (OSError, http.client.HTTPException):
-            return None
-        return "; ".join(reply.json()["reasons"]) if reply.status == 503 else None
-    return wait_until(reasons, timeout, f"{node.name} says why it is not ready")
+            return False
+        said = reply.json()["reasons"]
+        return reply.status == 503 and why in "; ".join(said)
+    try:
+        wait_until(says_so, timeout, f"{node.name} is not ready because '{why}'")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it says {said}") from None
 
 
 def run_cli(*args, stdin=None, timeout=30.0, env=None):

@@ -7,7 +7,7 @@ All the time every acknowledged key is read at R=2, by which a lost or misplaced
 import sys
 import unittest
 
-from lariat_e2e import (Cluster, cluster_status, fresh_get, members, not_ready_because, wait_settled,
+from lariat_e2e import (Cluster, cluster_status, fresh_get, members, wait_not_ready, wait_settled,
                         wait_until)
 from lariat_load import Traffic
 
@@ -136,9 +136,136 @@ class GrowAndShrink(Test):
         before = ring(old[0])
         self.cli(cluster, "decommission", node.name, "--wait")
         self.assertNotIn(node.name, gains(before, ring(old[0])))
-        self.assertIn("left the cluster or was removed", not_ready_because(node))
+        wait_not_ready(node, "left the cluster or was removed")
         load.wait_for(100)
         node.terminate()
+
+
+class Replace(Test):
+    def test_killed_node_is_replaced_under_load(self):
+        cluster = self.cluster(nodes=4)
+        dead = cluster.nodes[3]
+        stay = cluster.nodes[:3]
+        load = self.traffic(cluster.nodes)
+        load.import_keys(cluster, 1000, 1000)
+        before = ring(stay[0])
+        dead.kill9()
+        wait_until(lambda: not alive(stay[0], dead.name), what="the death is noticed")
+        new = cluster.add_node(args=["--replace", dead.name])
+        wait_until(lambda: dead.name not in members(stay[0]), 60, "the dead node is replaced")
+        wait_settled(cluster)
+        after = ring(stay[0])
+        self.assertEqual(set(gains(before, after)), {new.name})
+        renamed = [(first, last, frozenset(new.name if name == dead.name else name
+                                           for name in owners)) for first, last, owners in before]
+        self.assertEqual(after, renamed, "the same tokens in other hands")
+        load.add(new)
+
+        dead.start()
+        wait_not_ready(dead, "cannot return")
+        self.assertEqual(dead.http("PUT", "/kv/a", b"x").status, 503)
+        load.wait_for(100)
+        self.assertNotIn(dead.name, members(stay[0]))
+        self.assertFalse(any(dead.name in owners for _, _, owners in ring(stay[0])))
+        wait_not_ready(dead, "cannot return")
+        dead.restart(wait=False)
+        wait_not_ready(dead, "cannot return")
+        self.check(load, [*stay, new], but=(dead.name,))
+
+    def test_live_node_is_not_replaced(self):
+        cluster = self.cluster()
+        new = cluster.add_node(args=["--replace", "node2"])
+        wait_not_ready(new, "node 'node2' is alive and cannot be replaced")
+        self.assertEqual(set(members(cluster.nodes[0])), {"node1", "node2", "node3"})
+
+    def test_dead_node_is_removed_under_load(self):
+        cluster = self.cluster(nodes=4)
+        dead, stay = cluster.nodes[3], cluster.nodes[:3]
+        load = self.traffic(cluster.nodes)
+        self.assertIn("is alive", self.cli(cluster, "remove", dead.name, code=1))
+        load.wait_for(300)
+        dead.kill9()
+        wait_until(lambda: not alive(stay[0], dead.name), what="the death is noticed")
+        self.cli(cluster, "remove", dead.name, "--wait")
+        wait_settled(cluster)
+        self.assertEqual(set(members(stay[0])), {node.name for node in stay})
+        dead.start()
+        wait_not_ready(dead, "cannot return")
+        self.check(load, stay, but=(dead.name,))
+
+
+class Queue(Test):
+    def test_two_joins_at_once(self):
+        """M21: neither is refused, one after the other they become members."""
+        cluster = self.cluster(settings={"stream.max_bytes_per_s": 2000000})
+        load = self.traffic(cluster.nodes)
+        load.import_keys(cluster, 1000, 1000)
+        newcomers = [cluster.add_node(), cluster.add_node()]
+        wait_until(lambda: planned(cluster.nodes[0]) ==
+                   [("join", "running"), ("join", "queued")], what="one runs and one waits")
+        wait_settled(cluster, timeout=60)
+        self.assertEqual(set(members(newcomers[0])), {node.name for node in cluster.nodes})
+        self.check(load, cluster.nodes)
+
+    def test_second_decommission_waits(self):
+        cluster = self.cluster(nodes=5, settings={"stream.max_bytes_per_s": 500000})
+        load = self.traffic(cluster.nodes[:3])
+        load.import_keys(cluster, 1000, 1000)
+        self.cli(cluster, "decommission", "node4")
+        self.assertRegex(self.cli(cluster, "decommission", "node5"),
+                         r"behind the decommission of 'node4'")
+        self.assertRegex(self.cli(cluster, "decommission", "node3", code=1), "would be left")
+        wait_until(lambda: len(members(cluster.nodes[0])) == 3, 60, "both have left")
+        for node in cluster.nodes[3:]:
+            wait_not_ready(node, "left the cluster")
+            node.terminate()
+        wait_settled(cluster)
+        self.check(load, cluster.nodes[:3])
+
+    def test_cancel_goes_back(self):
+        cluster = self.cluster(settings={"stream.max_bytes_per_s": 500000})
+        old = list(cluster.nodes)
+        load = self.traffic(old)
+        load.import_keys(cluster, 2000, 1000)
+        before = ring(old[0])
+        newcomer = cluster.add_node()
+        task = wait_streaming(cluster, newcomer)["task"]
+        self.cli(cluster, "cluster", "cancel")
+        wait_until(lambda: not cluster_status(old[0])["operation"], what="it is dropped")
+        self.assertEqual(ring(old[0]), before)
+        told = old[0].http("GET", f"/v1/admin/tasks/{task}").json()
+        self.assertEqual((told["kind"], told["state"]), ("join", "cancelled"))
+        newcomer.kill9()
+        wait_until(lambda: alive_all(old), what="the old nodes are settled")
+        self.check(load, old)
+
+    def test_why_names_who_is_waited_for(self):
+        cluster = self.cluster(settings={"stream.max_bytes_per_s": 1000000})
+        load = self.traffic([cluster.nodes[0], cluster.nodes[2]])
+        load.import_keys(cluster, 1500, 1000)
+        newcomer = cluster.add_node()
+        wait_streaming(cluster, newcomer)
+        cluster.nodes[1].kill9()
+        wait_until(lambda: "'node2' does not answer" in
+                   self.cli(cluster, "cluster", "why"), 30, "it says for whom it waits")
+        load.wait_for(100)
+        cluster.nodes[1].start()
+        wait_settled(cluster, timeout=60)
+        self.assertIn("node4", members(cluster.nodes[0]))
+        self.check(load, cluster.nodes)
+
+
+def planned(asked):
+    plan = fresh_get(asked, "/v1/admin/plan").json()
+    return [(change["kind"], change["state"]) for change in plan["changes"]]
+
+
+def alive(asked, name):
+    return any(m["alive"] for m in cluster_status(asked)["nodes"] if m["name"] == name)
+
+
+def alive_all(nodes):
+    return all(alive(asked, node.name) for asked in nodes for node in nodes)
 
 
 if __name__ == "__main__":
