@@ -70,9 +70,8 @@ class TestCluster final : public env::Clock,
   std::string KeyWhere(const std::function<bool(const membership::View::Replicas&)>& wanted) const;
   void SetTopology(size_t node, const membership::Topology& topology);
   void SetTopology(const membership::Topology& topology);  // of all nodes
-  // A key that the node does not hold / is the first to hold.
+  // A key that the node does not hold.
   std::string KeyNotOn(size_t node) const;
-  std::string KeyFirstOn(size_t node) const;
 
   void RunAll() { loop.RunAll(); }
   // Lets time pass in small steps, as the ticks of a shard would.
@@ -144,6 +143,8 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   std::vector<std::string> Values(const std::string& key);
   // What this node's own replica stores.
   causal::Object Stored(const std::string& key);
+  // Joins causal::Object bytes into its record, as a transfer of ranges would.
+  void Keep(const std::string& key, std::string object);
 
   // ports
   void Read(const Destination& to, wire::ReadRequest request, ReadDone done) override;
@@ -209,5 +210,4 @@ class TestNode final : public ReplicaPort, public ClusterPort {
 
 }  // namespace lariat::coordinator
 
-#include "coordinator/coordinator_test_moving_inl.h"
 #include "coordinator/coordinator_test_util_inl.h"

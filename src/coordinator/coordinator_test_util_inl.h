@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bodies of coordinator_test_util.h, which includes this file at its end.
+// The bodies of coordinator_test_util.h.
 #pragma once
 
 #include <string>
@@ -40,18 +40,47 @@ inline TestCluster::TestCluster(Options options)
   }
 }
 
+inline membership::Topology TestCluster::Moving(membership::Phase phase) const {
+  membership::Topology topology = before_;
+  topology.epoch += 1 + static_cast<uint64_t>(phase);
+  topology.fence = topology.epoch;
+  topology.operation = membership::Operation{{}, phase, 0};
+  return topology;
+}
+
+inline membership::Topology TestCluster::After() const {
+  membership::Topology topology = before_;
+  topology.fence = topology.epoch += 10;
+  for (membership::Member& member : topology.members) member.tokens = member.next_tokens;
+  return topology;
+}
+
+inline membership::View::Replicas TestCluster::ListsOf(const std::string& key) const {
+  return membership::MakeView(Moving(membership::Phase::kPrepare), membership::IdOf(1))
+      ->ReplicasOf(ring::TokenOf(key), bucket_);
+}
+
+inline std::string TestCluster::KeyWhere(
+    const std::function<bool(const membership::View::Replicas&)>& wanted) const {
+  for (int i = 0;; ++i) {
+    std::string key = "moving" + std::to_string(i);
+    if (wanted(ListsOf(key))) return key;
+  }
+}
+
+inline void TestCluster::SetTopology(size_t node, const membership::Topology& topology) {
+  nodes_[node]->SetView(membership::MakeView(topology, topology.members[node].id));
+}
+
+inline void TestCluster::SetTopology(const membership::Topology& topology) {
+  for (size_t i = 0; i < nodes_.size(); ++i) SetTopology(i, topology);
+}
+
 inline std::string TestCluster::KeyNotOn(size_t node) const {
   for (int i = 0;; ++i) {
     std::string key = "key" + std::to_string(i);
     const auto nodes = NodesOf(key);
     if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) return key;
-  }
-}
-
-inline std::string TestCluster::KeyFirstOn(size_t node) const {
-  for (int i = 0;; ++i) {
-    std::string key = "key" + std::to_string(i);
-    if (NodesOf(key).front() == node) return key;
   }
 }
 
@@ -83,23 +112,30 @@ inline TestNode::TestNode(TestCluster& cluster, size_t own_index,
   SetView(std::move(first));
 }
 
-inline GotPtr TestNode::Get(const std::string& key, Consistency consistency) {
-  auto answer = std::make_shared<Answer<GetReply>>();
-  coordinator.Get({"default", key, consistency}, [answer](base::Result<GetReply> reply) {
+template <typename Reply, typename Ask>
+std::shared_ptr<Answer<Reply>> Answering(Ask ask) {
+  auto answer = std::make_shared<Answer<Reply>>();
+  ask([answer](base::Result<Reply> reply) {
     answer->value = std::move(reply);
     ++answer->times;
   });
   return answer;
 }
 
-inline WrotePtr TestNode::Put(PutRequest request) {
-  auto answer = std::make_shared<Answer<WriteReply>>();
-  if (request.bucket.empty()) request.bucket = "default";
-  coordinator.Put(std::move(request), [answer](base::Result<WriteReply> reply) {
-    answer->value = std::move(reply);
-    ++answer->times;
+inline GotPtr TestNode::Get(const std::string& key, Consistency consistency) {
+  return Answering<GetReply>([&](auto done) {
+    coordinator.Get({"default", key, consistency}, done);
   });
-  return answer;
+}
+
+inline WrotePtr TestNode::Put(PutRequest request) {
+  if (request.bucket.empty()) request.bucket = "default";
+  return Answering<WriteReply>([&](auto done) { coordinator.Put(std::move(request), done); });
+}
+
+inline WrotePtr TestNode::Delete(DeleteRequest request) {
+  if (request.bucket.empty()) request.bucket = "default";
+  return Answering<WriteReply>([&](auto done) { coordinator.Delete(std::move(request), done); });
 }
 
 inline WrotePtr TestNode::Put(const std::string& key, const std::string& value,
@@ -109,16 +145,6 @@ inline WrotePtr TestNode::Put(const std::string& key, const std::string& value,
   request.value = value;
   request.context = std::move(context);
   return Put(std::move(request));
-}
-
-inline WrotePtr TestNode::Delete(DeleteRequest request) {
-  auto answer = std::make_shared<Answer<WriteReply>>();
-  if (request.bucket.empty()) request.bucket = "default";
-  coordinator.Delete(std::move(request), [answer](base::Result<WriteReply> reply) {
-    answer->value = std::move(reply);
-    ++answer->times;
-  });
-  return answer;
 }
 
 inline std::vector<std::string> TestNode::Values(const std::string& key) {
@@ -133,7 +159,7 @@ inline std::vector<std::string> TestNode::Values(const std::string& key) {
 
 inline causal::Object TestNode::Stored(const std::string& key) {
   wire::ReadRequest request;
-  request.bucket = coordinator.Bucket("default")->id;
+  request.bucket = membership::BucketIdOf("default");
   request.token = ring::TokenOf(key).value;
   request.key = key;
   auto object = std::make_shared<std::string>();
@@ -143,7 +169,12 @@ inline causal::Object TestNode::Stored(const std::string& key) {
   return causal::Object::Decode(*object).value();
 }
 
-// As the shard that owns the token would.
+inline void TestNode::Keep(const std::string& key, std::string object) {
+  LocalWrite({membership::BucketIdOf("default"), ring::TokenOf(key).value, key, std::move(object),
+              1, false, "", ""},
+             [](const wire::WriteReply&) {});
+}
+
 template <typename Reply, typename Done>
 bool TestNode::Refuses(uint64_t asked, Done& done) {
   if (asked == fence) return false;

@@ -231,6 +231,99 @@ TEST(GetCore, AnRecordedAnswerOfAnyReplicaIsFound) {
   EXPECT_EQ(core.idempotency_answer(), "answer");
 }
 
+// --- two lists -----------------------------------------------------------------------------------
+
+using Sets = std::vector<ListSet>;
+constexpr causal::Kind kSiblings = causal::Kind::kSiblings;
+
+// The worked examples of the header.
+TEST(GetCoreMustHold, M20_WhoIsInBothListsCountsInBoth) {
+  const std::string v = ObjectOf("v");
+  GetCore core({2, 3, true, kSiblings, 2}, {true, true, true, true},
+               {kInBoth, kInBoth, kInRead, kInOther});
+  EXPECT_EQ(Text(core.Start()), "data0 digest1");
+  core.OnReadReply(1, Digest(v));
+  EXPECT_EQ(Text(core.OnReadReply(0, Data(v))), "done");
+}
+
+TEST(GetCoreMustHold, M20_WhatOnlyTheOldOwnersHoldIsBroughtToTheNewOnesFirst) {
+  const std::string v = ObjectOf("v");
+  GetCore core({2, 2, true, kSiblings, 2}, {true, true, true, true},
+               {kInRead, kInRead, kInOther, kInOther});
+  EXPECT_EQ(Text(core.Start()), "data0 digest1 digest2 digest3");
+  core.OnReadReply(2, Digest(v));
+  core.OnReadReply(3, Digest(""));
+  core.OnReadReply(0, Data(v));
+  EXPECT_EQ(Text(core.OnReadReply(1, Digest(v))), "write3");
+  EXPECT_FALSE(core.finished());
+  EXPECT_EQ(Text(core.OnWriteBackReply(3, true)), "done");
+  EXPECT_EQ(core.Answered(), 2U) << "of the read list";
+  EXPECT_FALSE(core.disagreed()) << "a new owner may lack what it has not been given yet";
+}
+
+TEST(GetCore, NothingNeedsNoHolders) {
+  GetCore core({1, 1, true, kSiblings, 1}, {true, true}, {kInRead, kInOther});
+  core.Start();
+  EXPECT_EQ(Text(core.OnReadReply(0, Data(""))), "done");
+  EXPECT_TRUE(core.object().Empty());
+}
+
+TEST(GetCore, ALateDigestOfTheOtherListIsWaitedFor) {
+  const std::string v = ObjectOf("v");
+  GetCore core({2, 3, true, kSiblings, 2}, {true, true, true, true, true},
+               {kInBoth, kInRead, kInRead, kInOther, kInOther});
+  EXPECT_EQ(Text(core.Start()), "data0 digest1 digest3");
+  core.OnReadReply(0, Data(v));
+  EXPECT_EQ(Text(core.OnReadReply(1, Digest(v))), "");
+  EXPECT_EQ(Text(core.OnHedge()), "digest4");
+  EXPECT_EQ(Text(core.OnReadReply(4, Digest(v))), "done");
+}
+
+TEST(GetCore, AReplicaOfTheOtherListThatFailsIsReplaced) {
+  const std::string v = ObjectOf("v");
+  const std::vector<bool> usable = {true, true, true, true};
+  const Sets sets = {kInBoth, kInRead, kInOther, kInOther};
+  GetCore early({2, 2, true, kSiblings, 2}, usable, sets);
+  EXPECT_EQ(Text(early.Start()), "data0 digest1 digest2");
+  EXPECT_EQ(Text(early.OnFailure(2, {Code::kTimeout, ""})), "digest3");
+  early.OnReadReply(0, Data(v));
+  early.OnReadReply(1, Digest(v));
+  EXPECT_EQ(Text(early.OnReadReply(3, Digest(""))), "write3");
+  EXPECT_EQ(Text(early.OnWriteBackReply(3, false)), "fail");
+  EXPECT_EQ(early.error().code, Code::kUnavailable);
+
+  GetCore late({2, 2, true, kSiblings, 2}, usable, sets);
+  late.Start();
+  late.OnReadReply(0, Data(v));
+  EXPECT_EQ(Text(late.OnReadReply(1, Digest(v))), "");
+  EXPECT_EQ(Text(late.OnFailure(2, {Code::kTimeout, ""})), "digest3");
+  EXPECT_EQ(Text(late.OnReadReply(3, Digest(v))), "done");
+}
+
+TEST(GetCore, NewerStatesOfTheOtherListAreNotShownButKept) {
+  const std::string v1 = ObjectOf("v1");
+  GetCore core({2, 2, true, kSiblings, 2}, {true, true, true}, {kInBoth, kInRead, kInOther});
+  core.Start();
+  core.OnReadReply(2, Digest(Newer(v1, "v2")));
+  core.OnReadReply(0, Data(v1));
+  EXPECT_EQ(Text(core.OnReadReply(1, Digest(v1))), "write2") << "joined there: nothing is lost";
+  EXPECT_EQ(Text(core.OnWriteBackReply(2, true)), "done");
+  EXPECT_EQ(Values(core), std::vector<std::string>{"v1"});
+}
+
+TEST(GetCore, TooFewAliveInEitherListIsSaidBeforeAnythingIsAsked) {
+  const Sets sets = {kInBoth, kInRead, kInOther, kInOther};
+  GetCore read({2, 2, true, kSiblings, 3}, {true, false, true, true}, sets);
+  EXPECT_EQ(Text(read.Start()), "fail");
+  EXPECT_EQ(read.error().code, Code::kInsufficientReplicas);
+  EXPECT_EQ(read.error().needed, 2U);
+  GetCore other({2, 2, true, kSiblings, 3}, {true, true, true, false}, sets);
+  EXPECT_EQ(Text(other.Start()), "fail");
+  EXPECT_EQ(other.error().code, Code::kInsufficientReplicas);
+  EXPECT_EQ(other.error().needed, 3U);
+  EXPECT_EQ(other.error().alive, 2U);
+}
+
 // --- any order of replies, failures, hedges and time-outs ----------------------------------------
 
 // Replicas with random states that go on changing, and the reads and write-backs under way.
@@ -240,6 +333,7 @@ class RandomRun {
     options_.n = static_cast<uint32_t>(n_);
     options_.r = static_cast<uint32_t>(1 + prng_.Below(n_));
     options_.strict = prng_.Chance(0.8);
+    if (prng_.Chance(0.5)) MoveSome();
     for (size_t i = 0; i < n_; ++i) {
       states_.emplace_back(causal::Kind::kSiblings);
       usable_.push_back(prng_.Chance(0.9));
@@ -252,7 +346,7 @@ class RandomRun {
   }
 
   void Go() {
-    GetCore core(options_, usable_);
+    GetCore core(options_, usable_, sets_);
     Take(core.Start());
     while (!waiting_.empty() && !core.finished()) {
       if (prng_.Chance(0.1)) RandomWrite();
@@ -275,6 +369,16 @@ class RandomRun {
     const causal::DotSet seen = prng_.Chance(0.5) ? set->history() : causal::DotSet();
     set->Update(seen, {.bytes = std::to_string(++writes_)}, {at + 1, 1, 1});
     if (prng_.Chance(0.5)) Join(prng_.Below(n_), states_[at]);
+  }
+  // Some of the replicas are in the other list too, others in that alone.
+  void MoveSome() {
+    for (size_t i = 0; i < n_; ++i) sets_.push_back(prng_.Chance(0.5) ? kInBoth : kInRead);
+    for (uint64_t more = prng_.Below(4); more > 0; --more) sets_.push_back(kInOther);
+    n_ = sets_.size();
+    options_.r_other = static_cast<uint32_t>(1 + prng_.Below(3));
+  }
+  bool In(size_t at, ListSet list) const {
+    return sets_.empty() ? list == kInRead : (sets_[at] & list) != 0;
   }
   void Join(size_t at, const Object& state) { ASSERT_TRUE(states_[at].Join(state)); }
   std::string Stored(size_t at) const { return states_[at].Empty() ? "" : states_[at].Encode(); }
@@ -317,13 +421,22 @@ class RandomRun {
     EXPECT_GE(core.Answered(), options_.r);
     size_t contained = 0;
     size_t holders = 0;
+    size_t holders_other = 0;
+    bool two_lists = false;
     for (size_t i = 0; i < n_; ++i) {
-      contained += answers_[i] && Covers(core.object(), *answers_[i]) ? 1 : 0;
-      holders += Covers(states_[i], core.object()) ? 1 : 0;
+      const bool contains = answers_[i] && Covers(core.object(), *answers_[i]);
+      contained += In(i, kInRead) && contains ? 1 : 0;
+      const bool holds = Covers(states_[i], core.object());
+      holders += In(i, kInRead) && holds ? 1 : 0;
+      holders_other += In(i, kInOther) && holds ? 1 : 0;
+      two_lists = two_lists || In(i, kInOther);
     }
     EXPECT_GE(contained, options_.r) << "the answer has to contain what r replicas said";
     if (options_.strict) {
       EXPECT_GE(holders, options_.r) << "what is shown has to be held";
+      if (two_lists && !core.object().Empty()) {
+        EXPECT_GE(holders_other, options_.r_other) << "in the other list too";
+      }
     }
     EXPECT_EQ(core.encoded(), core.object().Empty() ? "" : core.object().Encode());
   }
@@ -331,6 +444,7 @@ class RandomRun {
   base::Prng prng_;
   size_t n_;
   GetCore::Options options_;
+  Sets sets_;
   std::vector<bool> usable_;
   std::vector<Object> states_;
   std::vector<std::optional<Object>> answers_;

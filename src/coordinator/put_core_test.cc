@@ -92,6 +92,170 @@ TEST(PutCoreMustHold, M16_AnAckCountsOnce) {
   EXPECT_TRUE(Has(core.OnAck(0), Kind::kDone));
 }
 
+// --- two lists -----------------------------------------------------------------------------------
+
+using Sets = std::vector<ListSet>;
+
+// The second worked example of the header: A B C and B C D.
+TEST(PutCoreMustHold, M20_AWriteNeedsItsQuorumInBothLists) {
+  PutCore core({.w = 2, .self = 0, .w_other = 2}, {true, true, true, true},
+               {kInRead, kInBoth, kInBoth, kInOther});
+  EXPECT_EQ(Sends(core.OnUpdated()), (std::set<size_t>{1, 2, 3}));
+  core.OnAck(0);
+  EXPECT_TRUE(core.OnAck(1).empty()) << "two of the read list, one of the other";
+  EXPECT_EQ(core.Acks(), 2U);
+  EXPECT_TRUE(Has(core.OnAck(3), Kind::kDone));
+  EXPECT_EQ(core.Acks(), 2U) << "of the read list";
+  EXPECT_EQ(core.Missing(), std::vector<size_t>{2});
+}
+
+TEST(PutCoreMustHold, M20_OneNodeMayCountInBoth) {
+  PutCore core({.w = 2, .self = 0, .w_other = 2}, {true, true, true, true},
+               {kInBoth, kInBoth, kInRead, kInOther});
+  core.OnUpdated();
+  core.OnAck(1);
+  EXPECT_TRUE(Has(core.OnAck(0), Kind::kDone));
+}
+
+TEST(PutCoreMustHold, M20_AListThatCannotBeMetIsUnknownWithItsNumbers) {
+  PutCore core({.w = 1, .self = 0, .w_other = 2}, {true, true, true},
+               {kInRead, kInOther, kInOther});
+  core.OnUpdated();
+  core.OnAck(0);
+  core.OnAck(1);
+  EXPECT_TRUE(Has(core.OnFailure(2, {Code::kIo, "disk"}), Kind::kFail));
+  EXPECT_EQ(core.error().code, Code::kUnknown);
+  EXPECT_EQ(core.error().needed, 2U);
+  EXPECT_EQ(core.error().alive, 1U);
+}
+
+TEST(PutCoreMustHold, M20_AfterANewPlanAcknowledgementsStayAndNewReplicasAreAsked) {
+  PutCore core({.w = 2, .self = 0}, {true, true, true});
+  core.OnUpdated();
+  core.OnAck(0);
+  // C leaves the read list in favour of D, which has to have it too.
+  const auto actions =
+      core.OnNewLists(2, 2, {true, true, true, true}, {kInBoth, kInBoth, kInRead, kInOther});
+  EXPECT_EQ(Sends(actions), std::set<size_t>{3});
+  EXPECT_TRUE(core.OnAck(2).empty()) << "A and C are two of the read list, only A is in the other";
+  EXPECT_TRUE(Has(core.OnAck(3), Kind::kDone));
+}
+
+TEST(PutCoreMustHold, M20_AReplicaOfNoListDoesNotCount) {
+  PutCore core({.w = 2, .self = 0}, {true, true, true});
+  core.OnUpdated();
+  core.OnAck(0);
+  const auto actions =
+      core.OnNewLists(2, 1, {false, true, true, true}, {0, kInRead, kInRead, kInRead});
+  EXPECT_EQ(Sends(actions), std::set<size_t>{3});
+  EXPECT_EQ(core.Acks(), 0U);
+  EXPECT_TRUE(core.OnAck(1).empty());
+  EXPECT_TRUE(Has(core.OnAck(3), Kind::kDone));
+  EXPECT_EQ(core.Missing(), std::vector<size_t>{2});
+}
+
+TEST(PutCore, ANewPlanMayBeMetAlreadyOrAskAFailedOneAgain) {
+  PutCore met({.w = 3, .self = 0}, {true, true, true});
+  met.OnUpdated();
+  met.OnAck(0);
+  met.OnAck(1);
+  EXPECT_TRUE(
+      Has(met.OnNewLists(2, 1, {true, true, true}, {kInRead, kInRead, kInRead}), Kind::kDone));
+  PutCore failed({.w = 2, .self = 0}, {true, true, true});
+  failed.OnUpdated();
+  failed.OnFailure(1, {Code::kIo, "disk"});
+  EXPECT_EQ(Sends(failed.OnNewLists(2, 1, {true, true, true}, {kInRead, kInRead, kInRead})),
+            std::set<size_t>{1});
+}
+
+// Two lists that change on the way: done means that each is met at that moment.
+class MovingRun {
+ public:
+  explicit MovingRun(uint64_t seed) : prng_(seed) {}
+
+  void Go() {
+    const size_t count = 2 + prng_.Below(5);
+    NewLists(count);
+    for (ListSet& set : sets_) set = std::max(set, kInRead);
+    sets_[0] |= kInRead;  // the coordinator is in the read list
+    usable_[0] = true;
+    PutCore core({.w = w_, .self = 0, .w_other = w_other_}, usable_, sets_);
+    waiting_.insert(0);
+    Take(core.OnUpdated());
+    while (!waiting_.empty()) {
+      if (prng_.Chance(0.1)) {
+        NewLists(sets_.size() + prng_.Below(2));
+        Take(core.OnNewLists(w_, w_other_, usable_, sets_));
+        continue;
+      }
+      auto at = waiting_.begin();
+      std::advance(at, prng_.Below(waiting_.size()));
+      const size_t replica = *at;
+      waiting_.erase(at);
+      if (prng_.Chance(0.75)) {
+        if (sets_[replica] != 0) acked_.insert(replica);
+        Take(core.OnAck(replica));
+      } else {
+        Take(core.OnFailure(replica, {Code::kTimeout, "late"}));
+      }
+    }
+    EXPECT_TRUE(core.finished()) << "nothing is outstanding, so it has to have ended";
+    EXPECT_EQ(ends_, 1);
+  }
+
+ private:
+  void NewLists(size_t count) {
+    sets_.assign(count, 0);
+    usable_.assign(count, false);
+    for (size_t i = 0; i < count; ++i) {
+      sets_[i] = static_cast<ListSet>(prng_.Below(4));
+      usable_[i] = prng_.Chance(0.8);
+    }
+    w_ = static_cast<uint32_t>(1 + prng_.Below(3));
+    w_other_ = static_cast<uint32_t>(1 + prng_.Below(3));
+    // A node that is no replica may drop what it held.
+    for (size_t i = 0; i < count; ++i) {
+      if (sets_[i] == 0) acked_.erase(i);
+    }
+  }
+  uint32_t Holders(ListSet list) const {
+    uint32_t holders = 0;
+    for (const size_t i : acked_) holders += (sets_[i] & list) != 0 ? 1 : 0;
+    return holders;
+  }
+  void Take(const PutCore::Actions& actions) {
+    for (const size_t replica : Sends(actions)) {
+      EXPECT_TRUE(usable_[replica]);
+      EXPECT_NE(sets_[replica], 0);
+      EXPECT_TRUE(waiting_.insert(replica).second) << "one request at a time";
+    }
+    for (const auto& action : actions) {
+      if (action.kind == Kind::kSendWrite) continue;
+      ++ends_;
+      const bool two = std::any_of(sets_.begin(), sets_.end(),
+                                   [](ListSet set) { return (set & kInOther) != 0; });
+      const bool met = Holders(kInRead) >= w_ && (!two || Holders(kInOther) >= w_other_);
+      EXPECT_EQ(action.kind == Kind::kDone, met);
+    }
+  }
+
+  base::Prng prng_;
+  Sets sets_;
+  std::vector<bool> usable_;
+  uint32_t w_ = 1, w_other_ = 1;
+  std::set<size_t> waiting_, acked_;
+  int ends_ = 0;
+};
+
+TEST(PutCoreMustHold, M20_RandomOrdersAreDoneOnlyWithBothLists) {
+  for (uint64_t seed = 0; seed < 20000 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE(seed);
+    MovingRun(seed).Go();
+  }
+}
+
+// --- any order -----------------------------------------------------------------------------------
+
 // Random acks, failures, repetitions and time-outs.
 class RandomRun {
  public:
