@@ -33,6 +33,8 @@ Shard::Shard(Node& node, uint32_t index, World world, const config::Settings& se
              causal::HlcStamp clock_floor)
     : node_(node),
       index_(index),
+      stored_cluster_(node.options().stored.topology ? node.options().stored.topology->cluster
+                                                     : base::Uuid{}),
       world_(world),
       settings_(settings),
       engine_(engine),
@@ -121,11 +123,15 @@ void Shard::Expel() {
   coordinator_.SetView(nullptr);
 }
 
+// Known before the first view: a node that is still asking whether it is a member must not pass for
+// one that belongs nowhere.
+base::Uuid Shard::ClusterId() const { return view_ ? view_->topology.cluster : stored_cluster_; }
+
 wire::Hello Shard::MakeHello() const {
   wire::Hello hello;
   hello.protocol = 1;
   hello.node = node_.identity().id;
-  hello.cluster = view_ ? view_->topology.cluster : base::Uuid{};
+  hello.cluster = ClusterId();
   hello.name = node_.identity().name;
   hello.peer_address = node_.addresses().peer;
   hello.shard = index_;
@@ -136,7 +142,7 @@ wire::HelloReply Shard::OnHello(const wire::Hello& hello) {
   wire::HelloReply reply;
   reply.protocol = 1;
   reply.node = node_.identity().id;
-  reply.cluster = view_ ? view_->topology.cluster : base::Uuid{};
+  reply.cluster = ClusterId();
   reply.name = node_.identity().name;
   const auto refuse = [&](std::string why) {
     reply.outcome = {Code::kConflict, std::move(why)};

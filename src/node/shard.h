@@ -134,8 +134,11 @@ class Shard final : public PeerEvents,
   int64_t ClockLimitWantedMs() const;
   void ExtendClock();
 
+  base::Uuid ClusterId() const;
+
   Node& node_;
   uint32_t index_;
+  base::Uuid stored_cluster_;  // of an earlier run; nil: none
   World world_;
   config::Settings settings_;
   storage::Engine& engine_;
