@@ -258,7 +258,8 @@ bool Shard::IsMember(const base::Uuid& node) const {
 
 base::Status Shard::CheckSender(const base::Uuid& from, const wire::Envelope& request) const {
   if (!view_) return CheckFence(request.epoch);  // it will have that topology soon
-  if (expelled_) return Fail(Code::kUnavailable, "the node is out of the cluster");
+  // Whoever still counts on this node has yet to hear it, and can do without it then.
+  if (expelled_) return Fail(Code::kStaleEpoch, "the node is out of the cluster");
   if (IsMember(from)) return {};
   // Another topology may have other members.
   if (auto status = CheckFence(request.epoch); !status) return status;
