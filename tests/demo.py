@@ -257,6 +257,11 @@ def compare(demo, lists):
     total = sum(source.records for source in lists)
     victim = demo.nodes[2]
     demo.lariat("status", "--wait", "30")
+    # A node that comes back first asks the others whether it is still a member.
+    client = Http(int(victim["http"].rpartition(":")[2]))
+    wait_until(lambda: client.request("GET", "/readyz").status == 200, 30,
+               f"{victim['name']} serves")
+    client.close()
     say("convergence", f"{victim['name']} lacks {count(missing_on(demo, lists, victim))} records; "
         "a replica that was away gets them when they are read")
     before = demo.metric("lariat_read_repairs_total")

@@ -15,6 +15,7 @@ struct Verdict {
   std::string reason;    // short, one of a few: failures are counted by it
   std::string detail;    // for people
   bool already = false;  // kDone because an earlier request had done it
+  bool twice = false;    // kDone, and there are several values, all equal to the record's
 };
 
 class Job {

@@ -66,8 +66,32 @@ net::Request VerifyJob::Make(const Record& record) {
   return request;
 }
 
+// Whether every part of a multipart body is this value. A request whose answer was lost with its
+// coordinator may have been made twice, when its repeat could not know of it.
+static bool AllPartsAre(const std::string& value, const net::Response& response) {
+  constexpr std::string_view kMark = "boundary=";
+  const std::string type(response.Header("content-type"));
+  const size_t mark = type.find(kMark);
+  if (mark == std::string::npos) return false;
+  std::string boundary = type.substr(mark + kMark.size());
+  std::erase(boundary, '"');
+  const std::string start = "--" + boundary + "\r\n";
+  size_t parts = 0;
+  for (size_t at = response.body.find(start); at != std::string::npos;
+       at = response.body.find(start, at + 1)) {
+    const size_t head_end = response.body.find("\r\n\r\n", at);
+    if (head_end == std::string::npos) return false;
+    const std::string_view rest = std::string_view(response.body).substr(head_end + 4);
+    if (!rest.starts_with(value)) return false;
+    if (!rest.substr(value.size()).starts_with("\r\n--" + boundary)) return false;
+    ++parts;
+  }
+  return parts > 1;
+}
+
 Verdict VerifyJob::Judge(const Record& record, const net::Response& response) {
   if (response.status == 300) {
+    if (AllPartsAre(record.value, response)) return {.twice = true};
     return {Verdict::Kind::kFailed, "siblings", "has several concurrent values"};
   }
   if (response.status == 404) return {Verdict::Kind::kFailed, "missing", "is not there"};

@@ -119,6 +119,7 @@ void Pump::OnOutcome(Lane& lane, net::Outcome outcome) {
     case Verdict::Kind::kDone:
       tally_.Done(lane.record.value.size());
       if (verdict.already) tally_.Already();
+      if (verdict.twice) tally_.Twice();
       break;
   }
   tracker_.End(lane.ticket);

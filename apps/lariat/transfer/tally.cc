@@ -21,6 +21,10 @@ std::string Tally::Text(const std::string& verb, uint64_t skipped, double second
   std::string out = fmt::format("{} {}, {} skipped, {} failed; {} in {} ({:.0f}/s, {} retries)\n",
                                 CountText(done_), verb, CountText(skipped), CountText(failed_),
                                 BytesText(bytes_), SecondsText(seconds), rate, CountText(retries_));
+  if (twice_ > 0) {
+    out += fmt::format("  {} of them are there more than once, each time the same\n",
+                       CountText(twice_));
+  }
   if (already_ > 0) {
     out += fmt::format("  {} of them had been {} before and were left as they are\n",
                        CountText(already_), verb);
@@ -39,8 +43,9 @@ boost::json::object Tally::Json(const std::string& verb, uint64_t skipped, doubl
   boost::json::array examples;
   for (const std::string& example : examples_) examples.emplace_back(example);
   return {{verb, done_},         {"skipped", skipped},  {"failed", failed_},
-          {"retries", retries_}, {"already", already_}, {"bytes", bytes_},
-          {"seconds", seconds},  {"reasons", reasons},  {"examples", examples}};
+          {"retries", retries_}, {"already", already_}, {"equal_siblings", twice_},
+          {"bytes", bytes_},     {"seconds", seconds},  {"reasons", reasons},
+          {"examples", examples}};
 }
 
 }  // namespace lariat::cli::transfer

@@ -16,6 +16,7 @@ class Tally {
   // `reason` is one of a few; `detail` says where and what.
   void Failed(const std::string& reason, std::string detail);
   void Retried() { ++retries_; }
+  void Twice() { ++twice_; }      // of the done ones: there more than once, each time the same
   void Already() { ++already_; }  // of the done ones: an earlier run had done it
 
   uint64_t done() const { return done_; }
@@ -33,6 +34,7 @@ class Tally {
   uint64_t failed_ = 0;
   uint64_t retries_ = 0;
   uint64_t already_ = 0;
+  uint64_t twice_ = 0;
   std::map<std::string, uint64_t> reasons_;
   std::vector<std::string> examples_;
 };
