@@ -2,6 +2,7 @@
 #include "membership/formation_core.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "base/check.h"
@@ -37,6 +38,15 @@ std::vector<std::string> FormationCore::AddressesToAsk() const {
   }
   if (ask_instead_) others.push_back(*ask_instead_);
   return others;
+}
+
+std::vector<std::string> FormationCore::Strangers() const {
+  std::set<std::string> known{NormalAddress(options_.self.peer)};
+  for (const Member& member : topology_->members) known.insert(NormalAddress(member.peer));
+  std::vector<std::string> strangers;
+  std::set_difference(expected_.begin(), expected_.end(), known.begin(), known.end(),
+                      std::back_inserter(strangers));
+  return strangers;
 }
 
 wire::JoinRequest FormationCore::MakeJoinRequest() const {

@@ -72,6 +72,8 @@ class FormationCore {
   const std::string& expelled() const { return expelled_; }
   // For people: what the node is waiting for; empty once formed.
   std::string WaitingFor() const;
+  // Addresses of the static list at which no member is known. REQUIRES: topology().
+  std::vector<std::string> Strangers() const;
   // Whether the stored document names other addresses for this node; then it is corrected (true:
   // persist and spread).
   bool RefreshOwnAddresses();

@@ -18,6 +18,7 @@ namespace {
 
 constexpr const char* kDocumentKey = "topology";
 constexpr base::Duration kAskAgain = base::Millis(200);
+constexpr base::Duration kConfirmAgain = base::Millis(20);
 constexpr base::Duration kStalledAgain = base::Millis(10);
 constexpr base::Duration kRefusedAgain = base::Seconds(1);
 constexpr base::Duration kClusterTimeout = base::Seconds(2);
@@ -61,7 +62,8 @@ void Cluster::Start() {
   changes_.Start();
   if (core_.topology() != nullptr) {
     confirm_until_ = home_.env().clock.Now() + base::Millis(home_.settings().membership_confirm_ms);
-    confirming_ = core_.topology()->sealed && core_.topology()->members.size() > 1;
+    const bool others = core_.topology()->sealed && core_.topology()->members.size() > 1;
+    confirming_ = others || !core_.Strangers().empty();
     return confirming_ ? Confirm() : OnConfirmed();
   }
   TryFound();
@@ -74,15 +76,22 @@ void Cluster::Start() {
 
 // A node that was away may have been removed or replaced meanwhile, and must not serve what it has
 // as if nothing had happened. It asks those that it knew; if nobody answers for a while it goes on
-// by what it has: alone it cannot reach a quorum anyway.
+// by what it has: alone it cannot reach a quorum anyway. Unless those that it was told to join turn
+// out to be another cluster: then it was given the wrong data directory.
 void Cluster::Confirm() {
   if (!confirming_ || !core_.expelled().empty()) return;
-  if (home_.env().clock.Now() >= confirm_until_) {
+  const bool late = home_.env().clock.Now() >= confirm_until_;
+  if (late && !home_.other_cluster().empty()) {
+    if (refusal_.empty()) log_.Log(LogLevel::kError, "cluster", "{}", home_.other_cluster());
+    refusal_ = home_.other_cluster();
+  } else if (late) {
     log_.Log(LogLevel::kWarn, "cluster", "no other member answers; going on by epoch {}",
              core_.topology()->epoch);
     return OnConfirmed();
   }
-  std::vector<std::string> addresses = core_.AddressesToAsk();
+  // The handshake with these tells whether they are of the same cluster.
+  for (const std::string& address : core_.Strangers()) home_.PeerAt(address);
+  std::vector<std::string> addresses;
   for (const membership::Member& member : core_.topology()->members) {
     if (member.id != home_.MakeHello().node) addresses.push_back(member.peer);
   }
@@ -97,11 +106,12 @@ void Cluster::Confirm() {
                  OnConfirmed();
                });
   }
-  home_.env().timers.After(kAskAgain, [this] { Confirm(); });
+  home_.env().timers.After(kConfirmAgain, [this] { Confirm(); });
 }
 
 void Cluster::OnConfirmed() {
   confirming_ = false;
+  refusal_.clear();
   const bool moved = core_.RefreshOwnAddresses();
   Adopt([this, moved](const base::Status& status) {
     if (status && moved) Spread([](const base::Status&) {});
@@ -109,6 +119,9 @@ void Cluster::OnConfirmed() {
 }
 
 std::string Cluster::WaitingFor() const {
+  if (confirming_ && core_.expelled().empty() && !refusal_.empty()) {
+    return "the data directory is of another cluster: " + refusal_;
+  }
   if (confirming_ && core_.expelled().empty()) {
     return "asking the other members whether the topology is still what it was";
   }

@@ -107,6 +107,7 @@ class PeerLinks::Outgoing final : public env::StreamHandler {
       failure_ = "the peer did not answer the handshake";
     } else if (!hello->outcome.ok()) {
       failure_ = hello->outcome.error;
+      links_.events_->OnRefused(peer_, hello->outcome.ToError());
     } else if (peer.expected && *peer.expected != hello->node) {
       failure_ = "another node answers at this address";
     }

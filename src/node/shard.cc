@@ -144,16 +144,19 @@ wire::HelloReply Shard::OnHello(const wire::Hello& hello) {
   reply.node = node_.identity().id;
   reply.cluster = ClusterId();
   reply.name = node_.identity().name;
-  const auto refuse = [&](std::string why) {
-    reply.outcome = {Code::kConflict, std::move(why)};
+  const auto refuse = [&](Code code, std::string why) {
+    reply.outcome = {code, std::move(why)};
     return reply;
   };
-  if (hello.protocol < 1) return refuse("unknown protocol version");
-  if (hello.node == reply.node) return refuse("this is your own identity");
+  if (hello.protocol < 1) return refuse(Code::kInvalidArgument, "unknown protocol version");
+  if (hello.node == reply.node) {
+    return refuse(Code::kInvalidArgument, "this is your own identity");
+  }
   if (!hello.cluster.IsNil() && !reply.cluster.IsNil() && hello.cluster != reply.cluster) {
     metrics_.peer_refused[telemetry::PeerRefusal::kOtherCluster].Add();
-    return refuse("node '" + reply.name + "' belongs to cluster " + reply.cluster.ToString() +
-                  ", you to " + hello.cluster.ToString());
+    return refuse(Code::kConflict, "node '" + reply.name + "' belongs to cluster " +
+                                       reply.cluster.ToString() + ", you to " +
+                                       hello.cluster.ToString());
   }
   return reply;
 }
@@ -176,6 +179,12 @@ void Shard::OnPeerDown(PeerHandle peer, const base::Error& why) {
     metrics_.peers_up.Set(PeersAlive());
   }
   calls_.OnPeerDown(peer, why);
+}
+
+void Shard::OnRefused(PeerHandle peer, const base::Error& why) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end() || why.code != Code::kConflict) return;
+  other_cluster_ = found->second.address + " says: " + why.message;
 }
 
 void Shard::OnReply(PeerHandle, wire::Envelope reply) {

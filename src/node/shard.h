@@ -82,6 +82,9 @@ class Shard final : public PeerEvents,
   wire::HelloReply OnHello(const wire::Hello& hello) override;
   void OnPeerUp(PeerHandle peer, const base::Uuid& node) override;
   void OnPeerDown(PeerHandle peer, const base::Error& why) override;
+  void OnRefused(PeerHandle peer, const base::Error& why) override;
+  // What a node of another cluster said when this one came to it; empty: none was met.
+  const std::string& other_cluster() const { return other_cluster_; }
   void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) override;
   void OnReply(PeerHandle peer, wire::Envelope reply) override;
 
@@ -139,6 +142,7 @@ class Shard final : public PeerEvents,
   Node& node_;
   uint32_t index_;
   base::Uuid stored_cluster_;  // of an earlier run; nil: none
+  std::string other_cluster_;
   World world_;
   config::Settings settings_;
   storage::Engine& engine_;

@@ -37,6 +37,8 @@ class PeerEvents {
   // The connection to a peer is ready / gone. Requests without a reply get none any more.
   virtual void OnPeerUp(PeerHandle peer, const base::Uuid& node) = 0;
   virtual void OnPeerDown(PeerHandle peer, const base::Error& why) = 0;
+  // The peer does not want to hear from this node. It is asked again later.
+  virtual void OnRefused(PeerHandle /*peer*/, const base::Error& /*why*/) {}
   virtual void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) = 0;
   virtual void OnReply(PeerHandle peer, wire::Envelope reply) = 0;
 };
