@@ -176,6 +176,16 @@ std::vector<base::Uuid> Participants(const Topology& now) {
   return participants;
 }
 
+std::vector<base::Uuid> Drivers(const Topology& now) {
+  std::vector<base::Uuid> drivers = now.Voters();
+  std::erase_if(drivers, [&now](const base::Uuid& id) {
+    const bool leaves = now.operation && now.operation->change.kind == ChangeKind::kLeave &&
+                        now.operation->change.node == id;
+    return leaves || now.IsGone(id);
+  });
+  return drivers;
+}
+
 bool AllKnowTheFence(const Topology& now, const Reports& reports, std::string* missing) {
   for (const base::Uuid& id : Participants(now)) {
     const auto report = reports.find(id);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What moves a change of the topology from step to step (change_core.h has the picture). The lowest
-// live voter drives; two that think so harm nothing, since consensus takes one proposal for an
-// epoch. Pure.
+// live voter that stays drives; two that think so harm nothing, since consensus takes one proposal
+// for an epoch. Pure.
 #pragma once
 
 #include <map>
@@ -25,6 +25,9 @@ struct Drive {
 // The next step of the running change, or the start of the first of the queue that can start.
 Drive DriveOn(const Topology& now, const Reports& reports, const Asked& asked,
               const ring::AllocationOptions& allocation);
+// Voters that may drive; the first that lives does. Not those that the running change takes out:
+// whoever learns first that it is out would be alone with that.
+std::vector<base::Uuid> Drivers(const Topology& now);
 // Whether every member that holds data has adopted the document's fence.
 bool AllKnowTheFence(const Topology& now, const Reports& reports, std::string* missing);
 // Members that hold data before or after the operation and are not dead for good: who is asked.

@@ -75,7 +75,7 @@ void Changes::RunNext() {
 
 bool Changes::Drives(const Topology& now) const {
   const base::Uuid self = home_.MakeHello().node;
-  for (const base::Uuid& voter : now.Voters()) {
+  for (const base::Uuid& voter : membership::Drivers(now)) {
     if (voter == self) return true;
     if (ports_.alive(voter)) return false;
   }

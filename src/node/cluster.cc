@@ -48,11 +48,13 @@ Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
       engine_(engine),
       log_(log),
       ports_(std::move(ports)),
-      register_(
-          home, engine,
-          {[this] { return Decided(); },
-           [this](const Topology& theirs, StatusDone done) { Learn(theirs, std::move(done)); }},
-          std::move(stored.decisions)),
+      register_(home, engine,
+                {[this] { return Decided(); },
+                 [this](const Topology& theirs, StatusDone done) {
+                   Learn(theirs, std::move(done));
+                   if (!core_.expelled().empty()) TellLastWord(theirs);
+                 }},
+                std::move(stored.decisions)),
       changes_(home, register_, AllocationOf(options), log,
                {[this] { return Decided(); }, ports_.alive, [this] { return Progress(); },
                 [this] { Spread([](const base::Status&) {}); }, ports_.publish_changes}),
@@ -237,6 +239,33 @@ void Cluster::Expel() {
   refusal_ = core_.expelled();
   log_.Log(LogLevel::kError, "cluster", "{}", core_.expelled());
   ports_.expelled(core_.expelled());
+}
+
+// A decision that was completed here and takes this node out: perhaps nobody else knows of it, and
+// nobody asks a node that is out.
+void Cluster::TellLastWord(const Topology& decided) {
+  const bool told = std::exchange(told_last_word_, true);
+  if (told || !home_.view()) return;
+  auto waiting = std::make_shared<std::set<base::Uuid>>();  // co-owned by the callbacks
+  for (const membership::Member& member : decided.members) waiting->insert(member.id);
+  TellLastWord(membership::EncodeTopology(decided), waiting);
+}
+
+void Cluster::TellLastWord(const std::string& document,
+                           const std::shared_ptr<std::set<base::Uuid>>& waiting) {
+  const std::set<base::Uuid> now = *waiting;  // a call may fail before it returns
+  for (const base::Uuid& id : now) {
+    const auto peer = home_.PeerOf(id);
+    if (!peer) continue;
+    home_.Call(*peer, wire::DocumentPush{document}, kClusterTimeout,
+               [waiting, id](const base::Result<wire::Body>& body) {
+                 const auto* reply = body ? std::get_if<wire::DocumentReply>(&*body) : nullptr;
+                 if (reply != nullptr && reply->outcome.ok()) waiting->erase(id);
+               });
+  }
+  home_.env().timers.After(kRefusedAgain, [this, document, waiting] {
+    if (!waiting->empty()) TellLastWord(document, waiting);
+  });
 }
 
 void Cluster::PushDocument(PeerHandle peer) {

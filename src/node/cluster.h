@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,9 @@ class Cluster {
   void OnSeal(BodyDone done);
   wire::ProgressReply Progress() const;
   void Expel();
+  void TellLastWord(const membership::Topology& decided);
+  void TellLastWord(const std::string& document,
+                    const std::shared_ptr<std::set<base::Uuid>>& waiting);
   // Whether the topology in memory is the one on the disk. Nobody is told of one that is not: after
   // a loss of power this node could take another way.
   bool Durable() const;
@@ -92,6 +96,7 @@ class Cluster {
   std::optional<membership::Topology> durable_;
   uint64_t adopted_fence_ = 0;
   bool was_formed_ = false;
+  bool told_last_word_ = false;
   bool confirming_ = false;  // asking the others whether the stored document still holds
   base::Instant confirm_until_{};
 };
