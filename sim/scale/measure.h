@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "membership/gossip_core.h"
-
 namespace lariat::sim::scale {
 
 struct Setup {
@@ -22,7 +20,6 @@ struct Setup {
   int death_rounds_max = 60;
   // Nodes with failure detection: the dead node's rack and so many others; 0: all nodes.
   uint32_t sampled_observers = 0;
-  uint32_t fanout = membership::GossipOptions().fanout;
 };
 
 // Trivially copyable: processes hand it over.

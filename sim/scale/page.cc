@@ -34,12 +34,12 @@ std::string NameText(const Row& row) {
 
 std::string SpreadTable(const std::vector<Row>& rows) {
   std::string text =
-      "| nodes | mode | fan-out | 99 % know, rounds | all know, rounds | bytes/s of a node "
-      "| bytes/s of the busiest |\n| ---: | --- | ---: | ---: | ---: | ---: | ---: |\n";
+      "| nodes | mode | 99 % know, rounds | all know, rounds | bytes/s of a node "
+      "| bytes/s of the busiest |\n| ---: | --- | ---: | ---: | ---: | ---: |\n";
   for (const Row& row : rows) {
-    text += fmt::format("| {} | {} | {} | {} | {} | {} |\n", NameText(row), row.setup.fanout,
-                        RoundsText(row.rounds_most), RoundsText(row.rounds_all),
-                        Grouped(row.bytes_mean), Grouped(row.bytes_max));
+    text +=
+        fmt::format("| {} | {} | {} | {} | {} |\n", NameText(row), RoundsText(row.rounds_most),
+                    RoundsText(row.rounds_all), Grouped(row.bytes_mean), Grouped(row.bytes_max));
   }
   return text;
 }
@@ -108,13 +108,10 @@ constexpr std::string_view kNotes = R"(
 
 ## What is simplified for 10,000 nodes
 
-- Gossip runs on all 10,000, each with an entry for every other (10^8 entries of 40 bytes, 4
-  GB). States of the nodes are empty but for the one that changes.
+- Gossip runs on all 10,000, each with an entry for every other (10^8 entries of 40 bytes, 4 GB). States of the nodes are empty but for the one that changes.
 - Failure detection, which keeps a window of intervals for each peer, runs on a sample: all
   nodes of the dead node's rack and 64 others (the column `observers`). The others never hold a
   peer for dead, and relays outside the sample go on asking it.
-- Flat with 10,000 runs with fan-out 1, to bound the time of the simulation; bytes with the
-  default fan-out would be about three times as many.
 )";
 
 // --- the plot ---

@@ -49,7 +49,6 @@ void World::MakeNodes(const WorldOptions& options) {
     gossip.self = members_->Id(i);
     gossip.generation = 1'799'000'000 + prng_.Below(1'000'000);
     gossip.hierarchy = options.hierarchy;
-    gossip.fanout = options.fanout;
     const base::Prng prng(prng_.Next());
     if (observes[i]) {
       auto watch = std::make_unique<PeerWatchCore>(

@@ -30,7 +30,6 @@ std::shared_ptr<const membership::MemberList> MakeMembers(uint32_t nodes, uint32
 struct WorldOptions {
   std::shared_ptr<const membership::MemberList> members;
   membership::Hierarchy hierarchy = membership::Hierarchy::kOff;
-  uint32_t fanout = 1;
   double loss = 0.05;
   uint64_t seed = 1;
   std::vector<uint32_t> observers;  // places in the list; empty: all
