@@ -23,6 +23,9 @@ struct Options {
   bool Regular() const { return r + w > n; }
   // Whether also nothing that a read has shown may be missing from a later one.
   bool Atomic() const { return Regular() && 2 * r > n; }
+  // Machines that are there at some time.
+  int64_t MachinesMax() const { return nodes + joins + replaces; }
+  bool Changes() const { return joins + leaves + removes + replaces + reweights > 0; }
   std::string Text() const;  // "nodes=3 shards=1 ..."
 };
 

@@ -3,8 +3,10 @@
 
 #include "sim/check/convergence.h"
 #include "sim/check/reads.h"
+#include "sim/check/topology.h"
 #include "sim/check/writes.h"
 #include "sim/faults/faults.h"
+#include "sim/operator/operator.h"
 #include "sim/traffic/traffic.h"
 
 namespace lariat::sim {
@@ -49,14 +51,19 @@ class Run {
     Traffic traffic(cluster_, dots_, history_, report_, SeedOf("traffic"));
     Faults faults(cluster_, history_, report_, SeedOf("faults"),
                   [&traffic](size_t machine) { traffic.OnDown(machine); });
+    Operator people(cluster_, faults, report_, SeedOf("operator"),
+                    [this] { CheckHeld(cluster_, history_, dots_, &report_); });
     traffic.Start();
     faults.Start();
+    people.Start();
     const base::Instant end = cluster_.scheduler().Now() + base::Millis(options_.duration_ms);
     cluster_.scheduler().RunUntilTrue(
         [&] { return report_.failed() || cluster_.scheduler().Now() >= end; },
         base::Millis(options_.duration_ms), base::Millis(50));
     faults.Stop();
+    people.Stop();
     traffic.Stop();
+    if (!report_.failed() && options_.Changes()) people.Settle();
     Finish(&traffic);
   }
 
@@ -76,6 +83,7 @@ class Run {
         cluster_.machine(i).SetWallOffset(kAfterClockStepsMs);
       }
     }
+    if (!report_.failed() && options_.Changes()) CheckTopology(cluster_, &report_);
     if (!report_.failed()) CheckConvergence(cluster_, *traffic, &report_);
     for (const auto& [key, history] : history_.keys) {
       if (options_.lww != 0) {

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/check.h"
+#include "sim/report/coverage.h"
 
 namespace lariat::sim {
 namespace {
@@ -159,12 +160,13 @@ std::string Summary::Text() const {
       static_cast<double>(runs) / std::max(cpu_s, 1e-3), events);
   std::string group;
   for (const auto& [what, n] : tally) {
+    if (what.starts_with(kStrikes)) continue;
     const std::string of = what.substr(0, what.find(':'));
     text += of == group ? ", " : (group.empty() ? "" : "\n") + of + ": ";
     text += fmt::format("{} {}", n, what.substr(what.find(':') + 2));
     group = of;
   }
-  return text + "\n";
+  return text + "\n" + CoverageTable(tally);
 }
 
 RunResult RunAndExplain(const RunRequest& request, const Batch& batch) {

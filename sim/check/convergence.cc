@@ -15,12 +15,13 @@ constexpr int kAttempts = 5;
 
 // Reads every key with all replicas, one after the other. False if one could not be read.
 bool ReadEverything(Cluster& cluster, Traffic& traffic, Report* report) {
-  size_t machine = 0;
+  const std::vector<size_t> members = cluster.Members();
+  size_t turn = 0;
   for (const std::string& key : traffic.keys()) {
     bool read = false;
     for (int attempt = 0; attempt < kAttempts && !read; ++attempt) {
       bool answered = false;
-      traffic.ReadAll(machine++ % cluster.size(), key, [&](bool ok) {
+      traffic.ReadAll(members[turn++ % members.size()], key, [&](bool ok) {
         answered = true;
         read = ok;
       });

@@ -26,6 +26,18 @@ bool Holds(const std::string& record, const std::set<causal::Dot>& dots) {
   return false;
 }
 
+uint32_t CountDurable(Cluster& cluster, const DotRegistry& dots, const KeyHistory& history,
+                      int token, const std::vector<size_t>& machines) {
+  const auto& own = dots.DotsOf(TokenText(history.key, token));
+  uint32_t durable = history.damaged ? 1 : 0;
+  for (const size_t machine : machines) {
+    const std::string* record =
+        cluster.machine(machine).disk().FindDurable(cluster.DataKey(history.key));
+    durable += record != nullptr && Holds(*record, own) ? 1 : 0;
+  }
+  return durable;
+}
+
 void CheckOneEvent(const KeyHistory& history, int token, const DotRegistry& dots,
                    const Options& options, Report* report) {
   const Write& write = history.writes[static_cast<size_t>(token)];
@@ -87,18 +99,43 @@ void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHi
                              ack.needed, cluster.options().n),
                  now);
   }
-  const auto& own = dots.DotsOf(TokenText(history.key, ack.token));
-  uint32_t durable = history.damaged ? 1 : 0;
-  for (const size_t machine : cluster.Primaries(history.key)) {
-    const std::string* record =
-        cluster.machine(machine).disk().FindDurable(cluster.DataKey(history.key));
-    durable += record != nullptr && Holds(*record, own) ? 1 : 0;
-  }
-  if (durable < said) {
+  // Whatever document a member works by: those that it would read hold the write.
+  const auto views = cluster.InUse();
+  for (const auto& view : views) {
+    const auto* bucket = view->FindBucket(kBucket);
+    if (bucket == nullptr) continue;
+    const auto replicas = view->ReplicasOf(ring::TokenOf(history.key), *bucket);
+    const bool moves = !replicas.other.empty() || views.size() > 1;
+    const uint32_t durable =
+        CountDurable(cluster, dots, history, ack.token, cluster.MachinesOf(*view, replicas.read));
+    if (durable >= (moves ? ack.needed : said)) continue;
     report->Fail("durable", history.key,
-                 fmt::format("t{} is acknowledged for {} replicas; {} disks hold it", ack.token,
-                             said, durable),
+                 fmt::format("t{} is acknowledged for {} replicas; {} disks of epoch {} hold it",
+                             ack.token, said, durable, view->topology.epoch),
                  now);
+  }
+}
+
+void CheckHeld(Cluster& cluster, const History& history, const DotRegistry& dots, Report* report) {
+  const auto needed = static_cast<uint32_t>(cluster.options().w);
+  for (const auto& view : cluster.InUse()) {
+    const auto* bucket = view->FindBucket(kBucket);
+    if (bucket == nullptr) continue;
+    for (const auto& [key, of_key] : history.keys) {
+      const auto replicas = view->ReplicasOf(ring::TokenOf(key), *bucket);
+      const auto machines = cluster.MachinesOf(*view, replicas.read);
+      for (size_t i = 0; i < of_key.writes.size(); ++i) {
+        const Write& write = of_key.writes[i];
+        if (write.outcome != Outcome::kDone || write.is_delete) continue;
+        report->Count("checks: writes held");
+        const uint32_t durable = CountDurable(cluster, dots, of_key, static_cast<int>(i), machines);
+        if (durable >= needed) continue;
+        report->Fail("held", key,
+                     fmt::format("t{} was acknowledged; {} disks of epoch {} hold it", i, durable,
+                                 view->topology.epoch),
+                     cluster.scheduler().Now());
+      }
+    }
   }
 }
 

@@ -18,6 +18,9 @@ struct Acknowledgement {
 // damaged.
 void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHistory& history,
                           const Acknowledgement& ack, Report* report);
+// What was ever acknowledged: as many replicas as a write needs hold it, of those that are read by
+// whatever document a member works at this moment. Moving ranges must not change that.
+void CheckHeld(Cluster& cluster, const History& history, const DotRegistry& dots, Report* report);
 // What was "not done" is on no disk and never was; one write is one event; the stamps of a node
 // grow.
 void CheckWrites(const History& history, const DotRegistry& dots, const Options& options,

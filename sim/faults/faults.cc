@@ -12,11 +12,27 @@ namespace {
 
 constexpr int64_t kCutMs = 250;
 constexpr int64_t kPauseMs = 300;
+constexpr int64_t kOutMinMs = 500;
+constexpr int64_t kOutMaxMs = 3500;
 constexpr int64_t kClockStepMs = 400;
 constexpr int64_t kHourMs = 3600 * 1000;
 constexpr base::Duration kWatch = base::Millis(5);
 
 }  // namespace
+
+std::string_view BlowName(Blow blow) {
+  switch (blow) {
+    case Blow::kKill:
+      return "kill";
+    case Blow::kPower:
+      return "power";
+    case Blow::kPause:
+      return "pause";
+    case Blow::kCut:
+      return "cut";
+  }
+  return "?";
+}
 
 Faults::Faults(Cluster& cluster, History& history, Report& report, uint64_t seed,
                std::function<void(size_t)> on_down)
@@ -25,7 +41,7 @@ Faults::Faults(Cluster& cluster, History& history, Report& report, uint64_t seed
       report_(report),
       prng_(seed),
       on_down_(std::move(on_down)),
-      damaged_machine_(prng_.Below(cluster.size())) {}
+      damaged_machine_(prng_.Below(static_cast<uint64_t>(cluster.options().nodes))) {}
 
 void Faults::Start() {
   const Options& o = cluster_.options();
@@ -105,6 +121,22 @@ void Faults::CutOneWay() {
   });
 }
 
+void Faults::Isolate(size_t machine, base::Duration length) {
+  const auto each = [this, self = static_cast<int>(machine)](auto use) {
+    for (int other = 0; other < static_cast<int>(cluster_.size()); ++other) {
+      if (other == self) continue;
+      use(self, other);
+      use(other, self);
+    }
+  };
+  Say(fmt::format("m{} is cut off", machine + 1));
+  each([this](int from, int to) { cluster_.network().Cut(from, to); });
+  After(length, [this, each, machine] {
+    each([this](int from, int to) { cluster_.network().Mend(from, to); });
+    Say(fmt::format("m{} is reached again", machine + 1));
+  });
+}
+
 void Faults::Break() {
   report_.Count("faults: connections broken");
   Say("a connection breaks");
@@ -117,8 +149,31 @@ void Faults::TakeDown(size_t machine, bool power_cut) {
   on_down_(machine);
   cluster_.machine(machine).Stop(power_cut);
   After(Length(cluster_.options().down_ms), [this, machine] {
-    if (!cluster_.machine(machine).Running()) cluster_.machine(machine).Start();
+    Machine& m = cluster_.machine(machine);
+    if (!m.Running() && m.Wanted()) m.Start();
   });
+}
+
+void Faults::Strike(size_t machine, Blow blow) {
+  report_.Count(fmt::format("faults: strikes ({})", BlowName(blow)));
+  switch (blow) {
+    case Blow::kKill:
+    case Blow::kPower:
+      return TakeDown(machine, blow == Blow::kPower);
+    case Blow::kPause:
+      return PauseMachine(machine, Length(kPauseMs));
+    case Blow::kCut:
+      return Isolate(machine, Length(kCutMs));
+  }
+}
+
+void Faults::PutOut(size_t machine, Blow blow) {
+  const base::Duration length = base::Millis(prng_.Between(kOutMinMs, kOutMaxMs));
+  if (blow == Blow::kCut) return Isolate(machine, length);
+  if (blow == Blow::kPause) return PauseMachine(machine, length);
+  on_down_(machine);
+  cluster_.machine(machine).SetWanted(false);
+  cluster_.machine(machine).Stop(blow == Blow::kPower);
 }
 
 void Faults::Kill() {
@@ -133,7 +188,7 @@ void Faults::CutPower() {
   if (!PickRunning(&machine)) return;
   const bool everywhere = prng_.Chance(0.15);
   for (size_t i = 0; i < cluster_.size(); ++i) {
-    if (i != machine && !(everywhere && cluster_.machine(i).Running())) continue;
+    if (!cluster_.machine(i).Running() || (i != machine && !everywhere)) continue;
     report_.Count("faults: power cuts");
     TakeDown(i, true);
   }
@@ -161,8 +216,11 @@ void Faults::WatchHealth() {
 void Faults::Pause() {
   size_t machine = 0;
   if (!PickRunning(&machine)) return;
-  const base::Duration length = Length(kPauseMs);
   report_.Count("faults: pauses");
+  PauseMachine(machine, Length(kPauseMs));
+}
+
+void Faults::PauseMachine(size_t machine, base::Duration length) {
   Say(fmt::format("m{} is paused for {:.3f} s", machine + 1, base::ToSeconds(length)));
   cluster_.machine(machine).Pause(length);
 }

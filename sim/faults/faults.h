@@ -13,6 +13,11 @@
 
 namespace lariat::sim {
 
+// What can happen to one machine.
+enum class Blow : uint8_t { kKill, kPower, kPause, kCut };
+inline constexpr uint64_t kBlows = 4;
+std::string_view BlowName(Blow blow);
+
 class Faults {
  public:
   // `on_down`: a machine's process is about to be gone.
@@ -21,6 +26,11 @@ class Faults {
   void Start();
   // No new ones. Machines that are down come back by Cluster::Heal.
   void Stop();
+  // REQUIRES: the machine runs. All of them end after a while.
+  void Strike(size_t machine, Blow blow);
+  // So long that the others give it up: killed or without power until the end of all faults, paused
+  // or cut off until it comes back in the middle of what they do about it.
+  void PutOut(size_t machine, Blow blow);
 
  private:
   using Fault = void (Faults::*)();
@@ -40,6 +50,9 @@ class Faults {
   void ForgetRecord();
   void RollBack();
 
+  // The links to and from all others.
+  void Isolate(size_t machine, base::Duration length);
+  void PauseMachine(size_t machine, base::Duration length);
   void TakeDown(size_t machine, bool power_cut);
   // Machines whose engine is dead exit, as the program does.
   void WatchHealth();

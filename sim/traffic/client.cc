@@ -107,31 +107,32 @@ void Traffic::Client::Read(const std::string& key) {
   cluster_.scheduler().After(Patience(), [this, attempt] {
     if (traffic_.End(attempt)) ThinkThenAct();
   });
-  AtMachine(machine, shard,
-            [this, key, attempt, machine, shard, r = MoreThan(cluster_.options().r)] {
-              const base::Instant started = cluster_.scheduler().Now();
-              coordinator::GetRequest request{kBucket, key, {}};
-              request.consistency.r = r;
-              cluster_.machine(machine).node().shard(shard).coordinator().Get(
-                  std::move(request),
-                  [this, key, attempt, started, r](base::Result<coordinator::GetReply> reply) {
-                    std::vector<int> shown;
-                    const ReadTerms terms{started, r.value_or(cluster_.options().r), false};
-                    if (reply) traffic_.RecordRead(key, terms, *reply, &shown);
-                    std::string text = "read " + key + ":";
-                    if (!reply) text += " " + reply.error().message;
-                    for (const int t : shown) text += fmt::format(" t{}", t);
-                    Note(key, text);
-                    if (!traffic_.End(attempt)) return;
-                    if (reply) {
-                      traffic_.report_.Count("requests: reads answered");
-                      knowledge_[key] = {reply->context.empty() ? std::optional<std::string>()
-                                                                : std::move(reply->context),
-                                         std::move(shown)};
-                    }
-                    ThinkThenAct();
-                  });
+  AtMachine(
+      machine, shard, [this, key, attempt, machine, shard, r = MoreThan(cluster_.options().r)] {
+        const base::Instant started = cluster_.scheduler().Now();
+        coordinator::GetRequest request{kBucket, key, {}};
+        request.consistency.r = r;
+        cluster_.machine(machine).node().shard(shard).coordinator().Get(
+            std::move(request),
+            [this, key, attempt, started, machine, r](base::Result<coordinator::GetReply> reply) {
+              if (reply) traffic_.CheckServer(machine, started, key);
+              std::vector<int> shown;
+              const ReadTerms terms{started, r.value_or(cluster_.options().r), false};
+              if (reply) traffic_.RecordRead(key, terms, *reply, &shown);
+              std::string text = "read " + key + ":";
+              if (!reply) text += " " + reply.error().message;
+              for (const int t : shown) text += fmt::format(" t{}", t);
+              Note(key, text);
+              if (!traffic_.End(attempt)) return;
+              if (reply) {
+                traffic_.report_.Count("requests: reads answered");
+                knowledge_[key] = {reply->context.empty() ? std::optional<std::string>()
+                                                          : std::move(reply->context),
+                                   std::move(shown)};
+              }
+              ThinkThenAct();
             });
+      });
 }
 
 // --- writes ------------------------------------------------------------------------------------
@@ -272,6 +273,8 @@ void Traffic::Client::OnAnswer(const OrderRef& order, uint64_t attempt, size_t m
     if (traffic_.End(attempt)) OnOutcome(order, outcome);
     return;
   }
+  // A repeat writes down when its first attempt began, which may have been before.
+  if (order->attempts == 1) traffic_.CheckServer(machine, WriteOf(*order).started, order->key);
   if (cluster_.bug() == Bug::kContextCoversUnseen) {
     auto& service = cluster_.machine(machine).node().shard(shard).coordinator();
     service.Get({kBucket, order->key, {}}, [this, order, attempt, reply = std::move(*reply)](

@@ -46,6 +46,12 @@ void Traffic::OnDown(size_t machine) {
   }
 }
 
+void Traffic::CheckServer(size_t machine, base::Instant started, const std::string& key) {
+  if (!cluster_.HadLeft(machine, started)) return;
+  report_.Fail("serves", key, fmt::format("m{} serves a client after it has left", machine + 1),
+               cluster_.scheduler().Now());
+}
+
 void Traffic::RecordRead(const std::string& key, const ReadTerms& terms,
                          const coordinator::GetReply& reply, std::vector<int>* shown) {
   const base::Instant now = cluster_.scheduler().Now();

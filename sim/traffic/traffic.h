@@ -47,6 +47,8 @@ class Traffic {
     int64_t needed = 0;  // replicas
     bool at_the_end = false;
   };
+  // Somebody was answered by this machine: it must not have left the cluster before it was asked.
+  void CheckServer(size_t machine, base::Instant started, const std::string& key);
   void RecordRead(const std::string& key, const ReadTerms& terms,
                   const coordinator::GetReply& reply, std::vector<int>* shown);
 

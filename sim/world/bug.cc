@@ -31,6 +31,10 @@ std::string_view BugName(Bug bug) {
       return "unknown_is_not_done";
     case Bug::kContextCoversUnseen:
       return "context_covers_unseen";
+    case Bug::kStaleAccepted:
+      return "stale_accepted";
+    case Bug::kStreamSkips:
+      return "stream_skips";
     case Bug::kCount:
       break;
   }

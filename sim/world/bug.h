@@ -23,6 +23,8 @@ enum class Bug : uint8_t {
   kForgottenClock,       // the durable limit of the clock is lost at a restart
   kUnknownIsNotDone,     // a client is told "not done" when it is not known
   kContextCoversUnseen,  // a write's reply carries the context of all there is
+  kStaleAccepted,        // replicas accept requests that were planned by another topology
+  kStreamSkips,          // pages of moving ranges arrive without their records
   kCount,
 };
 

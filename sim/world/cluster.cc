@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/world/cluster.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -12,6 +13,7 @@ namespace {
 constexpr base::Duration kFormLimit = base::Seconds(60);
 constexpr base::Duration kHealLimit = base::Seconds(30);
 constexpr base::Duration kLook = base::Millis(10);
+constexpr int64_t kConfirmMs = 300;
 
 }  // namespace
 
@@ -20,7 +22,7 @@ Cluster::Cluster(const Options& options, uint64_t seed, Bug bug, bool recording,
     : options_(options), bug_(bug), trace_(recording) {
   base::Prng seeds(seed);
   network_ = std::make_unique<Network>(scheduler_, trace_, options_, base::Prng(seeds.Next()), bug);
-  for (size_t i = 0; i < static_cast<size_t>(options_.nodes); ++i) {
+  for (size_t i = 0; i < static_cast<size_t>(options_.MachinesMax()); ++i) {
     const Machine::World world{scheduler_, trace_, *network_, options_, bug_};
     machines_.push_back(std::make_unique<Machine>(world, static_cast<int>(i), MakeSettings(i),
                                                   seeds.Next(), on_record));
@@ -39,13 +41,15 @@ config::Settings Cluster::MakeSettings(size_t index) const {
   s.limits_in_flight_requests = options_.in_flight_max;
   s.limits_replica_queue = options_.replica_queue;
   s.membership_gossip_period_ms = options_.gossip_ms;
-  // Beats have to come more often than peers are given up.
-  s.membership_dead_after_ms = std::max(options_.dead_after_ms, 3 * options_.gossip_ms);
+  s.membership_confirm_ms = kConfirmMs;
+  s.membership_drive_ms = options_.drive_ms;
+  s.stream_parallel = options_.stream_parallel;
   return s;
 }
 
 bool Cluster::BucketKnown() {
-  for (const auto& machine : machines_) {
+  for (int64_t m = 0; m < options_.nodes; ++m) {
+    const auto& machine = machines_[static_cast<size_t>(m)];
     if (!machine->Running()) return false;
     for (uint32_t i = 0; i < machine->Shards(); ++i) {
       const auto& view = machine->node().shard(i).view();
@@ -56,22 +60,32 @@ bool Cluster::BucketKnown() {
 }
 
 void Cluster::StartAll() {
-  for (size_t i = 0; i < machines_.size(); ++i) {
+  for (size_t i = 0; i < static_cast<size_t>(options_.nodes); ++i) {
     scheduler_.After(base::Millis(static_cast<int64_t>(7 * i)),
                      [m = machines_[i].get()] { m->Start(); });
   }
 }
 
 bool Cluster::AllSeeAll() const {
+  const auto newest = Newest();
+  if (!newest) return false;
   for (const auto& machine : machines_) {
-    if (!machine->SeesAll()) return false;
+    const bool member = machine->Id() && newest->topology.Find(*machine->Id()) != nullptr;
+    if (member && !machine->SeesAll()) return false;
+    if (member && machine->View()->digest != newest->digest) return false;
   }
   return true;
 }
 
+bool Cluster::FirstAreMembers() const {
+  const auto newest = Newest();
+  return newest && newest->ring.size() == static_cast<size_t>(options_.nodes);
+}
+
 bool Cluster::Form() {
   const base::Instant end = scheduler_.Now() + 2 * kFormLimit;
-  if (!scheduler_.RunUntilTrue([this] { return AllSeeAll(); }, kFormLimit, kLook)) return false;
+  const auto formed = [this] { return FirstAreMembers() && AllSeeAll(); };
+  if (!scheduler_.RunUntilTrue(formed, kFormLimit, kLook)) return false;
   membership::BucketProperties bucket;
   bucket.name = kBucket;
   bucket.n = static_cast<uint32_t>(options_.n);
@@ -86,39 +100,105 @@ bool Cluster::Form() {
     });
     scheduler_.RunUntilTrue([this] { return BucketKnown(); }, base::Seconds(3), kLook);
   }
-  view_ = machines_[0]->node().shard(0).view();
   return true;
 }
 
-bool Cluster::Heal() {
+void Cluster::EndFaults() {
   network_->Heal();
   for (const auto& machine : machines_) {
     machine->disk().Heal();
     if (machine->Running() && machine->disk().health() == storage::Health::kDead) {
       machine->Stop(true);
     }
-    if (!machine->Running()) machine->Start();
+    if (!machine->Running() && machine->Wanted()) machine->Start();
   }
-  if (!scheduler_.RunUntilTrue([this] { return AllSeeAll(); }, kHealLimit, kLook)) return false;
-  // What is still under way has its time-outs: a request reads, then writes.
-  return scheduler_.RunUntilTrue(
-      [this] { return Busy() == 0; },
-      base::Millis(3 * options_.request_timeout_ms + options_.dead_after_ms) + base::Seconds(3),
-      kLook);
 }
 
-const std::vector<size_t>& Cluster::Primaries(const std::string& key) {
-  const auto known = primaries_.find(key);
-  if (known != primaries_.end()) return known->second;
-  LARIAT_CHECK(view_ != nullptr, "the cluster was formed");
-  std::vector<size_t> found;
-  const auto n = static_cast<uint32_t>(options_.n);
-  for (const ring::NodeIndex i : view_->ring.Primaries(ring::TokenOf(key), n).primaries) {
-    for (size_t m = 0; m < machines_.size(); ++m) {
-      if (view_->MemberAt(i).peer == Network::AddressOf(static_cast<int>(m))) found.push_back(m);
-    }
+bool Cluster::Heal() {
+  EndFaults();
+  if (!scheduler_.RunUntilTrue([this] { return AllSeeAll(); }, kHealLimit, kLook)) return false;
+  // What is still under way has its time-outs: a request reads, then writes.
+  return scheduler_.RunUntilTrue([this] { return Busy() == 0; },
+                                 base::Millis(3 * options_.request_timeout_ms) + base::Seconds(5),
+                                 kLook);
+}
+
+// --- who holds what ----------------------------------------------------------------------------
+
+std::shared_ptr<const membership::View> Cluster::Newest() const {
+  std::shared_ptr<const membership::View> newest;
+  for (const auto& machine : machines_) {
+    auto view = machine->View();
+    if (view && (!newest || view->topology.epoch > newest->topology.epoch)) newest = view;
   }
-  return primaries_[key] = std::move(found);
+  return newest;
+}
+
+std::vector<std::shared_ptr<const membership::View>> Cluster::InUse() const {
+  std::vector<std::shared_ptr<const membership::View>> views;
+  const auto newest = Newest();
+  if (!newest) return views;
+  for (const auto& machine : machines_) {
+    auto view = machine->View();
+    if (!view || newest->topology.Find(*machine->Id()) == nullptr) continue;
+    if (newest->topology.IsGone(*machine->Id())) continue;
+    const bool known = std::any_of(views.begin(), views.end(), [&view](const auto& other) {
+      return other->topology.epoch == view->topology.epoch;
+    });
+    if (!known) views.push_back(std::move(view));
+  }
+  return views;
+}
+
+std::vector<size_t> Cluster::Members() const {
+  std::vector<size_t> members;
+  const auto newest = Newest();
+  for (size_t i = 0; newest && i < machines_.size(); ++i) {
+    const Machine& machine = *machines_[i];
+    if (machine.Running() && newest->topology.Find(*machine.Id()) != nullptr) members.push_back(i);
+  }
+  return members;
+}
+
+std::optional<size_t> Cluster::MachineOf(const base::Uuid& id) const {
+  for (size_t i = 0; i < machines_.size(); ++i) {
+    if (machines_[i]->Id() == id) return i;
+  }
+  return std::nullopt;
+}
+
+std::vector<size_t> Cluster::MachinesOf(const membership::View& view,
+                                        const std::vector<ring::NodeIndex>& replicas) const {
+  std::vector<size_t> found;
+  for (const ring::NodeIndex i : replicas) {
+    if (const auto machine = MachineOf(view.MemberAt(i).id)) found.push_back(*machine);
+  }
+  return found;
+}
+
+std::vector<size_t> Cluster::Primaries(const std::string& key) const {
+  const auto view = Newest();
+  LARIAT_CHECK(view != nullptr, "the cluster was formed");
+  const auto* bucket = view->FindBucket(kBucket);
+  LARIAT_CHECK(bucket != nullptr, "the cluster was formed with its bucket");
+  return MachinesOf(*view, view->ReplicasOf(ring::TokenOf(key), *bucket).read);
+}
+
+void Cluster::NoteLeavers() {
+  const auto views = InUse();
+  for (size_t i = 0; i < machines_.size(); ++i) {
+    const auto& id = machines_[i]->Id();
+    const bool left =
+        id && !views.empty() && std::all_of(views.begin(), views.end(), [&id](const auto& view) {
+          return view->topology.FindRemoved(*id) != nullptr;
+        });
+    if (left) left_since_.try_emplace(i, scheduler_.Now());
+  }
+}
+
+bool Cluster::HadLeft(size_t machine, base::Instant when) const {
+  const auto found = left_since_.find(machine);
+  return found != left_since_.end() && found->second < when;
 }
 
 std::string Cluster::DataKey(const std::string& key) const {
@@ -128,7 +208,7 @@ std::string Cluster::DataKey(const std::string& key) const {
 uint64_t Cluster::ReadRepairs() {
   uint64_t repairs = 0;
   for (const auto& machine : machines_) {
-    for (uint32_t i = 0; i < machine->Shards(); ++i) {
+    for (uint32_t i = 0; machine->Running() && i < machine->Shards(); ++i) {
       repairs += machine->node().shard(i).metrics().read_repairs.value();
     }
   }

@@ -18,9 +18,12 @@ class Cluster {
   Cluster(const Options& options, uint64_t seed, Bug bug, bool recording, Disk::OnRecord on_record);
 
   void StartAll();
-  // Waits until all machines are one cluster, and makes the bucket. False if that takes too long.
+  // Waits until all first machines are one cluster, and makes the bucket. False if that takes too
+  // long.
   bool Form();
-  // Ends every fault and starts what is down. False if the nodes do not find together again.
+  // Ends every fault and starts what is down and wanted.
+  void EndFaults();
+  // The same, and waits until every member sees every other. False if that takes too long.
   bool Heal();
   // Lets virtual time pass.
   void RunFor(base::Duration duration) { scheduler_.RunUntil(scheduler_.Now() + duration); }
@@ -33,8 +36,23 @@ class Cluster {
   const Options& options() const { return options_; }
   Bug bug() const { return bug_; }
 
-  // Machines that hold a replica of the key. REQUIRES: Form was called.
-  const std::vector<size_t>& Primaries(const std::string& key);
+  // What the machine with the newest document works by; null before there is one.
+  std::shared_ptr<const membership::View> Newest() const;
+  // By what members work that are not given up; no document twice.
+  std::vector<std::shared_ptr<const membership::View>> InUse() const;
+  // Machines that run and are members by the newest document.
+  std::vector<size_t> Members() const;
+  // The machine whose node this is or was last; nothing if there is none.
+  std::optional<size_t> MachineOf(const base::Uuid& id) const;
+  // Machines of the list of replicas.
+  std::vector<size_t> MachinesOf(const membership::View& view,
+                                 const std::vector<ring::NodeIndex>& replicas) const;
+  // Machines that hold a replica of the key by the newest document. REQUIRES: Form was called.
+  std::vector<size_t> Primaries(const std::string& key) const;
+  // Notes which machines have left for good, in everybody's eyes; call it often.
+  void NoteLeavers();
+  // Whether the machine had left for good at that time.
+  bool HadLeft(size_t machine, base::Instant when) const;
   std::string DataKey(const std::string& key) const;
   // Read repairs made by all nodes that run now.
   uint64_t ReadRepairs();
@@ -44,6 +62,7 @@ class Cluster {
  private:
   config::Settings MakeSettings(size_t index) const;
   bool AllSeeAll() const;
+  bool FirstAreMembers() const;
   bool BucketKnown();
 
   const Options& options_;
@@ -52,8 +71,7 @@ class Cluster {
   Trace trace_;
   std::unique_ptr<Network> network_;
   std::vector<std::unique_ptr<Machine>> machines_;
-  std::shared_ptr<const membership::View> view_;  // co-owned by the node that made it
-  std::map<std::string, std::vector<size_t>> primaries_;
+  std::map<size_t, base::Instant> left_since_;
 };
 
 }  // namespace lariat::sim

@@ -94,6 +94,7 @@ Machine::~Machine() = default;
 void Machine::Start() {
   LARIAT_CHECK(process_ == nullptr, "a machine runs one process");
   ++life_;
+  wanted_ = true;
   paused_until_ = {};
   process_ = std::make_unique<Process>();
   Process& p = *process_;
@@ -113,6 +114,7 @@ void Machine::Start() {
   auto identity = node::LoadIdentity(disk_, *p.worlds[0], settings_.node_name);
   if (!identity) return FailToStart();
   options.identity = *identity;
+  id_ = identity->id;
   options.addresses.peer = Network::AddressOf(number_);
   auto stored = node::LoadCluster(disk_);
   if (!stored) return FailToStart();
@@ -158,9 +160,18 @@ bool Machine::SeesAll() const {
   for (uint32_t i = 0; i < Shards(); ++i) {
     const node::Shard& shard = process_->node->shard(i);
     if (!shard.view()) return false;
-    if (shard.PeersAlive() + 1 != static_cast<uint32_t>(world_.options.nodes)) return false;
+    if (shard.PeersAlive() + 1 != shard.view()->ring.size()) return false;
   }
   return true;
+}
+
+std::shared_ptr<const membership::View> Machine::View() const {
+  return process_ == nullptr ? nullptr : process_->node->shard(0).view();
+}
+
+uint64_t Machine::Fence() const {
+  const auto view = View();
+  return view ? view->fence() : 0;
 }
 
 void Machine::Post(uint32_t shard, env::Task task) {

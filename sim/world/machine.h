@@ -35,16 +35,29 @@ class Machine final : public Party {
   void Pause(base::Duration length);
   void SetWallOffset(int64_t offset_ms) { wall_offset_ms_ = offset_ms; }
 
+  // Whether faults and the end of faults bring it back. A machine is wanted from its first start.
+  void SetWanted(bool wanted) { wanted_ = wanted; }
+  bool Wanted() const { return wanted_; }
+  // Before its first start: the member whose place it takes.
+  void SetReplaces(std::string name) { settings_.cluster_replace = std::move(name); }
+  bool Replaces() const { return !settings_.cluster_replace.empty(); }
+  const std::string& Name() const { return settings_.node_name; }
+  // Of the node that runs here or ran last; nothing before the first start.
+  const std::optional<base::Uuid>& Id() const { return id_; }
+
   bool Running() const override { return process_ != nullptr; }
   uint64_t Life() const override { return life_; }
   uint32_t Shards() const override { return static_cast<uint32_t>(world_.options.shards); }
   node::PeerEvents& Events(uint32_t shard) override { return node().shard(shard); }
+  uint64_t Fence() const override;
   void Run(env::Task task) override { RunAt(world_.scheduler.Now(), std::move(task)); }
 
   int number() const { return number_; }
   Disk& disk() { return disk_; }
   node::Node& node();  // REQUIRES: running
-  // Whether every shard has a view and sees every other machine alive.
+  // What shard 0 works by; null if it runs not or has none.
+  std::shared_ptr<const membership::View> View() const;
+  // Whether every shard has a view and sees every other member alive.
   bool SeesAll() const;
   // Runs on the shard's loop, as a client's connection would.
   void Post(uint32_t shard, env::Task task);
@@ -64,6 +77,8 @@ class Machine final : public Party {
   uint64_t seed_;
   Disk disk_;
   uint64_t life_ = 0;
+  bool wanted_ = false;
+  std::optional<base::Uuid> id_;
   base::Instant paused_until_{};
   int64_t wall_offset_ms_ = 0;
   std::unique_ptr<Process> process_;

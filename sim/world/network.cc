@@ -266,6 +266,11 @@ void Network::Deliver(uint64_t id, Way way, const std::string& bytes) {
     return "from m" + std::to_string((there ? c.from : c.to) + 1) + ": " + Describe(*envelope);
   });
   if (!there) {
+    if (auto* page = std::get_if<wire::RangePage>(&envelope->body);
+        page != nullptr && bug_ == Bug::kStreamSkips) {
+      page->entries.clear();
+      page->checksum = wire::PageChecksum(page->entries);
+    }
     parties_[static_cast<size_t>(receiver)]
         ->Events(c.from_shard)
         .OnReply(c.peer, std::move(*envelope));
@@ -287,6 +292,17 @@ bool Network::Tamper(uint64_t id, wire::Envelope* request) {
   if (skips) {
     Transmit(id, Way::kBack, {request->id, request->epoch, wire::WriteReply{}});
     return true;
+  }
+  const bool of_data = write != nullptr ||
+                       std::holds_alternative<wire::ReadRequest>(request->body) ||
+                       std::holds_alternative<wire::ForwardedWrite>(request->body);
+  if (bug_ == Bug::kStaleAccepted) {
+    const uint64_t fence = parties_[static_cast<size_t>(connections_[id].to)]->Fence();
+    // News travels slowly, so that there are such requests at all.
+    const bool news = std::holds_alternative<wire::Gossip>(request->body) ||
+                      std::holds_alternative<wire::DocumentPush>(request->body);
+    if (news && request->epoch != fence && prng_.Chance(0.8)) return true;
+    if (of_data) request->epoch = fence;
   }
   const bool forward = std::holds_alternative<wire::ForwardedWrite>(request->body);
   if (forward && bug_ == Bug::kRepeatedForward) {

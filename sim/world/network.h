@@ -28,6 +28,7 @@ class Party {
   virtual bool Running() const = 0;
   virtual uint64_t Life() const = 0;  // grows with each start
   virtual uint32_t Shards() const = 0;
+  virtual uint64_t Fence() const = 0;                    // of the topology it works by; 0: none
   virtual node::PeerEvents& Events(uint32_t shard) = 0;  // REQUIRES: Running
   // Runs the task now, or when a paused machine goes on; never in a later life.
   virtual void Run(env::Task task) = 0;

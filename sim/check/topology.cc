@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/check/topology.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "storage/record.h"
+
+namespace lariat::sim {
+namespace {
+
+constexpr base::Duration kCleanLimit = base::Seconds(30);
+constexpr base::Duration kAnswerLimit = base::Seconds(10);
+constexpr base::Duration kLook = base::Millis(50);
+
+// A record on a member that does not own it, in words; empty if there is none.
+std::string FindMisplaced(Cluster& cluster) {
+  const auto view = cluster.Newest();
+  const auto* bucket = view->FindBucket(kBucket);
+  for (const size_t m : cluster.Members()) {
+    Machine& machine = cluster.machine(m);
+    const auto& data = machine.disk().Image()[static_cast<size_t>(storage::Space::kData)];
+    for (const auto& [data_key, record] : data) {
+      const auto parts = storage::ParseDataKey(data_key);
+      if (!parts || parts->bucket != bucket->id) continue;
+      const auto owners = cluster.MachinesOf(*view, view->ReplicasOf({parts->token}, *bucket).read);
+      if (std::find(owners.begin(), owners.end(), m) != owners.end()) continue;
+      // What was removed stays in the durable image until the next sync.
+      if (!machine.disk().GetBlocking(storage::Space::kData, data_key)) continue;
+      return fmt::format("m{} holds '{}', which it does not own", m + 1, parts->key);
+    }
+  }
+  return "";
+}
+
+// Whoever is no member answers no client, however little he asks for.
+void CheckOutsider(Cluster& cluster, Machine& machine, Report* report) {
+  report->Count("checks: outsiders asked");
+  const auto fail = [&](const std::string& what) {
+    report->Fail("serves", "", machine.Name() + ", which is no member, " + what,
+                 cluster.scheduler().Now());
+  };
+  const auto knows = [&] { return !machine.node().admin(0).Health().ready; };
+  if (!cluster.scheduler().RunUntilTrue(knows, kAnswerLimit, kLook)) fail("says that it is ready");
+  bool answered = false, served = false;
+  machine.Post(0, [&] {
+    coordinator::GetRequest request{kBucket, "k0", {}};
+    request.consistency.r = 1;
+    machine.node().shard(0).coordinator().Get(
+        std::move(request), [&](const base::Result<coordinator::GetReply>& reply) {
+          answered = true;
+          served = reply.has_value();
+        });
+  });
+  if (!cluster.scheduler().RunUntilTrue([&] { return answered; }, kAnswerLimit, kLook)) {
+    fail("never answers");
+  }
+  if (served) fail("answers a read");
+}
+
+}  // namespace
+
+void CheckTopology(Cluster& cluster, Report* report) {
+  const auto newest = cluster.Newest();
+  for (const membership::Finished& finished : newest->topology.finished) {
+    report->Count(fmt::format("changes: {} {}", membership::ChangeKindText(finished.change.kind),
+                              finished.done ? "done" : "cancelled"));
+  }
+  for (size_t i = 0; i < cluster.size(); ++i) {
+    Machine& machine = cluster.machine(i);
+    if (!machine.Running() || newest->topology.Find(*machine.Id()) != nullptr) continue;
+    CheckOutsider(cluster, machine, report);
+  }
+  report->Count("checks: clean-ups");
+  const auto clean = [&] { return FindMisplaced(cluster).empty(); };
+  if (cluster.scheduler().RunUntilTrue(clean, kCleanLimit, kLook)) return;
+  report->Fail("misplaced", "", FindMisplaced(cluster), cluster.scheduler().Now());
+}
+
+}  // namespace lariat::sim

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sim/operator/operator.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "membership/drive_core.h"
+#include "sim/report/coverage.h"
+
+namespace lariat::sim {
+
+using coordinator::ChangeVerb;
+using membership::ChangeKind;
+using membership::Phase;
+using membership::Topology;
+
+namespace {
+
+constexpr base::Duration kLook = base::Millis(2);
+constexpr base::Duration kAskAgain = base::Millis(300);
+constexpr base::Duration kPatience = base::Seconds(15);  // with what is out for good
+constexpr base::Duration kLookAgain = base::Seconds(5);
+constexpr int kLooksMax = 8;
+constexpr base::Duration kStep = base::Millis(20);
+constexpr int64_t kStrikeWithinUs = 15000;
+constexpr int64_t kCancelWithinUs = 5000;
+
+}  // namespace
+
+Operator::Operator(Cluster& cluster, Faults& faults, Report& report, uint64_t seed,
+                   std::function<void()> on_step)
+    : cluster_(cluster),
+      faults_(faults),
+      report_(report),
+      prng_(seed),
+      on_step_(std::move(on_step)),
+      next_late_(static_cast<size_t>(cluster.options().nodes)) {}
+
+void Operator::After(base::Duration delay, env::Task task) {
+  cluster_.scheduler().After(delay, std::move(task));
+}
+
+void Operator::Say(const std::string& what) {
+  cluster_.trace().Note(cluster_.scheduler().Now(), -1, "", what,
+                        [&] { return "operator: " + what; });
+}
+
+void Operator::Start() {
+  const Options& o = cluster_.options();
+  if (!o.Changes()) return;
+  Schedule(o.joins, &Operator::Join);
+  Schedule(o.leaves, &Operator::Leave);
+  Schedule(o.removes, &Operator::Remove);
+  Schedule(o.replaces, &Operator::Replace);
+  Schedule(o.reweights, &Operator::Reweight);
+  Look();
+}
+
+void Operator::Schedule(int64_t times, Order order) {
+  for (int64_t i = 0; i < times; ++i) {
+    After(base::Millis(prng_.Between(0, cluster_.options().changes_within_ms)), [this, order] {
+      if (!stopped_) (this->*order)();
+    });
+  }
+}
+
+// --- what is asked for -------------------------------------------------------------------------
+
+std::optional<size_t> Operator::PickTarget() {
+  std::vector<size_t> free;
+  for (const size_t machine : cluster_.Members()) {
+    if (!targets_.contains(machine)) free.push_back(machine);
+  }
+  if (free.empty()) return std::nullopt;
+  const size_t machine = free[prng_.Below(free.size())];
+  targets_.insert(machine);
+  return machine;
+}
+
+Machine* Operator::SomeMember() {
+  const std::vector<size_t> members = cluster_.Members();
+  return members.empty() ? nullptr : &cluster_.machine(members[prng_.Below(members.size())]);
+}
+
+void Operator::Join() {
+  Machine& machine = cluster_.machine(next_late_++);
+  Say("starts " + machine.Name());
+  machine.Start();
+}
+
+void Operator::Leave() {
+  if (const auto machine = PickTarget()) {
+    Ask({ChangeVerb::kDecommission, cluster_.machine(*machine).Name()});
+  }
+}
+
+// One in a run: a second one would take the other copy of what two replicas acknowledged.
+std::optional<size_t> Operator::PutOneOut() {
+  if (std::exchange(one_is_out_, true)) return std::nullopt;
+  const auto machine = PickTarget();
+  if (machine) faults_.PutOut(*machine, static_cast<Blow>(prng_.Below(kBlows)));
+  return machine;
+}
+
+void Operator::Remove() {
+  const auto machine = PutOneOut();
+  if (!machine) return;
+  Ask({ChangeVerb::kRemove, cluster_.machine(*machine).Name()});
+}
+
+void Operator::Replace() {
+  const auto machine = PutOneOut();
+  if (!machine) return;
+  Machine& newcomer = cluster_.machine(next_late_++);
+  newcomer.SetReplaces(cluster_.machine(*machine).Name());
+  Say("starts " + newcomer.Name() + " in the place of " + cluster_.machine(*machine).Name());
+  newcomer.Start();
+}
+
+void Operator::Reweight() {
+  const auto machine = PickTarget();
+  if (!machine) return;
+  Ask({ChangeVerb::kReweight, cluster_.machine(*machine).Name(), prng_.Chance(0.5) ? 0.4 : 2.5});
+}
+
+void Operator::Ask(const coordinator::ChangeRequest& request) {
+  if (stopped_) return;
+  Machine* machine = SomeMember();
+  const auto taken = std::make_shared<bool>(false);  // co-owned by the callbacks below
+  if (machine != nullptr) {
+    machine->Post(0, [this, machine, request, taken] {
+      machine->node().admin(0).RequestChange(
+          request, [this, request, taken](const base::Result<coordinator::ChangeTicket>& ticket) {
+            *taken = ticket.has_value();
+            Say(fmt::format(
+                "asked about {}: {}", request.node,
+                ticket ? fmt::format("task {}", ticket->task) : ticket.error().message));
+          });
+    });
+  }
+  After(kAskAgain, [this, request, taken] {
+    if (!*taken) Ask(request);
+  });
+}
+
+void Operator::AskToCancel(uint64_t number) {
+  Machine* machine = SomeMember();
+  if (machine == nullptr) return;
+  machine->Post(0, [this, machine, number] {
+    machine->node().admin(0).Cancel(number, [this, number](const base::Status& status) {
+      Say(fmt::format("cancels task {}: {}", number, status ? "done" : status.error().message));
+    });
+  });
+}
+
+void Operator::Cancel(uint64_t number) {
+  report_.Count("changes: asked to cancel");
+  AskToCancel(number);
+}
+
+// --- steps -------------------------------------------------------------------------------------
+
+void Operator::Look() {
+  if (stopped_) return;
+  cluster_.NoteLeavers();
+  if (const auto view = cluster_.Newest()) {
+    if (std::exchange(fence_, view->fence()) != view->fence()) on_step_();
+    for (const membership::Change& change : view->topology.queue) OnQueued(change);
+    if (const auto& operation = view->topology.operation) {
+      OnQueued(operation->change);
+      const std::pair<uint64_t, Phase> step{operation->change.number, operation->phase};
+      if (std::exchange(step_, step) != step) OnStep(*operation);
+    }
+  }
+  After(kLook, [this] { Look(); });
+}
+
+// Decides once what will become of it.
+void Operator::OnQueued(const membership::Change& change) {
+  if (!seen_.insert(change.number).second) return;
+  if (!prng_.Chance(static_cast<double>(cluster_.options().cancel_percent) / 100)) return;
+  const uint64_t when = prng_.Below(5);
+  if (when == 0) return Cancel(change.number);
+  // The switch twice as often: from nowhere else does an undo begin.
+  cancel_in_[change.number] = static_cast<Phase>(std::min<uint64_t>(when, 3));
+}
+
+void Operator::OnStep(const membership::Operation& operation) {
+  report_.Count(fmt::format("changes: steps seen ({})", StepName(operation.phase)));
+  const uint64_t number = operation.change.number;
+  const auto cancel = cancel_in_.find(number);
+  if (cancel != cancel_in_.end() && cancel->second == operation.phase) {
+    const auto delay = base::Duration(1000 * prng_.Between(0, kCancelWithinUs));
+    After(delay, [this, number] { Cancel(number); });
+  }
+  if (prng_.Chance(static_cast<double>(cluster_.options().strike_percent) / 100)) {
+    const auto delay = base::Duration(1000 * prng_.Between(0, kStrikeWithinUs));
+    After(delay, [this, operation] {
+      if (!stopped_) StrikeIn(operation);
+    });
+  }
+}
+
+std::optional<size_t> Operator::Pick(const Topology& now, uint64_t role) const {
+  const auto running = [this](const base::Uuid& id) -> std::optional<size_t> {
+    const auto machine = cluster_.MachineOf(id);
+    const bool runs = machine && cluster_.machine(*machine).Running();
+    return runs ? machine : std::nullopt;
+  };
+  const auto subject = running(now.operation->change.node);
+  if (role == kSubject) return subject;
+  std::optional<size_t> driver;
+  std::vector<size_t> holders;
+  for (const base::Uuid& voter : membership::Drivers(now)) {
+    const auto machine = running(voter);
+    if (!machine) continue;
+    if (!driver) driver = machine;
+    if (machine != driver && machine != subject) holders.push_back(*machine);
+  }
+  if (role == kDriver) return driver;
+  if (holders.empty()) return std::nullopt;
+  return holders[now.epoch % holders.size()];
+}
+
+void Operator::StrikeIn(const membership::Operation& operation) {
+  const auto view = cluster_.Newest();
+  if (!view || !view->topology.operation || !(*view->topology.operation == operation)) return;
+  const uint64_t role = prng_.Below(kRoles);
+  const Blow blow = static_cast<Blow>(prng_.Below(kBlows));
+  const auto machine = Pick(view->topology, role);
+  if (!machine || !cluster_.machine(*machine).Running()) return;
+  const std::string what = StrikeName(operation, role, BlowName(blow));
+  Say(fmt::format("m{} is struck in {}", *machine + 1, what));
+  report_.Count(std::string(kStrikes) + what);
+  faults_.Strike(*machine, blow);
+}
+
+// --- the end -----------------------------------------------------------------------------------
+
+bool Operator::Settled(bool refused_too) const {
+  const auto newest = cluster_.Newest();
+  if (!newest || newest->topology.operation || !newest->topology.queue.empty()) return false;
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    Machine& machine = cluster_.machine(i);
+    if (!machine.Running()) {
+      if (machine.Wanted()) return false;
+      continue;
+    }
+    const base::Uuid& id = *machine.Id();
+    if (newest->topology.FindRemoved(id) != nullptr) continue;
+    const auto view = machine.View();
+    const bool member = newest->topology.Find(id) != nullptr;
+    if (!member && !(refused_too && machine.Replaces())) return false;
+    if (member && (!view || view->digest != newest->digest)) return false;
+  }
+  return true;
+}
+
+void Operator::CancelWhatWaits() {
+  const auto newest = cluster_.Newest();
+  if (!newest) return;
+  for (const membership::Change& change : newest->topology.queue) {
+    report_.Count("changes: cancelled while they waited");
+    AskToCancel(change.number);
+  }
+}
+
+void Operator::BringBack() {
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    Machine& machine = cluster_.machine(i);
+    if (!machine.Running() && machine.Id()) machine.Start();
+  }
+}
+
+std::string Operator::WhyNotSettled() {
+  Machine* machine = SomeMember();
+  if (machine == nullptr) return "nobody runs";
+  const std::string why = machine->node().admin(0).Plan().why;
+  if (!why.empty()) return why;
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    Machine& m = cluster_.machine(i);
+    if (m.Running() && !m.node().WaitingFor().empty()) return m.node().WaitingFor();
+  }
+  return "members have different documents";
+}
+
+void Operator::Settle() {
+  Stop();
+  cluster_.EndFaults();
+  Scheduler& scheduler = cluster_.scheduler();
+  scheduler.RunUntilTrue([this] { return Settled(false); }, kPatience, kStep);
+  BringBack();
+  bool settled = false;
+  for (int i = 0; i < kLooksMax && !settled; ++i) {
+    // The removal of a node that is back waits for ever, and says so.
+    if (i > 0) CancelWhatWaits();
+    settled = scheduler.RunUntilTrue([this] { return Settled(true); }, kLookAgain, kStep);
+  }
+  if (!settled) {
+    WhyNotSettled();  // the first look only makes the node gather it
+    cluster_.RunFor(base::Seconds(1));
+    report_.Fail("settles", "", "a change does not end: " + WhyNotSettled(), scheduler.Now());
+  }
+  cluster_.NoteLeavers();
+  on_step_();
+}
+
+}  // namespace lariat::sim

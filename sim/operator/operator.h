@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The people who run the cluster: they ask for changes of its topology while the traffic runs,
+// start the machines that join, cancel some of it, and see all of it to its end. Also strikes
+// participants of a change in the step that the seed chooses; docs/simulation.md shows the table of
+// what was struck.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "coordinator/admin_service.h"
+#include "sim/faults/faults.h"
+#include "sim/report/report.h"
+#include "sim/world/cluster.h"
+
+namespace lariat::sim {
+
+class Operator {
+ public:
+  // `on_step`: the topology has changed.
+  Operator(Cluster& cluster, Faults& faults, Report& report, uint64_t seed,
+           std::function<void()> on_step);
+  void Start();
+  // Asks for nothing more, strikes nobody any more.
+  void Stop() { stopped_ = true; }
+  // Ends all faults, waits for the end of every change, and brings back what was out for good: it
+  // has to be a member or to be refused. Reports what does not come to its end.
+  void Settle();
+
+ private:
+  using Order = void (Operator::*)();
+  void Schedule(int64_t times, Order order);
+  void Join();
+  void Leave();
+  void Remove();
+  void Replace();
+  void Reweight();
+
+  // Asks some member, and again until one takes it.
+  void Ask(const coordinator::ChangeRequest& request);
+  void Cancel(uint64_t number);
+  void AskToCancel(uint64_t number);
+
+  void Look();
+  void OnQueued(const membership::Change& change);
+  void OnStep(const membership::Operation& operation);
+  void StrikeIn(const membership::Operation& operation);
+  std::optional<size_t> Pick(const membership::Topology& now, uint64_t role) const;
+
+  void After(base::Duration delay, env::Task task);
+  void Say(const std::string& what);
+  // A member that nothing was asked about yet.
+  std::optional<size_t> PickTarget();
+  // Takes a member down, or cuts it off, until the end.
+  std::optional<size_t> PutOneOut();
+  Machine* SomeMember();
+  // Nothing is under way or waiting, and whoever runs is a member with the same document, or has
+  // left. `refused_too`: or wanted to replace somebody who is not dead.
+  bool Settled(bool refused_too) const;
+  void CancelWhatWaits();
+  void BringBack();
+  std::string WhyNotSettled();
+
+  Cluster& cluster_;
+  Faults& faults_;
+  Report& report_;
+  base::Prng prng_;
+  std::function<void()> on_step_;
+  bool stopped_ = false;
+  uint64_t fence_ = 0;  // the last one seen
+  bool one_is_out_ = false;
+  size_t next_late_;                                 // the next machine that was never started
+  std::set<size_t> targets_;                         // machines that something was asked about
+  std::map<uint64_t, membership::Phase> cancel_in_;  // by number of the change
+  std::set<uint64_t> seen_;                          // changes by number
+  std::pair<uint64_t, membership::Phase> step_{};    // the last one seen
+};
+
+}  // namespace lariat::sim
