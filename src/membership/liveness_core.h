@@ -18,6 +18,11 @@ class LivenessCore {
   void SetUnusable(std::shared_ptr<const std::set<uint64_t>> unusable) {
     unusable_ = std::move(unusable);
   }
+  // Members that are being taken out of service: alive, but to be asked last.
+  void SetDraining(std::shared_ptr<const std::set<uint64_t>> draining) {
+    draining_ = std::move(draining);
+  }
+  bool IsDraining(uint64_t node) const { return draining_ && draining_->contains(node); }
   bool IsAlive(uint64_t node) const {
     return connected_.contains(node) && (!unusable_ || !unusable_->contains(node));
   }
@@ -25,6 +30,7 @@ class LivenessCore {
  private:
   std::unordered_set<uint64_t> connected_;
   std::shared_ptr<const std::set<uint64_t>> unusable_;
+  std::shared_ptr<const std::set<uint64_t>> draining_;
 };
 
 }  // namespace lariat::membership

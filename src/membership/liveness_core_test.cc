@@ -17,6 +17,10 @@ TEST(Liveness, APeerIsAliveWhileConnectedAndNotConvicted) {
   EXPECT_FALSE(core.IsAlive(2));
   core.OnDisconnected(1);
   EXPECT_FALSE(core.IsAlive(1));
+  EXPECT_FALSE(core.IsDraining(1));
+  core.SetDraining(std::make_shared<const std::set<uint64_t>>(std::set<uint64_t>{1}));
+  EXPECT_TRUE(core.IsDraining(1));
+  EXPECT_FALSE(core.IsDraining(2));
   core.SetUnusable(nullptr);
   EXPECT_TRUE(core.IsAlive(2));
 }

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "membership/formation_core.h"
-#include "node/changes.h"
 #include "node/shard.h"
-#include "node/topology_register.h"
+#include "node/topology/changes.h"
+#include "node/topology/topology_register.h"
 
 namespace lariat::node {
 

@@ -151,6 +151,9 @@ Watch::Ports Node::WatchPorts() {
   ports.publish_unusable = [this](const std::shared_ptr<const std::set<uint64_t>>& nodes) {
     for (auto& shard : shards_) shard->Post([s = shard.get(), nodes] { s->SetUnusable(nodes); });
   };
+  ports.publish_draining = [this](const std::shared_ptr<const std::set<uint64_t>>& nodes) {
+    for (auto& shard : shards_) shard->Post([s = shard.get(), nodes] { s->SetDraining(nodes); });
+  };
   ports.publish = [this](std::shared_ptr<const PeersSeen> seen) {
     std::atomic_store(&peers_seen_, std::move(seen));
   };

@@ -49,6 +49,9 @@ class Shard final : public PeerEvents,
   // The node is out of the cluster: nothing is served any more.
   void Expel();
   void SetUnusable(std::shared_ptr<const std::set<uint64_t>> nodes);
+  void SetDraining(std::shared_ptr<const std::set<uint64_t>> nodes) {
+    liveness_.SetDraining(std::move(nodes));
+  }
   // Joins a record that another node gave, on the shard that owns its token; ok when it is durable.
   void Ingest(replica::KeyRef key, std::string object,
               base::UniqueFunction<void(base::Status)> done);
@@ -96,6 +99,9 @@ class Shard final : public PeerEvents,
                ForwardDone done) override;
   void Update(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable) override;
   bool IsAlive(const membership::View& view, ring::NodeIndex node) const override;
+  bool IsPreferred(const membership::View& view, ring::NodeIndex node) const override {
+    return !liveness_.IsDraining(view.MemberAt(node).Number());
+  }
 
   // coordinator::ClusterPort
   void SetBucket(membership::BucketProperties bucket,

@@ -181,6 +181,7 @@ void Watch::Obey(const std::vector<membership::DetectorAction>& actions) {
 void Watch::CompareDocuments() {
   const membership::NodeStates own = ports_.states();
   auto seen = std::make_shared<PeersSeen>();
+  std::set<uint64_t> draining;
   for (const membership::Member& member : home_.view()->topology.members) {
     PeersSeen::Peer peer;
     if (member.id != home_.MakeHello().node) peer.name = member.name;
@@ -188,6 +189,7 @@ void Watch::CompareDocuments() {
     if (auto view = core_.gossip().Find(member.id)) {
       peer.heard = true;
       peer.states = std::move(view->states);
+      if (peer.states.draining) draining.insert(member.Number());
       const bool differs = peer.states.topology_digest != own.topology_digest;
       const auto handle = home_.PeerOf(member.id);
       if (differs && handle && core_.IsUsable(member.Number())) ports_.exchange(*handle);
@@ -195,6 +197,9 @@ void Watch::CompareDocuments() {
     seen->peers.emplace(member.Number(), std::move(peer));
   }
   ports_.publish(std::move(seen));
+  if (draining == draining_) return;
+  draining_ = draining;
+  ports_.publish_draining(std::make_shared<const std::set<uint64_t>>(std::move(draining)));
 }
 
 // It grows while the node runs when others remember a later run of it than its disk did.

@@ -30,6 +30,8 @@ class Watch {
   struct Ports {
     // Members that are found to be of no use, by number.
     std::function<void(std::shared_ptr<const std::set<uint64_t>>)> publish_unusable;
+    // Members that say that they are draining, by number.
+    std::function<void(std::shared_ptr<const std::set<uint64_t>>)> publish_draining;
     std::function<void(std::shared_ptr<const PeersSeen>)> publish;
     // A peer has another document than we.
     std::function<void(PeerHandle)> exchange;
@@ -59,6 +61,7 @@ class Watch {
   base::Duration period_;
   base::Duration probe_timeout_;
   std::shared_ptr<const std::set<uint64_t>> unusable_;  // co-owned by the shards
+  std::set<uint64_t> draining_;
 };
 
 // Draws and stores the generation of this run of the node: greater than that of every run before,

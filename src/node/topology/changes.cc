@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/changes.h"
+#include "node/topology/changes.h"
 
 #include <utility>
 

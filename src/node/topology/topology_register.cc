@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "node/topology_register.h"
+#include "node/topology/topology_register.h"
 
 #include <algorithm>
 #include <utility>

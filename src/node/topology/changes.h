@@ -13,7 +13,7 @@
 
 #include "membership/drive_core.h"
 #include "node/shard.h"
-#include "node/topology_register.h"
+#include "node/topology/topology_register.h"
 
 namespace lariat::node {
 
