@@ -5,6 +5,7 @@ All the time every acknowledged key is read at R=2, by which a lost or misplaced
 """
 
 import sys
+import time
 import unittest
 
 from lariat_e2e import (Cluster, cluster_status, fresh_get, members, wait_not_ready, wait_settled,
@@ -36,12 +37,22 @@ class Test(unittest.TestCase):
         self.assertEqual(done.returncode, code, f"{args}\n{done.stdout}{done.stderr}")
         return done.stdout + done.stderr
 
-    def check(self, load, nodes, but=()):
-        """Nothing was lost, and nobody but those that were killed answered with an error."""
+    def check(self, load, nodes, but=(), killed_at=None):
+        """Nothing was lost, and nobody but those that were killed answered with an error.
+
+        Writes that others had just handed to a node that was killed may have happened or not: a
+        second try elsewhere could make two events of one write (M7), so that is what clients hear.
+        """
         load.stop()
         load.read_all(nodes)
         self.assertEqual(load.lost[:5], [])
-        self.assertEqual(load.errors_but_of(*but), {})
+        if killed_at is None:
+            self.assertEqual(load.errors_but_of(*but), {})
+        for name, errors in load.errors.items():
+            for when, what, status, body in errors if name not in but else []:
+                self.assertEqual((what, status), ("_write", 504), (name, body))
+                self.assertIn(b"the coordinating replica did not answer", body)
+                self.assertTrue(killed_at - 0.1 < when < killed_at + 3, (name, when - killed_at))
         for name in but:
             for _, what, status, body in load.errors.get(name, []):
                 self.assertIn(status, (0, 503, 504), (name, what, body))
@@ -149,6 +160,7 @@ class Replace(Test):
         load = self.traffic(cluster.nodes)
         load.import_keys(cluster, 1000, 1000)
         before = ring(stay[0])
+        killed_at = time.monotonic()
         dead.kill9()
         wait_until(lambda: not alive(stay[0], dead.name), what="the death is noticed")
         new = cluster.add_node(args=["--replace", dead.name])
@@ -170,7 +182,7 @@ class Replace(Test):
         wait_not_ready(dead, "cannot return")
         dead.restart(wait=False)
         wait_not_ready(dead, "cannot return")
-        self.check(load, [*stay, new], but=(dead.name,))
+        self.check(load, [*stay, new], (dead.name,), killed_at)
 
     def test_live_node_is_not_replaced(self):
         cluster = self.cluster()
@@ -184,6 +196,7 @@ class Replace(Test):
         load = self.traffic(cluster.nodes)
         self.assertIn("is alive", self.cli(cluster, "remove", dead.name, code=1))
         load.wait_for(300)
+        killed_at = time.monotonic()
         dead.kill9()
         wait_until(lambda: not alive(stay[0], dead.name), what="the death is noticed")
         self.cli(cluster, "remove", dead.name, "--wait")
@@ -191,7 +204,7 @@ class Replace(Test):
         self.assertEqual(set(members(stay[0])), {node.name for node in stay})
         dead.start()
         wait_not_ready(dead, "cannot return")
-        self.check(load, stay, but=(dead.name,))
+        self.check(load, stay, (dead.name,), killed_at)
 
 
 class Queue(Test):
