@@ -88,7 +88,7 @@ class SimScenario : public ::testing::TestWithParam<std::string> {};
 // The name says Slow because of the sanitizers, under which it is left out.
 TEST_P(SimScenario, SlowHoldsItsGuarantees) {
   Summary summary;
-  for (uint64_t seed = 1; seed <= 30; ++seed) {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
     const RunResult result = RunAndExplain(Request(GetParam(), seed), Batch{});
     EXPECT_TRUE(result.failures.empty()) << GetParam() << " " << seed;
     summary.Add(result);

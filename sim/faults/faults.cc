@@ -121,7 +121,7 @@ void Faults::CutOneWay() {
   });
 }
 
-void Faults::Isolate(size_t machine, base::Duration length) {
+std::function<void()> Faults::CutOff(size_t machine) {
   const auto each = [this, self = static_cast<int>(machine)](auto use) {
     for (int other = 0; other < static_cast<int>(cluster_.size()); ++other) {
       if (other == self) continue;
@@ -131,10 +131,15 @@ void Faults::Isolate(size_t machine, base::Duration length) {
   };
   Say(fmt::format("m{} is cut off", machine + 1));
   each([this](int from, int to) { cluster_.network().Cut(from, to); });
-  After(length, [this, each, machine] {
+  return [this, each, machine, mended = std::make_shared<bool>(false)] {
+    if (std::exchange(*mended, true)) return;
     each([this](int from, int to) { cluster_.network().Mend(from, to); });
     Say(fmt::format("m{} is reached again", machine + 1));
-  });
+  };
+}
+
+void Faults::LetIn() {
+  if (let_in_) let_in_();
 }
 
 void Faults::Break() {
@@ -163,13 +168,16 @@ void Faults::Strike(size_t machine, Blow blow) {
     case Blow::kPause:
       return PauseMachine(machine, Length(kPauseMs));
     case Blow::kCut:
-      return Isolate(machine, Length(kCutMs));
+      return After(Length(kCutMs), CutOff(machine));
   }
 }
 
 void Faults::PutOut(size_t machine, Blow blow) {
   const base::Duration length = base::Millis(prng_.Between(kOutMinMs, kOutMaxMs));
-  if (blow == Blow::kCut) return Isolate(machine, length);
+  if (blow == Blow::kCut) {
+    let_in_ = CutOff(machine);
+    return After(length, let_in_);
+  }
   if (blow == Blow::kPause) return PauseMachine(machine, length);
   on_down_(machine);
   cluster_.machine(machine).SetWanted(false);

@@ -28,9 +28,10 @@ class Faults {
   void Stop();
   // REQUIRES: the machine runs. All of them end after a while.
   void Strike(size_t machine, Blow blow);
-  // So long that the others give it up: killed or without power until the end of all faults, paused
-  // or cut off until it comes back in the middle of what they do about it.
+  // So long that the others give it up: killed or without power until the end of all faults; paused
+  // for a while; or cut off until LetIn, or for a while.
   void PutOut(size_t machine, Blow blow);
+  void LetIn();
 
  private:
   using Fault = void (Faults::*)();
@@ -50,8 +51,8 @@ class Faults {
   void ForgetRecord();
   void RollBack();
 
-  // The links to and from all others.
-  void Isolate(size_t machine, base::Duration length);
+  // The links to and from all others. The result mends them, once.
+  std::function<void()> CutOff(size_t machine);
   void PauseMachine(size_t machine, base::Duration length);
   void TakeDown(size_t machine, bool power_cut);
   // Machines whose engine is dead exit, as the program does.
@@ -66,6 +67,7 @@ class Faults {
   base::Prng prng_;
   std::function<void(size_t)> on_down_;
   bool stopped_ = false;
+  std::function<void()> let_in_;
   size_t damaged_machine_;  // all damage is done to one disk: one is what the guarantees allow
   storage::MemoryEngine::Image image_;
 };

@@ -99,6 +99,7 @@ void Operator::Leave() {
 std::optional<size_t> Operator::PutOneOut() {
   if (std::exchange(one_is_out_, true)) return std::nullopt;
   const auto machine = PickTarget();
+  let_in_at_ = static_cast<Phase>(prng_.Between(1, 3));
   if (machine) faults_.PutOut(*machine, static_cast<Blow>(prng_.Below(kBlows)));
   return machine;
 }
@@ -194,6 +195,9 @@ void Operator::OnStep(const membership::Operation& operation) {
     const auto delay = base::Duration(1000 * prng_.Between(0, kCancelWithinUs));
     After(delay, [this, number] { Cancel(number); });
   }
+  const ChangeKind kind = operation.change.kind;
+  const bool of_dead = kind == ChangeKind::kRemove || kind == ChangeKind::kReplace;
+  if (of_dead && operation.phase == let_in_at_) faults_.LetIn();
   if (prng_.Chance(static_cast<double>(cluster_.options().strike_percent) / 100)) {
     const auto delay = base::Duration(1000 * prng_.Between(0, kStrikeWithinUs));
     After(delay, [this, operation] {

@@ -70,8 +70,9 @@ class Operator {
   bool stopped_ = false;
   uint64_t fence_ = 0;  // the last one seen
   bool one_is_out_ = false;
-  size_t next_late_;                                 // the next machine that was never started
-  std::set<size_t> targets_;                         // machines that something was asked about
+  membership::Phase let_in_at_{};  // the step of its removal in which it comes back
+  size_t next_late_;               // the next machine that was never started
+  std::set<size_t> targets_;       // machines that something was asked about
   std::map<uint64_t, membership::Phase> cancel_in_;  // by number of the change
   std::set<uint64_t> seen_;                          // changes by number
   std::pair<uint64_t, membership::Phase> step_{};    // the last one seen
