@@ -21,7 +21,7 @@ using Tokens = std::vector<std::vector<Token>>;
 constexpr double kGoodEnough = 0.03;
 constexpr size_t kTokensForOne = 2;        // given out for one of the leaver, at most
 constexpr int kRounds = 3;                 // of taking up and placing again
-constexpr size_t kReceiversMax = 8;       // looked at for one site: those that lack most
+constexpr size_t kReceiversMax = 8;        // looked at for one site: those that lack most
 constexpr uint64_t kLooksMax = 4'000'000;  // bound on the work with very many tokens
 
 Tokens Present(const std::vector<RingNode>& nodes) {
@@ -198,10 +198,14 @@ Tokens PlanReweight(const std::vector<RingNode>& nodes, NodeIndex node, double w
   }
   next[node].clear();
   Spread smaller(std::move(after), {n, holders, true, node});
-  Search search(smaller, {node}, std::min(wanted, have));
-  search.Confine();
-  search.PutAll();
-  search.AddTo(&next);
+  Search kept(smaller, {node}, std::min(wanted, have));
+  kept.Confine();
+  kept.PutAll();
+  kept.AddTo(&next);
+  Search given(smaller, holders, kTokensForOne * have);
+  given.Confine();
+  given.PutWhileUneven();
+  given.AddTo(&next);
   return next;
 }
 

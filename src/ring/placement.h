@@ -13,10 +13,9 @@
 
 namespace lariat::ring {
 
-// The leaver's tokens go; where what it held would make the others too uneven, some of its ranges
-// go to tokens (old or new) of nodes of its rack: at most one for each token of the leaver, none if
-// it is even without. Only what the leaver held is copied. If no other node of its rack is left,
-// nobody gets a token.
+// The leaver's tokens go; if what it held would make the others too uneven, some of its ranges go
+// to more tokens of theirs: as few as it takes, at most two for each of the leaver. Only what the
+// leaver held is copied, but for the few lists in which two of its tokens stood close together.
 std::vector<std::vector<Token>> PlanLeave(const std::vector<RingNode>& nodes, NodeIndex leaver,
                                           const AllocationOptions& options);
 
@@ -25,9 +24,10 @@ std::vector<std::vector<Token>> PlanLeave(const std::vector<RingNode>& nodes, No
 std::vector<std::vector<Token>> PlanReplace(const std::vector<RingNode>& nodes, NodeIndex dead,
                                             NodeIndex newcomer);
 
-// The node's tokens for another weight: more in addition to its present ones, or fewer, all of them
-// inside what its present ones take (then some are new). It alone receives, or it alone gives. The
-// weight that the node has now is returned to unchanged tokens; a node without tokens joins.
+// For another weight of the node. A higher one: tokens in addition to its present ones, and it
+// alone receives. A lower one: fewer tokens, some of them new, and as with PlanLeave some of what
+// it gives up may go to more tokens of others; it alone gives. The weight it has now: nothing
+// changes. A node without tokens joins (allocation.h).
 std::vector<std::vector<Token>> PlanReweight(const std::vector<RingNode>& nodes, NodeIndex node,
                                              double weight, const AllocationOptions& options);
 

@@ -13,10 +13,11 @@
 namespace lariat::ring::internal {
 namespace {
 
-// What counts beside the even spread of all replicas, whose importance is 1. First primaries, which
-// are what a bucket with fewer copies has. And gaps of one size: the owner of a wide gap stays
-// overloaded for many joins, since a split takes from the last node in the list, not from the
-// first; without this the worst of 40 nodes drifts to 15-30 % over its share.
+// What counts beside the even spread of all replicas, whose importance is 1, where a node takes
+// more than it had (allocation.cc has the same). First primaries, which are what a bucket with
+// fewer copies has. And gaps of one size: the owner of a wide gap stays overloaded for many joins,
+// since a split takes from the last node in the list, not from the first. Where a node gives up
+// tokens neither counts: it would cost the others twice as many tokens.
 constexpr double kFirstImportance = 0.1;
 constexpr double kGapImportance = 0.001;
 constexpr double kMargin = 1.0 / 64;  // what a token leaves of the gap on either side of it
@@ -24,11 +25,9 @@ constexpr double kNarrow = 0x1p-48;   // gaps below this are left alone
 constexpr int kHalvings = 12;         // of the gap, in search of the best place in it
 constexpr size_t kGapsMax = 64;       // of one token of the leaver
 
-// Cost of a relative error: its square, and more where it becomes noticeable. With squares alone
-// one node far from its share would be the price of many that are near theirs.
+// What one node far from its share costs beside many that are near theirs: from 2 % on it counts
+// more than its square.
 constexpr double kQuartic = 1 / (0.02 * 0.02);
-double CostOf(double error) { return error * error * (1 + kQuartic * error * error); }
-double SlopeOf(double error) { return error * (2 + 4 * kQuartic * error * error); }
 
 }  // namespace
 
@@ -48,8 +47,10 @@ Spread::Spread(std::vector<RingNode> nodes, Options options) : options_(std::mov
     return fair;
   };
   held_.fair = fair_of(options_.n);
+  held_.importance = 1;
+  held_.quartic = kQuartic;
   first_.fair = fair_of(1);
-  first_.importance = options_.n > 1 ? kFirstImportance * (getenv("FI") && options_.has_leaver ? atof(getenv("FI")) : 1.0) : 0;
+  if (options_.n > 1 && !options_.has_leaver) first_.importance = kFirstImportance;
   held_.share.assign(nodes.size(), 0.0);
   first_.share.assign(nodes.size(), 0.0);
   met_.assign(nodes.size(), 0);
@@ -207,7 +208,10 @@ void Spread::FindGains(size_t gap, NodeIndex node) {
     AddGain({&first_, own.nodes[0], 0, -width});
     AddGain({&first_, node, 0, width});
   }
-  evenness_ = 2 * (getenv("EV") && options_.has_leaver ? atof(getenv("EV")) : 1.0) * kGapImportance * std::pow(width * static_cast<double>(gaps()), 2);
+  if (!options_.has_leaver) {
+    const double wideness = width * static_cast<double>(gaps());
+    evenness_ = 2 * kGapImportance * wideness * wideness;
+  }
 }
 
 bool Spread::TakesFromLeaverAlone(size_t gap, NodeIndex node) {
@@ -225,9 +229,10 @@ bool Spread::TakesFromLeaverAlone(size_t gap, NodeIndex node) {
 double Spread::Cost(double x) const {
   double cost = evenness_ * x * (x - 1);
   for (const Gain& gain : gains_) {
-    const double error = gain.shares->Error(gain.node);
-    const double added = (gain.whole + gain.slope * x) / gain.shares->fair[gain.node];
-    cost += gain.shares->importance * (CostOf(error + added) - CostOf(error));
+    const Shares& shares = *gain.shares;
+    const double error = shares.Error(gain.node);
+    const double added = (gain.whole + gain.slope * x) / shares.fair[gain.node];
+    cost += shares.importance * (shares.CostOf(error + added) - shares.CostOf(error));
   }
   return cost;
 }
@@ -235,9 +240,10 @@ double Spread::Cost(double x) const {
 double Spread::Slope(double x) const {
   double slope = evenness_ * (2 * x - 1);
   for (const Gain& gain : gains_) {
-    const double fair = gain.shares->fair[gain.node];
-    const double error = gain.shares->Error(gain.node) + (gain.whole + gain.slope * x) / fair;
-    slope += gain.shares->importance * SlopeOf(error) * gain.slope / fair;
+    const Shares& shares = *gain.shares;
+    const double fair = shares.fair[gain.node];
+    const double error = shares.Error(gain.node) + (gain.whole + gain.slope * x) / fair;
+    slope += shares.importance * shares.SlopeOf(error) * gain.slope / fair;
   }
   return slope;
 }

@@ -68,11 +68,13 @@ class Spread {
     bool reached = false;  // the walk came to the gap in question
     bool Has(NodeIndex node) const;
   };
-  // Shares of all keys, per node: of what has `copies` copies.
+  // Shares of all keys, per node, and what errors in them cost.
   struct Shares {
-    double importance = 1;
+    double importance = 0, quartic = 0;
     std::vector<double> share, at_first, fair, goal;
     double Error(NodeIndex node) const { return (share[node] - goal[node]) / fair[node]; }
+    double CostOf(double e) const { return e * e * (1 + quartic * e * e); }
+    double SlopeOf(double e) const { return e * (2 + 4 * quartic * e * e); }
   };
   // Share that a node gets by a token at x: whole + x * slope.
   struct Gain {
