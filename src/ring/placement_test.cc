@@ -132,8 +132,8 @@ LeaveFigures MeasureLeaves(const Nodes& nodes) {
 }
 
 TEST(Placement, LeavingKeepsTheOthersEven) {
-  std::clog << "racks nodes  max deviation: tokens only removed, planned  new tokens   moved"
-            << "  1/nodes  between others\n";
+  std::clog << "racks nodes  max deviation: only removed, planned  new tokens   moved  1/nodes"
+            << "  between others\n";
   const std::set<uint64_t> sizes = {4, 5, 6, 8, 12, 20, 50, 100};
   for (const uint64_t racks : {1U, 2U, 3U}) {
     Nodes nodes;
@@ -147,7 +147,7 @@ TEST(Placement, LeavingKeepsTheOthersEven) {
       EXPECT_LT(f.deviation, 0.05) << racks << " racks, " << size;
       EXPECT_LT(f.others, 0.001) << racks << " racks, " << size;
       EXPECT_NEAR(f.moved, fair, 0.06 * fair);
-      PrintRow("%5u %5u %34.2f%% %8.2f%% %11.1f %6.2f%% %7.2f%% %14.3f%%",
+      PrintRow("%5u %5u %27.2f%% %8.2f%% %11.1f %6.2f%% %7.2f%% %14.3f%%",
                static_cast<unsigned>(racks), static_cast<unsigned>(size), 100 * f.untouched,
                100 * f.deviation, f.tokens, 100 * f.moved, 100 * fair, 100 * f.others);
     }
@@ -347,7 +347,7 @@ TEST(Placement, RandomChangesKeepTheSpread) {
       {"weights 1, 2, three racks", {1.0, 2.0}, 3, 12, 40, 0.05},
       {"weights 0.5, 1, 2, three racks", {0.5, 1.0, 2.0}, 3, 12, 40, 0.08},
   };
-  std::clog << "worst deviation  above 5%  most tokens for a weight of 1  between others\n";
+  std::clog << "worst deviation  above 5%  tokens per weight  between others\n";
   for (const Plan& plan : plans) {
     double worst = 0;
     double others = 0;
@@ -368,7 +368,7 @@ TEST(Placement, RandomChangesKeepTheSpread) {
       }
     }
     EXPECT_LT(others, 0.002) << plan.name;
-    PrintRow("%14.2f%%  %3d of %3d %29.0f %14.3f%%  %s", 100 * worst, above, steps, tokens,
+    PrintRow("%14.2f%%  %3d of %3d %19.0f %14.3f%%  %s", 100 * worst, above, steps, tokens,
              100 * others, plan.name);
   }
 }
