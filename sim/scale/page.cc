@@ -88,7 +88,7 @@ constexpr std::string_view kDetection = R"(
 The first columns are a time of rest: how long pairs of living nodes were watched, how often
 one was suspected all the same (that costs a probe), and how often one was convicted, which is
 an error. Then a node dies: seconds until the first observer convicts it, half of them, all of
-its rack, all.
+its rack, all; a dash: not within 60 s.
 
 )";
 
@@ -108,7 +108,8 @@ constexpr std::string_view kNotes = R"(
 
 ## What is simplified for 10,000 nodes
 
-- Gossip runs on all 10,000, each with an entry for every other (10^8 entries of 40 bytes, 4 GB). States of the nodes are empty but for the one that changes.
+- Gossip runs on all 10,000, each with an entry for every other (10^8 entries of 40 bytes, 4 GB).
+  States of the nodes are empty but for the one that changes.
 - Failure detection, which keeps a window of intervals for each peer, runs on a sample: all
   nodes of the dead node's rack and 64 others (the column `observers`). The others never hold a
   peer for dead, and relays outside the sample go on asking it.

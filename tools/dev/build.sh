@@ -43,7 +43,7 @@ verb_sim() {
 }
 
 verb_scale() {
-  say "building, then simulating clusters of up to 10,000 nodes (half an hour, 10 GB)"
+  say "building, then simulating clusters of up to 10,000 nodes (15 minutes of CPU, 10 GB)"
   need build
   build release lariat-scale
   exec nice -n 19 build/release/bin/lariat-scale --out docs "$@"
