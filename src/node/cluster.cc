@@ -87,7 +87,7 @@ void Cluster::Confirm() {
     if (refusal_.empty()) log_.Log(LogLevel::kError, "cluster", "{}", home_.other_cluster());
     refusal_ = home_.other_cluster();
   } else if (late) {
-    log_.Log(LogLevel::kWarn, "cluster", "no other member answers; going on by epoch {}",
+    log_.Log(LogLevel::kWarn, "cluster", "no majority of the members answers; going on by epoch {}",
              core_.topology()->epoch);
     return OnConfirmed();
   }
@@ -99,16 +99,28 @@ void Cluster::Confirm() {
   }
   for (const std::string& address : addresses) {
     home_.Call(home_.PeerAt(address), core_.MakeJoinRequest(), kClusterTimeout,
-               [this](base::Result<wire::Body> body) {
+               [this, address](base::Result<wire::Body> body) {
                  const auto* reply = body ? std::get_if<wire::JoinReply>(&*body) : nullptr;
                  if (reply == nullptr || !confirming_ || reply->document.empty()) return;
                  auto theirs = membership::DecodeTopology(reply->document);
                  if (!theirs) return;
                  if (!core_.OnDocument(*theirs) && !core_.expelled().empty()) return Expel();
-                 OnConfirmed();
+                 confirmed_by_.insert(address);
+                 if (EnoughConfirmed()) OnConfirmed();
                });
   }
   home_.env().timers.After(kConfirmAgain, [this] { Confirm(); });
+}
+
+// A majority of the voters, this node among them: what a majority decided, one of these accepted.
+bool Cluster::EnoughConfirmed() const {
+  const std::vector<base::Uuid> voters = core_.topology()->Voters();
+  size_t confirmed = 0;
+  for (const base::Uuid& voter : voters) {
+    const bool self = voter == home_.MakeHello().node;
+    confirmed += self || confirmed_by_.contains(core_.topology()->Find(voter)->peer) ? 1 : 0;
+  }
+  return confirmed >= voters.size() / 2 + 1 && !confirmed_by_.empty();
 }
 
 void Cluster::OnConfirmed() {

@@ -60,6 +60,7 @@ class Cluster {
   void AskToJoin();
   void OnJoinReply(const base::Result<wire::Body>& reply);
   void Confirm();
+  bool EnoughConfirmed() const;
   void OnConfirmed();
   void TryFound();
   // Stores the document, publishes the view, then calls done.
@@ -99,6 +100,7 @@ class Cluster {
   bool told_last_word_ = false;
   bool confirming_ = false;  // asking the others whether the stored document still holds
   base::Instant confirm_until_{};
+  std::set<std::string> confirmed_by_;  // addresses of members that answered
 };
 
 // Reads what earlier runs knew of the cluster. kCorruption if it is damaged; blocks; for start-up.

@@ -36,6 +36,7 @@ std::vector<TokenRange> Pieces(const std::vector<const Ring*>& rings) {
   std::sort(ends.begin(), ends.end());
   ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
   std::vector<TokenRange> pieces;
+  pieces.reserve(ends.size());
   Token from = kLast;
   for (const Token to : ends) pieces.push_back({std::exchange(from, to), to});
   return pieces;
