@@ -252,6 +252,24 @@ class Queue(Test):
         wait_until(lambda: alive_all(old), what="the old nodes are settled")
         self.check(load, old)
 
+    def test_more_and_fewer_replicas_of_a_bucket(self):
+        cluster = self.cluster(nodes=4)
+        load = self.traffic([])  # w=2 and r=2 would not meet at n=4
+        load.import_keys(cluster, 500, 1000)
+        for n in (4, 3):
+            self.cli(cluster, "bucket", "set", "default", f"n={n}", "r=3", "w=3")
+            wait_until(lambda want=n: fresh_get(cluster.nodes[1], "/v1/buckets/default").json()["n"]
+                       == want, 60, f"n={n} is in force")
+            wait_settled(cluster)
+            key = load.keys[n]
+            shown = fresh_get(cluster.nodes[0],
+                              f"/v1/debug/explain?bucket=default&key={key}").json()
+            self.assertEqual([r["state"] for r in shown["replicas"]], ["found"] * n)
+        for node in cluster.nodes:
+            load.add(node)
+        load.wait_for(100)
+        self.check(load, cluster.nodes)
+
     def test_why_names_who_is_waited_for(self):
         cluster = self.cluster(settings={"stream.max_bytes_per_s": 1000000})
         load = self.traffic([cluster.nodes[0], cluster.nodes[2]])
