@@ -42,7 +42,8 @@ int Updates(TestCluster& cluster, size_t nodes) {
 
 Values Stored(TestNode& node, const std::string& key) {
   Values values;
-  for (const auto& value : node.Stored(key).LiveValues({})) values.push_back(value.value->bytes);
+  const causal::Object stored = node.Stored(key);  // the values point into it
+  for (const auto& value : stored.LiveValues({})) values.push_back(value.value->bytes);
   return values;
 }
 
@@ -251,7 +252,8 @@ TEST(MovingMustHold, M20_AnUpdateThatItsOwnShardRefusesIsPlannedAgainWhole) {
     ASSERT_TRUE(put->ok());
     EXPECT_TRUE(removed->ok());
     EXPECT_EQ(Updates(cluster, 4), 1 + ((*removed)->version.empty() ? 0 : 1));
-    for (const auto& value : cluster.node(3).Stored(key).LiveValues({})) {
+    const causal::Object stored = cluster.node(3).Stored(key);
+    for (const auto& value : stored.LiveValues({})) {
       EXPECT_EQ(value.value->bytes, "v");
       EXPECT_EQ(value.value->content_type, "text/plain");
     }
