@@ -96,7 +96,7 @@ struct ForwardedWriteReply {
 
 struct Heartbeat {
   uint64_t epoch = 0;
-  uint64_t document_digest = 0;  // of the topology document; a difference makes them exchange it
+  uint64_t document_digest = 0;  // of the topology document
   int64_t wall_ms = 0;           // the sender's clock, for the skew metric
 };
 struct HeartbeatReply {
