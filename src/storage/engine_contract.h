@@ -104,7 +104,8 @@ TEST_P(EngineContract, EmptyValuesAndBinaryKeysAreKept) {
 }
 
 TEST_P(EngineContract, SpacesAreSeparate) {
-  for (const Space space : {Space::kData, Space::kMeta, Space::kIdempotency}) {
+  for (const Space space : {Space::kData, Space::kMeta, Space::kIdempotency, Space::kHints,
+                            Space::kTree, Space::kQuarantine}) {
     ASSERT_TRUE(PutOne(engine(), space, "k", std::to_string(static_cast<int>(space))).has_value());
   }
   Remove("k");

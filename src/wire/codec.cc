@@ -7,6 +7,7 @@
 #include "base/coding.h"
 #include "base/hash.h"
 #include "messages.pb.h"
+#include "wire/internal/repair_codec.h"
 
 namespace lariat::wire {
 namespace {
@@ -53,6 +54,7 @@ void Put(ReadRequest&& from, pb::Envelope* to) {
   m->set_key(std::move(from.key));
   m->set_digest_only(from.digest_only);
   if (!from.idempotency_key.empty()) m->set_idempotency_key(std::move(from.idempotency_key));
+  m->set_hint_for(from.hint_for);
 }
 void Put(ReadReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_read_reply();
@@ -77,6 +79,7 @@ void Put(WriteRequest&& from, pb::Envelope* to) {
     m->set_idempotency_key(std::move(from.idempotency_key));
     m->set_idempotency_answer(std::move(from.idempotency_answer));
   }
+  m->set_hint_for(from.hint_for);
 }
 void Put(WriteReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_write_reply();
@@ -98,6 +101,7 @@ void Put(ForwardedWrite&& from, pb::Envelope* to) {
   m->set_w(from.w);
   m->set_pw(from.pw);
   m->set_timeout_ms(static_cast<uint64_t>(from.timeout_ms));
+  m->set_sloppy(from.sloppy);
 }
 void Put(ForwardedWriteReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_forwarded_write_reply();
@@ -201,6 +205,55 @@ void Put(RangePage&& from, pb::Envelope* to) {
   m->set_checksum(from.checksum);
 }
 
+// The messages of repair_messages.h.
+void Put(TreeRequest&& from, pb::Envelope* to) {
+  internal::PutBody(std::move(from), to->mutable_tree());
+}
+void Put(TreeReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_tree_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  internal::PutBody(std::move(from), m);
+}
+void Put(LeafRequest&& from, pb::Envelope* to) {
+  internal::PutBody(std::move(from), to->mutable_leaf());
+}
+void Put(LeafReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_leaf_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  internal::PutBody(std::move(from), m);
+}
+void Put(FetchRequest&& from, pb::Envelope* to) {
+  internal::PutBody(std::move(from), to->mutable_fetch());
+}
+void Put(FetchReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_fetch_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  internal::PutBody(std::move(from), m);
+}
+void Put(RecordPush&& from, pb::Envelope* to) {
+  internal::PutBody(std::move(from), to->mutable_push());
+}
+void Put(HintsRequest&& from, pb::Envelope* to) {
+  internal::PutBody(std::move(from), to->mutable_hints());
+}
+void Put(HintsReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_hints_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  internal::PutBody(std::move(from), m);
+}
+void Put(SweepRequest&& from, pb::Envelope* to) {
+  internal::PutBody(std::move(from), to->mutable_sweep());
+}
+void Put(SweepReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_sweep_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  internal::PutBody(std::move(from), m);
+}
+void Put(RecordPushReply&& from, pb::Envelope* to) {
+  auto* m = to->mutable_push_reply();
+  if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+}
+
 // Decoding: one overload per message. False: the message is not valid.
 bool Take(const pb::Outcome& from, Outcome* to) {
   if (from.code() > kCodeMax) return false;
@@ -223,8 +276,12 @@ HelloReply Take(pb::HelloReply* m) {
           std::move(*m->mutable_name())};
 }
 ReadRequest Take(pb::ReadRequest* m) {
-  return {m->bucket(), m->token(), std::move(*m->mutable_key()), m->digest_only(),
-          std::move(*m->mutable_idempotency_key())};
+  return {m->bucket(),
+          m->token(),
+          std::move(*m->mutable_key()),
+          m->digest_only(),
+          std::move(*m->mutable_idempotency_key()),
+          m->hint_for()};
 }
 ReadReply Take(pb::ReadReply* m) {
   return {{},
@@ -241,9 +298,11 @@ WriteRequest Take(pb::WriteRequest* m) {
           static_cast<uint8_t>(m->durability()),
           m->repair(),
           std::move(*m->mutable_idempotency_key()),
-          std::move(*m->mutable_idempotency_answer())};
+          std::move(*m->mutable_idempotency_answer()),
+          m->hint_for()};
 }
 WriteReply Take(pb::WriteReply*) { return {}; }
+RecordPushReply Take(pb::RecordPushReply*) { return {}; }
 ForwardedWrite Take(pb::ForwardedWrite* m) {
   ForwardedWrite to;
   to.is_delete = m->is_delete();
@@ -264,6 +323,7 @@ ForwardedWrite Take(pb::ForwardedWrite* m) {
   to.w = m->w();
   to.pw = m->pw();
   to.timeout_ms = static_cast<int64_t>(std::min<uint64_t>(m->timeout_ms(), INT32_MAX));
+  to.sloppy = m->sloppy();
   return to;
 }
 ForwardedWriteReply Take(pb::ForwardedWriteReply* m) {
@@ -337,6 +397,48 @@ bool TakeReply(Pb* m, Body* body) {
   return true;
 }
 
+// The messages of repair_messages.h.
+template <typename Value, typename Pb>
+bool TakeRepairRequest(Pb* m, Body* body) {
+  return internal::TakeBody(m, &body->emplace<Value>());
+}
+template <typename Value, typename Pb>
+bool TakeRepairReply(Pb* m, Body* body) {
+  Value& reply = body->emplace<Value>();
+  if (m->has_outcome() && !Take(m->outcome(), &reply.outcome)) return false;
+  return internal::TakeBody(m, &reply);
+}
+bool TakeRepair(pb::Envelope* m, Body* body) {
+  switch (m->body_case()) {
+    case pb::Envelope::kTree:
+      return TakeRepairRequest<TreeRequest>(m->mutable_tree(), body);
+    case pb::Envelope::kTreeReply:
+      return TakeRepairReply<TreeReply>(m->mutable_tree_reply(), body);
+    case pb::Envelope::kLeaf:
+      return TakeRepairRequest<LeafRequest>(m->mutable_leaf(), body);
+    case pb::Envelope::kLeafReply:
+      return TakeRepairReply<LeafReply>(m->mutable_leaf_reply(), body);
+    case pb::Envelope::kFetch:
+      return TakeRepairRequest<FetchRequest>(m->mutable_fetch(), body);
+    case pb::Envelope::kFetchReply:
+      return TakeRepairReply<FetchReply>(m->mutable_fetch_reply(), body);
+    case pb::Envelope::kPush:
+      return TakeRepairRequest<RecordPush>(m->mutable_push(), body);
+    case pb::Envelope::kHints:
+      return TakeRepairRequest<HintsRequest>(m->mutable_hints(), body);
+    case pb::Envelope::kHintsReply:
+      return TakeRepairReply<HintsReply>(m->mutable_hints_reply(), body);
+    case pb::Envelope::kSweep:
+      return TakeRepairRequest<SweepRequest>(m->mutable_sweep(), body);
+    case pb::Envelope::kSweepReply:
+      return TakeRepairReply<SweepReply>(m->mutable_sweep_reply(), body);
+    case pb::Envelope::kPushReply:
+      return TakeReply(m->mutable_push_reply(), body);
+    default:
+      return false;
+  }
+}
+
 // Requests and replies about keys. False also for every other kind of body.
 bool TakeData(pb::Envelope* m, Body* body) {
   switch (m->body_case()) {
@@ -367,7 +469,7 @@ bool TakeData(pb::Envelope* m, Body* body) {
     case pb::Envelope::kRangePage:
       return TakeReply(m->mutable_range_page(), body);
     default:
-      return false;
+      return TakeRepair(m, body);
   }
 }
 

@@ -14,20 +14,10 @@
 #include "base/result.h"
 #include "base/uuid.h"
 #include "consensus/ballot.h"
+#include "wire/outcome.h"
+#include "wire/repair_messages.h"
 
 namespace lariat::wire {
-
-// How a request ended, in every reply. kOk: done.
-struct Outcome {
-  base::Code code = base::Code::kOk;
-  std::string error;
-  uint32_t needed = 0;
-  uint32_t alive = 0;
-
-  bool ok() const { return code == base::Code::kOk; }
-  base::Error ToError() const { return {code, error, needed, alive}; }
-  static Outcome From(const base::Error& e) { return {e.code, e.message, e.needed, e.alive}; }
-};
 
 // --- coordinator to replica --------------------------------------------------------------------
 
@@ -37,6 +27,9 @@ struct ReadRequest {
   std::string key;
   bool digest_only = false;
   std::string idempotency_key;  // also look for the answer recorded under it
+  // Number of a member for which the receiver stands in: what it keeps for that one is read. 0:
+  // what it holds itself.
+  uint64_t hint_for = 0;
 };
 struct ReadReply {
   Outcome outcome;
@@ -55,6 +48,7 @@ struct WriteRequest {
   bool repair = false;          // a write-back: counted apart
   std::string idempotency_key;  // stored with the object, in the same batch
   std::string idempotency_answer;
+  uint64_t hint_for = 0;  // as in ReadRequest: kept for that member until it can be delivered
 };
 struct WriteReply {
   Outcome outcome;
@@ -81,6 +75,7 @@ struct ForwardedWrite {
   uint32_t w = 0;  // resolved by the sender
   uint32_t pw = 0;
   int64_t timeout_ms = 0;
+  bool sloppy = false;
 };
 struct ForwardedWriteReply {
   Outcome outcome;
@@ -211,7 +206,9 @@ using Body = std::variant<std::monostate, Hello, HelloReply, ReadRequest, ReadRe
                           WriteReply, ForwardedWrite, ForwardedWriteReply, Heartbeat,
                           HeartbeatReply, JoinRequest, JoinReply, DocumentPush, DocumentReply,
                           SealRequest, RegisterRequest, RegisterReply, Gossip, GossipReply,
-                          ProgressRequest, ProgressReply, RangePull, RangePage>;
+                          ProgressRequest, ProgressReply, RangePull, RangePage, TreeRequest,
+                          TreeReply, LeafRequest, LeafReply, FetchRequest, FetchReply, RecordPush,
+                          RecordPushReply, HintsRequest, HintsReply, SweepRequest, SweepReply>;
 
 struct Envelope {
   uint64_t id = 0;     // chosen by the asker, unique within its shard; a reply carries it back

@@ -112,4 +112,45 @@ TEST(Codec, SurvivesNoise) {
 }
 
 }  // namespace
+// Of every message by which replicas heal: what comes out encodes to the same bytes again.
+TEST(Wire, RepairMessagesComeThroughWhole) {
+  const KeyDigest digest = {"key", {1, 2}};
+  const std::vector<Body> bodies = {
+      TreeRequest{7, {{1, 2}, {9, 3}}},
+      TreeReply{{}, {{{1, 2}, 3, true}, {{4, 5}, 6, false}}},
+      LeafRequest{7, {1, 2}, "after"},
+      LeafReply{{}, {digest, {"other", {3, 4}}}, "last", true},
+      FetchRequest{{"a", "b"}},
+      FetchReply{{}, {{"a", "object"}}, false},
+      RecordPush{PushKind::kHint, {{"a", "object"}}},
+      RecordPushReply{{base::Code::kStaleEpoch, "stale", 0, 0}},
+      HintsRequest{{"a"}},
+      HintsReply{{}, {"a"}, "still cleaning up"},
+      SweepRequest{SweepStep::kFold, {digest}},
+      SweepReply{{}, {SweepState::kSame, SweepState::kBusy}},
+  };
+  for (const Body& body : bodies) {
+    const std::string bytes = EncodeEnvelope({1, 2, body});
+    const auto decoded = DecodeEnvelope(bytes);
+    ASSERT_TRUE(decoded.has_value()) << body.index();
+    EXPECT_EQ(decoded->body.index(), body.index());
+    EXPECT_EQ(EncodeEnvelope(*decoded), bytes) << body.index();
+  }
+  const auto hash = DecodeEnvelope(EncodeEnvelope({1, 2, bodies[1]}));
+  EXPECT_FALSE(std::get<TreeReply>(hash->body).hashes[1].known);
+  EXPECT_EQ(std::get<TreeReply>(hash->body).hashes[1].keys, 6U);
+}
+
+TEST(Wire, RepairMessagesAreBounded) {
+  TreeRequest many;
+  many.spans.resize(kSpansMax + 1);
+  EXPECT_FALSE(DecodeEnvelope(EncodeEnvelope({1, 1, many})).has_value());
+  FetchRequest keys;
+  keys.keys.resize(kRecordsMax + 1);
+  EXPECT_FALSE(DecodeEnvelope(EncodeEnvelope({1, 1, keys})).has_value());
+  SweepReply states;
+  states.states = {static_cast<SweepState>(9)};
+  EXPECT_FALSE(DecodeEnvelope(EncodeEnvelope({1, 1, states})).has_value());
+}
+
 }  // namespace lariat::wire

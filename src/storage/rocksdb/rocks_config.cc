@@ -66,6 +66,12 @@ std::string SpaceName(Space space) {
       return "meta";
     case Space::kIdempotency:
       return "idempotency";
+    case Space::kHints:
+      return "hints";
+    case Space::kTree:
+      return "tree";
+    case Space::kQuarantine:
+      return "quarantine";
   }
   return {};
 }
