@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "coordinator/kv_service.h"
@@ -25,6 +27,7 @@ struct NodeStatus {
   double phi = 0;           // suspicion of this node by the one that answers; 0 for itself
   std::string detector;     // "alive" | "suspect" | "dead" | "unreachable", by the one that answers
   uint64_t data_bytes = 0;  // as last heard
+  uint64_t hints_pending_bytes = 0;  // that it keeps for others, as last heard
 };
 // The change of the topology that is under way.
 struct OperationStatus {
@@ -101,6 +104,59 @@ struct TaskStatus {
   int64_t asked_ms = 0, ended_ms = 0;
 };
 
+// --- healing -------------------------------------------------------------------------------------
+
+struct RepairRequest {
+  std::string bucket;  // empty: all
+  // Tokens in (first, second]; equal: the whole ring.
+  std::optional<std::pair<uint64_t, uint64_t>> range;
+};
+// A range that the asked node holds, with those that hold it too.
+struct RepairRange {
+  std::string bucket;
+  uint64_t from = 0, to = 0;          // (from, to]
+  std::vector<std::string> replicas;  // names
+  int64_t last_pass_ms = 0;           // wall clock; since then all agreed once; 0: never yet
+  std::string state;                  // "ok" | "running" | "waits" | "dirty" | "doubt"
+  std::string why;                    // what it waits for; empty if it does not
+};
+// A comparison with one other replica that is under way.
+struct RepairSession {
+  uint64_t task = 0;  // 0: nobody asked for it
+  std::string partner, bucket;
+  double fraction = 0;  // of the token space that is to be compared
+  uint64_t keys_received = 0, keys_sent = 0, bytes_sent = 0;
+  int64_t started_ms = 0;
+  std::optional<double> left_s;  // estimate
+};
+struct HintBacklog {
+  std::string target;
+  uint64_t hints = 0, bytes = 0;
+  int64_t oldest_ms = 0;   // wall clock when it was stored
+  double bytes_per_s = 0;  // delivered lately
+  std::string state;       // "waits for it" | "delivers" | ...
+};
+struct SweepStatus {
+  int64_t last_ms = 0;  // wall clock when the last one ended; 0: none yet
+  uint64_t tombstones = 0;
+  uint64_t purged = 0, folded = 0;          // since the start
+  std::map<std::string, uint64_t> blocked;  // records left by the last one, by reason
+};
+struct ScrubStatus {
+  double fraction = 0;                 // of the present pass
+  int64_t last_ms = 0;                 // wall clock when the last pass ended; 0: none yet
+  uint64_t damaged = 0, refilled = 0;  // records, since the start
+  std::string trouble;
+};
+struct RepairStatus {
+  bool enabled = true;
+  std::vector<RepairRange> ranges;  // by bucket and token
+  std::optional<RepairSession> session;
+  std::vector<HintBacklog> hints;  // kept by this node
+  SweepStatus sweep;
+  ScrubStatus scrub;
+};
+
 struct RingRange {
   uint64_t from = 0;                // exclusive
   uint64_t to = 0;                  // inclusive
@@ -124,6 +180,8 @@ struct Explanation {
   std::vector<ReplicaReport> replicas;  // preference order
   std::vector<std::string> fallbacks;   // clockwise
   bool agree = false;                   // all reachable replicas hold the same
+  // Why a tombstone, or an expired value, is still there; empty if the key has none.
+  std::string kept_because;
 };
 using ExplainDone = base::UniqueFunction<void(base::Result<Explanation>)>;
 
@@ -158,6 +216,11 @@ class AdminService {
   // Takes this node out of service for maintenance (readyz says no, others prefer other replicas),
   // or back into it. Nothing moves. Done when requests in work have ended.
   virtual void Drain(bool on, StatusDone done) = 0;
+
+  // Compares the ranges that this node holds with all their replicas now. Tasks tells of it.
+  virtual void Repair(RepairRequest request, TicketDone done) = 0;
+  using RepairStatusDone = base::UniqueFunction<void(RepairStatus)>;
+  virtual void GetRepairStatus(RepairStatusDone done) = 0;
 };
 
 }  // namespace lariat::coordinator

@@ -151,6 +151,9 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   void Write(const Destination& to, wire::WriteRequest request, WriteDone done) override;
   void Forward(const Destination& to, wire::ForwardedWrite request, ForwardDone done) override;
   void Update(UpdateRequest request, UpdateDone updated, DurableDone durable) override;
+  void Owe(const membership::View& of, ring::NodeIndex node, OwedKey key) override {
+    owed.emplace_back(of.MemberAt(node).Number(), std::move(key.key));
+  }
   bool IsAlive(const membership::View& of, ring::NodeIndex node) const override {
     return node == of.self || cluster_.alive[IndexOf(of, node)];
   }
@@ -185,7 +188,8 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   Coordinator coordinator;
   std::shared_ptr<const membership::View> view;
   uint64_t fence = 0;  // of the replica; another than the view's: its shard lags or leads
-  int updates = 0;     // updates that the replica took
+  std::vector<std::pair<uint64_t, std::string>> owed;  // member, key
+  int updates = 0;                                     // updates that the replica took
   int reconciles = 0;
   bool mute = false;  // exchanges no documents
   int seals = 0;

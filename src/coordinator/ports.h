@@ -38,6 +38,9 @@ struct UpdateRequest {
   size_t siblings_max = 100;
   base::WallTime now;
   uint64_t fence = 0;  // of the view that the write was planned by
+  // Number of a member for which this node stands in: the event is made in what it keeps for that
+  // one. 0: in its own record.
+  uint64_t hint_for = 0;
 };
 struct UpdateResult {
   std::string object;
@@ -56,6 +59,12 @@ struct Destination {
   const membership::View& view;  // for the length of the call
   ring::NodeIndex node;
   base::Duration timeout;
+};
+
+struct OwedKey {
+  uint32_t bucket = 0;
+  uint64_t token = 0;
+  std::string key;
 };
 
 // The message of the kUnavailable that a port gives when a request was certainly not sent.
@@ -79,6 +88,9 @@ class ReplicaPort {
   virtual void Forward(const Destination& to, wire::ForwardedWrite request, ForwardDone done) = 0;
   // On this node's own replica.
   virtual void Update(UpdateRequest request, UpdateDone updated, DurableDone durable) = 0;
+  // The node has not acknowledged what this node's own replica holds of the key: it is owed a hint.
+  // Nobody waits for it; where it cannot be kept the range is marked for repair.
+  virtual void Owe(const membership::View& view, ring::NodeIndex node, OwedKey key) = 0;
   // This node itself is always alive.
   virtual bool IsAlive(const membership::View& view, ring::NodeIndex node) const = 0;
   // False: asked last, for example because it is being drained. It still counts as alive.

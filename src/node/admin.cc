@@ -52,6 +52,7 @@ void DescribePeer(const PeersSeen* seen, uint64_t number, coordinator::NodeStatu
   node->detector = membership::PeerStateText(peer->second.status.state);
   node->draining = peer->second.states.draining;
   node->data_bytes = peer->second.states.load_bytes;
+  node->hints_pending_bytes = peer->second.states.hint_bytes;
 }
 
 }  // namespace
@@ -186,6 +187,27 @@ coordinator::HealthSummary NodeAdmin::Health() const {
   if (health.storage == "dead") health.reasons.push_back("the storage engine has failed");
   health.ready = health.reasons.empty();
   return health;
+}
+
+// Healing lives on shard 0.
+void NodeAdmin::Repair(coordinator::RepairRequest request, coordinator::TicketDone done) {
+  node_.shard(0).Post([this, request = std::move(request), done = std::move(done)]() mutable {
+    node_.healing().Repair(
+        std::move(request),
+        [this, done = std::move(done)](base::Result<coordinator::ChangeTicket> ticket) mutable {
+          shard_.Post([done = std::move(done), ticket = std::move(ticket)]() mutable {
+            done(std::move(ticket));
+          });
+        });
+  });
+}
+
+void NodeAdmin::GetRepairStatus(RepairStatusDone done) {
+  node_.shard(0).Post([this, done = std::move(done)]() mutable {
+    node_.healing().Status([this, done = std::move(done)](coordinator::RepairStatus s) mutable {
+      shard_.Post([done = std::move(done), s = std::move(s)]() mutable { done(std::move(s)); });
+    });
+  });
 }
 
 std::string NodeAdmin::MetricsText() const { return node_.MetricsText(); }

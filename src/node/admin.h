@@ -23,6 +23,8 @@ class NodeAdmin final : public coordinator::AdminService {
   coordinator::ClusterPlan Plan() const override;
   std::vector<coordinator::TaskStatus> Tasks() const override;
   void Drain(bool on, coordinator::StatusDone done) override;
+  void Repair(coordinator::RepairRequest request, coordinator::TicketDone done) override;
+  void GetRepairStatus(RepairStatusDone done) override;
 
  private:
   std::optional<coordinator::OperationStatus> Operation() const;

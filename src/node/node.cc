@@ -65,6 +65,7 @@ Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engin
     admins_.push_back(std::make_unique<NodeAdmin>(*this, *shards_[i]));
   }
   streams_ = std::make_unique<Streams>(*this, *shards_[0], engine, log);
+  healing_ = std::make_unique<Healing>(*this, *shards_[0], engine, log);
   watch_ = std::make_unique<Watch>(*shards_[0], options_.generation, engine, WatchPorts());
   cluster_ = std::make_unique<Cluster>(*shards_[0], FormationOptions(options_),
                                        std::move(options_.stored), engine, log, ClusterPorts());
@@ -76,6 +77,7 @@ void Node::Start() {
   for (auto& shard : shards_) shard->Post([s = shard.get()] { s->Start(); });
   shards_[0]->Post([this] {
     streams_->Start();
+    healing_->Start();
     watch_->Start();
     cluster_->Start();
     NoteWaitingFor();
@@ -97,6 +99,7 @@ Cluster::Ports Node::ClusterPorts() {
   ports.expelled = [this](const std::string& why) {
     std::atomic_store(&waiting_for_, std::make_shared<const std::string>(why));
     streams_->Stop();
+    healing_->Stop();
     for (auto& shard : shards_) shard->Post([s = shard.get()] { s->Expel(); });
   };
   return ports;
@@ -116,7 +119,9 @@ void Node::Publish(const std::shared_ptr<const membership::View>& view, Cluster:
     if (--count->waiting > 0) return;
     count->done({});
     // A later view may have been faster.
-    if (shards_[0]->view() == view) streams_->OnView(view);
+    if (shards_[0]->view() != view) return;
+    streams_->OnView(view);
+    healing_->OnView(view);
   };
   for (auto& shard : shards_) {
     auto adopt = [s = shard.get(), view, &home, settled] {
@@ -150,6 +155,7 @@ Watch::Ports Node::WatchPorts() {
   Watch::Ports ports;
   ports.publish_unusable = [this](const std::shared_ptr<const std::set<uint64_t>>& nodes) {
     for (auto& shard : shards_) shard->Post([s = shard.get(), nodes] { s->SetUnusable(nodes); });
+    shards_[0]->Post([this] { healing_->OnLiveness(); });
   };
   ports.publish_draining = [this](const std::shared_ptr<const std::set<uint64_t>>& nodes) {
     for (auto& shard : shards_) shard->Post([s = shard.get(), nodes] { s->SetDraining(nodes); });
@@ -162,7 +168,9 @@ Watch::Ports Node::WatchPorts() {
   return ports;
 }
 
-void Node::Dispatch(const base::Uuid& from, wire::Body request, Cluster::BodyDone done) {
+void Node::Dispatch(const base::Uuid& from, uint64_t fence, wire::Body request,
+                    Cluster::BodyDone done) {
+  if (Healing::Takes(request)) return healing_->Serve(fence, std::move(request), std::move(done));
   if (auto* gossip = std::get_if<wire::Gossip>(&request)) {
     return done(watch_->OnGossip(from, *gossip));
   }
@@ -197,7 +205,10 @@ void Node::ApplySettings(const config::Settings& settings) {
   for (auto& shard : shards_) {
     shard->Post([s = shard.get(), settings] { s->ApplySettings(settings); });
   }
-  shards_[0]->Post([this, settings] { streams_->ApplySettings(settings); });
+  shards_[0]->Post([this, settings] {
+    streams_->ApplySettings(settings);
+    healing_->ApplySettings(settings);
+  });
 }
 
 void Node::SetBucket(membership::BucketProperties bucket, Shard& from, Cluster::StatusDone done) {

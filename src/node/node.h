@@ -14,6 +14,7 @@
 #include "config/settings.h"
 #include "coordinator/admin_service.h"
 #include "node/cluster.h"
+#include "node/healing/healing.h"
 #include "node/identity.h"
 #include "node/shard.h"
 #include "node/streams.h"
@@ -66,11 +67,14 @@ class Node {
   void WatchChanges();                                           // thread-safe
   // What was last seen of the change under way; null if nothing was. Thread-safe.
   std::shared_ptr<const ChangesSeen> changes_seen() const;
+  // `fence`: that of the request's envelope.
   template <typename Back>
-  void OnClusterRequest(const base::Uuid& from, wire::Body request, Back back, Shard& shard);
+  void OnClusterRequest(const base::Uuid& from, uint64_t fence, wire::Body request, Back back,
+                        Shard& shard);
   // On shard 0's thread.
   void PushDocument(PeerHandle peer) { cluster_->PushDocument(peer); }
   void OnPeerDown(uint64_t number);  // on any shard's thread
+  Healing& healing() { return *healing_; }
   // Requests of clients that were answered so far, and the time they took together. Thread-safe.
   std::pair<uint64_t, base::Duration> RequestsSoFar() const;
   std::shared_ptr<const PeersSeen> peers_seen() const;  // thread-safe
@@ -82,7 +86,7 @@ class Node {
   Cluster::Ports ClusterPorts();
   Watch::Ports WatchPorts();
   membership::NodeStates States() const;
-  void Dispatch(const base::Uuid& from, wire::Body request, Cluster::BodyDone done);
+  void Dispatch(const base::Uuid& from, uint64_t fence, wire::Body request, Cluster::BodyDone done);
   void Publish(const std::shared_ptr<const membership::View>& view, Cluster::StatusDone done);
 
   NodeOptions options_;
@@ -91,6 +95,7 @@ class Node {
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<coordinator::AdminService>> admins_;
   std::unique_ptr<Streams> streams_;
+  std::unique_ptr<Healing> healing_;
   std::unique_ptr<Watch> watch_;
   std::unique_ptr<Cluster> cluster_;
   std::atomic<bool> draining_{false};
@@ -104,10 +109,12 @@ class Node {
 std::string ClockKey(uint32_t shard);
 
 template <typename Back>
-void Node::OnClusterRequest(const base::Uuid& from, wire::Body request, Back back, Shard& shard) {
+void Node::OnClusterRequest(const base::Uuid& from, uint64_t fence, wire::Body request, Back back,
+                            Shard& shard) {
   Shard& home = *shards_[0];
-  auto run = [this, &home, from, request = std::move(request), back = std::move(back)]() mutable {
-    Dispatch(from, std::move(request),
+  auto run = [this, &home, from, fence, request = std::move(request),
+              back = std::move(back)]() mutable {
+    Dispatch(from, fence, std::move(request),
              [&home, back = std::move(back)](wire::Body b) mutable { back(home, std::move(b)); });
   };
   if (&shard == &home) return run();

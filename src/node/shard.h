@@ -98,6 +98,7 @@ class Shard final : public PeerEvents,
   void Forward(const coordinator::Destination& to, wire::ForwardedWrite request,
                ForwardDone done) override;
   void Update(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable) override;
+  void Owe(const membership::View& view, ring::NodeIndex node, coordinator::OwedKey key) override;
   bool IsAlive(const membership::View& view, ring::NodeIndex node) const override;
   bool IsPreferred(const membership::View& view, ring::NodeIndex node) const override {
     return !liveness_.IsDraining(view.MemberAt(node).Number());

@@ -105,6 +105,8 @@ void Shard::Forward(const coordinator::Destination& to, wire::ForwardedWrite req
   Ask<wire::ForwardedWriteReply>(to, std::move(request), std::move(done));
 }
 
+void Shard::Owe(const membership::View&, ring::NodeIndex, coordinator::OwedKey) {}
+
 // --- to the replica that owns the token --------------------------------------------------------
 
 template <typename Use>
@@ -329,7 +331,7 @@ void Shard::Serve(const base::Uuid& from, LinkId link, wire::Envelope request) {
   if (!open && stranger) {
     return answer(wire::DocumentReply{{Code::kConflict, "the sender is not a member"}, ""});
   }
-  node_.OnClusterRequest(from, std::move(request.body),
+  node_.OnClusterRequest(from, request.epoch, std::move(request.body),
                          BackOn(*this, [answer](wire::Body body) { answer(std::move(body)); }),
                          *this);
 }

@@ -43,7 +43,11 @@ void WriteNode(JsonWriter& json, const NodeStatus& node) {
   json.Key("dc").Text(node.dc).Key("rack").Text(node.rack).Key("weight").Double(node.weight);
   json.Key("tokens").Uint(node.tokens).Key("owns").Double(node.owns);
   json.Key("data_bytes").Uint(node.data_bytes);
-  json.Key("hints_pending_bytes").Uint(0).Key("self").Bool(node.self).EndObject();
+  json.Key("hints_pending_bytes")
+      .Uint(node.hints_pending_bytes)
+      .Key("self")
+      .Bool(node.self)
+      .EndObject();
 }
 
 void WriteOperation(JsonWriter& json, const std::optional<OperationStatus>& operation) {

@@ -180,6 +180,12 @@ class FakeAdmin : public coordinator::AdminService {
   }
   coordinator::ClusterPlan Plan() const override { return plan; }
   std::vector<coordinator::TaskStatus> Tasks() const override { return tasks; }
+  void Repair(coordinator::RepairRequest request, coordinator::TicketDone done) override {
+    repairs.push_back(std::move(request));
+    if (error) return done(base::Fail(*error));
+    done(coordinator::ChangeTicket{9, true, ""});
+  }
+  void GetRepairStatus(RepairStatusDone done) override { done(repair_status); }
   void Drain(bool on, coordinator::StatusDone done) override {
     ++calls;
     draining = on;
@@ -194,6 +200,8 @@ class FakeAdmin : public coordinator::AdminService {
   int calls = 0;                     // requests for changes
   coordinator::ChangeRequest last_change;
   std::optional<uint64_t> last_cancelled;
+  std::vector<coordinator::RepairRequest> repairs;
+  coordinator::RepairStatus repair_status;
   bool draining = false;
 
  private:

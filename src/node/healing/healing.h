@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// How this node's replicas heal: hints for members that missed a write, comparison of hash trees
+// with other replicas, the stability sweep, the scrub. Hands messages, views and settings on to
+// those parts. Lives on shard 0 and is called on its thread only, except where said.
+#pragma once
+
+#include <memory>
+
+#include "coordinator/admin_service.h"
+#include "node/shard.h"
+
+namespace lariat::node {
+
+class Healing {
+ public:
+  Healing(Node& node, Shard& home, storage::Engine& engine, telemetry::LogSink& log);
+  ~Healing();
+
+  void Start();
+  // A view by which every shard of this node works, and before which nothing is unsettled.
+  void OnView(std::shared_ptr<const membership::View> view);
+  // The node is out of the cluster.
+  void Stop();
+  void ApplySettings(const config::Settings& settings);
+  // The members that count as unusable have changed.
+  void OnLiveness();
+
+  using BodyDone = base::UniqueFunction<void(wire::Body)>;
+  // Whether the body is one of repair_messages.h. Requests are refused (kStaleEpoch) unless
+  // `fence` is that of the view.
+  static bool Takes(const wire::Body& request);
+  void Serve(uint64_t fence, wire::Body request, BodyDone done);
+
+  void Repair(coordinator::RepairRequest request, coordinator::TicketDone done);
+  void Status(coordinator::AdminService::RepairStatusDone done);
+
+ private:
+  Node& node_;
+  Shard& home_;
+  telemetry::LogSink& log_;
+  std::shared_ptr<const membership::View> view_;
+};
+
+}  // namespace lariat::node
