@@ -32,7 +32,9 @@ ring::AllocationOptions AllocationOf(const FormationCore::Options& options) {
 base::Result<Cluster::Stored> LoadCluster(storage::Engine& engine) {
   auto decisions = LoadRegister(engine);
   if (!decisions) return Fail(decisions.error());
-  Cluster::Stored stored{std::nullopt, std::move(*decisions)};
+  auto lost_votes = LoadLostVotes(engine);
+  if (!lost_votes) return Fail(lost_votes.error());
+  Cluster::Stored stored{std::nullopt, std::move(*decisions), *lost_votes};
   auto bytes = engine.GetBlocking(Space::kMeta, kDocumentKey);
   if (!bytes && bytes.error().code == Code::kNotFound) return stored;
   if (!bytes) return Fail(bytes.error());
@@ -48,19 +50,28 @@ Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
       engine_(engine),
       log_(log),
       ports_(std::move(ports)),
-      register_(home, engine,
-                {[this] { return Decided(); },
-                 [this](const Topology& theirs, StatusDone done) {
-                   Learn(theirs, std::move(done));
-                   if (!core_.expelled().empty()) TellLastWord(theirs);
-                 }},
-                std::move(stored.decisions)),
+      lost_votes_(home, engine, log, RegisterPorts(), stored.lost_votes),
+      register_(home, engine, RegisterPorts(), std::move(stored.decisions)),
       changes_(home, register_, AllocationOf(options), log,
                {[this] { return Decided(); }, ports_.alive, [this] { return Progress(); },
                 [this] { Spread([](const base::Status&) {}); }, ports_.publish_changes}),
       durable_(std::move(stored.topology)) {}
 
+TopologyRegister::Ports Cluster::RegisterPorts() {
+  TopologyRegister::Ports ports;
+  ports.decided = [this] { return Decided(); };
+  ports.learn = [this](const Topology& theirs, StatusDone done) {
+    Learn(theirs, std::move(done));
+    if (!core_.expelled().empty()) TellLastWord(theirs);
+  };
+  ports.why_not = [this](const wire::RegisterRequest& request) {
+    return lost_votes_.WhyNot(request);
+  };
+  return ports;
+}
+
 void Cluster::Start() {
+  lost_votes_.Start();
   changes_.Start();
   if (core_.topology() != nullptr) {
     confirm_until_ = home_.env().clock.Now() + base::Millis(home_.settings().membership_confirm_ms);

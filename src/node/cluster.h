@@ -12,6 +12,7 @@
 #include "membership/formation_core.h"
 #include "node/shard.h"
 #include "node/topology/changes.h"
+#include "node/topology/lost_votes.h"
 #include "node/topology/topology_register.h"
 
 namespace lariat::node {
@@ -32,6 +33,7 @@ class Cluster {
   struct Stored {
     std::optional<membership::Topology> topology;
     TopologyRegister::Stored decisions;
+    bool lost_votes = false;  // LoadLostVotes
   };
   Cluster(Shard& home, membership::FormationCore::Options options, Stored stored,
           storage::Engine& engine, telemetry::LogSink& log, Ports ports);
@@ -57,6 +59,7 @@ class Cluster {
   uint64_t adopted_fence() const { return adopted_fence_; }
 
  private:
+  TopologyRegister::Ports RegisterPorts();
   void AskToJoin();
   void OnJoinReply(const base::Result<wire::Body>& reply);
   void Confirm();
@@ -88,6 +91,7 @@ class Cluster {
   storage::Engine& engine_;
   telemetry::LogSink& log_;
   Ports ports_;
+  LostVotes lost_votes_;
   TopologyRegister register_;
   Changes changes_;
 

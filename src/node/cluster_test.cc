@@ -418,5 +418,133 @@ TEST_F(ClusterTest, M3_ADefinitionCountsWhereItIsStored) {
   for (auto& machine : machines) EXPECT_EQ(machine->Stored(), machines[0]->Stored());
 }
 
+// --- a log that was cut at a damaged record ------------------------------------------------------
+
+class LostVotesTest : public ClusterTest {
+ protected:
+  void Restart(Machine& machine, bool damaged) {
+    machine.StopLinks();  // of the old process
+    if (damaged) machine.engine.Forget(storage::Space::kMeta, "register");
+    machine.engine.Crash();
+    if (damaged) {  // as LoadLostVotes writes it when the engine says that its log was cut
+      storage::WriteBatch batch;
+      batch.Put(storage::Space::kMeta, "register_lost", "1");
+      ASSERT_TRUE(machine.engine.Write(batch));
+    }
+    machine.Start();
+    net.CloseAll();
+    ASSERT_TRUE(time.RunUntil([&] { return machine.Formed(); }));
+  }
+  base::Status AddBucket(Machine& machine, const std::string& name) {
+    membership::BucketProperties bucket;
+    bucket.name = name;
+    std::optional<base::Status> done;
+    machine.coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+    EXPECT_TRUE(time.RunUntil([&] { return done.has_value(); }));
+    return *done;
+  }
+  wire::RegisterReply Step(Machine& from, Machine& to, wire::RegisterRequest request) {
+    request.epoch = from.topology().epoch + 1;
+    request.base = membership::EncodeTopology(from.topology());
+    std::optional<wire::RegisterReply> answer;
+    from.shard().Call(*from.shard().PeerOf(to.node().identity().id), std::move(request),
+                      base::Seconds(1), [&](base::Result<wire::Body> body) {
+                        answer =
+                            body ? std::get<wire::RegisterReply>(*body)
+                                 : wire::RegisterReply{
+                                       wire::Outcome::From(body.error()), false, {}, {}, "", ""};
+                      });
+    EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
+    return *answer;
+  }
+  wire::RegisterReply Prepare(Machine& from, Machine& to, uint64_t counter) {
+    wire::RegisterRequest request;
+    request.ballot = {counter, 1, 1};
+    return Step(from, to, std::move(request));
+  }
+  wire::RegisterReply Accept(Machine& from, Machine& to, uint64_t counter,
+                             const membership::Topology& value) {
+    wire::RegisterRequest request;
+    request.accept = true;
+    request.ballot = {counter, 1, 1};
+    request.value = membership::EncodeTopology(value);
+    return Step(from, to, std::move(request));
+  }
+};
+
+TEST_F(LostVotesTest, DoesNotVoteUntilTheNextDocument) {
+  ThreeNodes();
+  ASSERT_TRUE(AddBucket(*machines[0], "one"));
+  time.Run(base::Seconds(1));
+  Restart(*machines[0], true);
+  time.Run(base::Seconds(2));
+  wire::RegisterReply reply = Prepare(*machines[1], *machines[0], 1);
+  EXPECT_EQ(reply.outcome.code, Code::kUnavailable);
+  EXPECT_NE(reply.outcome.error.find("votes again after epoch"), std::string::npos);
+  Restart(*machines[0], false);  // remembered
+  time.Run(base::Seconds(2));
+  EXPECT_EQ(Prepare(*machines[1], *machines[0], 2).outcome.code, Code::kUnavailable);
+  // It may still ask for changes; the others decide.
+  ASSERT_TRUE(AddBucket(*machines[0], "two"));
+  time.Run(base::Seconds(2));
+  reply = Prepare(*machines[1], *machines[0], 3);
+  EXPECT_TRUE(reply.outcome.ok()) << reply.outcome.error;
+  EXPECT_TRUE(reply.ok);
+  Restart(*machines[0], false);
+  EXPECT_TRUE(Prepare(*machines[1], *machines[0], 4).ok);
+}
+
+TEST_F(LostVotesTest, ADecisionThatItForgotIsNotMadeTwice) {
+  ThreeNodes();
+  ASSERT_TRUE(AddBucket(*machines[0], "one"));
+  time.Run(base::Seconds(1));
+  // "first" is decided by nodes 1 and 2, and nobody was told.
+  membership::Topology first = machines[2]->topology();
+  ++first.epoch;
+  first.buckets["first"] = first.buckets.at("one");
+  first.buckets["first"].name = "first";
+  first.buckets["first"].id = membership::BucketIdOf("first");
+  for (size_t i : {0, 1}) {
+    ASSERT_TRUE(Prepare(*machines[2], *machines[i], 1).ok);
+    ASSERT_TRUE(Accept(*machines[2], *machines[i], 1, first).ok);
+  }
+  Restart(*machines[0], true);
+  machines[1]->plan.hold_syncs = true;
+  time.Run(base::Seconds(3));
+  const base::Status alone = AddBucket(*machines[2], "second");
+  ASSERT_FALSE(alone);
+  EXPECT_NE(alone.error().message.find("node 'node1' does not vote: its log was cut"),
+            std::string::npos)
+      << alone.error().message;
+  machines[1]->plan.Release();
+  time.Run(base::Seconds(1));
+  ASSERT_TRUE(AddBucket(*machines[2], "third"));
+  time.Run(base::Seconds(3));
+  for (auto& machine : machines) {
+    EXPECT_TRUE(machine->topology().buckets.contains("first")) << machine->name;
+    EXPECT_TRUE(machine->topology().buckets.contains("third")) << machine->name;
+    EXPECT_EQ(machine->Stored(), machines[0]->Stored());
+  }
+}
+
+TEST_F(LostVotesTest, OneNodeAloneGoesOn) {
+  Add(1, {}).Start();
+  ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+  ASSERT_TRUE(AddBucket(*machines[0], "one"));
+  Restart(*machines[0], true);
+  EXPECT_TRUE(AddBucket(*machines[0], "two"));
+}
+
+TEST_F(LostVotesTest, OneOfTwoGoesOnWhenTheOtherHasAnswered) {
+  const std::vector<std::string> list = {Address(1), Address(2)};
+  for (uint64_t i = 1; i <= 2; ++i) Add(i, list).Start();
+  ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+  ASSERT_TRUE(AddBucket(*machines[0], "one"));
+  Restart(*machines[0], true);
+  time.Run(base::Seconds(2));
+  EXPECT_TRUE(AddBucket(*machines[0], "two"));
+  EXPECT_TRUE(AddBucket(*machines[1], "three"));
+}
+
 }  // namespace
 }  // namespace lariat::node

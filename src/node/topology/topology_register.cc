@@ -2,6 +2,7 @@
 #include "node/topology/topology_register.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/coding.h"
@@ -78,6 +79,10 @@ void TopologyRegister::Accept(wire::RegisterRequest request, ReplyDone done) {
     reply.outcome = {Code::kUnavailable, "this node lacks the document before"};
     return done(std::move(reply));
   }
+  if (std::string why = ports_.why_not(request); !why.empty()) {
+    reply.outcome = {Code::kUnavailable, std::move(why)};
+    return done(std::move(reply));
+  }
   if (epoch_ != request.epoch) {
     epoch_ = request.epoch;
     acceptor_ = consensus::Acceptor();
@@ -129,7 +134,9 @@ class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
                 if (current) return std::nullopt;
                 return proposal;
               }),
-        done_(std::move(done)) {}
+        done_(std::move(done)) {
+    for (const base::Uuid& voter : voters_) names_.push_back(base.Find(voter)->name);
+  }
 
   void Start() {
     owner_.home_.env().timers.After(
@@ -174,18 +181,19 @@ class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
       return owner_.OnRequest(std::move(request), std::move(answered));
     }
     const auto peer = owner_.home_.PeerOf(voter);
-    if (!peer) return Fail(action);
+    if (!peer) return Fail(action, "");
     owner_.home_.Call(*peer, std::move(request), kStepTimeout,
                       [self = shared_from_this(), action,
                        answered = std::move(answered)](base::Result<wire::Body> body) mutable {
                         auto* reply = body ? std::get_if<wire::RegisterReply>(&*body) : nullptr;
-                        if (reply == nullptr || !reply->outcome.ok()) return self->Fail(action);
+                        if (reply == nullptr) return self->Fail(action, "");
                         answered(std::move(*reply));
                       });
   }
 
   // Later, since the core is not to be called from within its own actions.
-  void Fail(const ProposerCore::Action& action) {
+  void Fail(const ProposerCore::Action& action, const std::string& why) {
+    if (!why.empty()) refusals_[names_[action.acceptor]] = why;
     owner_.home_.Post(
         [self = shared_from_this(), action] { self->Run(self->core_.OnFailure(action)); });
   }
@@ -193,7 +201,7 @@ class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
   void OnReply(const ProposerCore::Action& action, const consensus::Ballot& ballot,
                wire::RegisterReply reply) {
     if (!done_) return;
-    if (!reply.outcome.ok()) return Fail(action);
+    if (!reply.outcome.ok()) return Fail(action, reply.outcome.error);
     if (!reply.decided.empty()) return Learn(std::move(reply.decided));
     if (action.kind == ProposerCore::ActionKind::kAccept) {
       consensus::AcceptReply said{reply.ok, false, ballot, reply.seen, false};
@@ -232,7 +240,13 @@ class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
         base::Fail(unknown ? Code::kUnknown : Code::kUnavailable,
                    (unknown ? "it is not known whether a majority of the members agreed: "
                             : "a majority of the members has to agree and cannot be reached: ") +
-                       result.error.message));
+                       result.error.message + Refusals()));
+  }
+
+  std::string Refusals() const {
+    std::string text;
+    for (const auto& [name, why] : refusals_) text += "; node '" + name + "' does not vote: " + why;
+    return text;
   }
 
   void Learn(std::string document) {
@@ -253,6 +267,8 @@ class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
   uint64_t epoch_;
   std::string base_;
   std::vector<base::Uuid> voters_;
+  std::vector<std::string> names_;  // of the voters
+  std::map<std::string, std::string> refusals_;
   ProposerCore core_;
   Decided done_;
 };

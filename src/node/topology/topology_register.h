@@ -29,6 +29,8 @@ class TopologyRegister {
     std::function<const membership::Topology*()> decided;
     // Takes over a decided document; done when it is durable.
     std::function<void(const membership::Topology&, StatusDone)> learn;
+    // Why this node may not answer an acceptor's question now; empty if it may.
+    std::function<std::string(const wire::RegisterRequest&)> why_not;
   };
   // `stored`: from LoadRegister.
   struct Stored {
