@@ -21,6 +21,7 @@ constexpr base::Duration kAskAgain = base::Millis(200);
 constexpr base::Duration kConfirmAgain = base::Millis(20);
 constexpr base::Duration kStalledAgain = base::Millis(10);
 constexpr base::Duration kRefusedAgain = base::Seconds(1);
+constexpr base::Duration kLastWordAgainMax = base::Seconds(60);
 constexpr base::Duration kClusterTimeout = base::Seconds(2);
 
 ring::AllocationOptions AllocationOf(const FormationCore::Options& options) {
@@ -61,7 +62,11 @@ TopologyRegister::Ports Cluster::RegisterPorts() {
   TopologyRegister::Ports ports;
   ports.decided = [this] { return Decided(); };
   ports.learn = [this](const Topology& theirs, StatusDone done) {
-    Learn(theirs, std::move(done));
+    // What takes this node out is decided all the same, though it is not kept here.
+    Learn(theirs, [this, done = std::move(done)](base::Status status) mutable {
+      if (!core_.expelled().empty()) status = {};
+      done(std::move(status));
+    });
     if (!core_.expelled().empty()) TellLastWord(theirs);
   };
   ports.why_not = [this](const wire::RegisterRequest& request) {
@@ -260,6 +265,8 @@ void Cluster::Learn(const Topology& theirs, StatusDone done) {
 void Cluster::Expel() {
   if (refusal_ == core_.expelled()) return;
   refusal_ = core_.expelled();
+  changes_.Stop();
+  lost_votes_.Stop();
   log_.Log(LogLevel::kError, "cluster", "{}", core_.expelled());
   ports_.expelled(core_.expelled());
 }
@@ -271,11 +278,12 @@ void Cluster::TellLastWord(const Topology& decided) {
   if (told || !home_.view()) return;
   auto waiting = std::make_shared<std::set<base::Uuid>>();  // co-owned by the callbacks
   for (const membership::Member& member : decided.members) waiting->insert(member.id);
-  TellLastWord(membership::EncodeTopology(decided), waiting);
+  TellLastWord(membership::EncodeTopology(decided), waiting, kRefusedAgain);
 }
 
 void Cluster::TellLastWord(const std::string& document,
-                           const std::shared_ptr<std::set<base::Uuid>>& waiting) {
+                           const std::shared_ptr<std::set<base::Uuid>>& waiting,
+                           base::Duration again) {
   const std::set<base::Uuid> now = *waiting;  // a call may fail before it returns
   for (const base::Uuid& id : now) {
     const auto peer = home_.PeerOf(id);
@@ -286,8 +294,10 @@ void Cluster::TellLastWord(const std::string& document,
                  if (reply != nullptr && reply->outcome.ok()) waiting->erase(id);
                });
   }
-  home_.env().timers.After(kRefusedAgain, [this, document, waiting] {
-    if (!waiting->empty()) TellLastWord(document, waiting);
+  // Those that answer hear it within seconds; the others may be gone for good.
+  home_.env().timers.After(again, [this, document, waiting, again] {
+    const auto next = std::min<base::Duration>(again * 2, kLastWordAgainMax);
+    if (!waiting->empty()) TellLastWord(document, waiting, next);
   });
 }
 
@@ -452,7 +462,7 @@ void Cluster::Propose(Changes::Edit edit, Changes::Done done) {
     if (!status) return done(Fail(status.error()));
     changes_.Propose(
         std::move(edit), [this, done = std::move(done)](base::Result<Topology> result) mutable {
-          if (!result) return done(std::move(result));
+          if (!result || !core_.expelled().empty()) return done(std::move(result));
           Spread([done = std::move(done), result = std::move(result)](const base::Status&) mutable {
             done(std::move(result));
           });

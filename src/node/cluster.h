@@ -81,7 +81,7 @@ class Cluster {
   void Expel();
   void TellLastWord(const membership::Topology& decided);
   void TellLastWord(const std::string& document,
-                    const std::shared_ptr<std::set<base::Uuid>>& waiting);
+                    const std::shared_ptr<std::set<base::Uuid>>& waiting, base::Duration again);
   // Whether the topology in memory is the one on the disk. Nobody is told of one that is not: after
   // a loss of power this node could take another way.
   bool Durable() const;

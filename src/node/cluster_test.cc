@@ -331,11 +331,32 @@ TEST_F(ChangeTest, M23_ANodeThatLeftIsRefusedForEver) {
   })) << machines[0]->node().admin(0).Plan().why;
   ASSERT_TRUE(time.RunUntil([&] { return !machines[1]->node().admin(0).Health().ready; }));
   EXPECT_NE(machines[1]->node().WaitingFor().find("cannot return"), std::string::npos);
+  const uint64_t rounds = machines[1]->shard().metrics().gossip_rounds.value();
+  time.Run(base::Seconds(10));
+  EXPECT_EQ(machines[1]->shard().metrics().gossip_rounds.value(), rounds);
   for (size_t i : {0, 2, 3}) EXPECT_EQ(ReadableKeys(*machines[i]), kKeys) << i;
   // One of three may not go.
   const auto refused = Ask(*machines[0], coordinator::ChangeVerb::kDecommission, "node4");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kConflict);
+}
+
+TEST_F(ChangeTest, AJoinerThatIsAskedToCancelItsJoinSaysThatItDid) {
+  ThreeNodesWithData();
+  machines[2]->plan.hold_syncs = true;  // so that the join waits
+  Machine& fourth = Add(4, {Address(1)});
+  fourth.Start();
+  ASSERT_TRUE(time.RunUntil([&] { return fourth.Formed() && fourth.topology().operation; }));
+  std::optional<base::Status> answer;
+  fourth.node().admin(0).Cancel(0, [&](base::Status status) { answer = std::move(status); });
+  ASSERT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
+  EXPECT_TRUE(*answer) << answer->error().message;
+  machines[2]->plan.Release();
+  ASSERT_TRUE(time.RunUntil([&] {
+    return machines[0]->topology().members.size() == 3 &&
+           machines[1]->topology().members.size() == 3 &&
+           machines[2]->topology().members.size() == 3;
+  }));
 }
 
 TEST_F(ClusterTest, ADocumentWithoutThisNodeIsPassedOver) {

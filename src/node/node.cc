@@ -100,6 +100,7 @@ Cluster::Ports Node::ClusterPorts() {
     std::atomic_store(&waiting_for_, std::make_shared<const std::string>(why));
     streams_->Stop();
     healing_->Stop();
+    watch_->Stop();
     for (auto& shard : shards_) shard->Post([s = shard.get()] { s->Expel(); });
   };
   return ports;

@@ -98,6 +98,7 @@ void Watch::OnView(const std::shared_ptr<const membership::View>& view) {
 }
 
 void Watch::Tick() {
+  if (stopped_) return;
   home_.env().timers.After(period_, [this] { Tick(); });
   if (!home_.view()) return;
   core_.SetStates(ports_.states());
@@ -129,6 +130,7 @@ void Watch::Send(const membership::GossipSend& syn) {
 }
 
 wire::GossipReply Watch::OnGossip(const base::Uuid& from, const wire::Gossip& gossip) {
+  if (stopped_) return {};
   std::optional<std::string> ack;
   if (gossip.is_ack2) {
     core_.OnAck2(from, gossip.payload, Now());
@@ -139,7 +141,9 @@ wire::GossipReply Watch::OnGossip(const base::Uuid& from, const wire::Gossip& go
   return {ack.value_or("")};
 }
 
-void Watch::OnDown(uint64_t node) { core_.OnDirectFailure(node, Now().instant); }
+void Watch::OnDown(uint64_t node) {
+  if (!stopped_) core_.OnDirectFailure(node, Now().instant);
+}
 
 void Watch::Probe(uint64_t node) {
   const auto peer = home_.PeerOf(node);
@@ -156,6 +160,7 @@ void Watch::Probe(uint64_t node) {
 }
 
 void Watch::Obey(const std::vector<membership::DetectorAction>& actions) {
+  if (stopped_) return;
   bool changed = false;
   std::set<uint64_t> unusable = *unusable_;
   for (const membership::DetectorAction& action : actions) {

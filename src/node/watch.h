@@ -40,6 +40,8 @@ class Watch {
   // `generation`: from DrawGeneration.
   Watch(Shard& home, uint64_t generation, storage::Engine& engine, Ports ports);
   void Start();
+  // The node is out of the cluster: it has nothing to tell and nobody to watch any more.
+  void Stop() { stopped_ = true; }
   void OnView(const std::shared_ptr<const membership::View>& view);
   wire::GossipReply OnGossip(const base::Uuid& from, const wire::Gossip& gossip);
   void OnDown(uint64_t node);  // a connection to it broke: a reason to look
@@ -62,6 +64,7 @@ class Watch {
   base::Duration probe_timeout_;
   std::shared_ptr<const std::set<uint64_t>> unusable_;  // co-owned by the shards
   std::set<uint64_t> draining_;
+  bool stopped_ = false;
 };
 
 // Draws and stores the generation of this run of the node: greater than that of every run before,

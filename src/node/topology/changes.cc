@@ -41,6 +41,7 @@ void Changes::Propose(Edit edit, Done done) {
 }
 
 void Changes::Try() {
+  if (stopped_) return End(Fail(Code::kConflict, "this node is out of the cluster"));
   const Topology* now = ports_.decided();
   if (now == nullptr) return End(Fail(Code::kUnavailable, "the cluster is not formed yet"));
   membership::Next next = proposals_.front().edit(*now);
@@ -83,6 +84,7 @@ bool Changes::Drives(const Topology& now) const {
 }
 
 void Changes::Tick() {
+  if (stopped_) return;
   const base::Duration period = base::Millis(home_.settings().membership_drive_ms);
   home_.env().timers.After(period, [this] { Tick(); });
   const Topology* now = ports_.decided();

@@ -40,6 +40,8 @@ class Changes {
   Changes(Shard& home, TopologyRegister& decisions, ring::AllocationOptions allocation,
           telemetry::LogSink& log, Ports ports);
   void Start();
+  // The node is out of the cluster: its document is history, and it drives nothing.
+  void Stop() { stopped_ = true; }
 
   // Called once for each decided document that the proposal is tried on.
   using Edit = std::function<membership::Next(const membership::Topology&)>;
@@ -77,6 +79,7 @@ class Changes {
   Ports ports_;
   std::deque<Proposal> proposals_;  // the first one is being tried
   bool driving_ = false;            // a step is among them
+  bool stopped_ = false;
   membership::Reports reports_;
   std::string waiting_for_;
   uint64_t reports_of_ = 0;  // the change that reports_ are about

@@ -63,7 +63,7 @@ std::string LostVotes::WhyNot(const wire::RegisterRequest& request) const {
 }
 
 void LostVotes::Tick() {
-  if (!lost_) return;
+  if (!lost_ || stopped_) return;
   home_.env().timers.After(kAskAgain, [this] { Tick(); });
   const Topology* now = ports_.decided();
   if (now == nullptr || !now->sealed) return;

@@ -35,6 +35,7 @@ class LostVotes {
   LostVotes(Shard& home, storage::Engine& engine, telemetry::LogSink& log,
             TopologyRegister::Ports ports, bool lost);
   void Start();
+  void Stop() { stopped_ = true; }  // out of the cluster: nobody asks for its vote
   // Why this node does not answer the request; empty if it may.
   std::string WhyNot(const wire::RegisterRequest& request) const;
 
@@ -49,6 +50,7 @@ class LostVotes {
   telemetry::LogSink& log_;
   TopologyRegister::Ports ports_;
   bool lost_;
+  bool stopped_ = false;
   std::optional<uint64_t> until_;  // votes again for epochs above it; nothing: not known yet
   uint64_t asked_epoch_ = 0;       // which answered_ and touched_ are about
   std::set<base::Uuid> answered_;
