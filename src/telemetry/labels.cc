@@ -134,4 +134,26 @@ std::string_view LabelText(ProbeOutcome label) {
   return "";
 }
 
+std::string_view LabelText(SweepBlock label) {
+  switch (label) {
+    case SweepBlock::kGrace:
+      return "grace";
+    case SweepBlock::kNodeAway:
+      return "node_away";
+    case SweepBlock::kNotEverywhere:
+      return "not_everywhere";
+    case SweepBlock::kHints:
+      return "hints";
+    case SweepBlock::kTopology:
+      return "topology";
+    case SweepBlock::kUnclean:
+      return "unclean";
+    case SweepBlock::kBusy:
+      return "busy";
+    case SweepBlock::kCount:
+      break;
+  }
+  return "";
+}
+
 }  // namespace lariat::telemetry

@@ -48,6 +48,17 @@ enum class GossipRefusal : uint8_t {
   kCount
 };
 enum class ProbeOutcome : uint8_t { kOk, kFailed, kCount };
+// Why the stability sweep left a record.
+enum class SweepBlock : uint8_t {
+  kGrace,
+  kNodeAway,
+  kNotEverywhere,
+  kHints,
+  kTopology,
+  kUnclean,
+  kBusy,
+  kCount
+};
 
 std::string_view LabelText(Op label);
 std::string_view LabelText(Outcome label);
@@ -56,5 +67,6 @@ std::string_view LabelText(PeerRefusal label);
 std::string_view LabelText(HttpRefusal label);
 std::string_view LabelText(GossipRefusal label);
 std::string_view LabelText(ProbeOutcome label);
+std::string_view LabelText(SweepBlock label);
 
 }  // namespace lariat::telemetry

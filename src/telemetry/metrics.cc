@@ -52,6 +52,7 @@ void VisitTable(Visitor& visit) {
   visit.CountersBy2(name, help, a, b, &Metrics::id);
 #define LARIAT_GAUGE(id, name, help) visit.GaugeSum(name, help, &Metrics::id);
 #define LARIAT_GAUGE_MAX(id, name, help) visit.GaugeMax(name, help, &Metrics::id);
+#define LARIAT_GAUGE_BY(id, name, L, label, help) visit.GaugesBy(name, help, label, &Metrics::id);
 #define LARIAT_HISTOGRAM_BY(id, name, L, label, help) \
   visit.HistogramsBy(name, help, label, &Metrics::id);
 #include "telemetry/metrics.def"
@@ -60,6 +61,7 @@ void VisitTable(Visitor& visit) {
 #undef LARIAT_COUNTER_BY2
 #undef LARIAT_GAUGE
 #undef LARIAT_GAUGE_MAX
+#undef LARIAT_GAUGE_BY
 #undef LARIAT_HISTOGRAM_BY
 }
 
@@ -110,6 +112,18 @@ class Renderer {
     for (const Metrics* shard : shards_) max = std::max(max, (shard->*member).value());
     out_.Family(name, "gauge", help);
     out_.Line(name, {}, max);
+  }
+
+  template <typename L>
+  void GaugesBy(std::string_view name, std::string_view help, std::string_view label,
+                GaugeBy<L> Metrics::*member) {
+    out_.Family(name, "gauge", help);
+    for (size_t i = 0; i < kSize<L>; ++i) {
+      const L l = static_cast<L>(i);
+      int64_t sum = 0;
+      for (const Metrics* shard : shards_) sum += (shard->*member)[l].value();
+      out_.Line(name, {{label, LabelText(l)}}, sum);
+    }
   }
 
   template <typename L>
@@ -165,6 +179,10 @@ class Describer {
   }
   void GaugeMax(const char* name, const char* help, Gauge Metrics::*) {
     table.push_back({name, "gauge", help, {}});
+  }
+  template <typename L>
+  void GaugesBy(const char* name, const char* help, const char* label, GaugeBy<L> Metrics::*) {
+    table.push_back({name, "gauge", help, {Values<L>(label)}});
   }
   template <typename L>
   void HistogramsBy(const char* name, const char* help, const char* label,

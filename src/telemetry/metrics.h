@@ -53,6 +53,16 @@ class CounterBy {
   std::array<Counter, static_cast<size_t>(Label::kCount)> counters_;
 };
 
+template <typename Label>
+class GaugeBy {
+ public:
+  Gauge& operator[](Label label) { return gauges_[static_cast<size_t>(label)]; }
+  const Gauge& operator[](Label label) const { return gauges_[static_cast<size_t>(label)]; }
+
+ private:
+  std::array<Gauge, static_cast<size_t>(Label::kCount)> gauges_;
+};
+
 template <typename A, typename B>
 class CounterBy2 {
  public:
@@ -79,6 +89,7 @@ struct Metrics {
 #define LARIAT_COUNTER_BY2(id, name, A, a, B, b, help) CounterBy2<A, B> id;
 #define LARIAT_GAUGE(id, name, help) Gauge id;
 #define LARIAT_GAUGE_MAX(id, name, help) Gauge id;
+#define LARIAT_GAUGE_BY(id, name, L, label, help) GaugeBy<L> id;
 #define LARIAT_HISTOGRAM_BY(id, name, L, label, help) HistogramBy<L> id;
 #include "telemetry/metrics.def"
 #undef LARIAT_COUNTER
@@ -86,6 +97,7 @@ struct Metrics {
 #undef LARIAT_COUNTER_BY2
 #undef LARIAT_GAUGE
 #undef LARIAT_GAUGE_MAX
+#undef LARIAT_GAUGE_BY
 #undef LARIAT_HISTOGRAM_BY
 };
 
