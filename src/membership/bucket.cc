@@ -83,9 +83,7 @@ base::Status CheckBucket(const BucketProperties& b) {
   if (b.w < 1 || !within(b.w)) return Fail(Code::kInvalidArgument, "w is 1 to n");
   if (!within(b.pr)) return Fail(Code::kInvalidArgument, "pr is 0 to n");
   if (!within(b.pw)) return Fail(Code::kInvalidArgument, "pw is 0 to n");
-  if (b.sloppy) {
-    return Fail(Code::kUnsupported, "sloppy quorums are not in this version; set sloppy to false");
-  }
+  if (b.read_repair > 100) return Fail(Code::kInvalidArgument, "read_repair is 0 to 100 percent");
   if (b.Eventual() && !b.allow_eventual) {
     return Fail(
         Code::kInvalidArgument,

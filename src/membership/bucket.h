@@ -23,6 +23,7 @@ base::Result<causal::Kind> ParseConflict(std::string_view text);  // kUnsupporte
 inline constexpr size_t kBucketNameBytesMax = 64;
 inline constexpr size_t kKeyBytesMax = 256;
 inline constexpr uint32_t kReplicationMax = 16;  // ring::Ring::kMaxReplication
+inline constexpr uint32_t kReadRepairDefault = 10;
 
 struct BucketProperties {
   std::string name;
@@ -38,6 +39,8 @@ struct BucketProperties {
   Durability durability = Durability::kSync;
   uint64_t ttl_s = 0;          // given to writes that bring no ttl; 0 = none
   uint64_t gc_grace_s = 3600;  // least age of a tombstone before it may be purged
+  // Percent of the reads with r + w <= n after which the replicas not asked are compared too.
+  uint32_t read_repair = kReadRepairDefault;
   // Which definition wins where two differ: the greater (version, editor).
   uint64_t version = 0;
   uint64_t editor = 0;  // number of the node that accepted the change

@@ -79,10 +79,25 @@ TEST(Bucket, EventualHasToBeAccepted) {
   }
 }
 
-TEST(Bucket, WhatThisVersionLacksIsSaidSo) {
+TEST(Bucket, ReadRepairIsAPercentage) {
   BucketProperties bucket = Bucket(3, 2, 2);
+  EXPECT_EQ(bucket.read_repair, 10U);
+  for (const uint32_t good : {0U, 1U, 100U}) {
+    bucket.read_repair = good;
+    EXPECT_TRUE(CheckBucket(bucket)) << good;
+  }
+  bucket.read_repair = 101;
+  EXPECT_EQ(CodeOf(CheckBucket(bucket)), Code::kInvalidArgument);
+}
+
+TEST(Bucket, SloppyIsAChoice) {
+  BucketProperties bucket = Bucket(3, 2, 2);
+  EXPECT_FALSE(bucket.sloppy);
   bucket.sloppy = true;
-  EXPECT_EQ(CodeOf(CheckBucket(bucket)), Code::kUnsupported);
+  EXPECT_TRUE(CheckBucket(bucket));
+}
+
+TEST(Bucket, WhatThisVersionLacksIsSaidSo) {
   for (const char* later : {"serial", "counter", "set", "map", "register", "flag", "hll"}) {
     const auto kind = ParseConflict(later);
     ASSERT_FALSE(kind);

@@ -80,6 +80,7 @@ void PutBucket(const BucketProperties& from, pb::Bucket* to) {
   to->set_durability(static_cast<uint32_t>(from.durability));
   to->set_ttl_s(from.ttl_s);
   to->set_gc_grace_s(from.gc_grace_s);
+  to->set_read_repair(from.read_repair);
   to->set_version(from.version);
   to->set_editor(from.editor);
 }
@@ -99,6 +100,7 @@ std::optional<BucketProperties> TakeBucket(const pb::Bucket& from) {
   to.durability = static_cast<Durability>(from.durability());
   to.ttl_s = from.ttl_s();
   to.gc_grace_s = from.gc_grace_s();
+  to.read_repair = from.has_read_repair() ? from.read_repair() : kReadRepairDefault;
   to.version = from.version();
   to.editor = from.editor();
   const bool conflict_ok = from.conflict() >= 1 && from.conflict() <= 2;
