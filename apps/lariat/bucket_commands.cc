@@ -92,6 +92,45 @@ Exit List(const Common& common) {
   return Exit::kDone;
 }
 
+// A change of n of a bucket in use moves data first: the task that does so, if there is one.
+std::optional<json::object> MovingTask(net::Client& client, const std::string& bucket) {
+  net::Request request;
+  request.target = "/v1/admin/tasks";
+  net::Outcome reply = client.Send(request);
+  if (!reply || !reply->Ok()) return std::nullopt;
+  json::error_code problem;
+  const json::value tasks = json::parse(reply->body, problem);
+  if (problem) return std::nullopt;
+  for (const json::value& task : ArrayOf(tasks, "tasks")) {
+    const std::string state = TextOf(task, "state");
+    const bool ended = state == "done" || state == "cancelled";
+    const bool of_bucket = TextOf(task, "kind") == "replication" && TextOf(task, "node") == bucket;
+    if (of_bucket && !ended) return task.as_object();
+  }
+  return std::nullopt;
+}
+
+// What is in force after a change that was answered with `asked`.
+Exit ShowInForce(const Common& common, net::Client& client, const BucketOptions& o,
+                 const json::value& asked) {
+  auto now = Ask(client, BucketRequest(o.name, "GET"));
+  if (!now) return now.error();
+  if (TextOf(*now, "n") == TextOf(asked, "n")) return Show(common, *now);
+  const auto task = MovingTask(client, o.name);
+  if (common.json) {
+    json::object with_task = now->is_object() ? now->as_object() : json::object();
+    if (task) with_task["moving"] = {{"task", task->at("task")}, {"n", asked.at("n")}};
+    return Show(common, with_task);
+  }
+  const Exit shown = Show(common, *now);
+  fmt::print("\nn becomes {} when the data has moved{}\n", TextOf(asked, "n"),
+             task ? fmt::format(": task {0}\nWatch:    lariat tasks {0} --wait\n"
+                                "Go back:  lariat cluster cancel {0}",
+                                TextOf(*task, "task"))
+                  : "");
+  return shown;
+}
+
 enum class Want : uint8_t { kNew, kExisting };
 
 // PUT of the properties given; the server keeps the others.
@@ -117,6 +156,9 @@ Exit Change(const Common& common, const BucketOptions& o, Want want) {
   for (const char* note : {"warning", "note"}) {
     std::string text = TextOf(*reply, note);
     if (!text.empty() && !common.json) fmt::print(stderr, "lariat: {}\n", text);
+  }
+  if (want == Want::kExisting && reply->is_object()) {
+    return ShowInForce(common, *client, o, *reply);
   }
   return reply->is_object() ? Show(common, *reply) : ShowOne(common, o);
 }

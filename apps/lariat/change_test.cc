@@ -214,6 +214,23 @@ TEST(DrainCommand, GoesToTheNodeItself) {
   EXPECT_THAT(unknown.err, HasSubstr("there are node4"));
 }
 
+TEST(BucketSet, ShowsWhatIsInForceAndTheTaskThatMovesTheData) {
+  const std::string before = R"({"name":"b","n":3,"r":2,"w":2})";
+  FakeNode node([&](const std::string& start, const std::string&) {
+    if (start.starts_with("PUT")) return FakeReply{200, R"({"name":"b","n":5,"r":2,"w":2})"};
+    if (!start.ends_with("/v1/admin/tasks")) return FakeReply{200, before};
+    return FakeReply{200, R"({"tasks":[{"task":9,"kind":"replication","node":"b","state":"done"},)"
+                          R"({"task":12,"kind":"replication","node":"b","state":"running"}]})"};
+  });
+  const Told told = Call({"bucket", "set", "b", "n=5", "--node", node.address()});
+  EXPECT_EQ(told.exit, 0) << told.err;
+  EXPECT_THAT(told.out, AllOf(HasSubstr("n         3"),
+                              HasSubstr("n becomes 5 when the data has moved: task 12")));
+  const Told machine = Call({"--json", "bucket", "set", "b", "n=5", "--node", node.address()});
+  EXPECT_THAT(machine.out,
+              AllOf(HasSubstr(R"("n":3)"), HasSubstr(R"("moving":{"task":12,"n":5})")));
+}
+
 TEST(ClusterCommands, PlanShowsMovesAndOwners) {
   std::string plan = R"({"changes":[{"task":9,"kind":"join","node":"node4","state":"done"}]})";
   FakeNode node([&](const std::string&, const std::string&) { return FakeReply{200, plan}; });

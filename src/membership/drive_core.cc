@@ -125,7 +125,7 @@ Drive StartOne(const Topology& now, const Asked& asked, const ring::AllocationOp
       drive.waiting_for.clear();
       return drive;
     }
-    if (drive.waiting_for.empty()) drive.waiting_for = Describe(now.queue[i]) + " waits: " + why;
+    if (drive.waiting_for.empty()) drive.waiting_for = Describe(now.queue[i]) + " cannot start: " + why;
   }
   return drive;
 }
