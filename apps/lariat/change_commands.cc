@@ -27,6 +27,12 @@ struct ChangeOptions {
 };
 using Options = std::shared_ptr<ChangeOptions>;  // shared by the parser's callbacks
 
+struct HelpText {
+  const char* verb;
+  const char* what;
+  const char* more;
+};
+
 // A drain waits for the requests in work.
 constexpr std::chrono::milliseconds kDrainWait{60000};
 
@@ -45,17 +51,21 @@ void ShowTicket(const json::value& ticket, const ChangeOptions& o) {
   std::fflush(stdout);
 }
 
+net::Request PostOf(const std::string& path, std::string body) {
+  net::Request request;
+  request.method = "POST";
+  request.target = path;
+  request.headers.emplace_back("Content-Type", "application/json");
+  request.body = std::move(body);
+  return request;
+}
+
 Exit RequestChange(const Common& common, const ChangeOptions& o, std::string_view verb) {
   auto client = Connect(common, kUsualWait);
   if (!client) return Exit::kUsage;
   json::object body = {{"node", o.node}, {"staged", o.staged}};
   if (verb == "reweight") body["weight"] = o.weight;
-  net::Request request;
-  request.method = "POST";
-  request.target = fmt::format("/v1/admin/{}", verb);
-  request.headers.emplace_back("Content-Type", "application/json");
-  request.body = json::serialize(body);
-  auto ticket = Ask(*client, request);
+  auto ticket = Ask(*client, PostOf(fmt::format("/v1/admin/{}", verb), json::serialize(body)));
   if (!ticket) return ticket.error();
   if (!o.wait) {
     if (common.json) {
@@ -93,12 +103,8 @@ Exit Drain(const Common& common, const ChangeOptions& o) {
   auto address = FindNode(common, o.node);
   if (!address) return address.error();
   net::Client client({*address}, kDrainWait);
-  net::Request request;
-  request.method = "POST";
-  request.target = "/v1/admin/drain";
-  request.headers.emplace_back("Content-Type", "application/json");
-  request.body = o.undo ? R"({"on":false})" : R"({"on":true})";
-  auto reply = Ask(client, request);
+  auto reply =
+      Ask(client, PostOf("/v1/admin/drain", o.undo ? R"({"on":false})" : R"({"on":true})"));
   if (!reply) return reply.error();
   if (common.json) {
     PrintLine(json::serialize(*reply));
@@ -111,19 +117,19 @@ Exit Drain(const Common& common, const ChangeOptions& o) {
   return Exit::kDone;
 }
 
-void AddChangeOptions(CLI::App* command, const Options& o) {
+// A command that asks for a change about a node; the options that all of them have.
+CLI::App* AddChange(CLI::App& app, Session& session, const Options& o, const HelpText& help) {
+  CLI::App* command = AddCommand(app, session, help.verb, help.what, help.more);
   command->add_option("NAME", o->node, "Name or id of the node")->required();
   auto* plan = command->add_flag("--plan", o->staged,
                                  "Only stage it: 'lariat cluster plan' shows what it will move, "
                                  "'lariat cluster commit' starts it");
   command->add_flag("--wait", o->wait, "Show progress until it is done; Ctrl-C leaves it running")
       ->excludes(plan);
-}
-
-void Bind(CLI::App* command, Session& session, const Options& o, std::string verb) {
-  command->callback([&session, o, verb = std::move(verb)] {
+  command->callback([&session, o, verb = std::string(help.verb)] {
     session.run = [&session, o, verb] { return RequestChange(session.common, *o, verb); };
   });
+  return command;
 }
 
 void AddDrain(CLI::App& app, Session& session) {
@@ -147,52 +153,44 @@ void AddDrain(CLI::App& app, Session& session) {
 }  // namespace
 
 void AddChangeCommands(CLI::App& app, Session& session) {
+  AddChange(
+      app, session, std::make_shared<ChangeOptions>(),
+      {"decommission", "Let a live node hand over its data and leave the cluster",
+       "  lariat decommission node4 --wait\n  lariat decommission node4 --plan\n"
+       "What it does: the other nodes copy what the node holds, then it leaves. Reads and writes "
+       "go\n"
+       "  on. Its process may be stopped when the task is done; its identity never returns.\n"
+       "What can go wrong: refused (exit code 1) if fewer nodes than a bucket's n would be left, "
+       "or\n"
+       "  if no majority of the members can be reached. While a participant is down it waits:\n"
+       "  'lariat cluster why' says for whom.\n"
+       "How to go back: lariat cluster cancel; the data is still where it was. Once it is done, "
+       "the\n"
+       "  node joins again with an empty data directory."});
+  AddChange(
+      app, session, std::make_shared<ChangeOptions>(),
+      {"remove", "Take a dead node out of the cluster",
+       "  lariat remove node4 --wait\n"
+       "What it does: the node is given up, and the others make new copies of what it held from "
+       "the\n"
+       "  replicas that are left. For a new machine in its place use 'lariatd --replace NAME'.\n"
+       "What can go wrong: refused (exit code 1) if the node is alive, or if fewer nodes than a\n"
+       "  bucket's n would be left. Writes that only the dead node held are lost with it.\n"
+       "How to go back: lariat cluster cancel until it is done. Afterwards the node is refused if "
+       "it\n"
+       "  comes back, and joins only with an empty data directory."});
   auto o = std::make_shared<ChangeOptions>();
-  CLI::App* command = AddCommand(
-      app, session, "decommission", "Let a live node hand over its data and leave the cluster",
-      "  lariat decommission node4 --wait\n  lariat decommission node4 --plan\n"
-      "What it does: the other nodes copy what the node holds, then it leaves. Reads and writes "
-      "go\n"
-      "  on. Its process may be stopped when the task is done; its identity never returns.\n"
-      "What can go wrong: refused (exit code 1) if fewer nodes than a bucket's n would be left, "
-      "or\n"
-      "  if no majority of the members can be reached. While a participant is down it waits:\n"
-      "  'lariat cluster why' says for whom.\n"
-      "How to go back: lariat cluster cancel; the data is still where it was. Once it is done, "
-      "the\n"
-      "  node joins again with an empty data directory.");
-  AddChangeOptions(command, o);
-  Bind(command, session, o, "decommission");
-
-  o = std::make_shared<ChangeOptions>();
-  command = AddCommand(
-      app, session, "remove", "Take a dead node out of the cluster",
-      "  lariat remove node4 --wait\n"
-      "What it does: the node is given up, and the others make new copies of what it held from "
-      "the\n"
-      "  replicas that are left. For a new machine in its place use 'lariatd --replace NAME'.\n"
-      "What can go wrong: refused (exit code 1) if the node is alive, or if fewer nodes than a\n"
-      "  bucket's n would be left. Writes that only the dead node held are lost with it.\n"
-      "How to go back: lariat cluster cancel until it is done. Afterwards the node is refused if "
-      "it\n"
-      "  comes back, and joins only with an empty data directory.");
-  AddChangeOptions(command, o);
-  Bind(command, session, o, "remove");
-
-  o = std::make_shared<ChangeOptions>();
-  command = AddCommand(
-      app, session, "reweight", "Change the share of the data that a node takes",
-      "  lariat reweight node2 1.5 --plan\n"
-      "What it does: the node gets more or fewer tokens, and the data of those moves.\n"
-      "What can go wrong: a node with more weight needs the disk for it ('--plan' first shows\n"
-      "  how much moves). The setting node.weight of the node counts only when it first joins.\n"
-      "How to go back: lariat cluster cancel; once it is done, reweight to the old weight.");
-  AddChangeOptions(command, o);
-  command->add_option("WEIGHT", o->weight, "0.01 to 100; 1 is the usual share")
+  CLI::App* reweight = AddChange(
+      app, session, o,
+      {"reweight", "Change the share of the data that a node takes",
+       "  lariat reweight node2 1.5 --plan\n"
+       "What it does: the node gets more or fewer tokens, and the data of those moves.\n"
+       "What can go wrong: a node with more weight needs the disk for it ('--plan' first shows\n"
+       "  how much moves). The setting node.weight of the node counts only when it first joins.\n"
+       "How to go back: lariat cluster cancel; once it is done, reweight to the old weight."});
+  reweight->add_option("WEIGHT", o->weight, "0.01 to 100; 1 is the usual share")
       ->required()
       ->check(CLI::Range(0.01, 100.0));
-  Bind(command, session, o, "reweight");
-
   AddDrain(app, session);
 }
 

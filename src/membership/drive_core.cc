@@ -12,14 +12,6 @@ namespace lariat::membership {
 
 namespace {
 
-std::vector<ring::RingNode> NodesOf(const Topology& topology) {
-  std::vector<ring::RingNode> nodes;
-  for (const Member& m : topology.members) {
-    nodes.push_back({m.id, m.name, m.dc, m.rack, m.weight, m.tokens});
-  }
-  return nodes;
-}
-
 ring::NodeIndex IndexOf(const Topology& topology, const base::Uuid& id) {
   for (size_t i = 0; i < topology.members.size(); ++i) {
     if (topology.members[i].id == id) return static_cast<ring::NodeIndex>(i);
@@ -125,7 +117,8 @@ Drive StartOne(const Topology& now, const Asked& asked, const ring::AllocationOp
       drive.waiting_for.clear();
       return drive;
     }
-    if (drive.waiting_for.empty()) drive.waiting_for = Describe(now.queue[i]) + " cannot start: " + why;
+    if (drive.waiting_for.empty())
+      drive.waiting_for = Describe(now.queue[i]) + " cannot start: " + why;
   }
   return drive;
 }

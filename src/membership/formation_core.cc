@@ -54,12 +54,9 @@ wire::JoinRequest FormationCore::MakeJoinRequest() const {
 }
 
 void FormationCore::AddMember(Member member, Topology* topology) const {
-  std::vector<ring::RingNode> present;
-  for (const Member& m : topology->members) {
-    present.push_back({m.id, m.name, m.dc, m.rack, m.weight, m.tokens});
-  }
   const ring::RingNode newcomer{member.id, member.name, member.dc, member.rack, member.weight, {}};
-  member.tokens = ring::AllocateTokens(present, newcomer, {options_.vnodes, options_.default_n});
+  member.tokens =
+      ring::AllocateTokens(NodesOf(*topology), newcomer, {options_.vnodes, options_.default_n});
   member.state = MemberState::kNormal;
   const auto place = std::lower_bound(topology->members.begin(), topology->members.end(), member,
                                       [](const Member& a, const Member& b) { return a.id < b.id; });

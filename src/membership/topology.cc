@@ -400,16 +400,23 @@ View::Replicas View::ReplicasOf(ring::Token token, const BucketProperties& bucke
   return replicas;
 }
 
+std::vector<ring::RingNode> NodesOf(const Topology& topology) {
+  std::vector<ring::RingNode> nodes;
+  for (const Member& m : topology.members) {
+    nodes.push_back({m.id, m.name, m.dc, m.rack, m.weight, m.tokens});
+  }
+  return nodes;
+}
+
 std::shared_ptr<const View> MakeView(Topology topology, const base::Uuid& self) {
   auto view = std::make_shared<View>();
   view->digest = base::Hash64(EncodeTopology(topology));
-  std::vector<ring::RingNode> nodes;
-  std::vector<ring::RingNode> after;
+  std::vector<ring::RingNode> nodes = NodesOf(topology);
+  std::vector<ring::RingNode> after = nodes;
   bool member_of_it = false;
   for (size_t i = 0; i < topology.members.size(); ++i) {
     const Member& m = topology.members[i];
-    nodes.push_back({m.id, m.name, m.dc, m.rack, m.weight, m.tokens});
-    after.push_back({m.id, m.name, m.dc, m.rack, m.weight, m.next_tokens});
+    after[i].tokens = m.next_tokens;
     view->by_number[m.Number()] = static_cast<ring::NodeIndex>(i);
     if (m.id == self) {
       view->self = static_cast<ring::NodeIndex>(i);

@@ -131,6 +131,9 @@ struct Topology {
   uint32_t NextN(const BucketProperties& bucket) const;
 };
 
+// The members as the ring takes them, in the document's order and with the tokens of now.
+std::vector<ring::RingNode> NodesOf(const Topology& topology);
+
 std::string EncodeMember(const Member& member);
 std::optional<Member> DecodeMember(std::string_view bytes);
 // Canonical: equal documents have equal bytes. Decode checks every bound and rule.

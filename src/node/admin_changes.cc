@@ -57,17 +57,9 @@ coordinator::ChangeTicket TicketFor(const Topology& topology, uint64_t number) {
   return {number, true, "under way"};
 }
 
-std::vector<ring::RingNode> NodesOf(const Topology& topology) {
-  std::vector<ring::RingNode> nodes;
-  for (const membership::Member& m : topology.members) {
-    nodes.push_back({m.id, m.name, m.dc, m.rack, m.weight, m.tokens});
-  }
-  return nodes;
-}
-
 // Both rings over the members of `now`, with the tokens of `after`; members that go have none.
 std::vector<ring::RingNode> NodesAfter(const Topology& now, const Topology& after) {
-  std::vector<ring::RingNode> nodes = NodesOf(now);
+  std::vector<ring::RingNode> nodes = membership::NodesOf(now);
   for (ring::RingNode& node : nodes) {
     const membership::Member* later = after.Find(node.id);
     node.tokens = later == nullptr ? std::vector<ring::Token>() : later->tokens;
