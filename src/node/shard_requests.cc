@@ -315,12 +315,7 @@ void Shard::Serve(const base::Uuid& from, LinkId link, wire::Envelope request) {
     return coordinator_.OnForwarded(std::move(*forwarded), answer);
   }
   if (std::holds_alternative<wire::Heartbeat>(request.body)) {
-    wire::HeartbeatReply reply{0, 0, world_.env.clock.Wall().ms};
-    if (view_) {
-      reply.epoch = view_->topology.epoch;
-      reply.document_digest = view_->digest;
-    }
-    return answer(reply);
+    return answer(wire::HeartbeatReply{world_.env.clock.Wall().ms});
   }
   // A stranger of this cluster (the handshake told) may ask to join, and show a document: it may be
   // a member of a newer one, or has to learn that it is a member no more.

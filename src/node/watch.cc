@@ -151,7 +151,7 @@ void Watch::Probe(uint64_t node) {
     home_.Post([this, node] { core_.OnProbe(node, false, Now().instant); });
     return;
   }
-  home_.Call(*peer, wire::Heartbeat{0, 0, home_.env().clock.Wall().ms}, probe_timeout_,
+  home_.Call(*peer, wire::Heartbeat{home_.env().clock.Wall().ms}, probe_timeout_,
              [this, node](const base::Result<wire::Body>& body) {
                core_.OnProbe(node, body.has_value(), Now().instant);
                // From the loop: this may run inside Obey.

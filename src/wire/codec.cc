@@ -115,8 +115,6 @@ void Put(ForwardedWriteReply&& from, pb::Envelope* to) {
 }
 template <typename Beat>
 void PutBeat(const Beat& from, pb::Heartbeat* m) {
-  m->set_epoch(from.epoch);
-  m->set_document_digest(from.document_digest);
   m->set_wall_ms(from.wall_ms);
 }
 void Put(Heartbeat&& from, pb::Envelope* to) { PutBeat(from, to->mutable_heartbeat()); }
@@ -476,12 +474,10 @@ bool TakeData(pb::Envelope* m, Body* body) {
 bool TakeBody(pb::Envelope* m, Body* body) {
   switch (m->body_case()) {
     case pb::Envelope::kHeartbeat:
-      *body = Heartbeat{m->heartbeat().epoch(), m->heartbeat().document_digest(),
-                        m->heartbeat().wall_ms()};
+      *body = Heartbeat{m->heartbeat().wall_ms()};
       return true;
     case pb::Envelope::kHeartbeatReply:
-      *body = HeartbeatReply{m->heartbeat_reply().epoch(), m->heartbeat_reply().document_digest(),
-                             m->heartbeat_reply().wall_ms()};
+      *body = HeartbeatReply{m->heartbeat_reply().wall_ms()};
       return true;
     case pb::Envelope::kJoin:
       *body = Take(m->mutable_join());

@@ -90,13 +90,9 @@ struct ForwardedWriteReply {
 // --- cluster ------------------------------------------------------------------------------------
 
 struct Heartbeat {
-  uint64_t epoch = 0;
-  uint64_t document_digest = 0;  // of the topology document
-  int64_t wall_ms = 0;           // the sender's clock, for the skew metric
+  int64_t wall_ms = 0;  // the sender's clock, for the skew metric
 };
 struct HeartbeatReply {
-  uint64_t epoch = 0;
-  uint64_t document_digest = 0;
   int64_t wall_ms = 0;
 };
 
