@@ -18,10 +18,8 @@ namespace {
 
 constexpr const char* kDocumentKey = "topology";
 constexpr base::Duration kAskAgain = base::Millis(200);
-constexpr base::Duration kConfirmAgain = base::Millis(20);
 constexpr base::Duration kStalledAgain = base::Millis(10);
 constexpr base::Duration kRefusedAgain = base::Seconds(1);
-constexpr base::Duration kLastWordAgainMax = base::Seconds(60);
 constexpr base::Duration kClusterTimeout = base::Seconds(2);
 
 ring::AllocationOptions AllocationOf(const FormationCore::Options& options) {
@@ -51,6 +49,8 @@ Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
       engine_(engine),
       log_(log),
       ports_(std::move(ports)),
+      confirmation_(home, core_, log, {[this] { OnConfirmed(); }, [this] { Expel(); }}),
+      last_word_(home),
       lost_votes_(home, engine, log, RegisterPorts(), stored.lost_votes),
       register_(home, engine, RegisterPorts(), std::move(stored.decisions)),
       changes_(home, register_, AllocationOf(options), log,
@@ -67,7 +67,7 @@ TopologyRegister::Ports Cluster::RegisterPorts() {
       if (!core_.expelled().empty()) status = {};
       done(std::move(status));
     });
-    if (!core_.expelled().empty()) TellLastWord(theirs);
+    if (!core_.expelled().empty()) last_word_.Tell(theirs);
   };
   ports.why_not = [this](const wire::RegisterRequest& request) {
     return lost_votes_.WhyNot(request);
@@ -79,10 +79,7 @@ void Cluster::Start() {
   lost_votes_.Start();
   changes_.Start();
   if (core_.topology() != nullptr) {
-    confirm_until_ = home_.env().clock.Now() + base::Millis(home_.settings().membership_confirm_ms);
-    const bool others = core_.topology()->sealed && core_.topology()->members.size() > 1;
-    confirming_ = others || !core_.Strangers().empty();
-    return confirming_ ? Confirm() : OnConfirmed();
+    return confirmation_.Start();
   }
   TryFound();
   // A new identity is told to the others only when it cannot be lost any more: they would refuse
@@ -92,56 +89,7 @@ void Cluster::Start() {
   });
 }
 
-// A node that was away may have been removed or replaced meanwhile, and must not serve what it has
-// as if nothing had happened. It asks those that it knew; if nobody answers for a while it goes on
-// by what it has: alone it cannot reach a quorum anyway. Unless those that it was told to join turn
-// out to be another cluster: then it was given the wrong data directory.
-void Cluster::Confirm() {
-  if (!confirming_ || !core_.expelled().empty()) return;
-  const bool late = home_.env().clock.Now() >= confirm_until_;
-  if (late && !home_.other_cluster().empty()) {
-    if (refusal_.empty()) log_.Log(LogLevel::kError, "cluster", "{}", home_.other_cluster());
-    refusal_ = home_.other_cluster();
-  } else if (late) {
-    log_.Log(LogLevel::kWarn, "cluster", "no majority of the members answers; going on by epoch {}",
-             core_.topology()->epoch);
-    return OnConfirmed();
-  }
-  // The handshake with these tells whether they are of the same cluster.
-  for (const std::string& address : core_.Strangers()) home_.PeerAt(address);
-  std::vector<std::string> addresses;
-  for (const membership::Member& member : core_.topology()->members) {
-    if (member.id != home_.MakeHello().node) addresses.push_back(member.peer);
-  }
-  for (const std::string& address : addresses) {
-    home_.Call(home_.PeerAt(address), core_.MakeJoinRequest(), kClusterTimeout,
-               [this, address](base::Result<wire::Body> body) {
-                 const auto* reply = body ? std::get_if<wire::JoinReply>(&*body) : nullptr;
-                 if (reply == nullptr || !confirming_ || reply->document.empty()) return;
-                 auto theirs = membership::DecodeTopology(reply->document);
-                 if (!theirs) return;
-                 if (!core_.OnDocument(*theirs) && !core_.expelled().empty()) return Expel();
-                 confirmed_by_.insert(address);
-                 if (EnoughConfirmed()) OnConfirmed();
-               });
-  }
-  home_.env().timers.After(kConfirmAgain, [this] { Confirm(); });
-}
-
-// A majority of the voters, this node among them: what a majority decided, one of these accepted.
-bool Cluster::EnoughConfirmed() const {
-  const std::vector<base::Uuid> voters = core_.topology()->Voters();
-  size_t confirmed = 0;
-  for (const base::Uuid& voter : voters) {
-    const bool self = voter == home_.MakeHello().node;
-    confirmed += self || confirmed_by_.contains(core_.topology()->Find(voter)->peer) ? 1 : 0;
-  }
-  return confirmed >= voters.size() / 2 + 1 && !confirmed_by_.empty();
-}
-
 void Cluster::OnConfirmed() {
-  confirming_ = false;
-  refusal_.clear();
   const bool moved = core_.RefreshOwnAddresses();
   Adopt([this, moved](const base::Status& status) {
     if (status && moved) Spread([](const base::Status&) {});
@@ -149,12 +97,7 @@ void Cluster::OnConfirmed() {
 }
 
 std::string Cluster::WaitingFor() const {
-  if (confirming_ && core_.expelled().empty() && !refusal_.empty()) {
-    return "the data directory is of another cluster: " + refusal_;
-  }
-  if (confirming_ && core_.expelled().empty()) {
-    return "asking the other members whether the topology is still what it was";
-  }
+  if (std::string why = confirmation_.WaitingFor(); !why.empty()) return why;
   const std::string waiting = core_.WaitingFor();
   if (waiting.empty() || refusal_.empty() || !core_.expelled().empty()) return waiting;
   return waiting + "; last answer: " + refusal_;
@@ -212,7 +155,7 @@ void Cluster::Adopt(StatusDone done) {
     if (number < adopted_) return done({});  // a newer one was faster
     adopted_ = number;
     durable_ = topology;
-    if (confirming_) return done({});
+    if (confirmation_.under_way()) return done({});
     if (!was_formed_) {
       was_formed_ = true;
       log_.Log(LogLevel::kInfo, "cluster", "member of cluster {} with {} node(s), epoch {}",
@@ -269,36 +212,6 @@ void Cluster::Expel() {
   lost_votes_.Stop();
   log_.Log(LogLevel::kError, "cluster", "{}", core_.expelled());
   ports_.expelled(core_.expelled());
-}
-
-// A decision that was completed here and takes this node out: perhaps nobody else knows of it, and
-// nobody asks a node that is out.
-void Cluster::TellLastWord(const Topology& decided) {
-  const bool told = std::exchange(told_last_word_, true);
-  if (told || !home_.view()) return;
-  auto waiting = std::make_shared<std::set<base::Uuid>>();  // co-owned by the callbacks
-  for (const membership::Member& member : decided.members) waiting->insert(member.id);
-  TellLastWord(membership::EncodeTopology(decided), waiting, kRefusedAgain);
-}
-
-void Cluster::TellLastWord(const std::string& document,
-                           const std::shared_ptr<std::set<base::Uuid>>& waiting,
-                           base::Duration again) {
-  const std::set<base::Uuid> now = *waiting;  // a call may fail before it returns
-  for (const base::Uuid& id : now) {
-    const auto peer = home_.PeerOf(id);
-    if (!peer) continue;
-    home_.Call(*peer, wire::DocumentPush{document}, kClusterTimeout,
-               [waiting, id](const base::Result<wire::Body>& body) {
-                 const auto* reply = body ? std::get_if<wire::DocumentReply>(&*body) : nullptr;
-                 if (reply != nullptr && reply->outcome.ok()) waiting->erase(id);
-               });
-  }
-  // Those that answer hear it within seconds; the others may be gone for good.
-  home_.env().timers.After(again, [this, document, waiting, again] {
-    const auto next = std::min<base::Duration>(again * 2, kLastWordAgainMax);
-    if (!waiting->empty()) TellLastWord(document, waiting, next);
-  });
 }
 
 void Cluster::PushDocument(PeerHandle peer) {

@@ -5,13 +5,14 @@
 
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "membership/formation_core.h"
 #include "node/shard.h"
 #include "node/topology/changes.h"
+#include "node/topology/confirmation.h"
+#include "node/topology/last_word.h"
 #include "node/topology/lost_votes.h"
 #include "node/topology/topology_register.h"
 
@@ -62,8 +63,6 @@ class Cluster {
   TopologyRegister::Ports RegisterPorts();
   void AskToJoin();
   void OnJoinReply(const base::Result<wire::Body>& reply);
-  void Confirm();
-  bool EnoughConfirmed() const;
   void OnConfirmed();
   void TryFound();
   // Stores the document, publishes the view, then calls done.
@@ -79,9 +78,6 @@ class Cluster {
   void OnSeal(BodyDone done);
   wire::ProgressReply Progress() const;
   void Expel();
-  void TellLastWord(const membership::Topology& decided);
-  void TellLastWord(const std::string& document,
-                    const std::shared_ptr<std::set<base::Uuid>>& waiting, base::Duration again);
   // Whether the topology in memory is the one on the disk. Nobody is told of one that is not: after
   // a loss of power this node could take another way.
   bool Durable() const;
@@ -91,6 +87,8 @@ class Cluster {
   storage::Engine& engine_;
   telemetry::LogSink& log_;
   Ports ports_;
+  Confirmation confirmation_;
+  LastWord last_word_;
   LostVotes lost_votes_;
   TopologyRegister register_;
   Changes changes_;
@@ -101,10 +99,6 @@ class Cluster {
   std::optional<membership::Topology> durable_;
   uint64_t adopted_fence_ = 0;
   bool was_formed_ = false;
-  bool told_last_word_ = false;
-  bool confirming_ = false;  // asking the others whether the stored document still holds
-  base::Instant confirm_until_{};
-  std::set<std::string> confirmed_by_;  // addresses of members that answered
 };
 
 // Reads what earlier runs knew of the cluster. kCorruption if it is damaged; blocks; for start-up.

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/topology/confirmation.h"
+
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace lariat::node {
+
+using telemetry::LogLevel;
+
+namespace {
+
+constexpr base::Duration kAskAgain = base::Millis(20);
+constexpr base::Duration kAskTimeout = base::Seconds(2);
+
+}  // namespace
+
+Confirmation::Confirmation(Shard& home, membership::FormationCore& core, telemetry::LogSink& log,
+                           Ports ports)
+    : home_(home), core_(core), log_(log), ports_(std::move(ports)) {}
+
+void Confirmation::Start() {
+  until_ = home_.env().clock.Now() + base::Millis(home_.settings().membership_confirm_ms);
+  const bool others = core_.topology()->sealed && core_.topology()->members.size() > 1;
+  under_way_ = others || !core_.Strangers().empty();
+  if (!under_way_) return ports_.confirmed();
+  Tick();
+}
+
+std::string Confirmation::WaitingFor() const {
+  if (!under_way_ || !core_.expelled().empty()) return "";
+  if (!other_cluster_.empty()) {
+    return "the data directory is of another cluster: " + other_cluster_;
+  }
+  return "asking the other members whether the topology is still what it was";
+}
+
+void Confirmation::Tick() {
+  if (!under_way_ || !core_.expelled().empty()) return;
+  const bool late = home_.env().clock.Now() >= until_;
+  if (late && !home_.other_cluster().empty()) {
+    if (other_cluster_.empty()) {
+      log_.Log(LogLevel::kError, "cluster", "{}", home_.other_cluster());
+    }
+    other_cluster_ = home_.other_cluster();
+  } else if (late) {
+    log_.Log(LogLevel::kWarn, "cluster", "no majority of the members answers; going on by epoch {}",
+             core_.topology()->epoch);
+    return End();
+  }
+  // The handshake with these tells whether they are of the same cluster.
+  for (const std::string& address : core_.Strangers()) home_.PeerAt(address);
+  std::vector<std::string> addresses;  // a call may fail before it returns, and change the document
+  for (const membership::Member& member : core_.topology()->members) {
+    if (member.id != home_.MakeHello().node) addresses.push_back(member.peer);
+  }
+  for (const std::string& address : addresses) Ask(address);
+  home_.env().timers.After(kAskAgain, [this] { Tick(); });
+}
+
+void Confirmation::Ask(const std::string& address) {
+  home_.Call(home_.PeerAt(address), core_.MakeJoinRequest(), kAskTimeout,
+             [this, address](const base::Result<wire::Body>& body) { OnReply(address, body); });
+}
+
+void Confirmation::OnReply(const std::string& address, const base::Result<wire::Body>& body) {
+  const auto* reply = body ? std::get_if<wire::JoinReply>(&*body) : nullptr;
+  if (reply == nullptr || !under_way_ || reply->document.empty()) return;
+  const auto theirs = membership::DecodeTopology(reply->document);
+  if (!theirs) return;
+  if (!core_.OnDocument(*theirs) && !core_.expelled().empty()) return ports_.expelled();
+  confirmed_by_.insert(address);
+  if (Enough()) End();
+}
+
+bool Confirmation::Enough() const {
+  const std::vector<base::Uuid> voters = core_.topology()->Voters();
+  size_t confirmed = 0;
+  for (const base::Uuid& voter : voters) {
+    const bool self = voter == home_.MakeHello().node;
+    confirmed += self || confirmed_by_.contains(core_.topology()->Find(voter)->peer) ? 1 : 0;
+  }
+  return confirmed >= voters.size() / 2 + 1 && !confirmed_by_.empty();
+}
+
+void Confirmation::End() {
+  under_way_ = false;
+  ports_.confirmed();
+}
+
+}  // namespace lariat::node

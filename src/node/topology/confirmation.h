@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node that was away may have been removed or replaced meanwhile, and must not serve what it has
+// as if nothing had happened. It asks those that it knew; if nobody answers for a while it goes on
+// by what it has: alone it cannot reach a quorum anyway. Unless those that it was told to join turn
+// out to be another cluster: then it was given the wrong data directory, and never goes on.
+//
+// Lives on shard 0 and is called on its thread only.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+
+#include "base/result.h"
+#include "membership/formation_core.h"
+#include "node/shard.h"
+
+namespace lariat::node {
+
+class Confirmation {
+ public:
+  struct Ports {
+    std::function<void()> confirmed;  // or it has waited long enough
+    std::function<void()> expelled;   // the core says why
+  };
+  Confirmation(Shard& home, membership::FormationCore& core, telemetry::LogSink& log, Ports ports);
+  // REQUIRES: the core has a document. Calls confirmed at once if there is nobody to ask.
+  void Start();
+  bool under_way() const { return under_way_; }
+  // What keeps the node from serving, for people; empty if this does not.
+  std::string WaitingFor() const;
+
+ private:
+  void Tick();
+  void Ask(const std::string& address);
+  void OnReply(const std::string& address, const base::Result<wire::Body>& body);
+  // A majority of the voters, this node among them: what a majority decided, one of these accepted.
+  bool Enough() const;
+  void End();
+
+  Shard& home_;
+  membership::FormationCore& core_;
+  telemetry::LogSink& log_;
+  Ports ports_;
+  bool under_way_ = false;
+  base::Instant until_{};
+  std::set<std::string> confirmed_by_;  // addresses of members that answered
+  std::string other_cluster_;           // what those at the addresses to join said they are
+};
+
+}  // namespace lariat::node

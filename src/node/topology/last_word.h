@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// A decision that was completed here and takes this node out: perhaps nobody else knows of it, and
+// nobody asks a node that is out. So it tells the members, each until it has answered: at first
+// every second, then ever more rarely, since some may be gone for good.
+//
+// Lives on shard 0 and is called on its thread only.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "membership/topology.h"
+#include "node/shard.h"
+
+namespace lariat::node {
+
+class LastWord {
+ public:
+  explicit LastWord(Shard& home) : home_(home) {}
+  void Tell(const membership::Topology& decided);  // the first one counts
+
+ private:
+  void TellThoseThatWait();
+
+  Shard& home_;
+  std::string document_;  // empty: there is none yet
+  std::set<base::Uuid> waiting_;
+  base::Duration again_ = base::Seconds(1);
+};
+
+}  // namespace lariat::node
