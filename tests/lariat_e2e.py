@@ -29,6 +29,7 @@ import sys
 import tempfile
 import threading
 import time
+import unittest
 from dataclasses import dataclass, field
 
 REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -115,8 +116,8 @@ class Http:
     """One keep-alive connection. A closed one is opened again for the next request; a request is
     never sent twice, since the first may have been carried out."""
 
-    def __init__(self, port, timeout=10.0):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    def __init__(self, port, timeout=10.0, host="127.0.0.1"):
+        self.connection = http.client.HTTPConnection(host, port, timeout=timeout)
 
     def request(self, method, path, body=None, headers=None):
         if isinstance(body, (dict, list)):
@@ -161,16 +162,17 @@ class Node:
     join: list
     settings: dict = field(default_factory=dict)
     args: list = field(default_factory=list)
+    host: str = "127.0.0.1"
     process: subprocess.Popen = None
     client: Http = None
 
     @property
     def http_address(self):
-        return f"127.0.0.1:{self.http_port}"
+        return f"{self.host}:{self.http_port}"
 
     @property
     def peer_address(self):
-        return f"127.0.0.1:{self.peer_port}"
+        return f"{self.host}:{self.peer_port}"
 
     @property
     def pid(self):
@@ -178,7 +180,7 @@ class Node:
 
     def command(self):
         command = [program("lariatd"), "--name", self.name, "--data-dir", self.data_dir,
-                   "--http", self.http_address, "--resp", f"127.0.0.1:{self.resp_port}",
+                   "--http", self.http_address, "--resp", f"{self.host}:{self.resp_port}",
                    "--peer", self.peer_address]
         if self.join:
             command += ["--join", ",".join(self.join)]
@@ -239,10 +241,14 @@ class Node:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log_tail()}") from None
 
+    def connect(self, timeout=10.0):
+        """A connection of its own, for a thread of its own."""
+        return Http(self.http_port, timeout, self.host)
+
     def http(self, method, path, body=None, headers=None):
         """Over one kept connection; not for several threads at once (they make an Http each)."""
         if self.client is None:
-            self.client = Http(self.http_port)
+            self.client = self.connect()
         return self.client.request(method, path, body, headers)
 
     def raw_http(self, data, timeout=5.0, half_close=False):
@@ -331,7 +337,7 @@ class Cluster:
 
 def fresh_get(node, path):
     """A GET over a connection of its own, which may meet another shard than the last."""
-    client = Http(node.http_port)
+    client = node.connect()
     try:
         return client.request("GET", path)
     finally:
@@ -386,6 +392,26 @@ def wait_not_ready(node, why, timeout=20.0):
         wait_until(says_so, timeout, f"{node.name} is not ready because '{why}'")
     except AssertionError as error:
         raise AssertionError(f"{error}; it says {said}") from None
+
+
+# Times short enough for tests that wait for a node to be found dead.
+FAST_PERIOD_S = 0.1
+FAST = {"membership.gossip_period_ms": int(FAST_PERIOD_S * 1000), "membership.drive_ms": 50,
+        "membership.confirm_ms": 1000, "peer.backoff_max_ms": 200, "request.timeout_ms": 2000}
+
+
+class ClusterTest(unittest.TestCase):
+    """A base for tests of whole clusters."""
+    maxDiff = None
+
+    def cluster(self, nodes=3, settings=None, base=None):
+        """Settled, and closed when the test ends. `base`: settings in the place of FAST."""
+        made = Cluster(nodes=nodes, settings={**(FAST if base is None else base),
+                                              **(settings or {})})
+        self.addCleanup(made.close)
+        made.wait_ready()
+        wait_settled(made)
+        return made
 
 
 def run_cli(*args, stdin=None, timeout=30.0, env=None):

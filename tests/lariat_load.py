@@ -111,7 +111,7 @@ class Writers:
 
     def wrong(self, node, query="?r=2"):
         """What a node shows that may not be, as [(path, found, wanted)]."""
-        client = Http(node.http_port)
+        client = node.connect()
         bad = []
         for path, written in list(self.keys.items()):
             reply = client.request("GET", path + query, headers=JSON)
@@ -134,6 +134,7 @@ class Traffic:
         self.pause_s, self.timeout_s = pause_s, timeout_s
         self.keys = []         # acknowledged ones; only grows
         self.acks = {}         # node's name -> times of acknowledgements
+        self.slowest = {}      # node's name -> seconds of its slowest request
         self.errors = {}       # node's name -> [(time, what, status, body)]; status 0: connection
         self.lost = []         # [(key, node's name, what was found)]
         self.reads = 0
@@ -145,6 +146,7 @@ class Traffic:
     def add(self, node):
         """The load uses this node from now on."""
         self.acks.setdefault(node.name, [])
+        self.slowest.setdefault(node.name, 0.0)
         self.errors.setdefault(node.name, [])
         jobs = [self._write] * self.writers + [self._read] * self.readers
         for job in jobs:
@@ -182,12 +184,15 @@ class Traffic:
         return f"{key} ".encode().ljust(size, b".")
 
     def _run(self, job, node):
-        client = Http(node.http_port, self.timeout_s)
+        client = node.connect(self.timeout_s)
         while not self.stopping.wait(self.pause_s):
+            begin = time.monotonic()
             try:
                 self._note(node, job.__name__, *job(client, node))
             except (OSError, http.client.HTTPException) as error:
                 self._note(node, job.__name__, 0, repr(error))
+            took = time.monotonic() - begin
+            self.slowest[node.name] = max(self.slowest[node.name], took)
         client.close()
 
     def _note(self, node, what, status, body):
@@ -232,7 +237,7 @@ class Traffic:
         """Reads every acknowledged key once more, spread over these nodes."""
         def part(number):
             node = nodes[number % len(nodes)]
-            client = Http(node.http_port, self.timeout_s)
+            client = node.connect(self.timeout_s)
             for key in self.keys[number::4]:
                 reply = client.request("GET", f"/kv/{key}?r=2")
                 self._check(key, node.name, reply)

@@ -6,25 +6,12 @@ import sys
 import time
 import unittest
 
-from lariat_e2e import (Cluster, cluster_status, fresh_get, free_ports, members, wait_not_ready,
-                        wait_settled, wait_until)
+from lariat_e2e import (FAST, FAST_PERIOD_S, Cluster, ClusterTest, cluster_status, fresh_get,
+                        free_ports, members, wait_not_ready, wait_settled, wait_until)
 from lariat_load import Traffic
 
-PERIOD_S = 0.1
-FAST = {"membership.gossip_period_ms": int(PERIOD_S * 1000), "membership.drive_ms": 50,
-        "membership.confirm_ms": 1000, "peer.backoff_max_ms": 200, "request.timeout_ms": 2000}
-DETECTION_S = 20 * PERIOD_S   # generous: phi takes a few periods, the probes two
-PAUSE_S = 80 * PERIOD_S       # as 80 s are to a period of 1 s
-
-
-class Test(unittest.TestCase):
-    maxDiff = None
-    def cluster(self, nodes=3, settings=None):
-        made = Cluster(nodes=nodes, settings={**FAST, **(settings or {})})
-        self.addCleanup(made.close)
-        made.wait_ready()
-        wait_settled(made)
-        return made
+DETECTION_PERIODS = 20   # generous: phi takes a few periods, the probes two
+PAUSE_PERIODS = 80
 
 
 def seen(asked, name):
@@ -32,19 +19,25 @@ def seen(asked, name):
     return next(n for n in cluster_status(asked)["nodes"] if n["name"] == name)
 
 
-class Pause(Test):
+class Pause(ClusterTest):
     def test_paused_node_convicts_nobody(self):
         """M26. The others go on; the one that slept wakes up and trusts its own clock least."""
-        cluster = self.cluster()
+        self.check_pause(self.cluster(), PAUSE_PERIODS * FAST_PERIOD_S, FAST_PERIOD_S)
+
+    def test_paused_for_30_s_with_default_settings(self):
+        self.check_pause(self.cluster(base={}), pause_s=30, period_s=1)
+
+    def check_pause(self, cluster, pause_s, period_s):
         sleeper, others = cluster.nodes[2], cluster.nodes[:2]
         with Traffic(cluster.nodes) as load:
             load.wait_for(500)
             begin = time.monotonic()
             sleeper.pause()
             wait_until(lambda: all(seen(node, sleeper.name)["detector"] == "dead"
-                                   for node in others), what="the others convict it")
+                                   for node in others), DETECTION_PERIODS * period_s,
+                       "the others convict it")
             convicted = time.monotonic() - begin
-            wait_until(lambda: time.monotonic() > begin + PAUSE_S, timeout=PAUSE_S + 1,
+            wait_until(lambda: time.monotonic() > begin + pause_s, timeout=pause_s + 1,
                        what="the pause is over")
             sleeper.resume()
             resumed = time.monotonic()
@@ -60,10 +53,9 @@ class Pause(Test):
         gaps = {node.name: load.longest_gap(node.name, begin, end) for node in others}
         print(f"convicted after {convicted:.2f} s, longest gaps {gaps}, "
               f"settled {end - resumed:.1f} s after waking up", end=" ", flush=True)
-        self.assertLess(convicted, DETECTION_S)
         # Each holds every key, so no write was handed to the one that slept.
         for name, gap in gaps.items():
-            self.assertLess(gap, DETECTION_S, name)
+            self.assertLess(gap, convicted, name)
 
     def test_killed_node_is_convicted_by_all_and_comes_back(self):
         cluster = self.cluster()
@@ -72,12 +64,12 @@ class Pause(Test):
         begin = time.monotonic()
         wait_until(lambda: all(not seen(node, dead.name)["alive"] for node in others),
                    what="the others see it dead")
-        self.assertLess(time.monotonic() - begin, DETECTION_S)
+        self.assertLess(time.monotonic() - begin, DETECTION_PERIODS * FAST_PERIOD_S)
         dead.start()
         wait_settled(cluster)
 
 
-class Identity(Test):
+class Identity(ClusterTest):
     def test_other_addresses_same_node(self):
         cluster = self.cluster()
         moved, asked = cluster.nodes[2], cluster.nodes[0]
@@ -147,7 +139,7 @@ class Identity(Test):
         self.assertEqual(cluster_status(newcomer)["epoch"], epoch)
 
 
-class Drain(Test):
+class Drain(ClusterTest):
     def test_drain_and_back(self):
         cluster = self.cluster()
         drained, asked = cluster.nodes[1], cluster.nodes[0]

@@ -6,8 +6,6 @@ nodes from the bridge, so it reaches each of them whatever is cut between them.
 """
 
 import atexit
-import collections
-import http.client
 import json
 import os
 import re
@@ -16,7 +14,7 @@ import time
 import unittest
 from dataclasses import dataclass
 
-from lariat_e2e import Cluster, Http, Node, wait_until
+from lariat_e2e import Cluster, Node, wait_until
 from lariat_load import Traffic
 
 PERIOD_S = 0.2
@@ -99,32 +97,17 @@ class Network:
         self.spaces = []
 
 
-class SpaceHttp(Http):
-    def __init__(self, host, port, timeout=10.0):
-        super().__init__(port, timeout)
-        self.connection = http.client.HTTPConnection(host, port, timeout=timeout)
-
-
 @dataclass
 class SpaceNode(Node):
     """A node in a namespace, where its address and all ports are its own."""
     space: str = ""
-    host: str = ""
-
-    @property
-    def http_address(self):
-        return f"{self.host}:{self.http_port}"
-
-    @property
-    def peer_address(self):
-        return f"{self.host}:{self.peer_port}"
 
     def command(self):
         return ["ip", "netns", "exec", self.space, *super().command()]
 
     def http(self, method, path, body=None, headers=None):
         """Over a connection of its own, which may meet another shard than the last."""
-        client = SpaceHttp(self.host, self.http_port)
+        client = self.connect()
         try:
             return client.request(method, path, body, headers)
         finally:
@@ -149,30 +132,13 @@ class SpaceCluster(Cluster):
 
 
 class SpaceTraffic(Traffic):
-    """Notes besides how long each request took."""
-
     def __init__(self, nodes):
-        self.took = collections.defaultdict(list)  # node's name -> [(begin, seconds)]
         super().__init__(nodes, pause_s=0.02, timeout_s=4 * TIMEOUT_S)
-
-    def _run(self, job, node):
-        client = SpaceHttp(node.host, node.http_port, self.timeout_s)
-        while not self.stopping.wait(self.pause_s):
-            begin = time.monotonic()
-            try:
-                self._note(node, job.__name__, *job(client, node))
-            except (OSError, http.client.HTTPException) as error:
-                self._note(node, job.__name__, 0, repr(error))
-            self.took[node.name].append((begin, time.monotonic() - begin))
-        client.close()
-
-    def slowest(self, name):
-        return max(seconds for _, seconds in self.took[name])
 
     def read_all(self, nodes):
         """Reads every acknowledged key once more at each of these nodes."""
         for node in nodes:
-            client = SpaceHttp(node.host, node.http_port, self.timeout_s)
+            client = node.connect(self.timeout_s)
             for key in self.keys:
                 reply = client.request("GET", f"/kv/{key}?r=2")
                 self._check(key, node.name, reply)
@@ -255,8 +221,8 @@ class Partition(unittest.TestCase):
         load.read_all(self.nodes)
         self.assertEqual(load.lost[:5], [])
         self.assertEqual(load.errors_but_of(*[node.name for node in cut_off]), {})
-        for name in load.took:
-            self.assertLess(load.slowest(name), ANSWER_S, name)
+        for name, seconds in load.slowest.items():
+            self.assertLess(seconds, ANSWER_S, name)
 
     def test_one_way(self):
         """node3's packets do not reach node1; node1's reach node3, and node2 has both."""
@@ -281,7 +247,7 @@ class Partition(unittest.TestCase):
             self.check_load(load)
         gaps = {node.name: round(load.longest_gap(node.name, begin, end), 2)
                 for node in self.nodes}
-        slowest = {node.name: round(load.slowest(node.name), 2) for node in self.nodes}
+        slowest = {node.name: round(load.slowest[node.name], 2) for node in self.nodes}
         print(f"convicted after {found} s, longest gaps {gaps}, slowest {slowest}, W=3 in the cut "
               f"{statuses}, whole {mended:.1f} s after mending, {len(load.keys)} writes", end=" ",
               flush=True)
@@ -315,7 +281,7 @@ class Partition(unittest.TestCase):
             self.check_load(load, cut_off=[node3])
         gaps = {node.name: round(load.longest_gap(node.name, begin, end), 2)
                 for node in (node1, node2)}
-        slowest = {node.name: round(load.slowest(node.name), 2) for node in self.nodes}
+        slowest = {node.name: round(load.slowest[node.name], 2) for node in self.nodes}
         print(f"convicted after {found} s, longest gaps {gaps}, slowest {slowest}, alone {alone}, "
               f"whole {mended:.1f} s after mending, {len(load.keys)} writes", end=" ", flush=True)
         self.assertEqual(alone["?w=1"][0], 201)
