@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "sim/runner.h"
+#include "sim/steps.h"
 
 namespace lariat::sim {
 namespace {
@@ -31,6 +32,8 @@ int List() {
   for (const Scenario& scenario : Scenarios()) {
     fmt::print("{:15} {}\n", scenario.name, scenario.about);
   }
+  fmt::print("{:15} {}\n", "steps", "Each participant killed in each step of each change:");
+  fmt::print("\n{}", CellsTable());
   fmt::print("\nbugs to plant (--bug):");
   for (int i = 1; i < static_cast<int>(Bug::kCount); ++i) {
     fmt::print(" {}", BugName(static_cast<Bug>(i)));
@@ -74,6 +77,10 @@ int Run(const Arguments& arguments) {
   for (const Scenario& scenario : Scenarios()) {
     const bool wanted = arguments.scenario == "all" || arguments.scenario == scenario.name;
     if (wanted) batch.scenarios.push_back(&scenario);
+  }
+  for (const Cell& cell : Cells()) {
+    const bool wanted = arguments.scenario == "steps" || arguments.scenario == cell.scenario.name;
+    if (wanted && cell.impossible.empty()) batch.scenarios.push_back(&cell.scenario);
   }
   if (batch.scenarios.empty()) {
     return Complain("there is no scenario '" + arguments.scenario + "' (--list shows them)");

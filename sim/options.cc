@@ -113,6 +113,7 @@ Options DrawOptions(const Scenario& scenario, uint64_t seed) {
     options.*row.field = *drawn;
   }
   options.n = std::min(options.n, options.nodes);
+  options.n_later = std::min(options.n_later, options.nodes);
   options.r = std::min(options.r, options.n);
   options.w = std::min(options.w, options.n);
   return options;

@@ -2,6 +2,7 @@
 // The options of one run: drawn from the table (options.def), a scenario's text and a seed. Values.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -20,12 +21,13 @@ struct Options {
 #undef SIM_OPTION
 
   // Whether every read sees every write acknowledged before it began.
-  bool Regular() const { return r + w > n; }
+  bool Regular() const { return r + w > NMax(); }
   // Whether also nothing that a read has shown may be missing from a later one.
-  bool Atomic() const { return Regular() && 2 * r > n; }
+  bool Atomic() const { return Regular() && 2 * r > NMax(); }
+  int64_t NMax() const { return std::max(n, n_later); }
   // Machines that are there at some time.
   int64_t MachinesMax() const { return nodes + joins + replaces; }
-  bool Changes() const { return joins + leaves + removes + replaces + reweights > 0; }
+  bool Changes() const { return joins + leaves + removes + replaces + reweights + n_later > 0; }
   std::string Text() const;  // "nodes=3 shards=1 ..."
 };
 

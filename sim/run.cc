@@ -58,7 +58,7 @@ class Run {
     people.Start();
     const base::Instant end = cluster_.scheduler().Now() + base::Millis(options_.duration_ms);
     cluster_.scheduler().RunUntilTrue(
-        [&] { return report_.failed() || cluster_.scheduler().Now() >= end; },
+        [&] { return report_.failed() || people.Over() || cluster_.scheduler().Now() >= end; },
         base::Millis(options_.duration_ms), base::Millis(50));
     faults.Stop();
     people.Stop();

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "sim/runner.h"
+#include "sim/steps.h"
 
 namespace lariat::sim {
 namespace {
@@ -63,7 +64,7 @@ TEST(SimSummary, SurvivesThePipe) {
 // --- determinism (M44) -------------------------------------------------------------------------
 
 TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
-  for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats"}) {
+  for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats", "late", "moves"}) {
     for (const uint64_t seed : {3U, 4U}) {
       RunRequest request = Request(scenario, seed);
       const RunResult first = RunOne(request);
@@ -105,6 +106,38 @@ std::vector<std::string> ScenarioNames() {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, SimScenario, ::testing::ValuesIn(ScenarioNames()),
                          [](const auto& one) { return one.param; });
+
+// --- each participant killed in each step of each change (M22) ----------------------------------
+
+class SimSteps : public ::testing::TestWithParam<membership::ChangeKind> {};
+
+TEST_P(SimSteps, SlowEachParticipantMayDieInEachStep) {
+  for (const Cell& cell : Cells()) {
+    if (cell.strike.kind != GetParam() || !cell.impossible.empty()) continue;
+    uint64_t happened = 0;
+    for (uint64_t seed = 1; seed <= 2; ++seed) {
+      RunResult result = RunAndExplain({&cell.scenario, seed, Bug::kNone, false}, Batch{});
+      EXPECT_TRUE(result.failures.empty()) << cell.scenario.name << " " << seed;
+      happened += result.tally[cell.Happened()];
+    }
+    EXPECT_GE(happened, 1U) << cell.scenario.name;  // the kill came in time
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Changes, SimSteps,
+    ::testing::Values(membership::ChangeKind::kJoin, membership::ChangeKind::kLeave,
+                      membership::ChangeKind::kRemove, membership::ChangeKind::kReplace,
+                      membership::ChangeKind::kReweight, membership::ChangeKind::kReplication),
+    [](const auto& one) { return std::string(KindName(one.param)); });
+
+TEST(SimCells, WhatIsImpossibleIsAChangeOfReplicasAlone) {
+  EXPECT_EQ(Cells().size(), 6 * kSteps * kRoles);
+  for (const Cell& cell : Cells()) {
+    const bool of_node = cell.strike.kind != membership::ChangeKind::kReplication;
+    EXPECT_TRUE(!of_node || cell.impossible.empty()) << cell.scenario.name;
+  }
+}
 
 // Each of these failed once (docs/simulation.md). What a seed does changes with the code, so they
 // are kept as more runs of what was worth running, not as proofs.
@@ -187,6 +220,10 @@ const Plant kPlants[] = {
      {"held", "regular", "lost"},
      20,
      {{"nodes", "3"}, {"joins", "3"}, {"keys", "200"}, {"strike_percent", "0"}}},
+    {Bug::kStaleAccepted, "late", {"durable", "held"}, 40},
+    {Bug::kStepUntold, "leave", {"settles"}, 2},
+    {Bug::kNotRemoved, "join", {"misplaced"}, 5},
+    {Bug::kLeaverUntold, "leave", {"serves"}, 20},
 };
 
 INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants),

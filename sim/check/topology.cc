@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "storage/record.h"
 
@@ -13,26 +14,6 @@ namespace {
 constexpr base::Duration kCleanLimit = base::Seconds(30);
 constexpr base::Duration kAnswerLimit = base::Seconds(10);
 constexpr base::Duration kLook = base::Millis(50);
-
-// A record on a member that does not own it, in words; empty if there is none.
-std::string FindMisplaced(Cluster& cluster) {
-  const auto view = cluster.Newest();
-  const auto* bucket = view->FindBucket(kBucket);
-  for (const size_t m : cluster.Members()) {
-    Machine& machine = cluster.machine(m);
-    const auto& data = machine.disk().Image()[static_cast<size_t>(storage::Space::kData)];
-    for (const auto& [data_key, record] : data) {
-      const auto parts = storage::ParseDataKey(data_key);
-      if (!parts || parts->bucket != bucket->id) continue;
-      const auto owners = cluster.MachinesOf(*view, view->ReplicasOf({parts->token}, *bucket).read);
-      if (std::find(owners.begin(), owners.end(), m) != owners.end()) continue;
-      // What was removed stays in the durable image until the next sync.
-      if (!machine.disk().GetBlocking(storage::Space::kData, data_key)) continue;
-      return fmt::format("m{} holds '{}', which it does not own", m + 1, parts->key);
-    }
-  }
-  return "";
-}
 
 // Whoever is no member answers no client, however little he asks for.
 void CheckOutsider(Cluster& cluster, Machine& machine, Report* report) {
@@ -59,7 +40,49 @@ void CheckOutsider(Cluster& cluster, Machine& machine, Report* report) {
   if (served) fail("answers a read");
 }
 
+// Replicas of a key stand in as many racks as there are, up to their number.
+void CheckPlaces(Cluster& cluster, Report* report) {
+  const auto view = cluster.Newest();
+  const auto* bucket = view->FindBucket(kBucket);
+  std::set<std::string> all;
+  for (const membership::Member& member : view->topology.members) all.insert(member.rack);
+  for (const membership::Member& member : view->topology.members) {
+    for (const ring::Token token : member.tokens) {
+      const auto replicas = view->ReplicasOf(token, *bucket).read;
+      std::set<std::string> racks;
+      for (const ring::NodeIndex i : replicas) racks.insert(view->MemberAt(i).rack);
+      report->Count("checks: ranges placed");
+      if (racks.size() >= std::min<size_t>(all.size(), replicas.size())) continue;
+      report->Fail("placed", "",
+                   fmt::format("{} replicas of a range stand in {} of {} racks", replicas.size(),
+                               racks.size(), all.size()),
+                   cluster.scheduler().Now());
+      return;
+    }
+  }
+}
+
 }  // namespace
+
+std::vector<Misplaced> FindMisplaced(Cluster& cluster) {
+  std::vector<Misplaced> found;
+  const auto view = cluster.Newest();
+  const auto* bucket = view->FindBucket(kBucket);
+  for (const size_t m : cluster.Members()) {
+    Machine& machine = cluster.machine(m);
+    const auto& data = machine.disk().Image()[static_cast<size_t>(storage::Space::kData)];
+    for (const auto& [data_key, record] : data) {
+      const auto parts = storage::ParseDataKey(data_key);
+      if (!parts || parts->bucket != bucket->id) continue;
+      const auto owners = cluster.MachinesOf(*view, view->ReplicasOf({parts->token}, *bucket).read);
+      if (std::find(owners.begin(), owners.end(), m) != owners.end()) continue;
+      // What was removed stays in the durable image until the next sync.
+      if (!machine.disk().GetBlocking(storage::Space::kData, data_key)) continue;
+      found.push_back({m, std::string(parts->key)});
+    }
+  }
+  return found;
+}
 
 void CheckTopology(Cluster& cluster, Report* report) {
   const auto newest = cluster.Newest();
@@ -72,10 +95,14 @@ void CheckTopology(Cluster& cluster, Report* report) {
     if (!machine.Running() || newest->topology.Find(*machine.Id()) != nullptr) continue;
     CheckOutsider(cluster, machine, report);
   }
+  CheckPlaces(cluster, report);
   report->Count("checks: clean-ups");
   const auto clean = [&] { return FindMisplaced(cluster).empty(); };
   if (cluster.scheduler().RunUntilTrue(clean, kCleanLimit, kLook)) return;
-  report->Fail("misplaced", "", FindMisplaced(cluster), cluster.scheduler().Now());
+  const std::vector<Misplaced> left = FindMisplaced(cluster);
+  report->Fail("misplaced", left[0].key,
+               fmt::format("m{} holds it and does not own it", left[0].machine + 1),
+               cluster.scheduler().Now());
 }
 
 }  // namespace lariat::sim

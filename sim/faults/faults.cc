@@ -49,6 +49,7 @@ void Faults::Start() {
   Every(o.one_way_every_ms, &Faults::CutOneWay);
   Every(o.break_every_ms, &Faults::Break);
   Every(o.kill_every_ms, &Faults::Kill);
+  Every(o.move_every_ms, &Faults::MoveOne);
   Every(o.power_every_ms, &Faults::CutPower);
   Every(o.sync_error_every_ms, &Faults::FailSync);
   Every(o.pause_every_ms, &Faults::Pause);
@@ -189,6 +190,18 @@ void Faults::Kill() {
   if (!PickRunning(&machine)) return;
   report_.Count("faults: processes killed");
   TakeDown(machine, false);
+}
+
+// One member at a time: if all move at once, nobody knows where anybody is. Not one that has left:
+// nobody could find it then, nor it those who could tell it.
+void Faults::MoveOne() {
+  const std::vector<size_t> members = cluster_.Members();
+  if (!cluster_.AllSeeAll()) return;
+  const size_t machine = members[prng_.Below(members.size())];
+  report_.Count("faults: addresses changed");
+  TakeDown(machine, false);
+  cluster_.machine(machine).Move();
+  Say(fmt::format("m{} moves to {}", machine + 1, cluster_.machine(machine).Address()));
 }
 
 void Faults::CutPower() {

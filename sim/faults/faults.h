@@ -44,6 +44,7 @@ class Faults {
   void CutOneWay();
   void Break();
   void Kill();
+  void MoveOne();
   void CutPower();
   void FailSync();
   void Pause();

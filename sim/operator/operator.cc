@@ -13,7 +13,6 @@ namespace lariat::sim {
 using coordinator::ChangeVerb;
 using membership::ChangeKind;
 using membership::Phase;
-using membership::Topology;
 
 namespace {
 
@@ -22,8 +21,9 @@ constexpr base::Duration kAskAgain = base::Millis(300);
 constexpr base::Duration kPatience = base::Seconds(15);  // with what is out for good
 constexpr base::Duration kLookAgain = base::Seconds(5);
 constexpr int kLooksMax = 8;
+constexpr base::Duration kAfterStrike = base::Seconds(1);
 constexpr base::Duration kStep = base::Millis(20);
-constexpr int64_t kStrikeWithinUs = 15000;
+constexpr int64_t kReleaseWithinUs = 300000;
 constexpr int64_t kCancelWithinUs = 5000;
 
 }  // namespace
@@ -35,6 +35,7 @@ Operator::Operator(Cluster& cluster, Faults& faults, Report& report, uint64_t se
       report_(report),
       prng_(seed),
       on_step_(std::move(on_step)),
+      strikes_(cluster, faults, report, prng_.Next()),
       next_late_(static_cast<size_t>(cluster.options().nodes)) {}
 
 void Operator::After(base::Duration delay, env::Task task) {
@@ -54,13 +55,16 @@ void Operator::Start() {
   Schedule(o.removes, &Operator::Remove);
   Schedule(o.replaces, &Operator::Replace);
   Schedule(o.reweights, &Operator::Reweight);
+  Schedule(o.n_later > 0 ? 1 : 0, &Operator::Replicate);
   Look();
 }
 
 void Operator::Schedule(int64_t times, Order order) {
   for (int64_t i = 0; i < times; ++i) {
     After(base::Millis(prng_.Between(0, cluster_.options().changes_within_ms)), [this, order] {
-      if (!stopped_) (this->*order)();
+      if (stopped_) return;
+      HoldUp();
+      (this->*order)();
     });
   }
 }
@@ -71,6 +75,11 @@ std::optional<size_t> Operator::PickTarget() {
   std::vector<size_t> free;
   for (const size_t machine : cluster_.Members()) {
     if (!targets_.contains(machine)) free.push_back(machine);
+  }
+  // Where one participant is chosen they have to be different ones.
+  if (cluster_.options().strike_step != 0) {
+    const auto driver = membership::Drivers(cluster_.Newest()->topology).front();
+    std::erase_if(free, [&](size_t m) { return cluster_.machine(m).Id() == driver; });
   }
   if (free.empty()) return std::nullopt;
   const size_t machine = free[prng_.Below(free.size())];
@@ -83,8 +92,45 @@ Machine* Operator::SomeMember() {
   return members.empty() ? nullptr : &cluster_.machine(members[prng_.Below(members.size())]);
 }
 
+// What one shard has sent by the topology of now arrives when the change is well under way, or
+// over.
+void Operator::HoldUp() {
+  if (!prng_.Chance(static_cast<double>(cluster_.options().late_percent) / 100)) return;
+  const std::vector<size_t> members = cluster_.Members();
+  const Machine* machine = SomeMember();
+  if (machine == nullptr || !held_.empty()) return;
+  const int from = machine->number();
+  const auto shard = static_cast<uint32_t>(cluster_.options().shards - 1);
+  for (const size_t member : members) {
+    const int to = static_cast<int>(member);
+    if (to == from) continue;
+    cluster_.network().Hold(from, shard, to);
+    // The end of the change is "no step".
+    const Phase until = prng_.Chance(0.4) ? Phase::kSwitch : Phase{};
+    held_.push_back({[this, from, shard, to] {
+                       Say(fmt::format("m{}.{} reaches m{} again", from + 1, shard, to + 1));
+                       cluster_.network().Release(from, shard, to);
+                     },
+                     until});
+  }
+  report_.Count("faults: shards held up");
+  Say(fmt::format("m{}.{} is held up", from + 1, shard));
+}
+
+void Operator::ReleaseIn(Phase step) {
+  const auto late = [this] { return base::Duration(1000 * prng_.Between(0, kReleaseWithinUs)); };
+  for (Held& held : held_) {
+    if (held.release && held.until == step) After(late(), std::exchange(held.release, nullptr));
+  }
+}
+
 void Operator::Join() {
   Machine& machine = cluster_.machine(next_late_++);
+  std::vector<std::string> addresses;
+  for (const size_t member : cluster_.Members()) {
+    addresses.push_back(cluster_.machine(member).Address());
+  }
+  if (cluster_.options().move_every_ms > 0) machine.SetJoin(std::move(addresses));
   Say("starts " + machine.Name());
   machine.Start();
 }
@@ -100,7 +146,9 @@ std::optional<size_t> Operator::PutOneOut() {
   if (std::exchange(one_is_out_, true)) return std::nullopt;
   const auto machine = PickTarget();
   let_in_at_ = static_cast<Phase>(prng_.Between(1, 3));
-  if (machine) faults_.PutOut(*machine, static_cast<Blow>(prng_.Below(kBlows)));
+  const bool chosen = cluster_.options().strike_step != 0;
+  const Blow blow = chosen ? Blow::kKill : static_cast<Blow>(prng_.Below(kBlows));
+  if (machine) faults_.PutOut(*machine, blow);
   return machine;
 }
 
@@ -125,23 +173,36 @@ void Operator::Reweight() {
   Ask({ChangeVerb::kReweight, cluster_.machine(*machine).Name(), prng_.Chance(0.5) ? 0.4 : 2.5});
 }
 
+void Operator::Replicate() {
+  AskUntilTaken([this](Machine& machine, const Taken& taken) {
+    coordinator::Coordinator& coordinator = machine.node().shard(0).coordinator();
+    membership::BucketProperties bucket = *machine.View()->FindBucket(kBucket);
+    bucket.n = static_cast<uint32_t>(cluster_.options().n_later);
+    coordinator.SetBucket(bucket, [this, taken](const base::Status& status) {
+      *taken = status.has_value();
+      Say(fmt::format("asked for another n: {}", status ? "taken" : status.error().message));
+    });
+  });
+}
+
 void Operator::Ask(const coordinator::ChangeRequest& request) {
+  AskUntilTaken([this, request](Machine& machine, const Taken& taken) {
+    machine.node().admin(0).RequestChange(
+        request, [this, request, taken](const base::Result<coordinator::ChangeTicket>& ticket) {
+          *taken = ticket.has_value();
+          Say(fmt::format("asked about {}: {}", request.node,
+                          ticket ? fmt::format("task {}", ticket->task) : ticket.error().message));
+        });
+  });
+}
+
+void Operator::AskUntilTaken(const std::function<void(Machine&, const Taken&)>& ask) {
   if (stopped_) return;
   Machine* machine = SomeMember();
-  const auto taken = std::make_shared<bool>(false);  // co-owned by the callbacks below
-  if (machine != nullptr) {
-    machine->Post(0, [this, machine, request, taken] {
-      machine->node().admin(0).RequestChange(
-          request, [this, request, taken](const base::Result<coordinator::ChangeTicket>& ticket) {
-            *taken = ticket.has_value();
-            Say(fmt::format(
-                "asked about {}: {}", request.node,
-                ticket ? fmt::format("task {}", ticket->task) : ticket.error().message));
-          });
-    });
-  }
-  After(kAskAgain, [this, request, taken] {
-    if (!*taken) Ask(request);
+  const auto taken = std::make_shared<bool>(false);
+  if (machine != nullptr) machine->Post(0, [machine, ask, taken] { ask(*machine, taken); });
+  After(kAskAgain, [this, ask, taken] {
+    if (!*taken) AskUntilTaken(ask);
   });
 }
 
@@ -171,15 +232,29 @@ void Operator::Look() {
     if (const auto& operation = view->topology.operation) {
       OnQueued(operation->change);
       const std::pair<uint64_t, Phase> step{operation->change.number, operation->phase};
-      if (std::exchange(step_, step) != step) OnStep(*operation);
+      if (std::exchange(step_, step) != step) {
+        OnStep(*operation);
+        strikes_.OnStep(*view);
+      }
+    } else if (std::exchange(step_, {}).first != 0) {
+      ReleaseIn(Phase{});
+      strikes_.OnEnd(*view);
     }
   }
+  strikes_.OnLook();
   After(kLook, [this] { Look(); });
 }
 
 // Decides once what will become of it.
 void Operator::OnQueued(const membership::Change& change) {
   if (!seen_.insert(change.number).second) return;
+  const int64_t strike_step = cluster_.options().strike_step;
+  if (strike_step == static_cast<int64_t>(Step::kUndo)) {
+    cancel_in_[change.number] = Phase::kSwitch;
+  }
+  if (strike_step == static_cast<int64_t>(Step::kDropped)) {
+    cancel_in_[change.number] = Phase::kStream;
+  }
   if (!prng_.Chance(static_cast<double>(cluster_.options().cancel_percent) / 100)) return;
   const uint64_t when = prng_.Below(5);
   if (when == 0) return Cancel(change.number);
@@ -188,7 +263,9 @@ void Operator::OnQueued(const membership::Change& change) {
 }
 
 void Operator::OnStep(const membership::Operation& operation) {
-  report_.Count(fmt::format("changes: steps seen ({})", StepName(operation.phase)));
+  report_.Count(
+      fmt::format("changes: steps seen ({})", StepName(static_cast<Step>(operation.phase))));
+  ReleaseIn(operation.phase);
   const uint64_t number = operation.change.number;
   const auto cancel = cancel_in_.find(number);
   if (cancel != cancel_in_.end() && cancel->second == operation.phase) {
@@ -198,46 +275,6 @@ void Operator::OnStep(const membership::Operation& operation) {
   const ChangeKind kind = operation.change.kind;
   const bool of_dead = kind == ChangeKind::kRemove || kind == ChangeKind::kReplace;
   if (of_dead && operation.phase == let_in_at_) faults_.LetIn();
-  if (prng_.Chance(static_cast<double>(cluster_.options().strike_percent) / 100)) {
-    const auto delay = base::Duration(1000 * prng_.Between(0, kStrikeWithinUs));
-    After(delay, [this, operation] {
-      if (!stopped_) StrikeIn(operation);
-    });
-  }
-}
-
-std::optional<size_t> Operator::Pick(const Topology& now, uint64_t role) const {
-  const auto running = [this](const base::Uuid& id) -> std::optional<size_t> {
-    const auto machine = cluster_.MachineOf(id);
-    const bool runs = machine && cluster_.machine(*machine).Running();
-    return runs ? machine : std::nullopt;
-  };
-  const auto subject = running(now.operation->change.node);
-  if (role == kSubject) return subject;
-  std::optional<size_t> driver;
-  std::vector<size_t> holders;
-  for (const base::Uuid& voter : membership::Drivers(now)) {
-    const auto machine = running(voter);
-    if (!machine) continue;
-    if (!driver) driver = machine;
-    if (machine != driver && machine != subject) holders.push_back(*machine);
-  }
-  if (role == kDriver) return driver;
-  if (holders.empty()) return std::nullopt;
-  return holders[now.epoch % holders.size()];
-}
-
-void Operator::StrikeIn(const membership::Operation& operation) {
-  const auto view = cluster_.Newest();
-  if (!view || !view->topology.operation || !(*view->topology.operation == operation)) return;
-  const uint64_t role = prng_.Below(kRoles);
-  const Blow blow = static_cast<Blow>(prng_.Below(kBlows));
-  const auto machine = Pick(view->topology, role);
-  if (!machine || !cluster_.machine(*machine).Running()) return;
-  const std::string what = StrikeName(operation, role, BlowName(blow));
-  Say(fmt::format("m{} is struck in {}", *machine + 1, what));
-  report_.Count(std::string(kStrikes) + what);
-  faults_.Strike(*machine, blow);
 }
 
 // --- the end -----------------------------------------------------------------------------------
@@ -287,6 +324,16 @@ std::string Operator::WhyNotSettled() {
     if (m.Running() && !m.node().WaitingFor().empty()) return m.node().WaitingFor();
   }
   return "members have different documents";
+}
+
+bool Operator::Over() const {
+  const auto& struck = strikes_.Struck();
+  return struck && cluster_.scheduler().Now() >= *struck + kAfterStrike;
+}
+
+void Operator::Stop() {
+  stopped_ = true;
+  strikes_.Stop();
 }
 
 void Operator::Settle() {

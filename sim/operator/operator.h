@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The people who run the cluster: they ask for changes of its topology while the traffic runs,
-// start the machines that join, cancel some of it, and see all of it to its end. Also strikes
-// participants of a change in the step that the seed chooses; docs/simulation.md shows the table of
-// what was struck.
+// start the machines that join, cancel some of it, and see all of it to its end. strikes.h is about
+// the participants that are struck meanwhile.
 #pragma once
 
 #include <map>
@@ -10,7 +9,7 @@
 #include <string>
 
 #include "coordinator/admin_service.h"
-#include "sim/faults/faults.h"
+#include "sim/operator/strikes.h"
 #include "sim/report/report.h"
 #include "sim/world/cluster.h"
 
@@ -23,7 +22,9 @@ class Operator {
            std::function<void()> on_step);
   void Start();
   // Asks for nothing more, strikes nobody any more.
-  void Stop() { stopped_ = true; }
+  void Stop();
+  // The chosen participant was struck, and the others have had time to go on without it.
+  bool Over() const;
   // Ends all faults, waits for the end of every change, and brings back what was out for good: it
   // has to be a member or to be refused. Reports what does not come to its end.
   void Settle();
@@ -31,13 +32,23 @@ class Operator {
  private:
   using Order = void (Operator::*)();
   void Schedule(int64_t times, Order order);
+  struct Held {
+    std::function<void()> release;  // null: done
+    membership::Phase until{};
+  };
+  void HoldUp();
+  void ReleaseIn(membership::Phase step);
   void Join();
   void Leave();
   void Remove();
   void Replace();
   void Reweight();
 
+  void Replicate();
+
   // Asks some member, and again until one takes it.
+  using Taken = std::shared_ptr<bool>;  // co-owned by the callbacks of one question
+  void AskUntilTaken(const std::function<void(Machine&, const Taken&)>& ask);
   void Ask(const coordinator::ChangeRequest& request);
   void Cancel(uint64_t number);
   void AskToCancel(uint64_t number);
@@ -45,8 +56,6 @@ class Operator {
   void Look();
   void OnQueued(const membership::Change& change);
   void OnStep(const membership::Operation& operation);
-  void StrikeIn(const membership::Operation& operation);
-  std::optional<size_t> Pick(const membership::Topology& now, uint64_t role) const;
 
   void After(base::Duration delay, env::Task task);
   void Say(const std::string& what);
@@ -67,15 +76,17 @@ class Operator {
   Report& report_;
   base::Prng prng_;
   std::function<void()> on_step_;
+  Strikes strikes_;
   bool stopped_ = false;
   uint64_t fence_ = 0;  // the last one seen
   bool one_is_out_ = false;
   membership::Phase let_in_at_{};  // the step of its removal in which it comes back
   size_t next_late_;               // the next machine that was never started
+  std::vector<Held> held_;         // links of one shard
   std::set<size_t> targets_;       // machines that something was asked about
   std::map<uint64_t, membership::Phase> cancel_in_;  // by number of the change
   std::set<uint64_t> seen_;                          // changes by number
-  std::pair<uint64_t, membership::Phase> step_{};    // the last one seen
+  std::pair<uint64_t, membership::Phase> step_{};    // the one seen last; 0: no change
 };
 
 }  // namespace lariat::sim

@@ -78,7 +78,7 @@ void Traffic::RecordRead(const std::string& key, const ReadTerms& terms,
     }
   }
   const uint32_t answered = reply.replicas.primaries;
-  if (answered < terms.needed || answered > options.n) {
+  if (answered < terms.needed || answered > options.NMax()) {
     report_.Fail("quorum", key,
                  fmt::format("a read of {} replicas, needed {}", answered, terms.needed), now);
   }
@@ -97,7 +97,8 @@ void Traffic::ReadAll(size_t machine, const std::string& key,
         std::move(request), [this, key, started, done = std::move(done)](
                                 base::Result<coordinator::GetReply> reply) mutable {
           std::vector<int> shown;
-          const ReadTerms terms{started, cluster_.options().n, true};
+          const auto* bucket = cluster_.Newest()->FindBucket(kBucket);
+          const ReadTerms terms{started, bucket->n, true};
           if (reply) RecordRead(key, terms, *reply, &shown);
           cluster_.trace().Note(cluster_.scheduler().Now(), -1, key, "", [&] {
             std::string text = "read of all replicas: ";

@@ -35,6 +35,12 @@ std::string_view BugName(Bug bug) {
       return "stale_accepted";
     case Bug::kStreamSkips:
       return "stream_skips";
+    case Bug::kStepUntold:
+      return "step_untold";
+    case Bug::kNotRemoved:
+      return "not_removed";
+    case Bug::kLeaverUntold:
+      return "leaver_untold";
     case Bug::kCount:
       break;
   }

@@ -25,6 +25,9 @@ enum class Bug : uint8_t {
   kContextCoversUnseen,  // a write's reply carries the context of all there is
   kStaleAccepted,        // replicas accept requests that were planned by another topology
   kStreamSkips,          // pages of moving ranges arrive without their records
+  kStepUntold,           // members never tell that they know of a step
+  kNotRemoved,           // the disk keeps what it is told to remove
+  kLeaverUntold,         // nobody tells a node that it is out of the cluster
   kCount,
 };
 

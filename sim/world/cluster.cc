@@ -33,6 +33,7 @@ Cluster::Cluster(const Options& options, uint64_t seed, Bug bug, bool recording,
 config::Settings Cluster::MakeSettings(size_t index) const {
   config::Settings s;
   s.node_name = "node" + std::to_string(index + 1);
+  s.node_rack = "rack" + std::to_string(index % static_cast<size_t>(options_.racks) + 1);
   s.node_vnodes = options_.vnodes;
   for (int i = 0; i < options_.nodes; ++i) s.cluster_join.push_back(Network::AddressOf(i));
   s.request_timeout_ms = options_.request_timeout_ms;

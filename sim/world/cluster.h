@@ -25,6 +25,8 @@ class Cluster {
   void EndFaults();
   // The same, and waits until every member sees every other. False if that takes too long.
   bool Heal();
+  // Whether every member runs and sees every other, by the same document.
+  bool AllSeeAll() const;
   // Lets virtual time pass.
   void RunFor(base::Duration duration) { scheduler_.RunUntil(scheduler_.Now() + duration); }
 
@@ -61,7 +63,6 @@ class Cluster {
 
  private:
   config::Settings MakeSettings(size_t index) const;
-  bool AllSeeAll() const;
   bool FirstAreMembers() const;
   bool BucketKnown();
 

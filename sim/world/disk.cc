@@ -125,7 +125,15 @@ base::Status Disk::Write(const storage::WriteBatch& batch) {
       if (present) before_[operation.key] = std::move(*present);
     }
   }
-  if (auto status = engine_.Write(batch); !status) return status;
+  if (bug_ == Bug::kNotRemoved) {
+    storage::WriteBatch kept = batch;
+    std::erase_if(kept.operations, [](const auto& operation) {
+      return operation.space == Space::kData && operation.remove;
+    });
+    if (auto status = engine_.Write(kept); !status) return status;
+  } else if (auto status = engine_.Write(batch); !status) {
+    return status;
+  }
   for (const auto& operation : batch.operations) {
     if (operation.space == Space::kData && !operation.remove) {
       on_record_(operation.key, operation.value);

@@ -115,7 +115,7 @@ void Machine::Start() {
   if (!identity) return FailToStart();
   options.identity = *identity;
   id_ = identity->id;
-  options.addresses.peer = Network::AddressOf(number_);
+  options.addresses.peer = Address();
   auto stored = node::LoadCluster(disk_);
   if (!stored) return FailToStart();
   options.stored = std::move(*stored);
@@ -172,6 +172,11 @@ std::shared_ptr<const membership::View> Machine::View() const {
 uint64_t Machine::Fence() const {
   const auto view = View();
   return view ? view->fence() : 0;
+}
+
+bool Machine::KnowsAsGone(const Party& other) const {
+  const auto view = View();
+  return view && other.Id() && view->topology.FindRemoved(*other.Id()) != nullptr;
 }
 
 void Machine::Post(uint32_t shard, env::Task task) {

@@ -40,17 +40,26 @@ class Machine final : public Party {
   bool Wanted() const { return wanted_; }
   // Before its first start: the member whose place it takes.
   void SetReplaces(std::string name) { settings_.cluster_replace = std::move(name); }
+  // Before its first start: whom it asks, if that is not where the first machines were.
+  void SetJoin(std::vector<std::string> addresses) {
+    settings_.cluster_join = std::move(addresses);
+  }
   bool Replaces() const { return !settings_.cluster_replace.empty(); }
   const std::string& Name() const { return settings_.node_name; }
   // Of the node that runs here or ran last; nothing before the first start.
-  const std::optional<base::Uuid>& Id() const { return id_; }
+  const std::optional<base::Uuid>& Id() const override { return id_; }
 
   bool Running() const override { return process_ != nullptr; }
   uint64_t Life() const override { return life_; }
   uint32_t Shards() const override { return static_cast<uint32_t>(world_.options.shards); }
   node::PeerEvents& Events(uint32_t shard) override { return node().shard(shard); }
   uint64_t Fence() const override;
+  bool KnowsAsGone(const Party& other) const override;
   void Run(env::Task task) override { RunAt(world_.scheduler.Now(), std::move(task)); }
+
+  // It comes back with another address. REQUIRES: not running.
+  void Move() { ++moves_; }
+  std::string Address() const override { return Network::AddressOf(number_, moves_); }
 
   int number() const { return number_; }
   Disk& disk() { return disk_; }
@@ -76,6 +85,7 @@ class Machine final : public Party {
   config::Settings settings_;
   uint64_t seed_;
   Disk disk_;
+  int moves_ = 0;
   uint64_t life_ = 0;
   bool wanted_ = false;
   std::optional<base::Uuid> id_;

@@ -15,6 +15,7 @@ using node::PeerHandle;
 namespace {
 
 constexpr base::Duration kRetry = base::Millis(20);
+constexpr base::Duration kParked = base::Millis(10);  // until a link is looked at again
 constexpr base::Duration kConnectTimeout = base::Millis(200);
 constexpr int64_t kNoticeUs = 2000;  // until the end of a connection is noticed
 
@@ -99,9 +100,9 @@ void Network::Connect(Transport* transport, PeerHandle peer) {
   if (found == transport->peers_.end()) return;
   int to = -1;
   for (size_t i = 0; i < parties_.size(); ++i) {
-    if (AddressOf(static_cast<int>(i)) == found->second.address) to = static_cast<int>(i);
+    if (parties_[i]->Address() == found->second.address) to = static_cast<int>(i);
   }
-  LARIAT_CHECK(to >= 0, "addresses are those of machines");
+  if (to < 0) return ConnectLater(transport, peer, kConnectTimeout);  // who was there has moved
   Party* party = parties_[static_cast<size_t>(transport->machine_)];
   std::string hello = wire::EncodeEnvelope({0, 0, party->Events(transport->shard_).MakeHello()});
   scheduler_.After(Delay(), [this, transport, peer, to, party, life = transport->life_,
@@ -241,9 +242,12 @@ void Network::Arrive(uint64_t id, Way way, const std::shared_ptr<const std::stri
   if (found == connections_.end()) return;
   const Connection& c = found->second;
   const bool there = way == Way::kThere;
+  if (faults_ && there && held_.contains({c.from, c.from_shard, c.to})) {
+    return ArriveAt(scheduler_.Now() + kParked, id, way, bytes);
+  }
   if (IsCut(there ? c.from : c.to, there ? c.to : c.from)) {
     if (options_.cut_parks != 0) {
-      return ArriveAt(scheduler_.Now() + base::Millis(10), id, way, bytes);
+      return ArriveAt(scheduler_.Now() + kParked, id, way, bytes);
     }
     ++counts_.cut;
     return;
@@ -265,12 +269,12 @@ void Network::Deliver(uint64_t id, Way way, const std::string& bytes) {
   trace_.Note(scheduler_.Now(), receiver, SubjectOf(*envelope), bytes, [&] {
     return "from m" + std::to_string((there ? c.from : c.to) + 1) + ": " + Describe(*envelope);
   });
+  if (bug_ == Bug::kLeaverUntold) {
+    const auto sender = static_cast<size_t>(there ? c.from : c.to);
+    if (parties_[sender]->KnowsAsGone(*parties_[static_cast<size_t>(receiver)])) return;
+  }
   if (!there) {
-    if (auto* page = std::get_if<wire::RangePage>(&envelope->body);
-        page != nullptr && bug_ == Bug::kStreamSkips) {
-      page->entries.clear();
-      page->checksum = wire::PageChecksum(page->entries);
-    }
+    TamperWithReply(&*envelope);
     parties_[static_cast<size_t>(receiver)]
         ->Events(c.from_shard)
         .OnReply(c.peer, std::move(*envelope));
@@ -280,6 +284,16 @@ void Network::Deliver(uint64_t id, Way way, const std::string& bytes) {
   parties_[static_cast<size_t>(receiver)]
       ->Events(c.to_shard)
       .OnRequest(c.asker, id, std::move(*envelope));
+}
+
+void Network::TamperWithReply(wire::Envelope* reply) const {
+  auto* page = std::get_if<wire::RangePage>(&reply->body);
+  if (page != nullptr && bug_ == Bug::kStreamSkips) {
+    page->entries.clear();
+    page->checksum = wire::PageChecksum(page->entries);
+  }
+  auto* progress = std::get_if<wire::ProgressReply>(&reply->body);
+  if (progress != nullptr && bug_ == Bug::kStepUntold) progress->fence = 0;
 }
 
 bool Network::Tamper(uint64_t id, wire::Envelope* request) {
@@ -296,13 +310,8 @@ bool Network::Tamper(uint64_t id, wire::Envelope* request) {
   const bool of_data = write != nullptr ||
                        std::holds_alternative<wire::ReadRequest>(request->body) ||
                        std::holds_alternative<wire::ForwardedWrite>(request->body);
-  if (bug_ == Bug::kStaleAccepted) {
-    const uint64_t fence = parties_[static_cast<size_t>(connections_[id].to)]->Fence();
-    // News travels slowly, so that there are such requests at all.
-    const bool news = std::holds_alternative<wire::Gossip>(request->body) ||
-                      std::holds_alternative<wire::DocumentPush>(request->body);
-    if (news && request->epoch != fence && prng_.Chance(0.8)) return true;
-    if (of_data) request->epoch = fence;
+  if (of_data && bug_ == Bug::kStaleAccepted) {
+    request->epoch = parties_[static_cast<size_t>(connections_[id].to)]->Fence();
   }
   const bool forward = std::holds_alternative<wire::ForwardedWrite>(request->body);
   if (forward && bug_ == Bug::kRepeatedForward) {

@@ -26,10 +26,14 @@ class Party {
  public:
   virtual ~Party() = default;
   virtual bool Running() const = 0;
+  virtual std::string Address() const = 0;
   virtual uint64_t Life() const = 0;  // grows with each start
   virtual uint32_t Shards() const = 0;
-  virtual uint64_t Fence() const = 0;                    // of the topology it works by; 0: none
-  virtual node::PeerEvents& Events(uint32_t shard) = 0;  // REQUIRES: Running
+  virtual uint64_t Fence() const = 0;  // of the topology it works by; 0: none
+  // Whether it knows that the node of that machine is out of the cluster.
+  virtual bool KnowsAsGone(const Party& other) const = 0;
+  virtual const std::optional<base::Uuid>& Id() const = 0;  // nothing before its first start
+  virtual node::PeerEvents& Events(uint32_t shard) = 0;     // REQUIRES: Running
   // Runs the task now, or when a paused machine goes on; never in a later life.
   virtual void Run(env::Task task) = 0;
 };
@@ -70,11 +74,17 @@ class Network {
   Network(Scheduler& scheduler, Trace& trace, const Options& options, base::Prng prng, Bug bug);
   // In the order of machine numbers, all of them before anything runs.
   void Add(Party& party) { parties_.push_back(&party); }
-  static std::string AddressOf(int machine) { return "m" + std::to_string(machine + 1) + ":7482"; }
+  // Of a machine that has moved so often.
+  static std::string AddressOf(int machine, int moves = 0) {
+    return "m" + std::to_string(machine + 1) + ":" + std::to_string(7482 + moves);
+  }
 
   // Faults. A cut has a direction; cuts of several faults add up.
   void Cut(int from, int to) { ++cuts_[{from, to}]; }
   void Mend(int from, int to);
+  // What this shard asks of that machine does not arrive until Release: one connection is slow.
+  void Hold(int from, uint32_t shard, int to) { held_.insert({from, shard, to}); }
+  void Release(int from, uint32_t shard, int to) { held_.erase({from, shard, to}); }
   void BreakOne();  // some connection, chosen at random
   void Heal();      // no faults from here on
   // The machine's process has ended: its connections are gone; the others find out after a while.
@@ -104,6 +114,7 @@ class Network {
   void Deliver(uint64_t id, Way way, const std::string& bytes);
   // A planted bug may swallow or repeat a request. True: it was dealt with.
   bool Tamper(uint64_t id, wire::Envelope* request);
+  void TamperWithReply(wire::Envelope* reply) const;
   // Ends a connection; the asking side hears of it after `notice`.
   void End(uint64_t id, base::Duration notice);
   bool IsCut(int from, int to) const;
@@ -119,6 +130,7 @@ class Network {
   std::map<uint64_t, Connection> connections_;
   uint64_t next_connection_ = 1;
   std::map<std::pair<int, int>, int> cuts_;
+  std::set<std::tuple<int, uint32_t, int>> held_;
   Counts counts_;
 };
 
