@@ -8,221 +8,164 @@
 // any new token before b1 takes them from b, one between b1 and a2 takes none of them, but takes
 // (a1, b1] from a and a part of (b1, a2] from c. So a token at x in a gap takes, whole, those
 // ranges before it whose victim comes after it, and the part up to x of the range it splits. With
-// the gap fixed all shares are linear in x and the sum of squared errors is a parabola: the best
-// place in a gap is computed, not searched.
+// the gap fixed all shares are linear in x and the cost, a sum of squares and fourth powers of
+// errors, is convex of degree four: the best place in a gap is computed, not searched.
 //
 // Tokens are placed one by one, each in the best of all gaps; then each in turn is taken up and
-// placed again, a few times over.
+// placed again, a few times over. If a node is still far from its share, all is done again with
+// another importance of the gaps, and the most even result is taken.
 #include "ring/allocation.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <string>
 #include <utility>
 
 #include "base/check.h"
-#include "ring/fair_share.h"
+#include "ring/internal/level.h"
 
 namespace lariat::ring {
 namespace {
 
-// What counts beside the even spread of all replicas, whose importance is 1. First primaries, which
-// are what a bucket with fewer copies has. And gaps of one size: the owner of a wide gap stays
-// overloaded for many joins, since a split takes from the last node in the list, not from the
-// first; without this the worst of 40 nodes drifts to 15-30 % over its share.
-constexpr double kPrimaryImportance = 0.1;
-constexpr double kGapImportance = 0.001;
-constexpr double kMargin = 1.0 / 64;  // what a token leaves of the gap on either side of it
-constexpr double kNarrow = 0x1p-48;   // gaps below this, of 65,536 tokens, are left alone
-constexpr int kRounds = 3;            // of taking up and placing again
-// Bound on the work with very many tokens: places looked at in all (16 tokens beside 10,000 others
-// stay far below it, a few hundred tokens look at a sample of the gaps).
-constexpr uint64_t kLooksMax = 4'000'000;
+using internal::Cost;
+using internal::Gap;
+using internal::Level;
+using internal::SameRack;
 
-// Gap i is the range that ends at point i of the ring of present nodes. One new token in a gap
-// counts: of several, only the last one changes who holds what.
-struct Gap {
-  Token from;
-  double share = 0;     // of all keys
-  NodeIndex owner = 0;  // of the point that ends it
-  double x = 0;         // where in it the new token lies; 0 is nowhere
-};
+// What counts beside the even spread of all replicas, whose importance is 1. First primaries, which
+// are what a bucket with fewer copies has. With fewer racks than copies, the newcomer's rack as a
+// ring of its own: it becomes one when there are racks enough, and then no join in another rack
+// can even it out. And gaps of one size, between tokens of the rack if a token takes from that
+// alone: the owner of a wide gap stays overloaded for many joins, since a split takes from the last
+// node in the list, not from the first; but the narrower gaps are, the less a token can take, so
+// two importances are tried.
+constexpr double kPrimaryImportance = 0.1;
+constexpr double kRackImportance = 0.25;
+constexpr double kGapImportances[] = {0.003, 0.001};
+// What one node far from its share costs beside many that are near theirs: from 2 % on it counts
+// more than its square.
+constexpr double kQuartic = 1 / (0.02 * 0.02);
+constexpr double kGoodEnough = 0.035;  // deviation with which no other importance is tried
+constexpr double kMargin = 1.0 / 64;   // what a token leaves of the gap on either side of it
+constexpr double kNarrow = 0x1p-48;    // gaps below this, of 65,536 tokens, are left alone
+constexpr int kRounds = 3;             // of taking up and placing again
+// Bound on the work with very many tokens: places looked at for one result (16 tokens beside 10,000
+// others stay far below it, a few hundred tokens look at a sample of the gaps).
+constexpr uint64_t kLooksMax = 4'000'000;
+// With more than this the first result stands, so that a join is planned in 0.1 s beside 100 nodes.
+constexpr uint64_t kLooksForMore = 200'000;
 
 double Square(double x) { return x * x; }
 
-struct Parabola {
-  double constant = 0, linear = 0, square = 0;
-};
-
-bool SameRack(const RingNode& a, const RingNode& b) { return a.dc == b.dc && a.rack == b.rack; }
-
-// The owner that leaves a list when the newcomer enters it. The first node of each rack in the list
-// is safe, but not if the newcomer is of that rack; the last one that is not safe goes, and the
-// last one of all if every owner is safe.
-NodeIndex VictimOf(const Ring& ring, const PreferenceList& list, const RingNode& newcomer) {
-  const auto& owners = list.primaries;
-  for (size_t i = owners.size(); i-- > 0;) {
-    const RingNode& node = ring.nodes()[owners[i]];
-    const bool opens_rack =
-        std::none_of(owners.begin(), owners.begin() + static_cast<long>(i),
-                     [&](NodeIndex earlier) { return SameRack(ring.nodes()[earlier], node); });
-    if (!opens_rack || SameRack(node, newcomer)) return owners[i];
-  }
-  return owners.back();
-}
-
-// The share of all keys that each node holds with replication n, as new tokens are put and taken
-// up. Nodes are those of the ring; one past them is the newcomer.
-class Level {
- public:
-  Level(const Ring& ring, const RingNode& newcomer, uint32_t n, double importance);
-
-  // Adds what the sum of squared relative errors changes by if a token is put at x in this gap, as
-  // a parabola in x.
-  void Score(const std::vector<Gap>& gaps, size_t gap, Parabola& total);
-  // Accounts for the token at gaps[gap].x: sign 1 puts it, -1 takes it up.
-  void Account(const std::vector<Gap>& gaps, size_t gap, int sign);
-  // Sets the goals between the start (0) and fair shares (1).
-  void AimAt(double progress);
-
- private:
-  double Error(NodeIndex node) const { return (held_[node] - goal_[node]) / fair_[node]; }
-
-  double importance_;
-  NodeIndex newcomer_;
-  std::vector<NodeIndex> victim_;  // per range
-  std::vector<std::vector<uint32_t>>
-      taken_;                     // per gap: other ranges that a token in it takes whole
-  std::vector<uint32_t> takers_;  // per range: new tokens that take it whole
-  std::vector<double> held_, held_at_first_, fair_, goal_;  // per node
-  std::vector<std::pair<NodeIndex, double>> losses_;        // scratch of Score
-};
-
-Level::Level(const Ring& ring, const RingNode& newcomer, uint32_t n, double importance)
-    : importance_(importance), newcomer_(static_cast<NodeIndex>(ring.size())) {
-  const auto points = ring.Ranges(1);
-  const auto ranges = ring.Ranges(n);
-  taken_.resize(ranges.size());
-  takers_.assign(ranges.size(), 0);
-  for (uint32_t i = 0; i < ranges.size(); ++i) {
-    victim_.push_back(VictimOf(ring, ranges[i].owners, newcomer));
-    for (size_t k = i; points[k].owners.primaries[0] != victim_[i];) {
-      k = k + 1 == ranges.size() ? 0 : k + 1;
-      taken_[k].push_back(i);
-    }
-  }
-  for (const double share : ring.Ownership(n)) held_.push_back(share * n);
-  held_.push_back(0.0);
-  held_at_first_ = goal_ = held_;
-  std::vector<RingNode> all = ring.nodes();
-  all.push_back(newcomer);
-  fair_ = FairShares(all, n);
-}
-
-void Level::Score(const std::vector<Gap>& gaps, size_t gap, Parabola& total) {
-  losses_.clear();
-  double gain = 0;
-  const auto lose = [&](NodeIndex node, double share) {
-    gain += share;
-    const auto same = [node](const auto& loss) { return loss.first == node; };
-    const auto it = std::find_if(losses_.begin(), losses_.end(), same);
-    if (it != losses_.end()) {
-      it->second += share;
-    } else {
-      losses_.emplace_back(node, share);
-    }
-  };
-  for (const uint32_t range : taken_[gap]) {
-    if (takers_[range] == 0) lose(victim_[range], gaps[range].share * (1 - gaps[range].x));
-  }
-  const double split = takers_[gap] == 0 ? gaps[gap].share : 0.0;
-  lose(victim_[gap], 0.0);
-  losses_.emplace_back(newcomer_, -gain);
-  for (const auto& [node, loss] : losses_) {
-    const double at_zero = Error(node) - loss / fair_[node];
-    double slope = 0;
-    if (node == victim_[gap]) slope = -split / fair_[node];
-    if (node == newcomer_) slope = split / fair_[node];
-    total.constant += importance_ * (Square(at_zero) - Square(Error(node)));
-    total.linear += importance_ * 2 * at_zero * slope;
-    total.square += importance_ * Square(slope);
-  }
-}
-
-void Level::Account(const std::vector<Gap>& gaps, size_t gap, int sign) {
-  const auto move = [&](size_t range, double share) {
-    held_[victim_[range]] -= sign * share;
-    held_[newcomer_] += sign * share;
-  };
-  if (takers_[gap] == 0) move(gap, gaps[gap].share * gaps[gap].x);
-  for (const uint32_t range : taken_[gap]) {
-    if (sign < 0) --takers_[range];
-    if (takers_[range] == 0) move(range, gaps[range].share * (1 - gaps[range].x));
-    if (sign > 0) ++takers_[range];
-  }
-}
-
-void Level::AimAt(double progress) {
-  for (size_t i = 0; i < goal_.size(); ++i) {
-    goal_[i] = held_at_first_[i] + progress * (fair_[i] - held_at_first_[i]);
-  }
-}
-
 class Placement {
  public:
-  Placement(const Ring& ring, const RingNode& newcomer, uint32_t replication);
-  std::vector<Token> Place(uint32_t count);
+  Placement(const Ring& ring, const RingNode& newcomer, const AllocationOptions& options,
+            double gap_importance);
+  void Place(uint32_t count);
+  // Of the node that is farthest from its fair share, relative to that.
+  double Deviation() const { return deviation_; }
+  // `count` tokens in all: the ones placed, and as many more inside what they took.
+  std::vector<Token> Tokens(uint32_t count) const;
 
  private:
+  void FindNeighbours();
+  Cost CostOfGap(size_t gap) const;
   // Puts a token at the best place of the free gaps it looks at, if there is one.
   void PutBest();
   void TakeUp(size_t gap);
   void PlaceAgain();
-  // `count` tokens in all: the ones placed, and as many more inside what they took.
-  std::vector<Token> Tokens(uint32_t count) const;
 
+  double gap_importance_;
+  double deviation_ = 1;
   std::vector<Gap> gaps_;
-  std::vector<Level> levels_;
-  size_t stride_ = 1;  // every how many gaps one is looked at
-  size_t start_ = 0;   // the first one of the next look
+  std::vector<bool> in_rack_;  // per gap: whether it ends at a token of the newcomer's rack
+  double tokens_in_rack_ = 0;
+  // Per gap: from either end of it to the next token of the rack or of the newcomer.
+  std::vector<double> before_, after_;
+  std::vector<Level> levels_;  // the first one is of all replicas
+  size_t stride_ = 1;          // every how many gaps one is looked at
+  size_t start_ = 0;           // the first one of the next look
 };
 
-Placement::Placement(const Ring& ring, const RingNode& newcomer, uint32_t replication) {
+Placement::Placement(const Ring& ring, const RingNode& newcomer, const AllocationOptions& options,
+                     double gap_importance)
+    : gap_importance_(gap_importance) {
   for (const Ring::Range& range : ring.Ranges(1)) {
     const uint64_t width = range.to.value - range.from.value;
     const double share = width == 0 ? 1.0 : static_cast<double>(width) * 0x1p-64;
     gaps_.push_back({range.from, share, range.owners.primaries[0]});
+    in_rack_.push_back(SameRack(ring.nodes()[gaps_.back().owner], newcomer));
+    tokens_in_rack_ += in_rack_.back() ? 1 : 0;
   }
   // With fewer nodes than copies, or as the first node of a rack that was missing, the newcomer
   // enters every list wherever its tokens lie: only lists short of that are to be decided.
-  size_t n = std::min({size_t{replication}, size_t{Ring::kMaxReplication}, ring.size()});
+  const size_t replication = options.replication;
+  size_t n = std::min({replication, size_t{Ring::kMaxReplication}, ring.size()});
   std::vector<const RingNode*> racks;
   for (const RingNode& node : ring.nodes()) {
     const auto same = [&](const RingNode* seen) { return SameRack(*seen, node); };
     if (std::none_of(racks.begin(), racks.end(), same)) racks.push_back(&node);
   }
-  const auto own = [&](const RingNode* seen) { return SameRack(*seen, newcomer); };
-  if (std::none_of(racks.begin(), racks.end(), own)) n = std::min(n, racks.size());
-  levels_.emplace_back(ring, newcomer, 1, n > 1 ? kPrimaryImportance : 1.0);
-  if (n > 1) levels_.emplace_back(ring, newcomer, static_cast<uint32_t>(n), 1.0);
+  const bool new_rack = tokens_in_rack_ == 0;
+  const bool few_racks = racks.size() > 1 && racks.size() < replication;
+  if (new_rack) n = std::min(n, racks.size());
+  if (new_rack || few_racks) {  // a token takes from nodes of other racks too
+    in_rack_.assign(gaps_.size(), true);
+    tokens_in_rack_ = static_cast<double>(gaps_.size());
+  }
+  using Kind = Level::Kind;
+  levels_.emplace_back(ring, newcomer,
+                       Level::Options{Kind::kReplicas, static_cast<uint32_t>(n), 1.0, kQuartic});
+  if (n == 1) return;
+  levels_.emplace_back(ring, newcomer, Level::Options{Kind::kReplicas, 1, kPrimaryImportance, 0});
+  if (new_rack || !few_racks) return;
+  levels_.emplace_back(ring, newcomer, Level::Options{Kind::kFirstInRack, 1, kRackImportance, 0});
+}
+
+void Placement::FindNeighbours() {
+  const size_t size = gaps_.size();
+  before_.resize(size);
+  after_.resize(size);
+  // Twice around: by the second time a token of the rack was met.
+  double distance = 0;
+  for (size_t k = 0; k < 2 * size; ++k) {
+    const Gap& gap = gaps_[k % size];
+    before_[k % size] = distance;
+    distance = gap.x > 0 ? gap.share * (1 - gap.x) : distance + gap.share;
+    if (in_rack_[k % size]) distance = 0;
+  }
+  distance = 0;
+  for (size_t k = 2 * size; k-- > 0;) {
+    const Gap& gap = gaps_[k % size];
+    if (in_rack_[k % size]) distance = 0;
+    after_[k % size] = distance;
+    distance = gap.x > 0 ? gap.share * gap.x : distance + gap.share;
+  }
+}
+
+// What the widths between tokens of the rack cost more or less if a token is put in the gap.
+Cost Placement::CostOfGap(size_t gap) const {
+  const double share = gaps_[gap].share;
+  const double before = before_[gap];
+  const double width = before + share + after_[gap];
+  const double scale = 2 * gap_importance_ * Square(tokens_in_rack_);
+  return {{scale * before * (before - width), scale * share * (2 * before - width),
+           scale * share * share, 0, 0}};
 }
 
 void Placement::PutBest() {
   double best_cost = std::numeric_limits<double>::infinity();
   size_t best_gap = 0;
   double best_x = 0;
+  FindNeighbours();
   start_ = (start_ + 1) % stride_;
   for (size_t i = start_; i < gaps_.size(); i += stride_) {
     if (gaps_[i].x > 0 || gaps_[i].share < kNarrow) continue;
-    const double evenness =
-        2 * kGapImportance * Square(gaps_[i].share * static_cast<double>(gaps_.size()));
-    Parabola p{0, -evenness, evenness};
-    for (Level& level : levels_) level.Score(gaps_, i, p);
-    const double x = std::clamp(-p.linear / (2 * p.square), kMargin, 1 - kMargin);
-    const double cost = p.constant + x * (p.linear + x * p.square);
-    if (cost >= best_cost) continue;
-    best_cost = cost;
+    Cost cost = CostOfGap(i);
+    for (Level& level : levels_) level.Score(gaps_, i, &cost);
+    const double x = cost.BestX(kMargin, 1 - kMargin);
+    if (cost.At(x) >= best_cost) continue;
+    best_cost = cost.At(x);
     best_gap = i;
     best_x = x;
   }
@@ -274,7 +217,7 @@ std::vector<Token> Placement::Tokens(uint32_t count) const {
   return tokens;
 }
 
-std::vector<Token> Placement::Place(uint32_t count) {
+void Placement::Place(uint32_t count) {
   const uint64_t looks = kLooksMax / (uint64_t{count} * (kRounds + 1)) + 1;
   stride_ = (gaps_.size() + looks - 1) / looks;
   for (uint32_t i = 1; i <= count; ++i) {
@@ -282,8 +225,15 @@ std::vector<Token> Placement::Place(uint32_t count) {
     for (Level& level : levels_) level.AimAt(static_cast<double>(i) / count);
     PutBest();
   }
-  for (int round = 0; round < kRounds; ++round) PlaceAgain();
-  return Tokens(count);
+  deviation_ = levels_.front().Deviation();
+  std::vector<Gap> best = gaps_;
+  for (int round = 0; round < kRounds; ++round) {
+    PlaceAgain();
+    if (levels_.front().Deviation() > deviation_) continue;
+    deviation_ = levels_.front().Deviation();
+    best = gaps_;
+  }
+  gaps_ = std::move(best);
 }
 
 std::vector<Token> EvenTokens(uint32_t count) {
@@ -310,7 +260,19 @@ std::vector<Token> AllocateTokens(const std::vector<RingNode>& present, const Ri
     if (node.id != newcomer.id && !node.tokens.empty()) holders.push_back(node);
   }
   if (holders.empty()) return EvenTokens(count);
-  return Placement(Ring(std::move(holders)), newcomer, options.replication).Place(count);
+  const Ring ring(std::move(holders));
+  const uint64_t looks = uint64_t{count} * (kRounds + 1) * ring.Ranges(1).size();
+  double least = std::numeric_limits<double>::infinity();
+  std::vector<Token> best;
+  for (const double gap_importance : kGapImportances) {
+    Placement placement(ring, newcomer, options, gap_importance);
+    placement.Place(count);
+    if (placement.Deviation() >= least) continue;
+    least = placement.Deviation();
+    best = placement.Tokens(count);
+    if (least <= kGoodEnough || looks > kLooksForMore) break;
+  }
+  return best;
 }
 
 }  // namespace lariat::ring

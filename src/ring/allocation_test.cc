@@ -8,17 +8,23 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <iomanip>
 #include <iostream>
 #include <numeric>
 #include <set>
 
+#include "base/prng.h"
 #include "ring/fair_share.h"
 
 namespace lariat::ring {
 namespace {
 
 constexpr AllocationOptions kDefaults;
+
+// To 100 nodes and with several seeds it takes minutes: LARIAT_RING_WALK=full does, as README.md
+// has it. Otherwise the walks end early.
+bool FullWalk() { return std::getenv("LARIAT_RING_WALK") != nullptr; }
 
 RingNode Node(uint64_t id, double weight, const std::string& rack) {
   RingNode node;
@@ -96,6 +102,53 @@ Moves Compare(const Ring& before, const Ring& after, uint32_t n) {
   return moves;
 }
 
+// --- walks through all sizes -------------------------------------------------------------------
+
+struct Walk {
+  const char* name;
+  bool weighted;                // 0.5, 1, 2, each once in three nodes
+  std::vector<uint64_t> racks;  // given out once each in turn, in any order
+  uint64_t from;                // sizes below are measured, not asserted
+  double limit;
+};
+
+struct WalkResult {
+  double worst_small = 0, worst = 0, moved_low = 1, moved_high = 1;
+  int above = 0, steps = 0;
+};
+
+template <typename T>
+void Shuffle(std::vector<T>* values, base::Prng* prng) {
+  for (size_t i = values->size(); i > 1; --i)
+    std::swap((*values)[i - 1], (*values)[prng->Below(i)]);
+}
+
+void JoinAll(const Walk& walk, uint64_t seed, uint64_t size, WalkResult* result) {
+  base::Prng prng(seed);
+  std::vector<double> weights = {0.5, 1.0, 2.0};
+  std::vector<uint64_t> racks = walk.racks;
+  std::vector<RingNode> nodes;
+  for (uint64_t i = 0; i < size; ++i) {
+    if (i % weights.size() == 0) Shuffle(&weights, &prng);
+    if (i % racks.size() == 0) Shuffle(&racks, &prng);
+    const Ring before(nodes);
+    const double weight = walk.weighted ? weights[i % weights.size()] : 1.0;
+    Join(nodes, Node(i + 1, weight, "r" + std::to_string(racks[i % racks.size()])));
+    if (nodes.size() < 3) continue;
+    const double deviation = Deviation(nodes, 3);
+    const Moves moves = Compare(before, Ring(nodes), 3);
+    ASSERT_EQ(moves.between_others, 0.0) << walk.name;
+    ++result->steps;
+    result->above += deviation > 0.05;
+    double& worst = nodes.size() < walk.from ? result->worst_small : result->worst;
+    worst = std::max(worst, deviation);
+    if (nodes.size() < walk.from) continue;
+    const double moved = moves.replicas * 3 / FairShares(nodes, 3).back();
+    result->moved_low = std::min(result->moved_low, moved);
+    result->moved_high = std::max(result->moved_high, moved);
+  }
+}
+
 TEST(Allocation, SpreadWhileNodesJoinOneByOne) {
   const Layout layout;
   std::vector<RingNode> nodes;
@@ -149,6 +202,38 @@ TEST(Allocation, SpreadWhileNodesJoinInOtherLayouts) {
       worst = std::max(worst, deviation);
     }
     std::clog << Percent(worst) << " (" << at << ")  " << c.name << "\n";
+  }
+}
+
+TEST(Allocation, AllSizesInAllLayouts) {
+  const Walk walks[] = {
+      {"equal weights, one rack", false, {0}, 3, 0.05},
+      {"equal weights, two racks", false, {0, 1}, 3, 0.05},
+      {"equal weights, three racks", false, {0, 1, 2}, 3, 0.05},
+      {"equal weights, racks 2:1", false, {0, 0, 1}, 8, 0.14},
+      {"equal weights, racks 4:1", false, {0, 0, 0, 0, 1}, 8, 0.06},
+      {"equal weights, racks 3:2:1", false, {0, 0, 0, 1, 1, 2}, 8, 0.05},
+      {"weights 0.5, 1, 2, one rack", true, {0}, 8, 0.05},
+      {"weights 0.5, 1, 2, two racks", true, {0, 1}, 12, 0.15},
+      {"weights 0.5, 1, 2, three racks", true, {0, 1, 2}, 8, 0.07},
+      {"weights 0.5, 1, 2, racks 2:1", true, {0, 0, 1}, 12, 0.14},
+      {"weights 0.5, 1, 2, racks 4:1", true, {0, 0, 0, 0, 1}, 12, 0.14},
+      {"weights 0.5, 1, 2, racks 3:2:1", true, {0, 0, 0, 1, 1, 2}, 12, 0.08},
+  };
+  std::clog << "worst, from size on  (smaller)  above 5%  moved / fair share\n";
+  for (const Walk& walk : walks) {
+    WalkResult result;
+    for (uint64_t seed = 0; seed < (FullWalk() ? 3 : 1); ++seed) {
+      JoinAll(walk, 100 + seed, FullWalk() ? 100 : 40, &result);
+    }
+    EXPECT_LT(result.worst, walk.limit) << walk.name;
+    EXPECT_GT(result.moved_low, 0.9) << walk.name;
+    EXPECT_LT(result.moved_high, 1.1) << walk.name;
+    char row[160];
+    std::snprintf(row, sizeof(row), "%6.2f%% %11u %10.2f%% %4d of %3d     %.3f to %.3f  %s",
+                  100 * result.worst, static_cast<unsigned>(walk.from), 100 * result.worst_small,
+                  result.above, result.steps, result.moved_low, result.moved_high, walk.name);
+    std::clog << row << "\n";
   }
 }
 
@@ -230,10 +315,10 @@ TEST(Allocation, IsDeterministic) {
   std::vector<uint64_t> third;
   for (const Token token : nodes[1].tokens) second.push_back(token.value);
   for (const Token token : nodes[2].tokens) third.push_back(token.value);
-  EXPECT_EQ(second, (std::vector<uint64_t>{0x2000000000000000, 0x6000000000000000,
-                                           0xa000000000000000, 0xe000000000000000}));
-  EXPECT_EQ(third, (std::vector<uint64_t>{0x359cd7d17d1be800, 0x54bb919d0707f600,
-                                          0x7514f19b47b94c00, 0xd57abeb4eb0f2100}));
+  EXPECT_EQ(second, (std::vector<uint64_t>{0x1fd2c88176d00c00, 0x602cae3c52b11200,
+                                           0xa00087a18ddcf800, 0xe000000000021000}));
+  EXPECT_EQ(third, (std::vector<uint64_t>{0x353b4378b775c800, 0x560172ce670e1600,
+                                          0xd42ca5aa855b2500, 0xf45ef25bbc1b3c00}));
 }
 
 TEST(Allocation, IgnoresTheNewcomersOldTokens) {

@@ -109,6 +109,7 @@ void Search::PutWhileUneven() {
     if (!PutBest(0)) break;
     if (std::has_single_bit(i + 1)) PlaceAgain(0);
   }
+  for (int i = 0; i < kRounds && spread_.Deviation() > kGoodEnough; ++i) PlaceAgain(0);
 }
 
 void Search::PutAll() {
