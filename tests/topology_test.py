@@ -55,14 +55,14 @@ def wait_phase(cluster, *phases, timeout=30):
     return wait_until(now, timeout, f"a change in {phases}", every=0.01)
 
 
-def wait_streaming(cluster, node, ranges=1):
+def wait_streaming(cluster, node, ranges=1, bytes_done=0):
     """Until some of the data of this change has arrived and some has not."""
     def now():
         operation = cluster_status(cluster.nodes[0])["operation"]
         if not operation or operation["phase"] != "stream" or operation["node"] != node.name:
             return None
         some = ranges <= operation["ranges_done"] < operation["ranges_total"]
-        return operation if some else None
+        return operation if some and operation["bytes_done"] >= bytes_done else None
     return wait_until(now, 60, f"{node.name} is amid its streams", every=0.01)
 
 
@@ -89,26 +89,25 @@ def gains(before, after):
 
 class GrowAndShrink(Test):
     def test_three_to_five_and_back(self):
-        cluster = self.cluster(settings={"stream.max_bytes_per_s": 2000000})
+        cluster = self.cluster(settings={"stream.max_bytes_per_s": 1000000})
         old = list(cluster.nodes)
         load = self.traffic(old)
         load.import_keys(cluster, 3000, 2000)
         before = ring(old[0])
 
         fourth = cluster.add_node()
-        fetched = wait_streaming(cluster, fourth, ranges=6)["bytes_done"]
+        whole = 3000 * 2000 * 3 / 4
+        fetched = wait_streaming(cluster, fourth, bytes_done=whole / 2)["bytes_done"]
         fourth.kill9()
         load.wait_for(100)
         fourth.start()
         wait_settled(cluster, timeout=60)
         self.assertEqual(self.only_to(fourth, before, old[0]), 4)
-        # It went on where it was: what had arrived and was confirmed did not come again.
-        whole = 3000 * 2000 * 3 / 4
+        # It went on where it was, or a second of work before that.
         again = fourth.metric("lariat_stream_bytes_total")
-        print(f"{fetched} bytes before the kill, {again:.0f} after it of about {whole:.0f}", end=" ",
-              flush=True)
-        self.assertGreater(fetched, whole / 8)
-        self.assertLess(again, whole - fetched / 2)
+        print(f"{fetched} bytes before the kill, {again:.0f} after it, of {whole:.0f} and more",
+              end=" ", flush=True)
+        self.assertLess(again, whole - fetched / 4)
         load.add(fourth)
         load.wait_for(100)
 
