@@ -46,6 +46,11 @@ class DotSet {
   // cloud keeps at least its newest dot, and gives up its oldest ones first). A context may always
   // say less than was seen: that can leave a sibling, it cannot lose a value.
   void Trim(size_t actors_max, size_t cloud_max);
+  // Forgets the actors for which `keep` is false.
+  template <typename Keep>
+  void KeepActors(Keep keep) {
+    std::erase_if(entries_, [&keep](const Entry& entry) { return !keep(entry.actor); });
+  }
   bool operator==(const DotSet&) const = default;
 
   void Encode(base::ByteWriter* out) const;

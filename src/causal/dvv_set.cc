@@ -13,6 +13,15 @@ constexpr size_t kValueBytesMin = 1 + 1 + 1 + 1 + 1;
 
 bool DotLess(const DottedValue& a, const DottedValue& b) { return a.dot < b.dot; }
 
+// The actors of the values, which are sorted by dot.
+size_t ActorsOf(const std::vector<DottedValue>& values) {
+  size_t actors = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    actors += i == 0 || values[i - 1].dot.actor != values[i].dot.actor ? 1 : 0;
+  }
+  return actors;
+}
+
 }  // namespace
 
 // The values are decided against both histories as they were, so the histories are joined last.
@@ -50,6 +59,18 @@ Dot DvvSet::Update(const DotSet& context, Value value, const Actor& actor) {
   const auto at = std::upper_bound(values_.begin(), values_.end(), added, DotLess);
   values_.insert(at, std::move(added));
   return dot;
+}
+
+// Every value's actor is in the history.
+bool DvvSet::CanFold() const { return ActorsOf(values_) < history_.entries().size(); }
+
+bool DvvSet::Fold() {
+  if (!CanFold()) return false;
+  history_.KeepActors([this](const Actor& actor) {
+    return std::any_of(values_.begin(), values_.end(),
+                       [&actor](const DottedValue& v) { return v.dot.actor == actor; });
+  });
+  return true;
 }
 
 // A value names its actor by the index of the history's entry. Both are sorted by actor, so the

@@ -48,6 +48,11 @@ class DvvSet {
   // REQUIRES: `actor` is this record's own actor: no other writer anywhere uses it. CanUpdate.
   Dot Update(const DotSet& context, Value value, const Actor& actor);
 
+  // Fold forgets the history of actors without a value; true if there was any. It undoes what the
+  // history is for: an older state with a value of such an actor brings it back when it is joined.
+  bool Fold();
+  bool CanFold() const;
+
   const DotSet& history() const { return history_; }
   const std::vector<DottedValue>& values() const { return values_; }  // sorted by dot
   bool operator==(const DvvSet&) const = default;

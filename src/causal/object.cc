@@ -105,6 +105,22 @@ bool Object::HasTombstone() const {
   return false;
 }
 
+ObjectTraits Object::Traits() const {
+  if (Empty()) return {};
+  if (dvv() == nullptr) {
+    const Value& value = lww()->value;
+    return {value.tombstone, !value.tombstone && value.expires_ms != 0, false};
+  }
+  ObjectTraits traits{true, false, dvv()->CanFold()};
+  for (const DottedValue& v : dvv()->values()) {
+    traits.tombstone = traits.tombstone && v.value.tombstone;
+    traits.expiring = traits.expiring || (!v.value.tombstone && v.value.expires_ms != 0);
+  }
+  return traits;
+}
+
+bool Object::Fold() { return dvv() != nullptr && dvv()->Fold(); }
+
 Context Object::WholeContext() const {
   Context context;
   if (dvv() == nullptr) {

@@ -30,6 +30,13 @@ struct ValueView {
   const Value* value = nullptr;
 };
 
+// What the hash trees count, so that a sweep finds its candidates.
+struct ObjectTraits {
+  bool tombstone = false;  // some event, and no value but tombstones
+  bool expiring = false;   // some value has an expiry
+  bool foldable = false;   // Fold would forget something
+};
+
 class Object {
  public:
   explicit Object(Kind kind);
@@ -46,6 +53,11 @@ class Object {
   std::vector<ValueView> LiveValues(base::WallTime now) const;
   size_t StoredValues() const;  // tombstones and expired ones too: what limits.siblings counts
   bool HasTombstone() const;
+  ObjectTraits Traits() const;
+  // Forgets the history of actors without a stored value; true if there was any. An older state
+  // that is joined later brings back what it holds of them: only for whoever knows that there is
+  // none left anywhere.
+  bool Fold();
   // What a client that was shown the whole object has seen; only the dots of the stored values when
   // the history is near the limits of a context, which is still enough to resolve them.
   Context WholeContext() const;

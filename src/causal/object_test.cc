@@ -233,6 +233,51 @@ TEST(Object, ARegisterShowsItsValueUnlessDeleted) {
   EXPECT_TRUE(Object(Kind::kLww).Version().empty());
 }
 
+TEST(Object, TraitsTellWhatASweepLooksFor) {
+  Object object = TwoSiblings();
+  EXPECT_FALSE(object.Traits().tombstone);
+  EXPECT_TRUE(object.Traits().expiring);
+  EXPECT_FALSE(object.Traits().foldable);
+  const DotSet seen = object.dvv()->history();
+  object.dvv()->Update(seen, MakeValue("new"), kA);
+  EXPECT_FALSE(object.Traits().tombstone);
+  EXPECT_FALSE(object.Traits().expiring);
+  EXPECT_TRUE(object.Traits().foldable);
+  object.dvv()->Update(object.dvv()->history(), Tombstone(3'000), kB);
+  EXPECT_TRUE(object.Traits().tombstone);
+  object.dvv()->Discard(object.dvv()->history());
+  EXPECT_TRUE(object.Traits().tombstone) << "nothing but history is not found either";
+  EXPECT_TRUE(object.Traits().foldable);
+
+  Object lww = Register();
+  EXPECT_FALSE(lww.Traits().tombstone || lww.Traits().expiring || lww.Traits().foldable);
+  lww.lww()->value.expires_ms = 1;
+  EXPECT_TRUE(lww.Traits().expiring);
+  lww.lww()->value = Tombstone(1);
+  EXPECT_TRUE(lww.Traits().tombstone);
+  EXPECT_FALSE(Object(Kind::kLww).Traits().tombstone);
+  EXPECT_FALSE(Object(Kind::kSiblings).Traits().tombstone);
+}
+
+TEST(Object, FoldForgetsActorsWithoutValues) {
+  Object object = TwoSiblings();
+  EXPECT_FALSE(object.Fold());
+  object.dvv()->Update(object.dvv()->history(), MakeValue("new"), kA);
+  const Object before = object;
+  EXPECT_TRUE(object.Fold());
+  ASSERT_EQ(object.dvv()->history().entries().size(), 1U);
+  EXPECT_EQ(object.dvv()->history().Max(kA), before.dvv()->history().Max(kA));
+  EXPECT_EQ(object.dvv()->values(), before.dvv()->values());
+  EXPECT_FALSE(object.Fold());
+  ASSERT_TRUE(Object::Decode(object.Encode()));
+  // One who has not folded yet brings the history back, and no value.
+  Object joined = object;
+  ASSERT_TRUE(joined.Join(before));
+  EXPECT_EQ(joined, before);
+  Object lww = Register();
+  EXPECT_FALSE(lww.Fold());
+}
+
 TEST(Object, AWriteWithTimestampZeroIsStillAWrite) {
   Object object(Kind::kLww);
   *object.lww() = {{}, 9, MakeValue("early")};

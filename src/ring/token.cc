@@ -24,4 +24,16 @@ uint32_t ShardOf(Token token, uint32_t shards) {
   return static_cast<uint32_t>((high + (low >> 32)) >> 32);
 }
 
+TokenSlice SliceOf(uint32_t shard, uint32_t shards) {
+  LARIAT_CHECK(shard < shards, "the shard is one of the node's");
+  // shard * 2^64 / shards, rounded up, in two halves as above.
+  const auto first_of = [shards](uint64_t at) {
+    const uint64_t high = (at << 32) / shards;
+    const uint64_t rest = ((at << 32) % shards) << 32;
+    return (high << 32 | rest / shards) + (rest % shards != 0 ? 1 : 0);
+  };
+  const bool is_last = shard + 1 == shards;
+  return {{first_of(shard)}, {is_last ? UINT64_MAX : first_of(shard + 1) - 1}};
+}
+
 }  // namespace lariat::ring

@@ -19,5 +19,10 @@ std::string_view PartitionKey(std::string_view key);
 Token TokenOf(std::string_view key);
 // Shard that owns the token on a node with `shards` shards: equal slices of the token space.
 uint32_t ShardOf(Token token, uint32_t shards);
+// The tokens of a shard, both included. REQUIRES: shard < shards.
+struct TokenSlice {
+  Token first, last;
+};
+TokenSlice SliceOf(uint32_t shard, uint32_t shards);
 
 }  // namespace lariat::ring

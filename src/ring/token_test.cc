@@ -53,6 +53,20 @@ TEST(ShardOf, CutsTheRingIntoEqualSlices) {
   EXPECT_EQ(ShardOf({UINT64_MAX / 3 + 1}, 3), 1U);
 }
 
+TEST(SliceOf, IsTheTokensOfTheShard) {
+  for (const uint32_t shards : {1U, 2U, 3U, 7U, 64U, 1000U, 65537U}) {
+    uint64_t next = 0;
+    for (uint32_t shard = 0; shard < shards; ++shard) {
+      const TokenSlice slice = SliceOf(shard, shards);
+      EXPECT_EQ(slice.first.value, next) << shard << " of " << shards;
+      EXPECT_EQ(ShardOf(slice.first, shards), shard);
+      EXPECT_EQ(ShardOf(slice.last, shards), shard);
+      next = slice.last.value + 1;
+    }
+    EXPECT_EQ(next, 0U);
+  }
+}
+
 TEST(ShardOf, SpreadsKeysEvenly) {
   constexpr int kKeys = 70'000;
   for (const uint32_t shards : {2U, 3U, 7U}) {
