@@ -28,7 +28,7 @@ bool CoveredBy(const causal::Object& object, const causal::Context& context) {
 
 }  // namespace
 
-std::string IdempotencyKey(const std::string& data_key, std::string_view client_key) {
+std::string IdempotencyKey(std::string_view data_key, std::string_view client_key) {
   std::string key;
   base::ByteWriter w(&key);
   w.Sized(data_key);
@@ -46,7 +46,8 @@ Replica::Replica(ReplicaOptions options, storage::Engine& engine, storage::Compl
       log_(log),
       alive_(std::make_shared<bool>(true)),
       pending_(
-          engine, queue, metrics, [this] { DrawIncarnation(); }, alive_) {
+          engine, queue, metrics, [this] { DrawIncarnation(); }, alive_),
+      hints_(engine, queue, options_.hints, options_.incarnation) {
   LARIAT_CHECK(options_.incarnation != 0, "an incarnation is drawn before the replica starts");
   metrics_.incarnations.Add();
 }
@@ -60,7 +61,10 @@ void Replica::DrawIncarnation() {
 
 size_t Replica::Waiting() const { return pending_.Waiting() + waiting_loads_; }
 
-void Replica::Tick() { pending_.Tick(); }
+void Replica::Tick() {
+  pending_.Tick();
+  hints_.Tick();
+}
 
 // --- getting at a record -----------------------------------------------------------------------
 
@@ -147,29 +151,32 @@ void Replica::OnLoaded(Space space, const std::string& key, base::Result<std::st
 
 void Replica::Read(KeyRef key, ReadOptions options, ReadDone done) {
   metrics_.replica_requests[options.digest_only ? ReplicaOp::kDigest : ReplicaOp::kRead].Add();
-  StartRead(storage::DataKey(key.bucket, key.token.value, key.key), std::move(options),
-            std::move(done));
+  StartRead(PlaceOf(key), std::move(options), std::move(done));
 }
 
-void Replica::StartRead(std::string data_key, ReadOptions options, ReadDone done) {
-  std::string client_key = options.idempotency_key;
-  auto read_record = [this, data_key, options = std::move(options),
+void Replica::StartRead(Place place, ReadOptions options, ReadDone done) {
+  std::string answer_key;
+  if (!options.idempotency_key.empty()) {
+    answer_key = IdempotencyKey(place.DataKey(), options.idempotency_key);
+  }
+  auto read_record = [this, place = std::move(place), options = std::move(options),
                       done = std::move(done)](Looked answer) mutable {
     // An unreadable answer must not look like "never asked before".
     if (!answer) return done(Fail(answer.error()));
-    auto use = [this, data_key, options = std::move(options), done = std::move(done),
+    auto use = [this, place, options = std::move(options), done = std::move(done),
                 answer = answer->value_or("")](Looked record) mutable {
-      FinishRead(data_key, std::move(options), std::move(done), std::move(record),
+      FinishRead(std::move(place), std::move(options), std::move(done), std::move(record),
                  std::move(answer));
     };
-    WithRecord(Space::kData, data_key, std::move(use));
+    WithRecord(place.space, std::move(place.key), std::move(use));
   };
-  if (client_key.empty()) return read_record(std::optional<std::string>());
-  WithRecord(Space::kIdempotency, IdempotencyKey(data_key, client_key), std::move(read_record));
+  if (answer_key.empty()) return read_record(std::optional<std::string>());
+  WithRecord(Space::kIdempotency, std::move(answer_key), std::move(read_record));
 }
 
-void Replica::FinishRead(const std::string& data_key, ReadOptions options, ReadDone done,
-                         Looked record, std::string answer) {
+void Replica::FinishRead(Place place, ReadOptions options, ReadDone done, Looked record,
+                         std::string answer) {
+  Unwrap(&place, &record);
   if (!record) return done(Fail(record.error()));
   // What such an engine shows may never have reached the disk.
   if (engine_.health() == storage::Health::kDead) {
@@ -186,14 +193,14 @@ void Replica::FinishRead(const std::string& data_key, ReadOptions options, ReadD
   result.found = true;
   result.digest = causal::Object::Digest(parsed->object);
   if (!options.digest_only) result.object = std::string(parsed->object);
-  if (pending_.Find(Space::kData, data_key) == nullptr) return done(std::move(result));
+  if (pending_.Find(place.space, place.key) == nullptr) return done(std::move(result));
   metrics_.reads_delayed_for_sync.Add();
-  pending_.WhenDurable(Space::kData, data_key,
-                       [this, data_key, options = std::move(options), result = std::move(result),
+  pending_.WhenDurable(place.space, place.key,
+                       [this, place, options = std::move(options), result = std::move(result),
                         done = std::move(done)](const base::Status& status) mutable {
                          if (status) return done(std::move(result));
                          // It was refused, so it never was: what is there without it counts.
-                         StartRead(data_key, std::move(options), std::move(done));
+                         StartRead(std::move(place), std::move(options), std::move(done));
                        });
 }
 
@@ -205,16 +212,18 @@ void Replica::Write(KeyRef key, std::string object, WriteOptions options, Status
     metrics_.replica_refused.Add();
     return done(Fail(Code::kOverloaded, "too many writes wait for the engine"));
   }
-  std::string data_key = storage::DataKey(key.bucket, key.token.value, key.key);
-  auto use = [this, data_key, object = std::move(object), options = std::move(options),
+  Place place = PlaceOf(key);
+  auto use = [this, place, object = std::move(object), options = std::move(options),
               done = std::move(done)](Looked record) mutable {
-    Merge(data_key, std::move(object), std::move(options), std::move(done), std::move(record));
+    Merge(std::move(place), std::move(object), std::move(options), std::move(done),
+          std::move(record));
   };
-  WithRecord(Space::kData, std::move(data_key), std::move(use));
+  WithRecord(place.space, std::move(place.key), std::move(use));
 }
 
-void Replica::Merge(const std::string& data_key, std::string object, WriteOptions options,
-                    StatusDone done, Looked record) {
+void Replica::Merge(Place place, std::string object, WriteOptions options, StatusDone done,
+                    Looked record) {
+  Unwrap(&place, &record);
   if (!record) return done(Fail(record.error()));
   auto incoming = causal::Object::Decode(object);
   if (!incoming) return done(Fail(Code::kInvalidArgument, "a peer sent a malformed object"));
@@ -241,14 +250,17 @@ void Replica::Merge(const std::string& data_key, std::string object, WriteOption
     }
     // It may be on its way into the engine, which may refuse it yet.
     const bool nothing_new = parsed->object == merged && options.idempotency_key.empty();
-    if (nothing_new) return pending_.WhenDurable(Space::kData, data_key, std::move(done));
+    if (nothing_new) return pending_.WhenDurable(place.space, place.key, std::move(done));
   }
+  auto put = PutFor(place, storage::EncodeRecord(own_actor, merged), options.now);
+  if (!put) return done(Fail(std::move(put.error())));
   std::vector<PendingWrites::Put> puts;
-  puts.push_back({Space::kData, data_key, storage::EncodeRecord(own_actor, merged)});
+  puts.push_back(std::move(*put));
   if (!options.idempotency_key.empty()) {
-    puts.push_back({Space::kIdempotency, IdempotencyKey(data_key, options.idempotency_key),
+    puts.push_back({Space::kIdempotency, IdempotencyKey(place.DataKey(), options.idempotency_key),
                     std::move(options.idempotency_answer)});
   }
+  if (options.changed != nullptr) options.changed->Add();
   pending_.Stage(std::move(puts), options.ack_when, nullptr, std::move(done));
 }
 
@@ -260,18 +272,17 @@ void Replica::Update(UpdateRequest request, UpdateDone updated, StatusDone durab
     metrics_.replica_refused.Add();
     return updated(Fail(Code::kOverloaded, "too many writes wait for the engine"));
   }
-  std::string data_key =
-      storage::DataKey(request.key.bucket, request.key.token.value, request.key.key);
+  Place place = PlaceOf(request.key);
   if (request.idempotency_key.empty()) {
-    return StartUpdate(std::move(request), std::move(data_key), std::move(updated),
+    return StartUpdate(std::move(request), std::move(place), std::move(updated),
                        std::move(durable));
   }
-  std::string answer_key = IdempotencyKey(data_key, request.idempotency_key);
-  auto turn = [this, request = std::move(request), data_key = std::move(data_key),
+  std::string answer_key = IdempotencyKey(place.DataKey(), request.idempotency_key);
+  auto turn = [this, request = std::move(request), place = std::move(place),
                updated = std::move(updated),
                durable = std::move(durable)](const base::Status& status) mutable {
     if (!status) return updated(Fail(status.error()));
-    UpdateOnce(std::move(request), std::move(data_key), std::move(updated), std::move(durable));
+    UpdateOnce(std::move(request), std::move(place), std::move(updated), std::move(durable));
   };
   TakeTurn(answer_key, std::move(turn));
 }
@@ -304,13 +315,13 @@ void Replica::EndTurn(const std::string& answer_key) {
   });
 }
 
-void Replica::UpdateOnce(UpdateRequest request, std::string data_key, UpdateDone updated,
+void Replica::UpdateOnce(UpdateRequest request, Place place, UpdateDone updated,
                          StatusDone durable) {
-  std::string answer_key = IdempotencyKey(data_key, request.idempotency_key);
-  auto use = [this, answer_key, request = std::move(request), data_key = std::move(data_key),
+  std::string answer_key = IdempotencyKey(place.DataKey(), request.idempotency_key);
+  auto use = [this, answer_key, request = std::move(request), place = std::move(place),
               updated = std::move(updated), durable = std::move(durable)](Looked answer) mutable {
     if (answer && !answer->has_value()) {
-      return StartUpdate(std::move(request), std::move(data_key), std::move(updated),
+      return StartUpdate(std::move(request), std::move(place), std::move(updated),
                          std::move(durable));
     }
     EndTurn(answer_key);
@@ -339,19 +350,20 @@ void Replica::Replay(const std::string& answer_key, std::string answer, UpdateDo
   pending_.WhenDurable(Space::kIdempotency, answer_key, std::move(when_durable));
 }
 
-void Replica::StartUpdate(UpdateRequest request, std::string data_key, UpdateDone updated,
+void Replica::StartUpdate(UpdateRequest request, Place place, UpdateDone updated,
                           StatusDone durable) {
-  auto use = [this, request = std::move(request), data_key, updated = std::move(updated),
+  auto use = [this, request = std::move(request), place, updated = std::move(updated),
               durable = std::move(durable)](Looked record) mutable {
     const std::string client_key = request.idempotency_key;
-    ApplyUpdate(request, data_key, std::move(updated), std::move(durable), std::move(record));
-    if (!client_key.empty()) EndTurn(IdempotencyKey(data_key, client_key));
+    ApplyUpdate(request, place, std::move(updated), std::move(durable), std::move(record));
+    if (!client_key.empty()) EndTurn(IdempotencyKey(place.DataKey(), client_key));
   };
-  WithRecord(Space::kData, std::move(data_key), std::move(use));
+  WithRecord(place.space, std::move(place.key), std::move(use));
 }
 
-void Replica::ApplyUpdate(UpdateRequest& request, const std::string& data_key, UpdateDone updated,
+void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updated,
                           StatusDone durable, Looked record) {
+  Unwrap(&place, &record);
   if (!record) return updated(Fail(record.error()));
   causal::Object object(request.kind);
   std::optional<causal::Actor> own_actor;
@@ -373,14 +385,16 @@ void Replica::ApplyUpdate(UpdateRequest& request, const std::string& data_key, U
   const bool tombstone = request.value.tombstone;
   auto result = ChangeObject(request, &object, &own_actor);
   if (!result) return updated(Fail(result.error()));
-  if (tombstone) metrics_.tombstones_written.Add();
   result->object = object.Encode();
   result->version = object.Version();
+  auto put = PutFor(place, storage::EncodeRecord(own_actor, result->object), request.now);
+  if (!put) return updated(Fail(std::move(put.error())));
+  if (tombstone) metrics_.tombstones_written.Add();
   std::vector<PendingWrites::Put> puts;
-  puts.push_back({Space::kData, data_key, storage::EncodeRecord(own_actor, result->object)});
+  puts.push_back(std::move(*put));
   if (!request.idempotency_key.empty()) {
     result->idempotency_answer = request.make_answer(object, result->context);
-    puts.push_back({Space::kIdempotency, IdempotencyKey(data_key, request.idempotency_key),
+    puts.push_back({Space::kIdempotency, IdempotencyKey(place.DataKey(), request.idempotency_key),
                     result->idempotency_answer});
   }
   auto applied = [result = std::move(*result),

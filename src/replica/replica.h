@@ -29,6 +29,7 @@
 #include "base/unique_function.h"
 #include "causal/object.h"
 #include "replica/clock.h"
+#include "replica/hint_store.h"
 #include "replica/pending_writes.h"
 #include "ring/token.h"
 #include "storage/engine.h"
@@ -42,6 +43,9 @@ struct KeyRef {
   storage::BucketId bucket = 0;
   ring::Token token;
   std::string key;
+  // Number of a member: what is kept here for that one until it can be delivered (a hint), instead
+  // of what this node holds itself. 0: that.
+  uint64_t hint_for = 0;
 };
 
 struct ReadResult {
@@ -63,6 +67,7 @@ struct WriteOptions {
   std::string idempotency_key;
   std::string idempotency_answer;
   base::WallTime now;
+  telemetry::Counter* changed = nullptr;  // counts up if the record becomes another one
 };
 
 // What has to be true of the local record for an update to happen.
@@ -100,6 +105,14 @@ struct ReplicaOptions {
   uint64_t incarnation = 0;                           // random, never used before
   base::UniqueFunction<uint64_t()> draw_incarnation;  // for the next one, after a failed write
   size_t queue_max = 65536;  // requests waiting for a disk or a stalled engine
+  // The node's, co-owned by the replicas of its shards.
+  std::shared_ptr<HintBudget> hints = std::make_shared<HintBudget>();
+};
+
+// A hint as somebody saw it.
+struct HintMark {
+  std::string key;       // HintKey
+  uint64_t version = 0;  // 0: it was damaged
 };
 
 class Replica {
@@ -113,6 +126,19 @@ class Replica {
   void Write(KeyRef key, std::string object, WriteOptions options, StatusDone done);
   // Makes a new event as the coordinator of a client's write.
   void Update(UpdateRequest request, UpdateDone updated, StatusDone durable);
+  // The member `key.hint_for` lacks what this node itself holds of the key. kUnavailable,
+  // kOverloaded: it cannot be kept. `done` does not wait for a sync.
+  void Owe(KeyRef key, base::WallTime now, StatusDone done);
+  // Removes the hints that are still as they were seen and that no request works on. Not synced: a
+  // crash may bring them back. Gives the number of those removed, or why some were not.
+  using RemovedDone = base::UniqueFunction<void(base::Result<size_t>)>;
+  void RemoveHints(std::vector<HintMark> hints, RemovedDone done);
+  // Those of the data keys for which there is a hint, on its way into the engine or in it, for any
+  // member. kUnavailable while the hints of earlier runs are being counted.
+  using KeysDone = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
+  void FindHinted(std::vector<std::string> data_keys, KeysDone done);
+  // Counts the hints of earlier runs with these tokens. Call it first, if at all.
+  void RecountHints(ring::Token first, ring::Token last) { hints_.Recount(first, last); }
   // Forgets records that this node is no longer an owner of, given by their data keys. Not a
   // delete: nobody else learns of it. Gives the keys that were skipped because a request works on
   // them. Whether the caller may do this is to be decided in the same turn. Not synced: a crash may
@@ -130,6 +156,17 @@ class Replica {
  private:
   using Looked = base::Result<std::optional<std::string>>;  // nothing: there is no such record
   using Loaded = base::UniqueFunction<void(Looked)>;
+  // Where a record is kept.
+  struct Place {
+    storage::Space space = storage::Space::kData;
+    std::string key;  // of the engine
+    // kHints: what is around the record there, once it was looked at. 0 bytes: nothing is there.
+    int64_t hint_bytes = 0;
+    int64_t hint_stored_ms = 0;
+    bool hint_reference = false;
+
+    std::string_view DataKey() const;
+  };
   struct Load {
     std::deque<Loaded> waiting;
   };
@@ -143,23 +180,28 @@ class Replica {
     return loads_[static_cast<size_t>(space)];
   }
 
-  void StartRead(std::string data_key, ReadOptions options, ReadDone done);
-  void FinishRead(const std::string& data_key, ReadOptions options, ReadDone done, Looked record,
+  static Place PlaceOf(const KeyRef& key);
+  // Takes the record that was found out of the hint around it, if that is what it is.
+  static void Unwrap(Place* place, Looked* found);
+  // The put of a record at its place; it has to be staged in this turn. kUnavailable: hints have
+  // reached a limit.
+  base::Result<PendingWrites::Put> PutFor(const Place& place, std::string record,
+                                          base::WallTime now);
+
+  void StartRead(Place place, ReadOptions options, ReadDone done);
+  void FinishRead(Place place, ReadOptions options, ReadDone done, Looked record,
                   std::string answer);
-  void Merge(const std::string& data_key, std::string object, WriteOptions options, StatusDone done,
-             Looked record);
+  void Merge(Place place, std::string object, WriteOptions options, StatusDone done, Looked record);
   // Updates with one Idempotency-Key run one after the other: from the look at the recorded answer
   // until the event is staged nobody else may look.
   void TakeTurn(const std::string& answer_key, StatusDone turn);
   void EndTurn(const std::string& answer_key);
-  void UpdateOnce(UpdateRequest request, std::string data_key, UpdateDone updated,
-                  StatusDone durable);
+  void UpdateOnce(UpdateRequest request, Place place, UpdateDone updated, StatusDone durable);
   void Replay(const std::string& answer_key, std::string answer, UpdateDone updated,
               StatusDone durable);
-  void StartUpdate(UpdateRequest request, std::string data_key, UpdateDone updated,
-                   StatusDone durable);
-  void ApplyUpdate(UpdateRequest& request, const std::string& data_key, UpdateDone updated,
-                   StatusDone durable, Looked record);
+  void StartUpdate(UpdateRequest request, Place place, UpdateDone updated, StatusDone durable);
+  void ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updated, StatusDone durable,
+                   Looked record);
   base::Result<UpdateResult> ChangeObject(UpdateRequest& request, causal::Object* object,
                                           std::optional<causal::Actor>* own_actor);
   base::Result<UpdateResult> ChangeSiblings(UpdateRequest& request, causal::DvvSet* set,
@@ -168,6 +210,9 @@ class Replica {
   base::Status CheckCondition(const UpdateRequest& request, const causal::Object& object) const;
   causal::Actor MintActor();
   void DrawIncarnation();
+
+  void NoteReference(Place place, base::WallTime now, StatusDone done, Looked found);
+  base::Result<size_t> RemoveHintsNow(const std::vector<HintStore::Change>& changes);
 
   ReplicaOptions options_;
   storage::Engine& engine_;
@@ -181,9 +226,10 @@ class Replica {
   size_t waiting_loads_ = 0;                                       // and waiting for their turn
   std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
   PendingWrites pending_;
+  HintStore hints_;
 };
 
 // Key of the answer recorded for a write: in Space::kIdempotency, beside the record's own key.
-std::string IdempotencyKey(const std::string& data_key, std::string_view client_key);
+std::string IdempotencyKey(std::string_view data_key, std::string_view client_key);
 
 }  // namespace lariat::replica

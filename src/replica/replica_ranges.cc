@@ -51,10 +51,12 @@ void Replica::WhenSettled(base::UniqueFunction<void()> done) {
       barrier->Close();
     });
   }
-  for (auto& [key, load] : Loads(Space::kData)) {
-    ++barrier->open;
-    ++waiting_loads_;
-    load.waiting.push_back([barrier](const Looked&) { barrier->Close(); });
+  for (const Space space : {Space::kData, Space::kHints}) {
+    for (auto& [key, load] : Loads(space)) {
+      ++barrier->open;
+      ++waiting_loads_;
+      load.waiting.push_back([barrier](const Looked&) { barrier->Close(); });
+    }
   }
   barrier->Close();
 }

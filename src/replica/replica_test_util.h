@@ -115,6 +115,7 @@ class World {
     options.incarnation = ++last_incarnation_;
     options.draw_incarnation = [this] { return ++last_incarnation_; };
     options.queue_max = queue_max;
+    options.hints = hints;
     replica_ = std::make_unique<Replica>(std::move(options), engine, loop, *clock, metrics,
                                          telemetry::NullLog());
   }
@@ -205,6 +206,7 @@ class World {
   telemetry::Metrics metrics;
   std::unique_ptr<Clock> clock;
   base::WallTime now{1'000'000};
+  std::shared_ptr<HintBudget> hints = std::make_shared<HintBudget>();  // co-owned by the replica
   // Every dot that ever left a replica and the value that it stood for (M2).
   std::map<causal::Dot, std::string> dots;
 
