@@ -111,7 +111,7 @@ void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHi
     const uint32_t durable =
         CountDurable(cluster, dots, history, ack.token, cluster.MachinesOf(*view, replicas.read));
     const auto there = static_cast<uint32_t>(replicas.read.size());  // fewer where n has shrunk
-    if (durable >= (moves ? ack.needed : std::min(said, there))) continue;
+    if (durable >= std::min(moves ? ack.needed : said, there)) continue;
     report->Fail("durable", history.key,
                  fmt::format("t{} is acknowledged for {} replicas; {} disks of epoch {} hold it",
                              ack.token, said, durable, view->topology.epoch),
