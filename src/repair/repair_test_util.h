@@ -62,7 +62,7 @@ class TestEnv final : public env::Clock,
   env::Env env() { return {*this, *this, *this, *this}; }
 
   base::Instant Now() const override { return now_; }
-  base::WallTime Wall() const override { return {1'000'000}; }
+  base::WallTime Wall() const override { return wall_; }
   uint64_t Next() override { return ++last_; }
   void Post(env::Task task) override { loop_->Post(std::move(task)); }
   env::TimerId After(base::Duration delay, env::Task task) override {
@@ -85,11 +85,14 @@ class TestEnv final : public env::Clock,
     }
     now_ = end;
   }
+  // Of the wall clock alone.
+  void PassWall(base::Duration time) { wall_.ms += time / base::Millis(1); }
   size_t timers() const { return timers_.size(); }
 
  private:
   replica::TestLoop* loop_;
   base::Instant now_{base::Seconds(1000)};
+  base::WallTime wall_{1'000'000};
   uint64_t last_ = 0;
   std::map<std::pair<base::Instant, env::TimerId>, env::Task> timers_;
 };

@@ -30,14 +30,19 @@ struct HintPage {
   bool done = false;           // nothing is left after last_key
 };
 
+struct HintPageLimits {
+  size_t entries_max = 512;
+  size_t bytes_max = 256 << 10;  // of keys and stored hints; one always fits
+};
+
 class HintReader {
  public:
   HintReader(storage::Engine& engine, storage::CompletionQueue& queue, telemetry::Metrics& metrics);
 
-  // The next page after the data key `after` ("": from the start), of at most about this many
-  // bytes. `done` comes once, from the loop, unless the reader is gone.
+  // The next page after the data key `after` ("": from the start). `done` comes once, from the
+  // loop, unless the reader is gone.
   using Done = base::UniqueFunction<void(base::Result<HintPage>)>;
-  void Next(uint64_t target, std::string after, storage::ScanLimits limits, Done done);
+  void Next(uint64_t target, std::string after, HintPageLimits limits, Done done);
 
  private:
   base::Result<HintPage> PageOf(base::Result<std::vector<storage::Entry>> entries,
