@@ -102,7 +102,8 @@ void Shard::SetView(std::shared_ptr<const membership::View> view) {
     peers_.erase(it->second);
     it = by_address_.erase(it);
   }
-  coordinator_.SetView(view_);
+  // An adoption may end after the node was put out of the cluster.
+  coordinator_.SetView(expelled_ ? nullptr : view_);
 }
 
 std::optional<PeerHandle> Shard::PeerOf(const base::Uuid& id) const { return PeerOf(id.high); }

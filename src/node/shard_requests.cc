@@ -309,9 +309,10 @@ void Shard::Serve(const base::Uuid& from, LinkId link, wire::Envelope request) {
   if (auto* forwarded = std::get_if<wire::ForwardedWrite>(&request.body)) {
     const base::Status welcome = CheckSender(from, request);
     if (!welcome) return answer(refused(welcome, wire::ForwardedWriteReply{}));
+    // Before the fence: the copy of a refused message may come when the fence fits.
+    if (!FirstForward(from, id)) return;
     const base::Status same = CheckFence(request.epoch);
     if (!same) return answer(refused(same, wire::ForwardedWriteReply{}));
-    if (!FirstForward(from, id)) return;
     return coordinator_.OnForwarded(std::move(*forwarded), answer);
   }
   if (std::holds_alternative<wire::Heartbeat>(request.body)) {
