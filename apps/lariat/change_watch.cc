@@ -91,7 +91,7 @@ class Watch {
 
   std::optional<Exit> Judge(const json::value& task) {
     const std::string state = TextOf(task, "state");
-    if (state != "done" && state != "cancelled") {
+    if (state != "done" && state != "cancelled" && state != "failed") {
       if (live_.IsDue()) live_.Show(Line(task, state));
       return std::nullopt;
     }
@@ -100,7 +100,7 @@ class Watch {
     const double seconds = (NumberOf(task, "ended_ms") - NumberOf(task, "asked_ms")) / 1000;
     const std::string text = fmt::format("task {}, {}: {} after {}", task_, ChangeText(task), state,
                                          SecondsText(std::max(0.0, seconds)));
-    if (state == "cancelled") return Complain(Exit::kFailed, text);
+    if (state != "done") return Complain(Exit::kFailed, text);
     if (!json_) PrintLine(text);
     return Exit::kDone;
   }

@@ -22,6 +22,7 @@ std::string PhaseText(const std::string& phase) {
   if (phase == "stream") return "moving data";
   if (phase == "switch") return "switching reads";
   if (phase == "undo") return "going back";
+  if (phase == "compare") return "comparing";
   return phase;
 }
 
@@ -75,7 +76,7 @@ std::string OperationText(const json::value& operation, bool bar) {
   const std::string phase = TextOf(operation, "phase");
   std::string out = fmt::format("task {}, {}: {}", TextOf(operation, "task"), ChangeText(operation),
                                 PhaseText(phase));
-  if (phase == "stream") out += MovingText(operation, bar);
+  if (phase == "stream" || phase == "compare") out += MovingText(operation, bar);
   const std::string waits = TextOf(operation, "waiting_for");
   return waits.empty() ? out : out + "; waits: " + Printable(waits);
 }

@@ -12,6 +12,7 @@ void AddStatusCommand(CLI::App& app, Session& session);
 void AddClusterCommands(CLI::App& app, Session& session);   // status, ring, explain
 void AddChangeCommands(CLI::App& app, Session& session);    // decommission, remove, reweight, drain
 void AddTopologyCommands(CLI::App& app, Session& session);  // cluster ..., tasks
+void AddRepairCommands(CLI::App& app, Session& session);    // repair, repair status
 void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
 void AddBenchCommand(CLI::App& app, Session& session);

@@ -54,6 +54,7 @@ int Main(int argc, const char* const* argv) {
   AddClusterCommands(app, session);
   AddChangeCommands(app, session);
   AddTopologyCommands(app, session);
+  AddRepairCommands(app, session);
   AddTransferCommands(app, session);
   AddBenchCommand(app, session);
   AddPlanCommand(app, session);

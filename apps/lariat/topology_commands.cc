@@ -144,9 +144,10 @@ void AddTaskRow(const json::value& task, Table* table) {
   const json::value* progress =
       task.is_object() ? task.as_object().if_contains("progress") : nullptr;
   std::string state = TextOf(task, "state");
-  if (progress != nullptr && progress->is_object()) {
-    state += ", " + TextOf(*progress, "phase");
-    if (TextOf(*progress, "phase") == "stream") state += " " + PercentText(ShareDone(*progress));
+  if (state == "running" && progress != nullptr && progress->is_object()) {
+    const std::string phase = TextOf(*progress, "phase");
+    state += ", " + phase;
+    if (phase == "stream" || phase == "compare") state += " " + PercentText(ShareDone(*progress));
   }
   table->Add({TextOf(task, "task"), TextOf(task, "kind"), Printable(TextOf(task, "node")), state,
               TimeText(NumberOf(task, "asked_ms")), TimeText(NumberOf(task, "ended_ms"))});

@@ -47,6 +47,8 @@ constexpr Route kRoutes[] = {
     {"/v1/admin/commit", Method::kPost, Body::kOptionalJson, Op::kCount, PostCommit},
     {"/v1/admin/cancel", Method::kPost, Body::kOptionalJson, Op::kCount, PostCancel},
     {"/v1/admin/drain", Method::kPost, Body::kSmallJson, Op::kCount, PostDrain},
+    {"/v1/admin/repair", Method::kGet, Body::kNone, Op::kCount, GetRepair},
+    {"/v1/admin/repair", Method::kPost, Body::kOptionalJson, Op::kCount, PostRepair},
     {"/v1/admin/plan", Method::kGet, Body::kNone, Op::kCount, GetPlan},
     {"/v1/admin/tasks", Method::kGet, Body::kNone, Op::kCount, ListTasks},
     {"/v1/admin/tasks/{task}", Method::kGet, Body::kNone, Op::kCount, GetTask},

@@ -43,6 +43,10 @@ void PostCommit(Request& request, Exchange exchange);
 void PostCancel(Request& request, Exchange exchange);
 void PostDrain(Request& request, Exchange exchange);
 
+// repair.cc
+void GetRepair(Request& request, Exchange exchange);
+void PostRepair(Request& request, Exchange exchange);
+
 // routes.cc: paths of the interface that this version does not have.
 void RefuseUnsupported(Request& request, Exchange exchange);
 

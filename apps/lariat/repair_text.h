@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// How it stands with repair, in words for people. Pure functions of the nodes' JSON answers.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <string>
+
+namespace lariat::cli {
+
+// Of the tasks of all nodes together: "repair [####....] 42 %, 1.5 MiB sent, 12 records, 3 s left".
+std::string RepairProgressText(const boost::json::array& tasks, bool bar);
+// "node1: done, 12 records and 1.5 MiB sent" or what went wrong.
+std::string RepairEndText(const boost::json::value& summary);
+// A table of ranges and lines about comparisons, hints, sweep and scrub. `answers` have `node` and
+// `repair`.
+std::string RepairStatusText(const boost::json::array& answers, double now_ms);
+
+}  // namespace lariat::cli
