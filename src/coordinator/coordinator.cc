@@ -38,6 +38,7 @@ Coordinator::Coordinator(env::Env env, const config::Settings& settings, Replica
       replicas_(replicas),
       cluster_(cluster),
       metrics_(metrics),
+      random_(env.entropy.Next()),
       alive_(std::make_shared<bool>(true)) {}
 
 Coordinator::~Coordinator() = default;
@@ -95,24 +96,48 @@ base::Result<Target> Coordinator::Locate(const std::string& bucket, const std::s
   return *FindTarget(view_, bucket, ring::TokenOf(key));
 }
 
-base::Status Coordinator::CheckAlive(const Target& target, uint32_t needed,
-                                     uint32_t needed_other) const {
-  if (auto status = CheckAliveIn(target.replicas.read, target, needed); !status) return status;
-  if (target.replicas.other.empty()) return {};
-  return CheckAliveIn(target.replicas.other, target, needed_other);
+base::Status Coordinator::CheckAlive(const Target& target, Demand read, Demand other,
+                                     bool stand_ins) const {
+  const auto check = [&](const std::vector<ring::NodeIndex>& stood_for) {
+    auto status = CheckAliveIn(target.replicas.read, target, read, stood_for);
+    if (!status || target.replicas.other.empty()) return status;
+    return CheckAliveIn(target.replicas.other, target, other, stood_for);
+  };
+  auto strictly = check({});
+  if (strictly || !stand_ins) return strictly;
+  // One node for each, in the order in which the operation will take them.
+  const Lineup lineup = WriteLineup(target, replicas_);
+  const size_t spares = SparesOf(target, replicas_).size();
+  std::vector<ring::NodeIndex> stood_for;
+  for (size_t i = 0; i < lineup.nodes.size() && stood_for.size() < spares; ++i) {
+    if (!lineup.usable[i]) stood_for.push_back(lineup.nodes[i]);
+  }
+  return check(stood_for);
 }
 
 base::Status Coordinator::CheckAliveIn(const std::vector<ring::NodeIndex>& list,
-                                       const Target& target, uint32_t needed) const {
+                                       const Target& target, Demand demand,
+                                       const std::vector<ring::NodeIndex>& stood_for) const {
+  uint32_t primaries = 0;
   uint32_t alive = 0;
-  for (const ring::NodeIndex node : list) alive += replicas_.IsAlive(*target.view, node) ? 1 : 0;
-  if (alive >= needed) return {};
-  base::Error error{Code::kInsufficientReplicas, "", needed, alive};
+  for (const ring::NodeIndex node : list) {
+    const bool lives = replicas_.IsAlive(*target.view, node);
+    primaries += lives ? 1 : 0;
+    const bool held =
+        lives || std::find(stood_for.begin(), stood_for.end(), node) != stood_for.end();
+    alive += held ? 1 : 0;
+  }
+  const bool of_primaries = alive >= demand.nodes;
+  if (of_primaries && primaries >= demand.primaries) return {};
+  base::Error error{Code::kInsufficientReplicas, "", of_primaries ? demand.primaries : demand.nodes,
+                    of_primaries ? primaries : alive};
   error.message = "too few replicas are alive for the consistency asked: needed " +
-                  std::to_string(needed) + ", alive " + std::to_string(alive);
+                  std::to_string(error.needed) + (of_primaries ? " primaries" : "") + ", alive " +
+                  std::to_string(error.alive);
+  if (!stood_for.empty() && !of_primaries) error.message += ", stand-ins included";
   if (!target.replicas.other.empty()) {
     error.message += "; the key's range is moving, so its old and its new replicas count apart";
-  } else if (list.size() < needed) {
+  } else if (list.size() < error.needed) {
     error.message += "; the cluster has only " + std::to_string(target.view->ring.size()) +
                      " node(s): a bucket with a smaller n would do";
   }

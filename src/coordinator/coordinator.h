@@ -9,7 +9,8 @@
 //
 // Writes are coordinated by a replica of the read list (lists.h); a node that is none forwards.
 // Conditional and idempotent writes go to the first live one, so that those on one key meet in one
-// place.
+// place. If none is alive, a sloppy write of another kind is coordinated by the node that took it,
+// which then stands in for the first one.
 //
 // A request that a replica refuses as stale is planned or sent again until its deadline; clients
 // learn of a change of the topology only if that was not enough time.
@@ -21,6 +22,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/prng.h"
 #include "config/settings.h"
 #include "coordinator/deadlines.h"
 #include "coordinator/kv_service.h"
@@ -84,6 +86,10 @@ class Coordinator final : public KvService, private Replanner {
     uint32_t needed = 1;
     uint32_t needed_other = 1;  // of the other list
     base::Instant deadline;
+    bool strict = true;
+    bool sloppy = false;
+    uint32_t primaries = 0;    // matters if sloppy
+    bool compare_all = false;  // after the answer; if not strict
   };
   // One client write from its check to its answer. Co-owned by the callbacks that carry it on.
   struct WriteJob {
@@ -97,16 +103,23 @@ class Coordinator final : public KvService, private Replanner {
     Target target;
     Quorum quorum;
     size_t self = 0;
+    bool stands_in = false;  // this node is no replica and does what `self` would
   };
   using JobPtr = std::shared_ptr<WriteJob>;
   using ReadDone = base::UniqueFunction<void(base::Result<ReadResult>)>;
 
   base::Result<Target> Locate(const std::string& bucket, const std::string& key) const;
   base::Status CheckBucket(const std::string& name) const;
-  // `needed_other`: of the other list, if there is one.
-  base::Status CheckAlive(const Target& target, uint32_t needed, uint32_t needed_other) const;
+  // Of one list.
+  struct Demand {
+    uint32_t nodes = 0;      // stand-ins count if the quorum is sloppy
+    uint32_t primaries = 0;  // of them
+  };
+  // `stand_ins`: the quorum is sloppy and nodes may keep what is for others. `other`: of the other
+  // list, if there is one.
+  base::Status CheckAlive(const Target& target, Demand read, Demand other, bool stand_ins) const;
   base::Status CheckAliveIn(const std::vector<ring::NodeIndex>& list, const Target& target,
-                            uint32_t needed) const;
+                            Demand demand, const std::vector<ring::NodeIndex>& stood_for) const;
   base::Status Admit(size_t bytes);
   void Leave(size_t bytes);
 
@@ -118,6 +131,7 @@ class Coordinator final : public KvService, private Replanner {
 
   void StartRead(const Target& target, ReadPlan plan, ReadDone done);
   base::Status CheckReadable(const Target& target, const Quorum& quorum) const;
+  static bool IsStrict(const Target& target, const Quorum& quorum);
   GetDone Waiting(GetDone done, uint32_t needed, base::Instant due);
   static base::Error TooLate(uint32_t needed);
   void PlanFlight(FlightPlan plan);
@@ -131,6 +145,8 @@ class Coordinator final : public KvService, private Replanner {
   void PlanWrite(const JobPtr& job);
   base::Status LocateWrite(WriteJob* job) const;
   base::Status CheckWritable(const WriteJob& job) const;
+  base::Status CheckStandIn(const WriteJob& job) const;
+  void CoordinateAsStandIn(const JobPtr& job);
   std::vector<ring::NodeIndex> Coordinators(const WriteJob& job) const;
   // `node`: who has refused it as stale.
   void PlanWriteAgain(const JobPtr& job, ring::NodeIndex node);
@@ -162,6 +178,7 @@ class Coordinator final : public KvService, private Replanner {
   // What waits for a new view or for its time to be tried again.
   Deadlines<std::function<void()>> waiting_;
   bool view_is_new_ = false;
+  base::Prng random_;            // which reads compare all replicas
   std::shared_ptr<bool> alive_;  // co-owned by callbacks that may outlive this shard
   size_t in_flight_ = 0;
   size_t in_flight_bytes_ = 0;

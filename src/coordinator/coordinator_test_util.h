@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "coordinator/coordinator.h"
+#include "coordinator/test_util/hints.h"
 #include "membership/membership_test_util.h"
 #include "replica/replica_test_util.h"
 #include "wire/codec.h"
@@ -50,6 +51,8 @@ class TestCluster final : public env::Clock,
     causal::Kind kind = causal::Kind::kSiblings;
     uint64_t ttl_s = 0;
     bool sealed = true;
+    bool sloppy = false;
+    uint32_t read_repair = 0;
   };
   TestCluster() : TestCluster(Options()) {}
   explicit TestCluster(Options options);
@@ -189,7 +192,8 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   std::shared_ptr<const membership::View> view;
   uint64_t fence = 0;  // of the replica; another than the view's: its shard lags or leads
   std::vector<std::pair<uint64_t, std::string>> owed;  // member, key
-  int updates = 0;                                     // updates that the replica took
+  TestHints hints;
+  int updates = 0;  // updates that the replica took
   int reconciles = 0;
   bool mute = false;  // exchanges no documents
   int seals = 0;
@@ -202,6 +206,7 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   static size_t IndexOf(const membership::View& of, ring::NodeIndex node) {
     return static_cast<size_t>(of.MemberAt(node).id.low - 1);
   }
+  void UpdateHint(UpdateRequest from, UpdateDone updated, DurableDone durable);
   void LocalRead(wire::ReadRequest request, ReadDone done);
   void LocalWrite(wire::WriteRequest request, WriteDone done);
   template <typename Reply, typename Done>
@@ -210,8 +215,7 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   TestCluster& cluster_;
 };
 
-// --- the cluster ---------------------------------------------------------------------------------
-
 }  // namespace lariat::coordinator
 
-#include "coordinator/coordinator_test_util_inl.h"
+#include "coordinator/test_util/cluster_inl.h"
+#include "coordinator/test_util/node_inl.h"

@@ -39,7 +39,8 @@ wire::ForwardedWrite MakeForward(const WriteIntent& intent) {
 
 void Coordinator::ForwardTo(const JobPtr& job, std::vector<ring::NodeIndex> candidates) {
   const int64_t left_ms = (job->deadline - env_.clock.Now()) / base::Millis(1);
-  if (candidates.empty() || left_ms < 1) {
+  if (candidates.empty() && left_ms >= 1) return CoordinateAsStandIn(job);
+  if (left_ms < 1) {
     return EndWrite(job, Fail(Code::kUnavailable, "no replica of the key could be reached"));
   }
   const Target& target = job->target;
@@ -51,6 +52,7 @@ void Coordinator::ForwardTo(const JobPtr& job, std::vector<ring::NodeIndex> cand
   const uint32_t for_both = std::max(job->quorum.needed, job->quorum.NeededOf(target.NextN()));
   request.w = std::min(for_both, target.bucket->n);
   request.pw = job->quorum.primaries;
+  request.sloppy = job->quorum.sloppy;
   request.timeout_ms = left_ms;
   replicas_.Forward({*target.view, node, base::Millis(left_ms) + kAnswerMargin}, std::move(request),
                     [this, job, node,
@@ -101,7 +103,12 @@ void Coordinator::OnForwarded(wire::ForwardedWrite request, ReplicaPort::Forward
   put.if_none_match_any = request.if_none_match_any;
   if (!request.idempotency_key.empty()) put.idempotency_key = std::move(request.idempotency_key);
   put.consistency.w = request.w;
-  if (request.pw > 0) put.consistency.pw = request.pw;
+  put.consistency.sloppy = request.sloppy;
+  if (request.pw > 0) {
+    put.consistency.pw = request.pw;
+  } else if (request.sloppy) {
+    put.consistency.level = Level::kAny;  // no primaries, also if the bucket asks for some
+  }
   put.consistency.timeout_ms = request.timeout_ms;
   StartWrite(std::move(intent), [done = std::move(done)](base::Result<WriteReply> reply) mutable {
     wire::ForwardedWriteReply to;

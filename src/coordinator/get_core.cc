@@ -15,8 +15,7 @@ GetCore::GetCore(Options options, const std::vector<bool>& usable, const std::ve
   LARIAT_CHECK(options.r >= 1, "a read needs at least one replica");
   LARIAT_CHECK(sets.empty() || sets.size() == usable.size(), "every replica has its lists");
   for (size_t i = 0; i < usable.size(); ++i) replicas_[i].usable = usable[i];
-  if (sets.empty()) return;
-  readers_ = 0;
+  if (!sets.empty()) readers_ = 0;
   for (size_t i = 0; i < sets.size(); ++i) {
     replicas_[i].set = sets[i];
     lists_ |= sets[i];
@@ -24,6 +23,8 @@ GetCore::GetCore(Options options, const std::vector<bool>& usable, const std::ve
     LARIAT_CHECK(readers_ == i, "those of the read list come first");
     ++readers_;
   }
+  LARIAT_CHECK(options.spares <= readers_, "spares come behind the read list");
+  for (size_t i = readers_ - options.spares; i < readers_; ++i) replicas_[i].spare = true;
 }
 
 size_t GetCore::Count(State state) const {
@@ -40,8 +41,15 @@ uint32_t GetCore::Answered() const {
   return static_cast<uint32_t>(Count(State::kHasData) + Count(State::kHasDigest));
 }
 
+uint32_t GetCore::SparesAnswered() const {
+  uint32_t count = 0;
+  for (const Replica& replica : readers()) count += replica.spare && replica.Answered() ? 1 : 0;
+  return count;
+}
+
 bool GetCore::AskOne(State how, Actions* actions) {
-  for (size_t i = 0; i < readers_; ++i) {
+  const size_t primaries = readers_ - options_.spares;
+  for (size_t i = 0; i < primaries; ++i) {
     Replica& replica = replicas_[i];
     if (replica.state != State::kUnasked || !replica.usable) continue;
     replica.state = how;
@@ -49,7 +57,28 @@ bool GetCore::AskOne(State how, Actions* actions) {
         {how == State::kAskedData ? ActionKind::kReadData : ActionKind::kReadDigest, i});
     return true;
   }
-  return false;
+  return options_.spares > 0 && AskSpare(how, actions);
+}
+
+// For the next replica that cannot answer itself.
+bool GetCore::AskSpare(State how, Actions* actions) {
+  const auto gone = [](const Replica& replica) {
+    return !replica.usable || replica.state == State::kFailed;
+  };
+  const size_t primaries = readers_ - options_.spares;
+  size_t absent = 0;
+  while (absent < primaries && (!gone(replicas_[absent]) || replicas_[absent].stood_for)) ++absent;
+  size_t i = primaries;
+  while (i < readers_ && replicas_[i].state != State::kUnasked) ++i;
+  if (absent == primaries || i == readers_) return false;
+  Replica& spare = replicas_[i];
+  spare.state = how;
+  spare.set = replicas_[absent].set;
+  spare.stands_for = absent;
+  replicas_[absent].stood_for = true;
+  actions->push_back(
+      {how == State::kAskedData ? ActionKind::kReadData : ActionKind::kReadDigest, i, absent});
+  return true;
 }
 
 // One that is in the other list alone: whether it holds what the read list says.
@@ -76,18 +105,24 @@ void GetCore::AskEnoughOthers(Actions* actions) {
 
 bool GetCore::CheckUsable(ListSet list, Actions* actions) {
   uint32_t alive = 0;
+  uint32_t dead = 0;
   for (const Replica& replica : replicas_) {
-    alive += (replica.set & list) != 0 && replica.usable ? 1 : 0;
+    if ((replica.set & list) == 0 || replica.spare) continue;
+    ++(replica.usable ? alive : dead);
   }
-  if (alive >= Needed(list)) return true;
-  GiveUp({Code::kInsufficientReplicas, "too few replicas are alive", Needed(list), alive}, actions);
+  const uint32_t with_spares = alive + std::min(dead, static_cast<uint32_t>(options_.spares));
+  if (with_spares >= Needed(list) && alive >= options_.pr) return true;
+  const bool of_primaries = with_spares >= Needed(list);
+  GiveUp({Code::kInsufficientReplicas, "too few replicas are alive",
+          of_primaries ? options_.pr : Needed(list), of_primaries ? alive : with_spares},
+         actions);
   return false;
 }
 
 GetCore::Actions GetCore::Start() {
   Actions actions;
   if (!CheckUsable(kInRead, &actions)) return actions;
-  if (two_lists() && !CheckUsable(kInOther, &actions)) return actions;
+  if (two_lists() && !options_.sloppy && !CheckUsable(kInOther, &actions)) return actions;
   for (uint32_t i = 0; i < options_.r; ++i) {
     AskOne(i == 0 ? State::kAskedData : State::kAskedDigest, &actions);
   }
@@ -99,7 +134,7 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   if (!reply.outcome.ok()) return OnFailure(index, reply.outcome.ToError());
   Actions actions;
   Replica& replica = replicas_[index];
-  if (finished_ || !replica.Asked()) return actions;
+  if ((finished_ && !comparing_) || !replica.Asked()) return actions;
   if (index >= readers_) {
     OnOtherReply(&replica, reply, &actions);
     return actions;
@@ -112,6 +147,10 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   replica.object = std::move(reply.object);
   if (!reply.idempotency_answer.empty()) {
     replica.idempotency_answer = std::move(reply.idempotency_answer);
+  }
+  if (comparing_) {
+    Compare(&actions);
+    return actions;
   }
   if (writing_back_) {
     NoteHolder(&replica);
@@ -134,9 +173,14 @@ void GetCore::OnOtherReply(Replica* replica, const wire::ReadReply& reply, Actio
 GetCore::Actions GetCore::OnFailure(size_t index, base::Error error) {
   Actions actions;
   Replica& replica = replicas_[index];
-  if (finished_ || !replica.Asked()) return actions;
+  if ((finished_ && !comparing_) || !replica.Asked()) return actions;
   const State was = replica.state;
   replica.state = State::kFailed;
+  if (replica.spare) replicas_[replica.stands_for].stood_for = false;
+  if (comparing_) {
+    Compare(&actions);
+    return actions;
+  }
   last_failure_ = std::move(error);
   if (writing_back_) {
     Settle(&actions);
@@ -168,14 +212,29 @@ GetCore::Actions GetCore::OnTimeout() {
   return actions;
 }
 
+// Enough have answered; or, if not, whether that can still be.
+bool GetCore::Enough(bool with_outstanding) const {
+  uint32_t count = 0;
+  uint32_t primaries = 0;
+  for (const Replica& replica : readers()) {
+    if (!replica.Answered() && !(with_outstanding && replica.Asked())) continue;
+    ++count;
+    primaries += replica.spare ? 0 : 1;
+  }
+  return count >= options_.r && primaries >= options_.pr;
+}
+
 void GetCore::Progress(Actions* actions) {
-  if (Answered() + Outstanding() < options_.r) {
+  if (!Enough(true)) {
     const std::string why = last_failure_.message.empty() ? "" : ": " + last_failure_.message;
-    GiveUp({Code::kUnavailable, "too few replicas could answer" + why, options_.r, Answered()},
+    const bool of_primaries = Answered() >= options_.r;
+    GiveUp({Code::kUnavailable, "too few replicas could answer" + why,
+            of_primaries ? options_.pr : options_.r,
+            of_primaries ? Answered() - SparesAnswered() : Answered()},
            actions);
     return;
   }
-  if (writing_back_ || Answered() < options_.r) return;
+  if (writing_back_ || !Enough(false)) return;
   // A digest alone cannot be shown: there has to be data that goes with it.
   if (Count(State::kHasData) == 0) {
     if (Count(State::kAskedData) > 0 || AskOne(State::kAskedData, actions)) return;
@@ -190,13 +249,11 @@ void GetCore::Progress(Actions* actions) {
   Resolve(actions);
 }
 
-// Fetches the data behind every digest that nobody's data explains, then merges.
-void GetCore::Resolve(Actions* actions) {
-  bool waiting = false;
-  bool waiting_for_answer = false;
+// Fetches the data behind every digest that nobody's data explains.
+bool GetCore::AskForData(Actions* actions) {
+  bool asked = false;
   for (size_t i = 0; i < readers_; ++i) {
     Replica& replica = replicas_[i];
-    if (replica.state == State::kAskedData && disagreed_) waiting = true;
     if (replica.state != State::kHasDigest) continue;
     bool explained = false;
     for (const Replica& other : readers()) {
@@ -204,20 +261,28 @@ void GetCore::Resolve(Actions* actions) {
     }
     if (explained) continue;
     replica.state = State::kAskedData;
-    actions->push_back({ActionKind::kReadData, i});
-    waiting = true;
+    actions->push_back({ActionKind::kReadData, i, replica.stands_for});
+    asked = true;
   }
+  return asked;
+}
+
+void GetCore::Resolve(Actions* actions) {
+  bool waiting = disagreed_ && Count(State::kAskedData) > 0;
+  waiting = AskForData(actions) || waiting;
+  bool waiting_for_answer = false;
   for (const Replica& replica : readers()) {
     const bool has_answer = !replica.idempotency_answer.empty();
     if (has_answer && replica.state == State::kAskedData) waiting_for_answer = true;
   }
   // An answer tells of an event: without its data the state shown could lack it.
-  if (waiting_for_answer || (waiting && Answered() < options_.r)) return;
+  if (waiting_for_answer || (waiting && !Enough(false))) return;
   if (Count(State::kHasData) == 0) return;
   if (!MergeAll()) {
     GiveUp({Code::kCorruption, "a replica sent a malformed object"}, actions);
     return;
   }
+  if (!options_.strict) return Finish(actions);
   WriteBack(actions);
 }
 
@@ -264,7 +329,7 @@ void GetCore::WriteBack(Actions* actions) {
     Replica& replica = replicas_[i];
     if (!replica.Answered()) continue;
     NoteHolder(&replica);
-    if (replica.write == WriteState::kHolds) continue;
+    if (replica.write == WriteState::kHolds || replica.spare) continue;
     replica.write = WriteState::kSent;
     actions->push_back({ActionKind::kWriteBack, i});
   }
@@ -308,8 +373,9 @@ uint32_t GetCore::Pending(ListSet list) const {
 bool GetCore::Recruit(ListSet list, Actions* actions) {
   for (size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
-    const bool free = replica.write == WriteState::kNone && replica.usable;
+    const bool free = replica.write == WriteState::kNone && replica.usable && !replica.spare;
     if ((replica.set & list) == 0 || !free) continue;
+    if (options_.sloppy && replica.state == State::kFailed) continue;
     if (i >= readers_ && replica.state == State::kUnasked) return AskOther(actions);
     if (i >= readers_ && !replica.Answered()) continue;  // asked, or it could not even be read
     replica.write = WriteState::kSent;
@@ -320,20 +386,47 @@ bool GetCore::Recruit(ListSet list, Actions* actions) {
 }
 
 void GetCore::Settle(Actions* actions) {
+  bool waiting = false;
   for (const ListSet list : {kInRead, kInOther}) {
-    if (!options_.strict) break;
     if ((lists_ & list) == 0) continue;
     while (Holders(list) + Pending(list) < Needed(list)) {
       if (Recruit(list, actions)) continue;
+      if (options_.sloppy) break;
       GiveUp({Code::kUnavailable, "replicas disagree and could not be brought together",
               Needed(list), Holders(list)},
              actions);
       return;
     }
+    waiting = waiting || (Holders(list) < Needed(list) && Pending(list) > 0);
   }
-  const bool held =
-      Holders(kInRead) >= options_.r && (!two_lists() || Holders(kInOther) >= options_.r_other);
-  if (held || !options_.strict) Finish(actions);
+  if (!waiting) Finish(actions);
+}
+
+// --- after the answer ----------------------------------------------------------------------------
+
+GetCore::Actions GetCore::AfterAnswer(bool all) {
+  LARIAT_CHECK(finished_ && !options_.strict, "a strict read compares before its answer");
+  Actions actions;
+  comparing_ = true;
+  for (size_t i = 0; all && i < readers_ - options_.spares; ++i) {
+    Replica& replica = replicas_[i];
+    if (replica.state != State::kUnasked || !replica.usable) continue;
+    replica.state = State::kAskedDigest;
+    actions.push_back({ActionKind::kReadDigest, i});
+  }
+  Compare(&actions);
+  return actions;
+}
+
+void GetCore::Compare(Actions* actions) {
+  if (Outstanding() > 0 || AskForData(actions)) return;
+  comparing_ = false;
+  if (!MergeAll() || !merged_found_) return;
+  for (size_t i = 0; i < readers_ - options_.spares; ++i) {
+    Replica& replica = replicas_[i];
+    const bool holds = replica.found && replica.digest == merged_digest_;
+    if (replica.Answered() && !holds) actions->push_back({ActionKind::kWriteBack, i});
+  }
 }
 
 void GetCore::Finish(Actions* actions) {

@@ -19,10 +19,22 @@
 //   read A B C, other B C D, r=2: B data v1, C digest v1 -> answer v1: both are in both lists
 //   read A B, other C D, r=2: A data v1, B, C, D digests; C and B v1, D none -> write D -> D acks
 //
-// A replica that fails or is late is replaced by the next one that was not asked. Pure.
+// A replica that fails or is late is replaced by the next one that was not asked. When a sloppy
+// read has no replica left to ask, spares stand in, one for each that is dead or failed: they say
+// what they keep for it. That counts towards r, never towards pr. A sloppy read brings what it
+// returns to the replicas that it asked, but does not fail when they cannot take it, and never
+// makes spares keep more.
+//
+// A read that is not strict (r + w <= n) answers at once. AfterAnswer compares what was asked, or
+// all replicas, and brings what is joined to those that lack it:
+//
+//   n=3 r=1: A data v2 -> answer v2; digests from B and C: C has v1 -> data v1 -> write C
+//
+// Pure.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,17 +55,22 @@ class GetCore {
     bool strict = true;  // write back before answering
     causal::Kind kind = causal::Kind::kSiblings;
     uint32_t r_other = 1;  // of the other list, if there is one
+    bool sloppy = false;
+    uint32_t pr = 0;    // of the r, primaries: matters where spares are
+    size_t spares = 0;  // the last so many before those that are in the other list alone
   };
+  static constexpr size_t kNoReplica = std::numeric_limits<size_t>::max();
   enum class ActionKind : uint8_t { kReadData, kReadDigest, kWriteBack, kDone, kFail };
   struct Action {
     ActionKind kind;
-    size_t replica = 0;  // index into the preference list
+    size_t replica = 0;              // index into the preference list
+    size_t stands_for = kNoReplica;  // reads: of a spare, whose place it takes
   };
   using Actions = std::vector<Action>;
 
   // `usable`: for each replica whether it is believed alive, in the order to prefer. `sets`: the
   // lists of each; empty if all are in the read list and there is no other. REQUIRES: those of the
-  // read list come first.
+  // read list come first, spares (usable, in the read list) next.
   GetCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets = {});
 
   Actions Start();
@@ -65,6 +82,9 @@ class GetCore {
   Actions OnHedge();
   // No time left: kFail with the reason, unless it is done.
   Actions OnTimeout();
+  // Once, after kDone of a read that is not strict. With `all` the replicas that were not asked are
+  // compared too. No end is told.
+  Actions AfterAnswer(bool all);
 
   bool finished() const { return finished_; }
   // After kDone. The state to show, empty if the key was never written.
@@ -72,7 +92,8 @@ class GetCore {
   const std::string& encoded() const { return merged_bytes_; }
   // After kFail.
   const base::Error& error() const { return error_; }
-  uint32_t Answered() const;  // of the read list
+  uint32_t Answered() const;  // of the read list, spares included
+  uint32_t SparesAnswered() const;
   // An answer recorded under the idempotency key by a replica whose data is in object().
   const std::string& idempotency_answer() const { return idempotency_answer_; }
   bool disagreed() const { return disagreed_; }
@@ -89,6 +110,9 @@ class GetCore {
     base::Hash128 digest;
     std::string object;
     std::string idempotency_answer;
+    bool spare = false;
+    size_t stands_for = kNoReplica;  // of a spare
+    bool stood_for = false;          // a spare was asked in its place
 
     bool Answered() const { return state == State::kHasData || state == State::kHasDigest; }
     bool Asked() const { return state == State::kAskedData || state == State::kAskedDigest; }
@@ -101,11 +125,15 @@ class GetCore {
 
   bool CheckUsable(ListSet list, Actions* actions);
   bool AskOne(State how, Actions* actions);
+  bool AskSpare(State how, Actions* actions);
   bool AskOther(Actions* actions);
   void AskEnoughOthers(Actions* actions);
   void OnOtherReply(Replica* replica, const wire::ReadReply& reply, Actions* actions);
+  bool Enough(bool with_outstanding) const;
   void Progress(Actions* actions);
   void Resolve(Actions* actions);
+  bool AskForData(Actions* actions);
+  void Compare(Actions* actions);
   bool MergeAll();
   void WriteBack(Actions* actions);
   void NoteHolder(Replica* replica) const;
@@ -127,6 +155,7 @@ class GetCore {
   base::Hash128 merged_digest_;
   bool merged_found_ = false;
   bool writing_back_ = false;
+  bool comparing_ = false;  // after the answer
   bool disagreed_ = false;
   bool finished_ = false;
   base::Error error_;

@@ -66,6 +66,30 @@ Lineup WriteLineup(const Target& target, const ReplicaPort& replicas) {
   return lineup;
 }
 
+std::vector<ring::NodeIndex> SparesOf(const Target& target, const ReplicaPort& replicas) {
+  const membership::View& view = *target.view;
+  std::vector<ring::NodeIndex> spares;
+  for (const ring::NodeIndex node : view.ring.Fallbacks(target.token, 0)) {
+    if (Contains(target.replicas.read, node) || Contains(target.replicas.other, node)) continue;
+    // What a node keeps that is on its way out would have to move again.
+    const bool stays = view.MemberAt(node).state == membership::MemberState::kNormal;
+    if (stays && replicas.IsAlive(view, node)) spares.push_back(node);
+  }
+  std::stable_partition(spares.begin(), spares.end(),
+                        [&](ring::NodeIndex node) { return replicas.IsPreferred(view, node); });
+  return spares;
+}
+
+void AddSpares(const std::vector<ring::NodeIndex>& spares, Lineup* lineup) {
+  const auto in_read = [](ListSet set) { return (set & kInRead) != 0; };
+  const auto& sets = lineup->sets;
+  const auto at = sets.empty() ? static_cast<std::ptrdiff_t>(lineup->nodes.size())
+                               : std::count_if(sets.begin(), sets.end(), in_read);
+  lineup->nodes.insert(lineup->nodes.begin() + at, spares.begin(), spares.end());
+  lineup->usable.insert(lineup->usable.begin() + at, spares.size(), true);
+  if (!sets.empty()) lineup->sets.insert(lineup->sets.begin() + at, spares.size(), kInRead);
+}
+
 Lineup ReadLineup(const Target& target, const ReplicaPort& replicas, bool with_other) {
   Lineup lineup;
   lineup.nodes = target.replicas.read;

@@ -39,6 +39,12 @@ Lineup WriteLineup(const Target& target, const ReplicaPort& replicas);
 // the read list alone.
 Lineup ReadLineup(const Target& target, const ReplicaPort& replicas, bool with_other);
 
+// Who may stand in for replicas that are down: live nodes that hold the key in neither list, in
+// ring order, those not preferred last. This node too, if it is no replica.
+std::vector<ring::NodeIndex> SparesOf(const Target& target, const ReplicaPort& replicas);
+// Spares of a read come behind its read list; their lists are those of whom they stand in for.
+void AddSpares(const std::vector<ring::NodeIndex>& spares, Lineup* lineup);
+
 // What an operation needs of its coordinator when a replica refuses it as stale (kStaleEpoch).
 class Replanner {
  public:

@@ -19,26 +19,41 @@ bool HasOther(const std::vector<ListSet>& sets) {
 }  // namespace
 
 PutCore::PutCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets)
-    : options_(options), replicas_(usable.size()), two_lists_(HasOther(sets)) {
+    : self_(options.self),
+      stands_in_(options.stands_in),
+      read_{options.w, options.pw},
+      other_{options.w_other, options.pw_other},
+      replicas_(usable.size()),
+      spares_(options.spares),
+      two_lists_(HasOther(sets)) {
   LARIAT_CHECK(options.w >= 1, "a write needs at least one replica");
-  LARIAT_CHECK(options.self < usable.size(), "the coordinator is a replica");
+  LARIAT_CHECK(self_ < usable.size(), "the coordinator is a replica or stands in for one");
   LARIAT_CHECK(sets.empty() || sets.size() == usable.size(), "every replica has its lists");
+  LARIAT_CHECK(!stands_in_ || !spares_.empty(), "who stands in is the first spare");
   for (size_t i = 0; i < usable.size(); ++i) {
     if (!usable[i]) replicas_[i].state = State::kUnreachable;
     if (!sets.empty()) replicas_[i].set = sets[i];
   }
-  replicas_[options.self].state = State::kSent;
+  if (!stands_in_) {
+    replicas_[self_].state = State::kSent;
+    return;
+  }
+  replicas_[self_].state = State::kUnreachable;
+  replicas_[self_].stand_in = State::kSent;
+  spares_[0] = {self_, false};
 }
 
 PutCore::Actions PutCore::OnUpdated() {
   LARIAT_CHECK(!updated_, "one write makes one event");
   updated_ = true;
   Actions actions;
-  if (finished_) return actions;
+  if (finished_) {
+    OweAll(&actions);
+    return actions;
+  }
   for (size_t i = 0; i < replicas_.size(); ++i) {
-    if (replicas_[i].state != State::kIdle) continue;
-    replicas_[i].state = State::kSent;
-    actions.push_back({ActionKind::kSendWrite, i});
+    if (replicas_[i].state == State::kIdle) Send(i, &actions);
+    if (!replicas_[i].Pending()) StandIn(i, &actions);
   }
   CheckEnd(&actions);
   return actions;
@@ -46,65 +61,166 @@ PutCore::Actions PutCore::OnUpdated() {
 
 PutCore::Actions PutCore::OnRefused(base::Error error) {
   Actions actions;
-  replicas_[options_.self].state = State::kFailed;
+  Replica& own = replicas_[self_];
+  (stands_in_ ? own.stand_in : own.state) = State::kFailed;
   if (!finished_) GiveUp(std::move(error), &actions);
   return actions;
 }
 
-PutCore::Actions PutCore::OnAck(size_t replica) {
+PutCore::Actions PutCore::OnAck(size_t index) {
   Actions actions;
-  if (replicas_[replica].state != State::kSent) return actions;
+  Replica& replica = replicas_[index];
+  if (replica.state != State::kSent) return actions;
   // A node that is in no list any more may drop what it holds.
-  replicas_[replica].state = replicas_[replica].set != 0 ? State::kAcked : State::kUnreachable;
+  replica.state = replica.set != 0 ? State::kAcked : State::kUnreachable;
   if (!finished_) CheckEnd(&actions);
   return actions;
 }
 
-PutCore::Actions PutCore::OnFailure(size_t replica, const base::Error& error) {
+PutCore::Actions PutCore::OnFailure(size_t index, const base::Error& error) {
   Actions actions;
-  if (replicas_[replica].state != State::kSent) return actions;
-  replicas_[replica].state = State::kFailed;
+  if (replicas_[index].state != State::kSent) return actions;
+  replicas_[index].state = State::kFailed;
   last_failure_ = error.message;
+  if (finished_) {
+    OweIfMissing(index, &actions);
+    return actions;
+  }
+  StandIn(index, &actions);
+  CheckEnd(&actions);
+  return actions;
+}
+
+PutCore::Actions PutCore::OnSpareAck(size_t spare) {
+  Actions actions;
+  if (!Waits(spare)) return actions;
+  replicas_[spares_[spare].replica].stand_in = State::kAcked;
   if (!finished_) CheckEnd(&actions);
+  return actions;
+}
+
+PutCore::Actions PutCore::OnSpareFailure(size_t spare, const base::Error& error) {
+  Actions actions;
+  if (!Waits(spare)) return actions;
+  const size_t index = spares_[spare].replica;
+  replicas_[index].stand_in = State::kFailed;
+  spares_[spare].replica = kNoSpare;
+  last_failure_ = error.message;
+  if (finished_) {
+    OweIfMissing(index, &actions);
+    return actions;
+  }
+  StandIn(index, &actions);
+  CheckEnd(&actions);
   return actions;
 }
 
 PutCore::Actions PutCore::OnTimeout() {
+  expired_ = true;
   Actions actions;
-  if (finished_) return actions;
-  GiveUp(Unknown("replicas did not acknowledge in time"), &actions);
+  if (finished_) {
+    OweAll(&actions);
+  } else {
+    GiveUp(Unknown("replicas did not acknowledge in time"), &actions);
+  }
   return actions;
 }
 
-PutCore::Actions PutCore::OnNewLists(uint32_t w, uint32_t w_other, const std::vector<bool>& usable,
-                                     const std::vector<ListSet>& sets) {
+PutCore::Actions PutCore::OnNewLists(const Plan& plan) {
   LARIAT_CHECK(updated_, "before the event there is nothing to go on with");
-  LARIAT_CHECK(sets.size() >= replicas_.size() && sets.size() == usable.size(),
-               "replicas keep their index");
-  options_.w = w;
-  options_.w_other = w_other;
-  two_lists_ = HasOther(sets);
-  replicas_.resize(sets.size());
+  LARIAT_CHECK(plan.sets.size() >= replicas_.size(), "replicas keep their index");
+  LARIAT_CHECK(plan.sets.size() == plan.usable.size(), "every replica has its lists");
+  read_ = plan.read;
+  other_ = plan.other;
+  two_lists_ = HasOther(plan.sets);
+  replicas_.resize(plan.sets.size());
+  // What spares hold finds its way to the new replicas, but who it counts for is not known.
+  const bool own_counts = stands_in_ && plan.stands_in && plan.sets[self_] != 0;
+  for (size_t spare = own_counts ? 1 : 0; spare < spares_.size(); ++spare) {
+    const size_t replica = spares_[spare].replica;
+    if (replica != kNoSpare) replicas_[replica].stand_in = State::kIdle;
+    spares_[spare] = {kNoSpare, false};
+  }
+  first_free_ = spares_.size();
+  spares_.resize(spares_.size() + plan.spares);
   Actions actions;
   for (size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
-    replica.set = sets[i];
+    replica.set = plan.sets[i];
     if (replica.state == State::kSent) continue;
     // What it acknowledged is forgotten: see OnAck.
     if (replica.set == 0) replica.state = State::kUnreachable;
-    if (replica.set == 0 || replica.state == State::kAcked || !usable[i]) continue;
-    replica.state = State::kSent;
-    actions.push_back({ActionKind::kSendWrite, i});
+    if (replica.set == 0 || replica.state == State::kAcked) continue;
+    if (plan.usable[i]) {
+      Send(i, &actions);
+      continue;
+    }
+    replica.state = State::kUnreachable;
+    if (!finished_ && !replica.Held() && !replica.Pending()) StandIn(i, &actions);
   }
-  if (!finished_) CheckEnd(&actions);
+  if (!finished_) {
+    CheckEnd(&actions);
+  } else {
+    OweAll(&actions);
+  }
   return actions;
 }
 
-uint32_t PutCore::Count(ListSet list, State state) const {
-  return static_cast<uint32_t>(
-      std::count_if(replicas_.begin(), replicas_.end(), [list, state](const Replica& replica) {
-        return (replica.set & list) != 0 && replica.state == state;
-      }));
+// --- stand-ins -----------------------------------------------------------------------------------
+
+bool PutCore::Waits(size_t spare) const {
+  const size_t replica = spares_[spare].replica;
+  return replica != kNoSpare && replicas_[replica].stand_in == State::kSent;
+}
+
+void PutCore::Send(size_t replica, Actions* actions) {
+  replicas_[replica].state = State::kSent;
+  actions->push_back({ActionKind::kSendWrite, replica});
+}
+
+void PutCore::StandIn(size_t replica, Actions* actions) {
+  if (replicas_[replica].set == 0) return;
+  while (first_free_ < spares_.size() && !spares_[first_free_].free) ++first_free_;
+  if (first_free_ == spares_.size()) return;
+  replicas_[replica].stand_in = State::kSent;
+  spares_[first_free_] = {replica, false};
+  actions->push_back({ActionKind::kSendWrite, replica, first_free_});
+}
+
+// --- the end -------------------------------------------------------------------------------------
+
+uint32_t PutCore::Acks() const { return Count(kInRead).primaries; }
+
+uint32_t PutCore::StandIns() const {
+  const Tally tally = Count(kInRead);
+  return tally.held - tally.primaries;
+}
+
+PutCore::Tally PutCore::Count(ListSet list) const {
+  Tally tally;
+  // Before the event nobody stands in yet.
+  const bool has_spares = !updated_ && first_free_ < spares_.size();
+  for (const Replica& replica : replicas_) {
+    if ((replica.set & list) == 0) continue;
+    const bool primary = replica.state == State::kAcked;
+    const bool may_be =
+        primary || replica.state == State::kSent || (!updated_ && replica.state == State::kIdle);
+    tally.primaries += primary ? 1 : 0;
+    tally.held += replica.Held() ? 1 : 0;
+    tally.may_primaries += may_be ? 1 : 0;
+    tally.may_hold += may_be || replica.Held() || replica.Pending() || has_spares ? 1 : 0;
+  }
+  return tally;
+}
+
+bool PutCore::Met(ListSet list, const Needs& needs) const {
+  const Tally tally = Count(list);
+  return tally.held >= needs.w && tally.primaries >= needs.pw;
+}
+
+bool PutCore::Lost(ListSet list, const Needs& needs) const {
+  const Tally tally = Count(list);
+  return tally.may_hold < needs.w || tally.may_primaries < needs.pw;
 }
 
 std::vector<size_t> PutCore::Missing() const {
@@ -115,34 +231,50 @@ std::vector<size_t> PutCore::Missing() const {
   return missing;
 }
 
-bool PutCore::Lost(ListSet list, uint32_t w) const {
-  const uint32_t to_come = Count(list, State::kSent) + (updated_ ? 0 : Count(list, State::kIdle));
-  return Count(list, State::kAcked) + to_come < w;
-}
-
 void PutCore::CheckEnd(Actions* actions) {
-  if (Held(kInRead, options_.w) && (!two_lists_ || Held(kInOther, options_.w_other))) {
+  if (Met(kInRead, read_) && (!two_lists_ || Met(kInOther, other_))) {
     finished_ = true;
     actions->push_back({ActionKind::kDone, 0});
+    OweAll(actions);
     return;
   }
-  if (!Lost(kInRead, options_.w) && (!two_lists_ || !Lost(kInOther, options_.w_other))) return;
+  if (!Lost(kInRead, read_) && (!two_lists_ || !Lost(kInOther, other_))) return;
   const std::string why = last_failure_.empty() ? "" : " (" + last_failure_ + ")";
   GiveUp(Unknown("too few replicas acknowledged" + why), actions);
 }
 
 // With the figures of the list that is short.
 base::Error PutCore::Unknown(const std::string& why) const {
-  const bool other = Held(kInRead, options_.w);
+  const bool other = Met(kInRead, read_);
+  const Needs& needs = other ? other_ : read_;
+  const Tally tally = Count(other ? kInOther : kInRead);
+  const bool of_primaries = tally.held >= needs.w;
   const std::string where = other ? " in the list that the key moves to or from" : "";
   return {Code::kUnknown, why + where + "; the write may or may not have happened",
-          other ? options_.w_other : options_.w, Count(other ? kInOther : kInRead, State::kAcked)};
+          of_primaries ? needs.pw : needs.w, of_primaries ? tally.primaries : tally.held};
 }
 
 void PutCore::GiveUp(base::Error error, Actions* actions) {
   finished_ = true;
   error_ = std::move(error);
   actions->push_back({ActionKind::kFail, 0});
+  OweAll(actions);
+}
+
+// --- what is owed --------------------------------------------------------------------------------
+
+void PutCore::OweAll(Actions* actions) {
+  for (size_t i = 0; i < replicas_.size(); ++i) OweIfMissing(i, actions);
+}
+
+void PutCore::OweIfMissing(size_t index, Actions* actions) {
+  Replica& replica = replicas_[index];
+  if (replica.Held() || replica.owed || replica.set == 0) return;
+  // Only what this node holds itself can be owed.
+  if (!updated_ || stands_in_ || index == self_) return;
+  if (replica.Pending() && !expired_) return;
+  replica.owed = true;
+  actions->push_back({ActionKind::kOwe, index});
 }
 
 }  // namespace lariat::coordinator

@@ -13,11 +13,21 @@
 // If the lists change on the way, the write is planned again: acknowledgements are facts about a
 // node's disk and stay, new replicas are sent the same object.
 //
+// A sloppy write has spares: live nodes that are no replicas, in the order to take them. One stands
+// in for each replica that is dead or fails before the write is done, and keeps the object for it.
+// Its acknowledgement counts as that replica's, in the same lists, but never towards pw:
+//
+//   n=3 w=2, B and C dead, spares D E: D for B, E for C -> own sync ok, D acks -> done
+//
+// A replica that has not acknowledged when the write is over, and for which nobody stands in, is
+// owed what the coordinator holds (kOwe), once.
+//
 // Outcomes: before the local update is in, every failure is "definitely not done". After it, the
 // event exists and may reach the others later, so every failure is "unknown". Pure.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -28,15 +38,27 @@ namespace lariat::coordinator {
 
 class PutCore {
  public:
+  // What each list has to have.
+  struct Needs {
+    uint32_t w = 1;
+    uint32_t pw = 0;  // of them primaries: matters where spares are
+  };
   struct Options {
     uint32_t w = 1;
     size_t self = 0;       // the coordinator's index among the replicas
     uint32_t w_other = 1;  // of the other list, if there is one
+    uint32_t pw = 0;
+    uint32_t pw_other = 0;
+    size_t spares = 0;
+    // The coordinator is no replica: it is the first spare and makes the event for replica `self`.
+    bool stands_in = false;
   };
-  enum class ActionKind : uint8_t { kSendWrite, kDone, kFail };
+  static constexpr size_t kNoSpare = std::numeric_limits<size_t>::max();
+  enum class ActionKind : uint8_t { kSendWrite, kDone, kFail, kOwe };
   struct Action {
     ActionKind kind;
     size_t replica = 0;
+    size_t spare = kNoSpare;  // kSendWrite: who gets it in the place of the replica
   };
   using Actions = std::vector<Action>;
 
@@ -49,40 +71,77 @@ class PutCore {
   Actions OnRefused(base::Error error);
   Actions OnAck(size_t replica);  // the local one too, when it is durable
   Actions OnFailure(size_t replica, const base::Error& error);
+  Actions OnSpareAck(size_t spare);
+  Actions OnSpareFailure(size_t spare, const base::Error& error);
+  // The deadline, also of a write that is over: what is missing now is owed.
   Actions OnTimeout();
   // The lists have changed. Replicas keep their index, also those that are in no list any more
-  // (set 0); new ones come behind them. REQUIRES: OnUpdated came; as many of both as there were, or
-  // more. A request under way stays so: its outcome counts as before.
-  Actions OnNewLists(uint32_t w, uint32_t w_other, const std::vector<bool>& usable,
-                     const std::vector<ListSet>& sets);
+  // (set 0); new ones come behind them. Spares are forgotten, but for a coordinator that is one;
+  // the new ones are numbered on. REQUIRES: OnUpdated came; as many replicas as there were, or
+  // more. A request under way to a replica stays so: its outcome counts as before.
+  struct Plan {
+    Needs read;
+    Needs other;
+    std::vector<bool> usable;
+    std::vector<ListSet> sets;
+    size_t spares = 0;       // that may be taken now
+    bool stands_in = false;  // the coordinator still may
+  };
+  Actions OnNewLists(const Plan& plan);
 
   bool finished() const { return finished_; }
-  // Of the read list.
-  uint32_t Acks() const { return Count(kInRead, State::kAcked); }
+  // Of the read list: replicas that acknowledged, and those of which only a stand-in did.
+  uint32_t Acks() const;
+  uint32_t StandIns() const;
   const base::Error& error() const { return error_; }
-  // Replicas that did not acknowledge (yet): owed a hint.
+  // Replicas that did not acknowledge (yet).
   std::vector<size_t> Missing() const;
+  // The spare was asked and its answer counts.
+  bool Waits(size_t spare) const;
+  size_t SpareCount() const { return spares_.size(); }
 
  private:
   enum class State : uint8_t { kUnreachable, kIdle, kSent, kAcked, kFailed };
   struct Replica {
     State state = State::kIdle;
+    State stand_in = State::kIdle;  // of the last spare that was asked for it
     ListSet set = kInRead;
+    bool owed = false;
+
+    bool Held() const { return state == State::kAcked || stand_in == State::kAcked; }
+    bool Pending() const { return state == State::kSent || stand_in == State::kSent; }
+  };
+  struct Spare {
+    size_t replica = kNoSpare;  // whose place it takes
+    bool free = true;
+  };
+  struct Tally {
+    uint32_t held = 0, primaries = 0;          // acknowledged
+    uint32_t may_hold = 0, may_primaries = 0;  // with those that still can be
   };
 
-  uint32_t Count(ListSet list, State state) const;
-  bool Held(ListSet list, uint32_t w) const { return Count(list, State::kAcked) >= w; }
+  Tally Count(ListSet list) const;
+  bool Met(ListSet list, const Needs& needs) const;
   // Too few of the list are left.
-  bool Lost(ListSet list, uint32_t w) const;
+  bool Lost(ListSet list, const Needs& needs) const;
+  void StandIn(size_t replica, Actions* actions);
+  void Send(size_t replica, Actions* actions);
   void CheckEnd(Actions* actions);
+  void OweAll(Actions* actions);
+  void OweIfMissing(size_t replica, Actions* actions);
   base::Error Unknown(const std::string& why) const;
   void GiveUp(base::Error error, Actions* actions);
 
-  Options options_;
+  size_t self_;
+  bool stands_in_;
+  Needs read_, other_;
   std::vector<Replica> replicas_;
+  std::vector<Spare> spares_;
+  size_t first_free_ = 0;  // no spare before it is free
   bool two_lists_ = false;
   bool updated_ = false;
   bool finished_ = false;
+  bool expired_ = false;
   base::Error error_;
   std::string last_failure_;
 };

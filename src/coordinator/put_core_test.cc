@@ -64,7 +64,9 @@ TEST(PutCoreMustHold, M17_ATimeoutIsAlwaysUnknown) {
   PutCore early({.w = 1, .self = 0}, {true, true});
   EXPECT_TRUE(Has(early.OnTimeout(), Kind::kFail));
   EXPECT_EQ(early.error().code, Code::kUnknown);
-  EXPECT_TRUE(early.OnUpdated().empty());
+  const auto after = early.OnUpdated();
+  EXPECT_TRUE(Sends(after).empty());
+  EXPECT_TRUE(Has(after, Kind::kOwe)) << "the other replica lacks what is in this one now";
   PutCore late({.w = 2, .self = 0}, {true, true});
   late.OnUpdated();
   EXPECT_TRUE(Has(late.OnTimeout(), Kind::kFail));
@@ -95,6 +97,10 @@ TEST(PutCoreMustHold, M16_AnAckCountsOnce) {
 // --- two lists -----------------------------------------------------------------------------------
 
 using Sets = std::vector<ListSet>;
+
+PutCore::Plan NewPlan(uint32_t w, uint32_t w_other, std::vector<bool> usable, Sets sets) {
+  return {.read = {w}, .other = {w_other}, .usable = std::move(usable), .sets = std::move(sets)};
+}
 
 // The second worked example of the header: A B C and B C D.
 TEST(PutCoreMustHold, M20_AWriteNeedsItsQuorumInBothLists) {
@@ -134,8 +140,8 @@ TEST(PutCoreMustHold, M20_AfterANewPlanAcknowledgementsStayAndNewReplicasAreAske
   core.OnUpdated();
   core.OnAck(0);
   // C leaves the read list in favour of D, which has to have it too.
-  const auto actions =
-      core.OnNewLists(2, 2, {true, true, true, true}, {kInBoth, kInBoth, kInRead, kInOther});
+  const auto actions = core.OnNewLists(
+      NewPlan(2, 2, {true, true, true, true}, {kInBoth, kInBoth, kInRead, kInOther}));
   EXPECT_EQ(Sends(actions), std::set<size_t>{3});
   EXPECT_TRUE(core.OnAck(2).empty()) << "A and C are two of the read list, only A is in the other";
   EXPECT_TRUE(Has(core.OnAck(3), Kind::kDone));
@@ -146,7 +152,7 @@ TEST(PutCoreMustHold, M20_AReplicaOfNoListDoesNotCount) {
   core.OnUpdated();
   core.OnAck(0);
   const auto actions =
-      core.OnNewLists(2, 1, {false, true, true, true}, {0, kInRead, kInRead, kInRead});
+      core.OnNewLists(NewPlan(2, 1, {false, true, true, true}, {0, kInRead, kInRead, kInRead}));
   EXPECT_EQ(Sends(actions), std::set<size_t>{3});
   EXPECT_EQ(core.Acks(), 0U);
   EXPECT_TRUE(core.OnAck(1).empty());
@@ -159,13 +165,14 @@ TEST(PutCore, ANewPlanMayBeMetAlreadyOrAskAFailedOneAgain) {
   met.OnUpdated();
   met.OnAck(0);
   met.OnAck(1);
-  EXPECT_TRUE(
-      Has(met.OnNewLists(2, 1, {true, true, true}, {kInRead, kInRead, kInRead}), Kind::kDone));
+  EXPECT_TRUE(Has(met.OnNewLists(NewPlan(2, 1, {true, true, true}, {kInRead, kInRead, kInRead})),
+                  Kind::kDone));
   PutCore failed({.w = 2, .self = 0}, {true, true, true});
   failed.OnUpdated();
   failed.OnFailure(1, {Code::kIo, "disk"});
-  EXPECT_EQ(Sends(failed.OnNewLists(2, 1, {true, true, true}, {kInRead, kInRead, kInRead})),
-            std::set<size_t>{1});
+  EXPECT_EQ(
+      Sends(failed.OnNewLists(NewPlan(2, 1, {true, true, true}, {kInRead, kInRead, kInRead}))),
+      std::set<size_t>{1});
 }
 
 // Two lists that change on the way: done means that each is met at that moment.
@@ -185,7 +192,7 @@ class MovingRun {
     while (!waiting_.empty()) {
       if (prng_.Chance(0.1)) {
         NewLists(sets_.size() + prng_.Below(2));
-        Take(core.OnNewLists(w_, w_other_, usable_, sets_));
+        Take(core.OnNewLists(NewPlan(w_, w_other_, usable_, sets_)));
         continue;
       }
       auto at = waiting_.begin();
@@ -230,7 +237,7 @@ class MovingRun {
       EXPECT_TRUE(waiting_.insert(replica).second) << "one request at a time";
     }
     for (const auto& action : actions) {
-      if (action.kind == Kind::kSendWrite) continue;
+      if (action.kind == Kind::kSendWrite || action.kind == Kind::kOwe) continue;
       ++ends_;
       const bool two = std::any_of(sets_.begin(), sets_.end(),
                                    [](ListSet set) { return (set & kInOther) != 0; });
@@ -290,6 +297,11 @@ class RandomRun {
     }
     EXPECT_EQ(core.Acks(), acked_.size());
     EXPECT_EQ(core.Missing().size(), n_ - acked_.size());
+    Take(core, core.OnTimeout());
+    for (size_t i = 0; i < n_; ++i) {
+      const bool accounted = i == options_.self || owed_.count(i) + acked_.count(i) > 0;
+      EXPECT_TRUE(accounted) << i;
+    }
   }
 
  private:
@@ -320,6 +332,12 @@ class RandomRun {
     waiting_.insert(sends.begin(), sends.end());
     for (const auto& action : actions) {
       if (action.kind == Kind::kSendWrite) continue;
+      if (action.kind == Kind::kOwe) {
+        EXPECT_EQ(ends_, 1) << "nothing is owed before the end";
+        EXPECT_EQ(acked_.count(action.replica), 0U);
+        EXPECT_TRUE(owed_.insert(action.replica).second) << "owed once";
+        continue;
+      }
       ++ends_;
       done_ = action.kind == Kind::kDone;
       if (done_) {
@@ -338,7 +356,7 @@ class RandomRun {
   size_t n_;
   PutCore::Options options_;
   std::vector<bool> usable_;
-  std::set<size_t> waiting_, sent_, acked_;
+  std::set<size_t> waiting_, sent_, acked_, owed_;
   int ends_ = 0;
   bool done_ = false;
   bool ends_before_send_ = false;

@@ -29,8 +29,7 @@ base::Result<std::optional<uint32_t>> CountOf(Level level, uint32_t n, bool writ
       return std::optional<uint32_t>(n);
     case Level::kAny:
       if (!write) return Fail(Code::kInvalidArgument, "consistency ANY is for writes only");
-      return Fail(Code::kUnsupported,
-                  "consistency ANY needs hints, which this version does not have");
+      return std::optional<uint32_t>(1);
     case Level::kSerial:
       return Fail(Code::kInvalidArgument, "consistency SERIAL is for serial buckets only");
   }
@@ -66,17 +65,21 @@ base::Result<Quorum> Resolve(const Consistency& asked, const membership::BucketP
   if (!needed) return Fail(needed.error());
   if (*needed > bucket.n)
     return Fail(Checked("the consistency level", *needed, bucket.n, 1).error());
-  auto of_primaries = number(names.primaries, primaries, bucket_primaries);
-  if (!of_primaries) return Fail(of_primaries.error());
-  if (asked.sloppy.value_or(false)) {
-    return Fail(Code::kUnsupported, "sloppy quorums are not in this version");
+  // ANY is met by one stand-in, whatever the bucket's default.
+  const bool any = asked.level == Level::kAny;
+  if (any && !asked.sloppy.value_or(true)) {
+    return Fail(Code::kInvalidArgument, "consistency ANY is sloppy; it cannot be had without");
   }
+  auto of_primaries = number(names.primaries, primaries, any ? 0 : bucket_primaries);
+  if (!of_primaries) return Fail(of_primaries.error());
   const int64_t timeout_ms = asked.timeout_ms.value_or(default_timeout_ms);
   if (timeout_ms < 1 || timeout_ms > kTimeoutMsMax) {
     return Fail(Code::kInvalidArgument, "timeout_ms is 1 to 600000");
   }
   const bool by_level = *of_level && !count;
-  return Quorum{*needed, *of_primaries, timeout_ms, by_level ? asked.level : Level::kBucketDefault};
+  const bool sloppy = any || asked.sloppy.value_or(bucket.sloppy);
+  return Quorum{*needed, *of_primaries, timeout_ms, by_level ? asked.level : Level::kBucketDefault,
+                sloppy};
 }
 
 }  // namespace

@@ -24,7 +24,6 @@ int64_t Count(const base::Result<Quorum>& quorum) {
 }
 
 constexpr int64_t kInvalid = -static_cast<int64_t>(Code::kInvalidArgument);
-constexpr int64_t kUnsupported = -static_cast<int64_t>(Code::kUnsupported);
 
 TEST(Quorum, LevelsByN) {
   struct Row {
@@ -42,9 +41,7 @@ TEST(Quorum, LevelsByN) {
       {Level::kLocalQuorum, {1, 2, 2, 3, 3, 4}, {1, 2, 2, 3, 3, 4}},
       {Level::kEachQuorum, {1, 2, 2, 3, 3, 4}, {1, 2, 2, 3, 3, 4}},
       {Level::kAll, {1, 2, 3, 4, 5, 6}, {1, 2, 3, 4, 5, 6}},
-      {Level::kAny,
-       {kBad, kBad, kBad, kBad, kBad, kBad},
-       {kUnsupported, kUnsupported, kUnsupported, kUnsupported, kUnsupported, kUnsupported}},
+      {Level::kAny, {kBad, kBad, kBad, kBad, kBad, kBad}, {1, 1, 1, 1, 1, 1}},
       {Level::kSerial, {kBad, kBad, kBad, kBad, kBad, kBad}, {kBad, kBad, kBad, kBad, kBad, kBad}},
   };
   for (const Row& row : rows) {
@@ -93,9 +90,30 @@ TEST(Quorum, WhatCanNeverBeMetIsRefused) {
     EXPECT_EQ(Count(WriteQuorum({.w = bad}, bucket, 100)), kInvalid) << bad;
     EXPECT_EQ(Count(WriteQuorum({.pw = bad}, bucket, 100)), kInvalid) << bad;
   }
-  EXPECT_EQ(Count(ReadQuorum({.sloppy = true}, bucket, 100)), kUnsupported);
-  EXPECT_EQ(Count(WriteQuorum({.sloppy = true}, bucket, 100)), kUnsupported);
-  EXPECT_EQ(Count(WriteQuorum({.sloppy = false}, bucket, 100)), 2);
+}
+
+TEST(Quorum, SloppyIsTheBucketsOrTheRequests) {
+  auto bucket = Bucket(3, 2, 2);
+  EXPECT_FALSE(ReadQuorum({}, bucket, 100)->sloppy);
+  EXPECT_FALSE(WriteQuorum({}, bucket, 100)->sloppy);
+  EXPECT_TRUE(ReadQuorum({.sloppy = true}, bucket, 100)->sloppy);
+  EXPECT_TRUE(WriteQuorum({.sloppy = true}, bucket, 100)->sloppy);
+  bucket.sloppy = true;
+  EXPECT_TRUE(ReadQuorum({}, bucket, 100)->sloppy);
+  EXPECT_TRUE(WriteQuorum({.w = 3}, bucket, 100)->sloppy);
+  EXPECT_FALSE(WriteQuorum({.sloppy = false}, bucket, 100)->sloppy);
+}
+
+TEST(Quorum, AnyIsOneSloppyReplicaWithoutPrimaries) {
+  auto bucket = Bucket(3, 2, 2);
+  bucket.pw = 2;
+  const auto any = WriteQuorum({.level = Level::kAny}, bucket, 100).value();
+  EXPECT_TRUE(any.sloppy);
+  EXPECT_EQ(any.MinimumAlive(), 1U);
+  EXPECT_EQ(any.NeededOf(5), 1U);
+  EXPECT_EQ(WriteQuorum({.level = Level::kAny, .pw = 1}, bucket, 100)->primaries, 1U);
+  EXPECT_EQ(WriteQuorum({.level = Level::kAny, .w = 2}, bucket, 100)->needed, 2U);
+  EXPECT_EQ(Count(WriteQuorum({.level = Level::kAny, .sloppy = false}, bucket, 100)), kInvalid);
 }
 
 TEST(Quorum, TimeoutsAreBounded) {

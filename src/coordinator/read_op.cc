@@ -33,21 +33,28 @@ void ReadOp::Run(const GetCore::Actions& actions) {
   for (const GetCore::Action& action : actions) {
     switch (action.kind) {
       case GetCore::ActionKind::kWriteBack:
-        metrics_.read_repairs.Add();
+        (options_.core.strict ? metrics_.read_repairs : metrics_.read_repairs_async).Add();
         [[fallthrough]];
       case GetCore::ActionKind::kReadData:
       case GetCore::ActionKind::kReadDigest:
-        Send({action.kind, 0, action.replica});
+        Send({action.kind, 0, action.replica, action.stands_for});
         break;
       case GetCore::ActionKind::kDone:
-        if (core_.disagreed()) metrics_.digest_mismatches.Add();
-        Finish(ReadResult{core_.object(), core_.Answered(), core_.idempotency_answer()});
+        Answer();
         break;
       case GetCore::ActionKind::kFail:
         Finish(base::Fail(core_.error()));
         break;
     }
   }
+}
+
+void ReadOp::Answer() {
+  if (core_.disagreed()) metrics_.digest_mismatches.Add();
+  Finish(ReadResult{core_.object(), core_.Answered(), core_.SparesAnswered(),
+                    core_.idempotency_answer()});
+  if (options_.core.strict) return;
+  if (options_.compare_all || core_.disagreed()) Run(core_.AfterAnswer(options_.compare_all));
 }
 
 void ReadOp::Send(Sent request) {
@@ -59,9 +66,13 @@ void ReadOp::SendRead(Sent sent) {
   const bool digest_only = sent.kind == GetCore::ActionKind::kReadDigest;
   wire::ReadRequest request{options_.bucket, options_.token, options_.key, digest_only,
                             options_.idempotency_key};
+  if (sent.stands_for != GetCore::kNoReplica) {
+    request.hint_for = options_.view->MemberAt(options_.lineup.nodes[sent.stands_for]).Number();
+  }
   replicas_.Read(To(sent.replica), std::move(request),
                  [self = shared_from_this(), sent](wire::ReadReply reply) {
-                   if (reply.outcome.code == Code::kStaleEpoch) return self->OnStale(sent);
+                   const bool stale = reply.outcome.code == Code::kStaleEpoch;
+                   if (stale && self->done_) return self->OnStale(sent);
                    if (!reply.outcome.ok()) self->metrics_.replica_failures.Add();
                    self->Run(self->core_.OnReadReply(sent.replica, std::move(reply)));
                  });
@@ -95,11 +106,18 @@ void ReadOp::OnStale(Sent sent) {
   if (!done_ || EndIfOutdated()) return;
   replanner_.WaitFor(options_.view, options_.lineup.nodes[sent.replica], sent.attempt,
                      [self = shared_from_this(), sent]() mutable {
-                       if (!self->done_ || self->EndIfOutdated()) return;
+                       if (!self->done_) return self->OnLate(sent);
+                       if (self->EndIfOutdated()) return;
                        self->metrics_.requests_sent_again.Add();
                        ++sent.attempt;
                        self->Send(sent);
                      });
+}
+
+// Of no use any more, but a comparison may wait for it.
+void ReadOp::OnLate(Sent sent) {
+  if (sent.kind == GetCore::ActionKind::kWriteBack) return;
+  Run(core_.OnFailure(sent.replica, {Code::kStaleEpoch, "the topology has changed"}));
 }
 
 void ReadOp::Finish(base::Result<ReadResult> result) {

@@ -14,7 +14,8 @@ namespace lariat::coordinator {
 
 struct ReadResult {
   causal::Object object{causal::Kind::kSiblings};
-  uint32_t answered = 0;
+  uint32_t answered = 0;  // stand-ins included
+  uint32_t stand_ins = 0;
   std::string idempotency_answer;
 };
 
@@ -32,6 +33,7 @@ class ReadOp : public std::enable_shared_from_this<ReadOp> {
     std::string idempotency_key;
     membership::Durability durability = membership::Durability::kSync;
     base::Duration timeout{};
+    bool compare_all = false;  // after the answer; for reads that are not strict
   };
   using Done = base::UniqueFunction<void(base::Result<ReadResult>)>;
 
@@ -47,6 +49,7 @@ class ReadOp : public std::enable_shared_from_this<ReadOp> {
     GetCore::ActionKind kind;
     uint32_t attempt;
     size_t replica;
+    size_t stands_for;
   };
 
   void Run(const GetCore::Actions& actions);
@@ -54,10 +57,12 @@ class ReadOp : public std::enable_shared_from_this<ReadOp> {
   void SendRead(Sent request);
   void SendWriteBack(Sent request);
   void OnStale(Sent request);
+  void OnLate(Sent request);
   bool EndIfOutdated();
   Destination To(size_t replica) const {
     return {*options_.view, options_.lineup.nodes[replica], options_.timeout};
   }
+  void Answer();
   void Finish(base::Result<ReadResult> result);
 
   Options options_;

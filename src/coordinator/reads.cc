@@ -20,11 +20,20 @@ base::Error Coordinator::TooLate(uint32_t needed) {
 
 void Coordinator::StartRead(const Target& target, ReadPlan plan, ReadDone done) {
   ReadOp::Options options;
-  options.core = {plan.needed, target.bucket->n, true, target.bucket->conflict, plan.needed_other};
+  options.core = {plan.needed, target.bucket->n, plan.strict, target.bucket->conflict,
+                  plan.needed_other};
+  options.compare_all = plan.compare_all;
   options.view = target.view;
   // What one replica says may vanish anyhow.
-  const bool with_other = plan.needed > 1;
+  const bool with_other = plan.strict && plan.needed > 1;
   options.lineup = ReadLineup(target, replicas_, with_other);
+  if (plan.sloppy) {
+    const auto spares = SparesOf(target, replicas_);
+    AddSpares(spares, &options.lineup);
+    options.core.sloppy = true;
+    options.core.pr = plan.primaries;
+    options.core.spares = spares.size();
+  }
   options.bucket = target.bucket->id;
   options.token = target.token.value;
   options.key = std::move(plan.key);
@@ -59,6 +68,8 @@ void Coordinator::Get(GetRequest request, GetDone done) {
   if (!target->replicas.other.empty()) {
     flight_key += '\0' + std::to_string(quorum->NeededOf(target->NextN()));
   }
+  // No bucket's name begins so.
+  if (quorum->sloppy) flight_key = '\0' + std::to_string(quorum->primaries) + '\0' + flight_key;
   const auto under_way = flights_.find(flight_key);
   if (under_way != flights_.end()) {
     metrics_.reads_coalesced.Add();
@@ -74,7 +85,16 @@ void Coordinator::Get(GetRequest request, GetDone done) {
 
 base::Status Coordinator::CheckReadable(const Target& target, const Quorum& quorum) const {
   const uint32_t needed = quorum.MinimumAlive();
-  return CheckAlive(target, needed, needed > 1 ? quorum.NeededOf(target.NextN()) : 0);
+  // A sloppy read brings what it returns to the other list as far as that can be done.
+  const bool both = needed > 1 && !quorum.sloppy && IsStrict(target, quorum);
+  return CheckAlive(target, {needed, quorum.primaries},
+                    {both ? quorum.NeededOf(target.NextN()) : 0, 0}, quorum.sloppy);
+}
+
+// With r + w <= n the replicas asked need not know of the latest write, so there is nothing that a
+// wait for their agreement would make true.
+bool Coordinator::IsStrict(const Target& target, const Quorum& quorum) {
+  return quorum.MinimumAlive() + target.bucket->w > target.bucket->n;
 }
 
 void Coordinator::Waiter::End(base::Result<GetReply> reply) {
@@ -103,6 +123,10 @@ void Coordinator::PlanFlight(FlightPlan plan) {
 void Coordinator::StartFlight(FlightPlan plan, const Target& target, const Quorum& quorum) {
   ReadPlan read{plan.request.key, "", quorum.MinimumAlive(), quorum.NeededOf(target.NextN()),
                 plan.deadline};
+  read.strict = IsStrict(target, quorum);
+  read.sloppy = quorum.sloppy;
+  read.primaries = quorum.primaries;
+  read.compare_all = !read.strict && random_.Below(100) < target.bucket->read_repair;
   StartRead(target, std::move(read),
             [this, alive = std::weak_ptr<bool>(alive_), view = target.view,
              plan = std::move(plan)](base::Result<ReadResult> result) mutable {
@@ -140,7 +164,7 @@ base::Result<GetReply> Coordinator::MakeReply(const membership::View& view,
                                               const GetRequest& request,
                                               const ReadResult& result) const {
   GetReply reply;
-  reply.replicas.primaries = result.answered;
+  reply.replicas = {result.answered - result.stand_ins, result.stand_ins};
   const causal::Object& object = result.object;
   if (object.Empty()) return reply;
   reply.version = NameVersion(object.Version(), view);

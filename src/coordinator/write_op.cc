@@ -19,8 +19,15 @@ namespace {
 constexpr ring::NodeIndex kGone = std::numeric_limits<ring::NodeIndex>::max();
 
 PutCore::Options CoreOptions(const WriteOp::Options& options) {
+  const Quorum& quorum = options.quorum;
   const uint32_t next_n = options.view->topology.NextN(*options.bucket);
-  return {options.quorum.MinimumAlive(), options.self, options.quorum.NeededOf(next_n)};
+  return {.w = quorum.MinimumAlive(),
+          .self = options.self,
+          .w_other = quorum.NeededOf(next_n),
+          .pw = quorum.primaries,
+          .pw_other = quorum.PrimariesOf(next_n),
+          .spares = options.spares.size(),
+          .stands_in = options.stands_in};
 }
 
 }  // namespace
@@ -50,9 +57,11 @@ WriteOp::WriteOp(Options options, UpdateRequest update, ReplicaPort& replicas, R
       done_(std::move(done)) {}
 
 void WriteOp::Start() {
-  const size_t own = options_.self;
   UpdateRequest request = std::move(update_);
   request.fence = options_.view->fence();
+  if (options_.stands_in) {
+    request.hint_for = options_.view->MemberAt(options_.lineup.nodes[options_.self]).Number();
+  }
   // What replication still needs of it.
   update_.bucket = request.bucket;
   update_.token = request.token;
@@ -65,8 +74,13 @@ void WriteOp::Start() {
       [self = shared_from_this()](base::Result<UpdateResult> result) {
         self->OnUpdate(std::move(result));
       },
-      [self = shared_from_this(), own](const base::Status& status) {
-        self->Run(status ? self->core_.OnAck(own) : self->core_.OnFailure(own, status.error()));
+      [self = shared_from_this(), own = options_.self](const base::Status& status) {
+        PutCore& core = self->core_;
+        if (!self->options_.stands_in) {
+          return self->Run(status ? core.OnAck(own) : core.OnFailure(own, status.error()));
+        }
+        if (status && !core.finished() && core.Waits(0)) self->metrics_.sloppy_acks.Add();
+        self->Run(status ? core.OnSpareAck(0) : core.OnSpareFailure(0, status.error()));
       });
 }
 
@@ -93,25 +107,41 @@ void WriteOp::Run(const PutCore::Actions& actions) {
   for (const PutCore::Action& action : actions) {
     switch (action.kind) {
       case PutCore::ActionKind::kSendWrite:
-        SendWrite(action.replica, 0);
+        SendWrite({action.replica, action.spare, 0});
         break;
-      case PutCore::ActionKind::kDone: {
-        WriteReply reply;
-        reply.version = NameVersion(result_.version, *options_.view);
-        reply.context = causal::EncodeContext(result_.context, update_.bucket_name, update_.key);
-        reply.timestamp = written_;
-        reply.replicas.primaries = core_.Acks();
-        Finish(std::move(reply));
+      case PutCore::ActionKind::kDone:
+        Answer();
         break;
-      }
       case PutCore::ActionKind::kFail:
         Finish(Fail(core_.error()));
+        break;
+      case PutCore::ActionKind::kOwe:
+        Owe(action.replica);
         break;
     }
   }
 }
 
-void WriteOp::SendWrite(size_t replica, uint32_t attempt) {
+void WriteOp::Answer() {
+  WriteReply reply;
+  reply.version = NameVersion(result_.version, *options_.view);
+  reply.context = causal::EncodeContext(result_.context, update_.bucket_name, update_.key);
+  reply.timestamp = written_;
+  reply.replicas = {core_.Acks(), core_.StandIns()};
+  Finish(std::move(reply));
+}
+
+void WriteOp::Owe(size_t replica) {
+  replicas_.Owe(*options_.view, options_.lineup.nodes[replica],
+                {update_.bucket, update_.token, update_.key});
+}
+
+ring::NodeIndex WriteOp::NodeOf(const Sent& sent) const {
+  return sent.spare == PutCore::kNoSpare ? options_.lineup.nodes[sent.replica]
+                                         : options_.spares[sent.spare];
+}
+
+void WriteOp::SendWrite(Sent sent) {
   wire::WriteRequest request;
   request.bucket = update_.bucket;
   request.token = update_.token;
@@ -120,44 +150,58 @@ void WriteOp::SendWrite(size_t replica, uint32_t attempt) {
   request.durability = static_cast<uint8_t>(update_.durability);
   request.idempotency_key = update_.idempotency_key;
   request.idempotency_answer = result_.idempotency_answer;
+  if (sent.spare != PutCore::kNoSpare) {
+    request.hint_for = options_.view->MemberAt(options_.lineup.nodes[sent.replica]).Number();
+  }
   const uint64_t fence = options_.view->fence();
-  replicas_.Write(
-      {*options_.view, options_.lineup.nodes[replica], options_.timeout}, std::move(request),
-      [self = shared_from_this(), replica, fence, attempt](const wire::WriteReply& reply) {
-        if (reply.outcome.code == Code::kStaleEpoch) return self->OnStale(replica, fence, attempt);
-        self->OnWriteReply(replica, reply);
-      });
+  replicas_.Write({*options_.view, NodeOf(sent), options_.timeout}, std::move(request),
+                  [self = shared_from_this(), sent, fence](const wire::WriteReply& reply) {
+                    if (reply.outcome.code == Code::kStaleEpoch) return self->OnStale(sent, fence);
+                    self->OnWriteReply(sent, reply);
+                  });
 }
 
-void WriteOp::OnWriteReply(size_t replica, const wire::WriteReply& reply) {
+void WriteOp::OnWriteReply(Sent sent, const wire::WriteReply& reply) {
+  const bool stands_in = sent.spare != PutCore::kNoSpare;
   if (!reply.outcome.ok()) {
     metrics_.replica_failures.Add();
-    return Run(core_.OnFailure(replica, reply.outcome.ToError()));
+    const base::Error error = reply.outcome.ToError();
+    return Run(stands_in ? core_.OnSpareFailure(sent.spare, error)
+                         : core_.OnFailure(sent.replica, error));
   }
-  if (core_.finished()) metrics_.late_acks.Add();
-  Run(core_.OnAck(replica));
+  if (core_.finished()) {
+    metrics_.late_acks.Add();
+  } else if (stands_in && core_.Waits(sent.spare)) {
+    metrics_.sloppy_acks.Add();
+  }
+  Run(stands_in ? core_.OnSpareAck(sent.spare) : core_.OnAck(sent.replica));
 }
 
 // --- another topology ----------------------------------------------------------------------------
 
-void WriteOp::OnStale(size_t replica, uint64_t fence, uint32_t attempt) {
+void WriteOp::OnStale(Sent sent, uint64_t fence) {
   if (expired_) return;
   const bool sent_before_the_new_plan = fence < options_.view->fence();
   if (sent_before_the_new_plan || replanner_.NewerThan(*options_.view)) {
-    return SendAgain(replica, 0);
+    sent.attempt = 0;
+    return SendAgain(sent);
   }
-  replanner_.WaitFor(
-      options_.view, options_.lineup.nodes[replica], attempt,
-      [self = shared_from_this(), replica, attempt] { self->SendAgain(replica, attempt + 1); });
+  replanner_.WaitFor(options_.view, NodeOf(sent), sent.attempt,
+                     [self = shared_from_this(), sent]() mutable {
+                       ++sent.attempt;
+                       self->SendAgain(sent);
+                     });
 }
 
-void WriteOp::SendAgain(size_t replica, uint32_t attempt) {
+void WriteOp::SendAgain(Sent sent) {
   if (expired_) return;
   CatchUp();
-  const bool wanted = options_.lineup.sets.empty() || options_.lineup.sets[replica] != 0;
+  const bool wanted = sent.spare != PutCore::kNoSpare
+                          ? core_.Waits(sent.spare)
+                          : options_.lineup.sets.empty() || options_.lineup.sets[sent.replica] != 0;
   if (!wanted) return;
   metrics_.requests_sent_again.Add();
-  SendWrite(replica, attempt);
+  SendWrite(sent);
 }
 
 // Goes on by the present view if that is newer. Requests under way keep their replica's number.
@@ -170,9 +214,25 @@ void WriteOp::CatchUp() {
   options_.lineup = Renumber(*target);
   options_.view = target->view;
   options_.bucket = target->bucket;
-  const uint32_t w = options_.quorum.NeededOf(target->bucket->n);
-  const uint32_t w_other = options_.quorum.NeededOf(target->NextN());
-  Run(core_.OnNewLists(w, w_other, options_.lineup.usable, options_.lineup.sets));
+  const uint32_t n = target->bucket->n;
+  const uint32_t next_n = target->NextN();
+  const Quorum& quorum = options_.quorum;
+  PutCore::Plan plan{.read = {quorum.NeededOf(n), quorum.PrimariesOf(n)},
+                     .other = {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)},
+                     .usable = options_.lineup.usable,
+                     .sets = options_.lineup.sets};
+  // Those of before keep their numbers, but nothing is sent to them any more.
+  const ring::NodeIndex self = target->view->self;
+  for (const ring::NodeIndex spare :
+       options_.spares.empty() ? std::vector<ring::NodeIndex>() : SparesOf(*target, replicas_)) {
+    if (options_.stands_in && spare == self) {
+      plan.stands_in = true;
+      continue;
+    }
+    options_.spares.push_back(spare);
+    ++plan.spares;
+  }
+  Run(core_.OnNewLists(plan));
 }
 
 // The target's replicas, those of the present lineup in their places, with their lists.

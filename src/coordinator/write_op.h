@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One write under way at its coordinator: the shell of PutCore. Held alive by the callbacks it has
 // given out. If the topology changes after the event was made, the same object goes on to the new
-// replicas: one client write stays one event.
+// replicas: one client write stays one event. When it is over, replicas that missed it are owed it.
 #pragma once
 
 #include <memory>
@@ -28,6 +28,9 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   struct Options {
     Quorum quorum;
     size_t self = 0;  // this node's index in the lineup
+    // This node is no replica: it stands in for that one, and is the first of the spares.
+    bool stands_in = false;
+    std::vector<ring::NodeIndex> spares;
     std::shared_ptr<const membership::View> view;
     const membership::BucketProperties* bucket = nullptr;  // of the view
     Lineup lineup;
@@ -45,12 +48,22 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   void OnTimeout();
 
  private:
+  // A request to a replica, or to the spare in its place; kept to be sent again.
+  struct Sent {
+    size_t replica;
+    size_t spare;
+    uint32_t attempt;
+  };
+
   void OnUpdate(base::Result<UpdateResult> result);
   void Run(const PutCore::Actions& actions);
-  void SendWrite(size_t replica, uint32_t attempt);
-  void OnWriteReply(size_t replica, const wire::WriteReply& reply);
-  void OnStale(size_t replica, uint64_t fence, uint32_t attempt);
-  void SendAgain(size_t replica, uint32_t attempt);
+  void Answer();
+  ring::NodeIndex NodeOf(const Sent& sent) const;
+  void SendWrite(Sent sent);
+  void OnWriteReply(Sent sent, const wire::WriteReply& reply);
+  void OnStale(Sent sent, uint64_t fence);
+  void SendAgain(Sent sent);
+  void Owe(size_t replica);
   void CatchUp();
   Lineup Renumber(const Target& target) const;
   void Finish(base::Result<WriteReply> reply, Stale stale = nullptr);

@@ -13,6 +13,9 @@ namespace {
 using base::Code;
 using base::Fail;
 
+constexpr const char* kNoHints =
+    "; nobody can stand in, because hints.enabled is false on this node";
+
 int64_t ExpiryOf(int64_t ttl_s, base::WallTime now) {
   if (ttl_s == 0) return 0;
   constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
@@ -126,7 +129,7 @@ WriteReply NothingToDelete(const ReadResult& found, const UpdateRequest& update,
     reply.context = causal::EncodeContext(update.context, update.bucket_name, update.key);
   }
   reply.timestamp = update.now;
-  reply.replicas.primaries = found.answered;
+  reply.replicas = {found.answered - found.stand_ins, found.stand_ins};
   return reply;
 }
 
@@ -221,7 +224,14 @@ base::Status Coordinator::LocateWrite(WriteJob* job) const {
 }
 
 base::Status Coordinator::CheckWritable(const WriteJob& job) const {
-  return CheckAlive(job.target, job.quorum.MinimumAlive(), job.quorum.NeededOf(job.target.NextN()));
+  const Quorum& quorum = job.quorum;
+  const uint32_t next_n = job.target.NextN();
+  const bool stand_ins = quorum.sloppy && settings_.hints_enabled;
+  auto status = CheckAlive(job.target, {quorum.MinimumAlive(), quorum.primaries},
+                           {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)}, stand_ins);
+  if (status || stand_ins || !quorum.sloppy) return status;
+  status.error().message += kNoHints;
+  return status;
 }
 
 // Who may make the event, in the order to ask.
@@ -244,15 +254,40 @@ void Coordinator::PlanWrite(const JobPtr& job) {
   const auto& read = job->target.replicas.read;
   const auto self = std::find(read.begin(), read.end(), job->target.view->self);
   const bool is_replica = self != read.end();
+  job->stands_in = false;
   if (is_replica) job->self = static_cast<size_t>(self - read.begin());
   if (job->intent.forwarded && !is_replica) {
     return EndWrite(job, Fail(Code::kStaleEpoch, "this node does not coordinate the key"));
   }
   if (is_replica && (job->intent.forwarded || !MeetsOthers(job->intent))) return Coordinate(job);
   auto candidates = Coordinators(*job);
+  if (candidates.empty()) return CoordinateAsStandIn(job);
   if (candidates.front() == job->target.view->self) return Coordinate(job);
   metrics_.requests_forwarded.Add();
   ForwardTo(job, std::move(candidates));
+}
+
+// No replica of the read list could be reached.
+base::Status Coordinator::CheckStandIn(const WriteJob& job) const {
+  const auto refuse = [](const std::string& why) {
+    return Fail(Code::kUnavailable, "no replica of the key could be reached" + why);
+  };
+  if (!job.quorum.sloppy) return refuse("");
+  if (!settings_.hints_enabled) return refuse(kNoHints);
+  if (MeetsOthers(job.intent)) {
+    return refuse("; conditional and idempotent writes need one, sloppy or not");
+  }
+  if (job.quorum.primaries > 0) return refuse("; pw asks for primaries");
+  const auto spares = SparesOf(job.target, replicas_);
+  const bool may = std::find(spares.begin(), spares.end(), job.target.view->self) != spares.end();
+  return may ? base::Status() : refuse(", and this node cannot stand in for one");
+}
+
+void Coordinator::CoordinateAsStandIn(const JobPtr& job) {
+  if (auto status = CheckStandIn(*job); !status) return EndWrite(job, Fail(status.error()));
+  job->stands_in = true;
+  job->self = 0;
+  Coordinate(job);
 }
 
 // Nothing was done, because `node` has another topology.
@@ -290,6 +325,18 @@ void Coordinator::RunUpdate(const JobPtr& job, UpdateRequest update) {
   WriteOp::Options options;
   options.quorum = job->quorum;
   options.self = job->self;
+  options.stands_in = job->stands_in;
+  if (job->quorum.sloppy && settings_.hints_enabled) {
+    options.spares = SparesOf(job->target, replicas_);
+  }
+  if (job->stands_in) {
+    auto& spares = options.spares;
+    const auto own = std::find(spares.begin(), spares.end(), job->target.view->self);
+    if (own == spares.end()) {
+      return EndWrite(job, Fail(Code::kUnavailable, "this node cannot stand in any more"));
+    }
+    std::rotate(spares.begin(), own, own + 1);
+  }
   options.view = job->target.view;
   options.bucket = job->target.bucket;
   options.lineup = WriteLineup(job->target, replicas_);
@@ -328,9 +375,12 @@ Coordinator::ReadPlan Coordinator::FirstRead(const WriteJob& job) const {
     return repeatable ? std::max(usual, of_the_write) : usual;
   };
   const uint32_t next_n = job.target.NextN();
-  return {job.intent.put.key, job.intent.put.idempotency_key.value_or(""),
-          needed(bucket.n, job.quorum.MinimumAlive()), needed(next_n, job.quorum.NeededOf(next_n)),
-          job.deadline};
+  ReadPlan plan{job.intent.put.key, job.intent.put.idempotency_key.value_or(""),
+                needed(bucket.n, job.quorum.MinimumAlive()),
+                needed(next_n, job.quorum.NeededOf(next_n)), job.deadline};
+  // Stand-ins know too little to judge a condition by, or a repeat.
+  plan.sloppy = job.quorum.sloppy && !MeetsOthers(job.intent);
+  return plan;
 }
 
 void Coordinator::ReadThenUpdate(const JobPtr& job, UpdateRequest update) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bodies of coordinator_test_util.h.
+// The bodies of TestNode in coordinator_test_util.h.
 #pragma once
 
 #include <string>
@@ -9,95 +9,6 @@
 #include "coordinator/coordinator_test_util.h"
 
 namespace lariat::coordinator {
-
-inline TestCluster::TestCluster(Options options)
-    : alive(options.nodes, true), draining(options.nodes, false) {
-  membership::Topology topology = membership::MakeDocument(options.nodes, 1, options.sealed);
-  base::Prng prng(5);
-  for (membership::Member& member : topology.members) {
-    std::vector<ring::Token> tokens;
-    for (int t = 0; t < 16; ++t) tokens.push_back({prng.Next()});
-    std::sort(tokens.begin(), tokens.end());
-    const bool spare = member.id.low > options.nodes - options.spare;
-    member.tokens = spare ? std::vector<ring::Token>() : tokens;
-    member.next_tokens = std::move(tokens);
-  }
-  topology.fence = topology.epoch;
-  bucket_ = membership::MakeBucket("default");
-  bucket_.n = options.n;
-  bucket_.r = options.r;
-  bucket_.w = options.w;
-  bucket_.conflict = options.kind;
-  bucket_.ttl_s = options.ttl_s;
-  topology.buckets["default"] = bucket_;
-  before_ = topology;
-  for (size_t i = 0; i < options.nodes; ++i) {
-    views_.push_back(membership::MakeView(topology, topology.members[i].id));
-    nodes_.push_back(std::make_unique<TestNode>(*this, i, views_.back()));
-    topology.sealed = true;
-    nodes_.back()->sealed_view = membership::MakeView(topology, topology.members[i].id);
-    topology.sealed = options.sealed;
-  }
-}
-
-inline membership::Topology TestCluster::Moving(membership::Phase phase) const {
-  membership::Topology topology = before_;
-  topology.epoch += 1 + static_cast<uint64_t>(phase);
-  topology.fence = topology.epoch;
-  topology.operation = membership::Operation{{}, phase, 0};
-  return topology;
-}
-
-inline membership::Topology TestCluster::After() const {
-  membership::Topology topology = before_;
-  topology.fence = topology.epoch += 10;
-  for (membership::Member& member : topology.members) member.tokens = member.next_tokens;
-  return topology;
-}
-
-inline membership::View::Replicas TestCluster::ListsOf(const std::string& key) const {
-  return membership::MakeView(Moving(membership::Phase::kPrepare), membership::IdOf(1))
-      ->ReplicasOf(ring::TokenOf(key), bucket_);
-}
-
-inline std::string TestCluster::KeyWhere(
-    const std::function<bool(const membership::View::Replicas&)>& wanted) const {
-  for (int i = 0;; ++i) {
-    std::string key = "moving" + std::to_string(i);
-    if (wanted(ListsOf(key))) return key;
-  }
-}
-
-inline void TestCluster::SetTopology(size_t node, const membership::Topology& topology) {
-  nodes_[node]->SetView(membership::MakeView(topology, topology.members[node].id));
-}
-
-inline void TestCluster::SetTopology(const membership::Topology& topology) {
-  for (size_t i = 0; i < nodes_.size(); ++i) SetTopology(i, topology);
-}
-
-inline std::string TestCluster::KeyNotOn(size_t node) const {
-  for (int i = 0;; ++i) {
-    std::string key = "key" + std::to_string(i);
-    const auto nodes = NodesOf(key);
-    if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) return key;
-  }
-}
-
-inline void TestCluster::Advance(int64_t ms) {
-  for (int64_t step = 0; step < ms; step += 5) {
-    now_ += base::Millis(5);
-    wall.ms += 5;
-    late_.Expire(now_, [](const std::function<void()>& due) { due(); });
-    for (auto& node : nodes_) {
-      node->coordinator.Tick(now_);
-      node->replica.Tick();
-    }
-    RunAll();
-  }
-}
-
-// --- a node --------------------------------------------------------------------------------------
 
 inline TestNode::TestNode(TestCluster& cluster, size_t own_index,
                           std::shared_ptr<const membership::View> first)
@@ -237,7 +148,16 @@ inline void TestNode::Reconcile(std::shared_ptr<const membership::View> of, ring
   });
 }
 
+inline void TestNode::UpdateHint(UpdateRequest from, UpdateDone updated, DurableDone durable) {
+  const uint64_t own = view->MemberAt(view->self).Number();
+  auto result = hints.Update(std::move(from), {own, 100 + index, cluster_.Next()});
+  const bool made = result.has_value();
+  updated(std::move(result));
+  if (made) cluster_.loop.Post([durable = std::move(durable)]() mutable { durable({}); });
+}
+
 inline void TestNode::LocalRead(wire::ReadRequest request, ReadDone done) {
+  if (request.hint_for != 0) return done(hints.Read(request));
   replica.Read({request.bucket, {request.token}, request.key},
                {request.digest_only, request.idempotency_key},
                [done = std::move(done)](base::Result<replica::ReadResult> result) mutable {
@@ -255,6 +175,7 @@ inline void TestNode::LocalRead(wire::ReadRequest request, ReadDone done) {
 }
 
 inline void TestNode::LocalWrite(wire::WriteRequest request, WriteDone done) {
+  if (request.hint_for != 0) return done(hints.Write(request));
   replica.Write({request.bucket, {request.token}, request.key}, request.object,
                 {replica::AckWhen::kSynced, request.idempotency_key, request.idempotency_answer,
                  cluster_.wall},
@@ -273,6 +194,9 @@ inline void TestNode::Update(UpdateRequest from, UpdateDone updated, DurableDone
     return updated(std::move(refused));
   }
   ++updates;
+  if (from.hint_for != 0) {
+    return UpdateHint(std::move(from), std::move(updated), std::move(durable));
+  }
   replica::UpdateRequest to;
   to.key = {from.bucket, {from.token}, from.key};
   to.kind = from.kind;
