@@ -108,6 +108,8 @@ void ShowExplanation(const json::value& e) {
   bool agree = TextOf(e, "agree") == "true";
   fmt::print("{}\n", agree ? "all reachable replicas agree"
                            : "replicas DIFFER; the next read of the key repairs them");
+  const std::string kept = TextOf(e, "kept_because");
+  if (!kept.empty()) fmt::print("{}\n", Printable(kept));
 }
 
 Exit ExplainKey(const Common& common, const std::string& bucket, const std::string& key) {

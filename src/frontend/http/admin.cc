@@ -35,7 +35,11 @@ void WriteExplanation(JsonWriter& json, const Explanation& explanation) {
   }
   json.EndArray().Key("fallbacks");
   WriteTexts(json, explanation.fallbacks);
-  json.Key("agree").Bool(explanation.agree).EndObject();
+  json.Key("agree").Bool(explanation.agree);
+  if (!explanation.kept_because.empty()) {
+    json.Key("kept_because").Text(explanation.kept_because);
+  }
+  json.EndObject();
 }
 
 }  // namespace

@@ -190,6 +190,8 @@ TEST(Operations, RingAndExplain) {
             R"("n":3,"r":2,"w":2,"replicas":[{"node":"node1","alive":true,"state":"found",)"
             R"("version":{"node1":5},"siblings":1,"tombstones":0,"bytes":10,"digest":"ab"}],)"
             R"("fallbacks":["node4"],"agree":true})");
+  const ParsedReply deleted = Ask(node, "GET /v1/debug/explain?bucket=b&key=deleted");
+  EXPECT_EQ(Json(deleted)["kept_because"], "deleted 12 s ago");
   EXPECT_EQ(Ask(node, "GET /v1/debug/explain").status, 400);
   EXPECT_EQ(Ask(node, "GET /v1/debug/explain?key=a&kye=b").status, 400);
 }

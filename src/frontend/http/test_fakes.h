@@ -159,6 +159,7 @@ class FakeAdmin : public coordinator::AdminService {
     explanation.replicas = {{"node1", true, "found", {{"node1", 5}}, 1, 0, 10, "ab"}};
     explanation.fallbacks = {"node4"};
     explanation.agree = true;
+    if (key == "deleted") explanation.kept_because = "deleted 12 s ago";
     done(std::move(explanation));
   }
   coordinator::HealthSummary Health() const override { return health; }
