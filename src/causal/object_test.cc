@@ -215,6 +215,31 @@ TEST(Object, ReadersSeeNeitherTombstonesNorExpiredValues) {
   EXPECT_FALSE(object.Empty());
 }
 
+// M14: as long as it is stored, an expired value hides what it replaced and what comes late.
+TEST(Object, AnExpiredValueUncoversNothingOlder) {
+  const auto at = [](int64_t stamp_ms, const std::string& bytes, int64_t expires_ms) {
+    Object object(Kind::kLww);
+    object.lww()->stamp = HlcStamp::FromWallMs(stamp_ms);
+    object.lww()->value.bytes = bytes;
+    object.lww()->value.expires_ms = expires_ms;
+    return object;
+  };
+  for (const int64_t expires_ms : {int64_t{2'000}, int64_t{1} << 31, INT64_MAX}) {
+    Object expired = at(1'000, "short-lived", expires_ms);
+    ASSERT_TRUE(expired.Join(at(999, "older", 0)));
+    EXPECT_EQ(expired.LiveValues(WallTime{expires_ms - 1}).size(), 1U);
+    EXPECT_TRUE(expired.LiveValues(WallTime{expires_ms}).empty());
+    ASSERT_TRUE(expired.Join(at(1'001, "newer", 0)));
+    EXPECT_EQ(expired.LiveValues(WallTime{expires_ms}).size(), 1U);
+  }
+  Object siblings(Kind::kSiblings);
+  siblings.dvv()->Update({}, {.bytes = "older"}, kA);
+  const Object late = siblings;
+  siblings.dvv()->Update(siblings.dvv()->history(), {.expires_ms = 2'000, .bytes = "short"}, kA);
+  ASSERT_TRUE(siblings.Join(late));
+  EXPECT_TRUE(siblings.LiveValues(WallTime{2'000}).empty());
+}
+
 TEST(Object, ARegisterShowsItsValueUnlessDeleted) {
   Object object = Register();
   const auto live = object.LiveValues(WallTime{0});
