@@ -444,8 +444,8 @@ class Buckets(Test):
         for node in cluster.nodes:
             shown = self.status(200, node.http("GET", path)).json()
             self.assertEqual((shown["n"], shown["r"], shown["w"], shown["ttl"]), (3, 2, 3, 7))
-            self.assertEqual((shown["sloppy"], shown["conflict"], shown["ordered"]),
-                             (False, "siblings", False))
+            self.assertEqual((shown["sloppy"], shown["conflict"], shown["ordered"],
+                              shown["read_repair"]), (False, "siblings", False, 10))
             listed = node.http("GET", "/v1/buckets").json()["buckets"]
             self.assertIn(name, [bucket["name"] for bucket in listed])
         self.status(200, cluster.nodes[1].http("PUT", path, {"w": 2}))
@@ -471,7 +471,7 @@ class Buckets(Test):
         path = "/v1/buckets/" + fresh("b")
         for wrong in ({"n": 0}, {"n": 65}, {"n": 3, "r": 4}, {"w": 0}, {"w": -1}, {"pw": 4},
                       {"r": "many"}, {"conflict": "rock"}, {"conflict": "serial"},
-                      {"sloppy": True}, {"compaction": "x"}, {"ttl": -1}, {"ttl": "1"},
+                      {"sloppy": 1}, {"read_repair": 101}, {"compaction": "x"}, {"ttl": -1}, {"ttl": "1"},
                       {"durability": "maybe"}, {"unknown": 1}, {"n": 1.5}, {"n": None, "x": []}):
             self.status(400, node.http("PUT", path, wrong))
             self.status(404, node.http("GET", path))

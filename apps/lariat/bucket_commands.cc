@@ -169,8 +169,8 @@ void AddBucketCommands(CLI::App& app, Session& session) {
   CLI::App* bucket = app.add_subcommand("bucket", "Create, list, show and change buckets");
   bucket->require_subcommand(1);
   const char* properties =
-      "n, r, w, pr, pw, sloppy, allow_eventual, conflict, durability, ttl, gc_grace, ... as "
-      "NAME=VALUE (docs/buckets.md)";
+      "n, r, w, pr, pw, sloppy, allow_eventual, read_repair, conflict, durability, ttl, gc_grace, "
+      "... as NAME=VALUE (docs/buckets.md)";
 
   auto create = std::make_shared<BucketOptions>();
   CLI::App* command = AddCommand(*bucket, session, "create", "Create a bucket",

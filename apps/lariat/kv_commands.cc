@@ -42,6 +42,7 @@ void AddKeyOptions(CLI::App* command, const Options& o) {
                       "ONE, TWO, THREE, QUORUM, LOCAL_ONE, LOCAL_QUORUM, EACH_QUORUM, ALL; ANY for "
                       "writes; SERIAL in serial buckets");
   command->add_option("--timeout-ms", o->timeout_ms, "Time the node may take");
+  command->add_flag("--sloppy", o->sloppy, "Let other nodes stand in for replicas that are down");
 }
 
 void AddWriteOptions(CLI::App* command, const Options& o) {
@@ -52,7 +53,6 @@ void AddWriteOptions(CLI::App* command, const Options& o) {
                       "A repeat with the same key within 24 h has no further effect");
   command->add_option("--w", o->w, "Replicas that must have stored it");
   command->add_option("--pw", o->pw, "Of these, how many primary replicas");
-  command->add_flag("--sloppy", o->sloppy, "Let other nodes stand in for replicas that are down");
 }
 
 bool CheckKey(const std::string& key) {

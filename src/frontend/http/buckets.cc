@@ -54,6 +54,13 @@ base::Status OnlyFalse(JsonMember& member) {
   return base::Fail(Code::kUnsupported, "'" + member.name + "' is not in this version");
 }
 
+base::Status ReadFlag(JsonMember& member, bool& to) {
+  const auto flag = TakeBool(member);
+  if (!flag) return base::Fail(flag.error());
+  to = *flag;
+  return {};
+}
+
 base::Status ReadNumber(const JsonMember& member, uint32_t& to) {
   const auto number = TakeCount(member);
   if (!number) return base::Fail(number.error());
@@ -116,7 +123,7 @@ constexpr Property kProperties[] = {
     {"w", [](JsonMember& m, Change& c) { return ReadCount(m, c.w); }},
     {"pr", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.pr); }},
     {"pw", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.pw); }},
-    {"sloppy", [](JsonMember& m, Change&) { return OnlyFalse(m); }},
+    {"sloppy", [](JsonMember& m, Change& c) { return ReadFlag(m, c.bucket.sloppy); }},
     {"conflict",
      [](JsonMember& m, Change& c) {
        return ReadChoice(m, &membership::ParseConflict, c.bucket.conflict);
@@ -141,12 +148,8 @@ constexpr Property kProperties[] = {
        return ReadChoice(m, &membership::ParseDurability, c.bucket.durability);
      }},
     {"allow_eventual",
-     [](JsonMember& m, Change& c) -> base::Status {
-       const auto flag = TakeBool(m);
-       if (!flag) return base::Fail(flag.error());
-       c.bucket.allow_eventual = *flag;
-       return {};
-     }},
+     [](JsonMember& m, Change& c) { return ReadFlag(m, c.bucket.allow_eventual); }},
+    {"read_repair", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.read_repair); }},
 };
 
 uint32_t Resolve(const Count& count, uint32_t n) {
@@ -189,6 +192,7 @@ void WriteProperties(JsonWriter& json, const BucketProperties& bucket,
   json.Key("gc_grace").Uint(bucket.gc_grace_s);
   json.Key("durability").Text(membership::DurabilityText(bucket.durability));
   json.Key("allow_eventual").Bool(bucket.allow_eventual);
+  json.Key("read_repair").Uint(bucket.read_repair);
 }
 
 // `warning` may be empty.

@@ -41,7 +41,8 @@ TEST_F(Buckets, AreShownWhole) {
   EXPECT_EQ(reply.body,
             R"({"name":"default","n":3,"r":2,"w":2,"pr":0,"pw":0,"sloppy":false,)"
             R"("conflict":"siblings","ttl":0,"compaction":"leveled","compression":"lz4",)"
-            R"("ordered":false,"gc_grace":3600,"durability":"sync","allow_eventual":false})");
+            R"("ordered":false,"gc_grace":3600,"durability":"sync","allow_eventual":false,)"
+            R"("read_repair":10})");
   EXPECT_EQ(Ask(node, "GET /v1/buckets").body, R"({"buckets":[)" + reply.body + "]}");
   EXPECT_EQ(Ask(node, "GET /v1/buckets/none").status, 404);
   // What was shown can be sent back.
@@ -69,6 +70,12 @@ TEST_F(Buckets, AChangeKeepsWhatItDoesNotName) {
   EXPECT_EQ(bucket.durability, membership::Durability::kNone);
   EXPECT_EQ(bucket.r, 3u);
   EXPECT_EQ(bucket.w, 1u);
+  EXPECT_EQ(Put(R"({"sloppy":true,"read_repair":100})").status, 200);
+  EXPECT_TRUE(bucket.sloppy);
+  EXPECT_EQ(bucket.read_repair, 100u);
+  EXPECT_EQ(Put(R"({"sloppy":false})").status, 200);
+  EXPECT_FALSE(bucket.sloppy);
+  EXPECT_EQ(bucket.read_repair, 100u);
   EXPECT_EQ(Put(R"({"w":"quorum","n":5})").status, 200);
   EXPECT_EQ(node.kv.buckets["b"].w, 3u);
 }
@@ -84,13 +91,13 @@ TEST_F(Buckets, EventualNeedsConsentAndIsWarnedOf) {
 TEST_F(Buckets, WhatThisVersionLacksIsSaid) {
   for (const char* body :
        {R"({"conflict":"serial"})", R"({"conflict":"counter"})", R"({"compaction":"size_tiered"})",
-        R"({"sloppy":true})", R"({"ordered":true})", R"({"compression":"zstd"})",
+        R"({"ordered":true})", R"({"compression":"zstd"})",
         R"({"replication":"x"})"}) {
     const ParsedReply reply = Put(body);
     EXPECT_EQ(reply.status, 400) << body;
     EXPECT_EQ(ErrorCode(reply), "unsupported") << body;
   }
-  EXPECT_EQ(Put(R"({"compression":"lz4","compaction":"leveled","sloppy":false})").status, 201);
+  EXPECT_EQ(Put(R"({"compression":"lz4","compaction":"leveled","ordered":false})").status, 201);
 }
 
 TEST_F(Buckets, NonsenseIsRefused) {
@@ -109,6 +116,9 @@ TEST_F(Buckets, NonsenseIsRefused) {
                            R"({"ttl":-1})",
                            R"({"ttl":1.5})",
                            R"({"sloppy":1})",
+                           R"({"read_repair":101})",
+                           R"({"read_repair":-1})",
+                           R"({"read_repair":true})",
                            R"({"name":"other"})",
                            R"({"n":null})",
                            R"({"n":3,"n":3})",
