@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "repair/exchange/exchange.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -13,6 +14,8 @@ using telemetry::LogLevel;
 namespace {
 
 constexpr base::Duration kTick = base::Millis(50);
+// Longer than a message that was given up is still under way.
+constexpr base::Duration kLeftInHand = base::Seconds(60);
 
 std::string_view EndText(ExchangeEnd end) {
   switch (end) {
@@ -67,6 +70,12 @@ void Exchange::Start(ExchangePlan plan, Done done) {
 
 void Exchange::Stop() {
   ++*life_;
+  const base::Instant now = env_.clock.Now();
+  if (now >= left_until_) left_in_hand_.clear();
+  if (core_ && !core_->KeysInHand().empty()) {
+    for (std::string& key : core_->KeysInHand()) left_in_hand_.insert(std::move(key));
+    left_until_ = now + kLeftInHand;
+  }
   core_.reset();
   done_ = {};
   pump_scheduled_ = false;
@@ -151,6 +160,13 @@ void Exchange::Finish() {
            ended.why.empty() ? "" : ": ", ended.why, figures.keys_received, figures.keys_sent,
            ended.progress.bytes_sent);
   done(std::move(ended));
+}
+
+bool Exchange::IsInHand(const std::string& data_key) const {
+  if (env_.clock.Now() < left_until_ && left_in_hand_.contains(data_key)) return true;
+  if (!core_) return false;
+  const std::vector<std::string> keys = core_->KeysInHand();
+  return std::binary_search(keys.begin(), keys.end(), data_key);
 }
 
 ExchangeProgress Exchange::Progress() const {

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "env/env.h"
@@ -60,6 +61,9 @@ class Exchange {
   bool Running() const { return core_ != nullptr; }
   const ExchangePlan* plan() const { return core_ ? &core_->plan() : nullptr; }
   ExchangeProgress Progress() const;
+  // Whether an object of this key, perhaps an old one by now, may be on its way to a replica. One
+  // of a comparison that ended early may be so for a minute. Whoever forgets a delete asks first.
+  bool IsInHand(const std::string& data_key) const;
 
  private:
   void SchedulePump();
@@ -86,6 +90,8 @@ class Exchange {
   uint64_t bytes_received_ = 0;
   int64_t started_ms_ = 0;
   ExchangeFigures counted_;
+  std::set<std::string> left_in_hand_;  // of the last comparison that ended early
+  base::Instant left_until_{};
   bool pump_scheduled_ = false;
   env::TimerId timer_ = 0;
   base::Instant second_began_{};

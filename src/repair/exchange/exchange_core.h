@@ -90,6 +90,10 @@ class ExchangeCore {
   const std::string& why() const { return why_; }  // it is not complete; what it waits for
   ExchangeFigures figures() const;
   double Fraction() const;  // of the token space, 0 to 1
+  // Keys whose objects may be on their way to a replica.
+  std::vector<std::string> KeysInHand() const {
+    return mend_ ? mend_->keys() : std::vector<std::string>();
+  }
 
  private:
   enum class Phase : uint8_t { kHash, kList, kPause, kMend };
