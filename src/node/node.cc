@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/node.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -54,7 +55,9 @@ membership::FormationCore::Options FormationOptions(const NodeOptions& options) 
 
 Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engine& engine,
            telemetry::LogSink& log)
-    : options_(std::move(options)), engine_(engine) {
+    : options_(std::move(options)),
+      engine_(engine),
+      hint_budget_(std::make_shared<replica::HintBudget>()) {
   LARIAT_CHECK(!worlds.empty(), "a node has at least one shard");
   LARIAT_CHECK(worlds.size() <= kShardsMax, "too many shards");
   const causal::HlcStamp floor = ClockFloor(engine);
@@ -149,6 +152,10 @@ membership::NodeStates Node::States() const {
   states.draining = draining();
   states.peer_address = options_.addresses.peer;
   states.load_bytes = engine_.Stats().disk_bytes / kStep * kStep;
+  // Rounded up: what there is shows.
+  constexpr uint64_t kHintStep = 4096;
+  const auto hint_bytes = static_cast<uint64_t>(std::max<int64_t>(hint_budget_->bytes(), 0));
+  states.hint_bytes = (hint_bytes + kHintStep - 1) / kHintStep * kHintStep;
   return states;
 }
 

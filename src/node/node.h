@@ -49,6 +49,7 @@ class Node {
   const Shard& shard(uint32_t index) const { return *shards_[index]; }
   coordinator::AdminService& admin(uint32_t shard_index);
   storage::Engine& engine() const { return engine_; }
+  const std::shared_ptr<replica::HintBudget>& hint_budget() const { return hint_budget_; }
 
   // Thread-safe. No new work is ready to come; /readyz says so.
   void SetDraining(bool on = true) { draining_.store(on); }
@@ -91,6 +92,7 @@ class Node {
 
   NodeOptions options_;
   storage::Engine& engine_;
+  std::shared_ptr<replica::HintBudget> hint_budget_;  // co-owned by the shards' replicas
   std::vector<std::unique_ptr<telemetry::Metrics>> metrics_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<coordinator::AdminService>> admins_;

@@ -26,6 +26,17 @@ constexpr int64_t kClockRefillMs = 200;
 constexpr int64_t kClockStepMs = 20;
 constexpr int64_t kClockLeftMinMs = 10;
 
+replica::ReplicaOptions ReplicaOptionsOf(const Node& node, env::Entropy& entropy,
+                                         const config::Settings& settings) {
+  replica::ReplicaOptions options;
+  options.node = node.identity().id.high;
+  options.incarnation = entropy.Next() | 1;
+  options.draw_incarnation = [&entropy] { return entropy.Next() | 1; };
+  options.queue_max = static_cast<size_t>(settings.limits_replica_queue);
+  options.hints = node.hint_budget();
+  return options;
+}
+
 }  // namespace
 
 Shard::Shard(Node& node, uint32_t index, World world, const config::Settings& settings,
@@ -42,14 +53,16 @@ Shard::Shard(Node& node, uint32_t index, World world, const config::Settings& se
       log_(log),
       prng_(world.env.entropy.Next()),
       clock_(clock_floor, settings.limits_clock_drift_ms),
-      replica_({node.identity().id.high, world.env.entropy.Next() | 1,
-                [entropy = &world_.env.entropy] { return entropy->Next() | 1; },
-                static_cast<size_t>(settings.limits_replica_queue)},
-               engine, *this, clock_, metrics, log),
+      replica_(ReplicaOptionsOf(node, world_.env.entropy, settings), engine, *this, clock_, metrics,
+               log),
       calls_(world.env.entropy.Next()),
       coordinator_(world.env, settings, *this, *this, metrics) {}
 
-void Shard::Start() { Tick(); }
+void Shard::Start() {
+  const auto [first, last] = ring::SliceOf(index_, node_.shards());
+  replica_.RecountHints(first, last);
+  Tick();
+}
 
 void Shard::ApplySettings(const config::Settings& settings) {
   settings_ = settings;
@@ -63,6 +76,7 @@ void Shard::Tick() {
   calls_.Expire(now);
   coordinator_.Tick(now);
   replica_.Tick();
+  TellDirty();
   world_.env.timers.After(kTick, [this] { Tick(); });
 }
 

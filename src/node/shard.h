@@ -21,12 +21,16 @@
 #include "membership/topology.h"
 #include "node/calls.h"
 #include "node/transport.h"
+#include "replica/dirty_marks.h"
 #include "replica/replica.h"
 #include "telemetry/log.h"
 
 namespace lariat::node {
 
 class Node;
+
+// Why a node gives itself a record that it did not have.
+enum class IngestWhy : uint8_t { kMoved, kRepaired, kHinted };
 
 class Shard final : public PeerEvents,
                     public coordinator::ReplicaPort,
@@ -54,7 +58,7 @@ class Shard final : public PeerEvents,
   }
   // Joins a record that another node gave, on the shard that owns its token; ok when it is durable.
   void Ingest(replica::KeyRef key, std::string object,
-              base::UniqueFunction<void(base::Status)> done);
+              base::UniqueFunction<void(base::Status)> done, IngestWhy why = IngestWhy::kMoved);
   // Removes records that this node does not own by the document with this fence; kStaleEpoch if the
   // shard works by another. The keys that were skipped.
   base::Result<std::vector<std::string>> RemoveRecords(uint64_t fence,
@@ -64,6 +68,7 @@ class Shard final : public PeerEvents,
   uint32_t index() const { return index_; }
   const env::Env& env() const { return world_.env; }
   coordinator::Coordinator& coordinator() { return coordinator_; }
+  replica::Replica& replica() { return replica_; }
   const std::shared_ptr<const membership::View>& view() const { return view_; }
   // Work whose loss somebody would notice: requests of clients and of coordinators. For draining.
   size_t Busy() const { return coordinator_.InFlight() + replica_.Waiting(); }
@@ -128,6 +133,8 @@ class Shard final : public PeerEvents,
   std::optional<PeerHandle> PeerIn(const membership::View& view, ring::NodeIndex node) const;
   void ExchangeDocuments(uint64_t number);
   base::Status CheckFence(uint64_t fence) const;
+  base::Status CheckHintFor(uint64_t member) const;
+  void TellDirty();
   void LocalRead(wire::ReadRequest request, uint64_t fence, ReadDone done);
   void LocalWrite(wire::WriteRequest request, uint64_t fence, WriteDone done);
   void RunUpdate(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable);
@@ -170,6 +177,7 @@ class Shard final : public PeerEvents,
   std::deque<std::pair<uint64_t, uint64_t>> forwards_order_;
   std::vector<base::UniqueFunction<void(base::Status)>> clock_waiters_;
   bool clock_extending_ = false;
+  std::set<replica::DirtyMark> dirty_;  // to be marked: hints could not be kept
   bool expelled_ = false;
 };
 

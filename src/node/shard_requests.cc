@@ -105,7 +105,28 @@ void Shard::Forward(const coordinator::Destination& to, wire::ForwardedWrite req
   Ask<wire::ForwardedWriteReply>(to, std::move(request), std::move(done));
 }
 
-void Shard::Owe(const membership::View&, ring::NodeIndex, coordinator::OwedKey) {}
+void Shard::Owe(const membership::View& view, ring::NodeIndex node, coordinator::OwedKey key) {
+  if (!settings_.hints_enabled) return;
+  const uint64_t target = view.MemberAt(node).Number();
+  const uint64_t token = key.token;
+  OnOwner(token, [key = std::move(key), target](Shard& owner) mutable {
+    const auto mark = replica::DirtyMark::Of(target, key.bucket, key.token);
+    owner.replica_.Owe({key.bucket, {key.token}, std::move(key.key), target},
+                       owner.world_.env.clock.Wall(), [&owner, mark](const base::Status& status) {
+                         if (!status) owner.dirty_.insert(mark);
+                       });
+  });
+}
+
+// All of one tick together: there may be very many, for few marks.
+void Shard::TellDirty() {
+  if (dirty_.empty()) return;
+  std::vector<replica::DirtyMark> marks(dirty_.begin(), dirty_.end());
+  dirty_.clear();
+  node_.shard(0).Post([&node = node_, marks = std::move(marks)]() mutable {
+    node.healing().MarkDirty(std::move(marks));
+  });
+}
 
 // --- to the replica that owns the token --------------------------------------------------------
 
@@ -136,6 +157,11 @@ base::Status Shard::CheckFence(uint64_t fence) const {
                                      std::to_string(view_ ? view_->fence() : 0));
 }
 
+base::Status Shard::CheckHintFor(uint64_t member) const {
+  if (member == 0 || settings_.hints_enabled) return {};
+  return Fail(Code::kUnavailable, "this node keeps no hints (hints.enabled)");
+}
+
 void Shard::LocalRead(wire::ReadRequest request, uint64_t fence, ReadDone done) {
   const uint64_t token = request.token;
   OnOwner(token, [request = std::move(request), fence,
@@ -143,7 +169,7 @@ void Shard::LocalRead(wire::ReadRequest request, uint64_t fence, ReadDone done) 
     if (auto status = owner.CheckFence(fence); !status) {
       return back(owner, ToReply(base::Result<replica::ReadResult>(Fail(status.error()))));
     }
-    replica::KeyRef key{request.bucket, {request.token}, std::move(request.key)};
+    replica::KeyRef key{request.bucket, {request.token}, std::move(request.key), request.hint_for};
     owner.replica_.Read(
         std::move(key), {request.digest_only, std::move(request.idempotency_key)},
         [&owner, back = std::move(back)](base::Result<replica::ReadResult> result) mutable {
@@ -157,11 +183,14 @@ void Shard::LocalWrite(wire::WriteRequest request, uint64_t fence, WriteDone don
   OnOwner(token, [request = std::move(request), fence,
                   back = BackOn(*this, std::move(done))](Shard& owner) mutable {
     if (auto status = owner.CheckFence(fence); !status) return back(owner, ToReply(status));
+    if (auto may = owner.CheckHintFor(request.hint_for); !may) return back(owner, ToReply(may));
     if (request.repair) owner.metrics_.replica_requests[telemetry::ReplicaOp::kRepair].Add();
-    replica::KeyRef key{request.bucket, {request.token}, std::move(request.key)};
-    replica::WriteOptions options{AckWhenOf(request.durability), std::move(request.idempotency_key),
-                                  std::move(request.idempotency_answer),
-                                  owner.world_.env.clock.Wall()};
+    replica::KeyRef key{request.bucket, {request.token}, std::move(request.key), request.hint_for};
+    replica::WriteOptions options;
+    options.ack_when = AckWhenOf(request.durability);
+    options.idempotency_key = std::move(request.idempotency_key);
+    options.idempotency_answer = std::move(request.idempotency_answer);
+    options.now = owner.world_.env.clock.Wall();
     owner.replica_.Write(std::move(key), std::move(request.object), std::move(options),
                          [&owner, back = std::move(back)](const base::Status& status) mutable {
                            back(owner, ToReply(status));
@@ -201,8 +230,9 @@ void Shard::MakeEvent(coordinator::UpdateRequest from, UpdateDone updated, Durab
     refused.stale = std::make_unique<coordinator::UpdateRequest>(std::move(from));
     return updated(std::move(refused));
   }
+  if (auto may = CheckHintFor(from.hint_for); !may) return updated(Fail(std::move(may.error())));
   replica::UpdateRequest request;
-  request.key = {from.bucket, {from.token}, std::move(from.key)};
+  request.key = {from.bucket, {from.token}, std::move(from.key), from.hint_for};
   request.kind = from.kind;
   request.context = std::move(from.context);
   request.value = std::move(from.value);
@@ -231,11 +261,13 @@ void Shard::MakeEvent(coordinator::UpdateRequest from, UpdateDone updated, Durab
 }
 
 void Shard::Ingest(replica::KeyRef key, std::string object,
-                   base::UniqueFunction<void(base::Status)> done) {
+                   base::UniqueFunction<void(base::Status)> done, IngestWhy why) {
   const uint64_t token = key.token.value;
-  OnOwner(token, [key = std::move(key), object = std::move(object),
+  OnOwner(token, [key = std::move(key), object = std::move(object), why,
                   back = BackOn(*this, std::move(done))](Shard& owner) mutable {
-    replica::WriteOptions options{replica::AckWhen::kSynced, "", "", owner.world_.env.clock.Wall()};
+    replica::WriteOptions options;
+    options.now = owner.world_.env.clock.Wall();
+    if (why == IngestWhy::kRepaired) options.changed = &owner.metrics_.repair_keys_received;
     owner.replica_.Write(std::move(key), std::move(object), std::move(options),
                          [&owner, back = std::move(back)](base::Status status) mutable {
                            back(owner, std::move(status));

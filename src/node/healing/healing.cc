@@ -32,20 +32,34 @@ wire::Body Refuse(const wire::Body& request, const base::Error& why) {
 
 }  // namespace
 
-Healing::Healing(Node& node, Shard& home, storage::Engine&, telemetry::LogSink& log)
-    : node_(node), home_(home), log_(log) {}
+Healing::Healing(Node& node, Shard& home, storage::Engine& engine, telemetry::LogSink& log)
+    : node_(node),
+      home_(home),
+      log_(log),
+      marks_(engine, home),
+      handoff_(node, home, engine, log, marks_) {}
 
 Healing::~Healing() = default;
 
-void Healing::Start() {}
+void Healing::Start() { handoff_.Start(); }
 
-void Healing::OnView(std::shared_ptr<const membership::View> view) { view_ = std::move(view); }
+void Healing::OnView(std::shared_ptr<const membership::View> view) {
+  view_ = std::move(view);
+  handoff_.OnView(view_);
+}
 
-void Healing::Stop() { view_ = nullptr; }
+void Healing::Stop() {
+  view_ = nullptr;
+  handoff_.Stop();
+}
 
-void Healing::ApplySettings(const config::Settings&) {}
+void Healing::ApplySettings(const config::Settings& settings) { handoff_.ApplySettings(settings); }
 
-void Healing::OnLiveness() {}
+void Healing::OnLiveness() { handoff_.OnLiveness(); }
+
+void Healing::MarkDirty(std::vector<replica::DirtyMark> marks) {
+  handoff_.MarkDirty(std::move(marks), [](const base::Status&) {});
+}
 
 bool Healing::Takes(const wire::Body& request) {
   return std::holds_alternative<wire::TreeRequest>(request) ||
@@ -60,6 +74,19 @@ void Healing::Serve(uint64_t fence, wire::Body request, BodyDone done) {
   if (!view_ || view_->fence() != fence) {
     return done(Refuse(request, {Code::kStaleEpoch, "this node works by another topology"}));
   }
+  if (auto* push = std::get_if<wire::RecordPush>(&request)) {
+    return handoff_.Join(std::move(*push), std::move(done));
+  }
+  if (auto* hints = std::get_if<wire::HintsRequest>(&request)) {
+    return handoff_.FindHinted(
+        hints->keys,
+        [done = std::move(done)](base::Result<std::vector<std::string>> found) mutable {
+          if (!found) return done(Refused<wire::HintsReply>(found.error()));
+          wire::HintsReply reply;
+          reply.hinted = std::move(*found);
+          done(std::move(reply));
+        });
+  }
   done(Refuse(request, {Code::kUnsupported, "not in this version"}));
 }
 
@@ -67,6 +94,10 @@ void Healing::Repair(coordinator::RepairRequest, coordinator::TicketDone done) {
   done(Fail(Code::kUnsupported, "not in this version"));
 }
 
-void Healing::Status(coordinator::AdminService::RepairStatusDone done) { done({}); }
+void Healing::Status(coordinator::AdminService::RepairStatusDone done) {
+  coordinator::RepairStatus status;
+  handoff_.FillStatus(&status);
+  done(std::move(status));
+}
 
 }  // namespace lariat::node

@@ -5,9 +5,12 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "coordinator/admin_service.h"
+#include "node/healing/handoff.h"
 #include "node/shard.h"
+#include "replica/dirty_marks.h"
 
 namespace lariat::node {
 
@@ -24,6 +27,8 @@ class Healing {
   void ApplySettings(const config::Settings& settings);
   // The members that count as unusable have changed.
   void OnLiveness();
+  // Hints were dropped there.
+  void MarkDirty(std::vector<replica::DirtyMark> marks);
 
   using BodyDone = base::UniqueFunction<void(wire::Body)>;
   // Whether the body is one of repair_messages.h. Requests are refused (kStaleEpoch) unless
@@ -39,6 +44,8 @@ class Healing {
   Shard& home_;
   telemetry::LogSink& log_;
   std::shared_ptr<const membership::View> view_;
+  replica::DirtyMarks marks_;
+  Handoff handoff_;
 };
 
 }  // namespace lariat::node
