@@ -50,7 +50,8 @@ std::string Status(const std::string& operation, const std::string& http) {
   return fmt::format(
       R"({{"cluster_id":"c","epoch":7,"operation":{},"queued":1,"nodes":[{{"name":"node4",)"
       R"("id":"id4","state":"normal","alive":true,"draining":true,"detector":"suspect",)"
-      R"("phi":3.25,"weight":0.5,"data_bytes":2048,"owns":0.25,"tokens":16,"rack":"r1",)"
+      R"("phi":3.25,"weight":0.5,"data_bytes":2048,"hints_pending_bytes":4096,)"
+      R"("owns":0.25,"tokens":16,"rack":"r1",)"
       R"("http":"{}","resp":"r:1","peer":"p:1"}}]}})",
       operation, http);
 }
@@ -93,8 +94,10 @@ TEST(StatusCommand, ShowsWhatIsUnderWay) {
   // The options of every command may stand before it.
   const Told narrow = Call({"--node", node.address(), "status"});
   EXPECT_EQ(narrow.exit, 0) << narrow.err;
-  EXPECT_THAT(narrow.out, AllOf(HasSubstr("under way: task 12, decommission of node4"),
-                                HasSubstr("waiting: 1 change"), HasSubstr("normal, draining")));
+  EXPECT_THAT(narrow.out,
+              AllOf(HasSubstr("under way: task 12, decommission of node4"),
+                    HasSubstr("waiting: 1 change"), HasSubstr("normal, draining"),
+                    HasSubstr("hints kept for nodes that missed writes: node4 4.0 KiB")));
   const Told wide = Call({"status", "--wide", "--node", node.address()});
   for (const char* text : {"suspect", "3.25", "2.0 KiB", "0.5", "r:1", "p:1", "id4"}) {
     EXPECT_THAT(wide.out, HasSubstr(text));

@@ -39,18 +39,31 @@ Table NarrowTable(const json::array& nodes) {
 }
 
 Table WideTable(const json::array& nodes) {
-  Table table({"NAME", "STATE", "ALIVE", "DETECTOR", "PHI", "DRAINING", "OWNS", "DATA", "WEIGHT",
-               "TOKENS", "DC", "RACK", "HTTP", "RESP", "PEER", "ID"});
+  Table table({"NAME", "STATE", "ALIVE", "DETECTOR", "PHI", "DRAINING", "OWNS", "DATA", "HINTS",
+               "WEIGHT", "TOKENS", "DC", "RACK", "HTTP", "RESP", "PEER", "ID"});
   for (const json::value& node : nodes) {
     table.Add({TextOf(node, "name"), TextOf(node, "state"), AliveText(node),
                TextOf(node, "detector"), fmt::format("{:.2f}", NumberOf(node, "phi")),
                FlagOf(node, "draining") ? "yes" : "no", PercentText(NumberOf(node, "owns")),
                BytesText(static_cast<uint64_t>(NumberOf(node, "data_bytes"))),
+               BytesText(static_cast<uint64_t>(NumberOf(node, "hints_pending_bytes"))),
                fmt::format("{:g}", NumberOf(node, "weight")), TextOf(node, "tokens"),
                TextOf(node, "dc"), TextOf(node, "rack"), TextOf(node, "http"), TextOf(node, "resp"),
                TextOf(node, "peer"), TextOf(node, "id")});
   }
   return table;
+}
+
+// Who keeps hints for others; empty if nobody does.
+std::string HintsText(const json::array& nodes) {
+  std::string text;
+  for (const json::value& node : nodes) {
+    const auto bytes = static_cast<uint64_t>(NumberOf(node, "hints_pending_bytes"));
+    if (bytes == 0) continue;
+    text +=
+        fmt::format("{}{} {}", text.empty() ? "" : ", ", TextOf(node, "name"), BytesText(bytes));
+  }
+  return text;
 }
 
 void ShowStatus(const json::value& status, const std::string& asked, bool wide) {
@@ -67,6 +80,9 @@ void ShowStatus(const json::value& status, const std::string& asked, bool wide) 
                queued == 1 ? "" : "s", queued == 1 ? "it" : "them");
   }
   const json::array& nodes = ArrayOf(status, "nodes");
+  if (const std::string hints = HintsText(nodes); !hints.empty()) {
+    fmt::print("hints kept for nodes that missed writes: {}\n", hints);
+  }
   fmt::print("{}", (wide ? WideTable(nodes) : NarrowTable(nodes)).Render());
 }
 
