@@ -44,7 +44,8 @@ class Node {
 
   const Identity& identity() const { return options_.identity; }
   const Addresses& addresses() const { return options_.addresses; }
-  uint32_t shards() const { return static_cast<uint32_t>(shards_.size()); }
+  // All of them, also while the first are being built.
+  uint32_t shards() const { return shard_count_; }
   Shard& shard(uint32_t index) { return *shards_[index]; }
   const Shard& shard(uint32_t index) const { return *shards_[index]; }
   coordinator::AdminService& admin(uint32_t shard_index);
@@ -92,6 +93,7 @@ class Node {
 
   NodeOptions options_;
   storage::Engine& engine_;
+  const uint32_t shard_count_;
   std::shared_ptr<replica::HintBudget> hint_budget_;  // co-owned by the shards' replicas
   std::vector<std::unique_ptr<telemetry::Metrics>> metrics_;
   std::vector<std::unique_ptr<Shard>> shards_;
