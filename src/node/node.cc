@@ -57,6 +57,7 @@ Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engin
            telemetry::LogSink& log)
     : options_(std::move(options)),
       engine_(engine),
+      shard_count_(static_cast<uint32_t>(worlds.size())),
       hint_budget_(std::make_shared<replica::HintBudget>()) {
   LARIAT_CHECK(!worlds.empty(), "a node has at least one shard");
   LARIAT_CHECK(worlds.size() <= kShardsMax, "too many shards");
