@@ -77,6 +77,7 @@ class Node {
   void PushDocument(PeerHandle peer) { cluster_->PushDocument(peer); }
   void OnPeerDown(uint64_t number);  // on any shard's thread
   Healing& healing() { return *healing_; }
+  const Streams& streams() const { return *streams_; }
   // Requests of clients that were answered so far, and the time they took together. Thread-safe.
   std::pair<uint64_t, base::Duration> RequestsSoFar() const;
   std::shared_ptr<const PeersSeen> peers_seen() const;  // thread-safe

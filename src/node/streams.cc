@@ -67,6 +67,12 @@ wire::ProgressReply Streams::Progress() const {
   return reply;
 }
 
+std::string Streams::Unclean() const {
+  if (!view_ || view_->topology.operation) return "its topology changes";
+  if (cleaner_.Finished(view_->fence())) return "";
+  return "it has yet to remove records of ranges that moved away";
+}
+
 // --- receiving ---------------------------------------------------------------------------------
 
 void Streams::Pull(uint64_t source, wire::RangePull request, base::Duration timeout,

@@ -30,6 +30,8 @@ class Streams final : public repair::TransferPort, public repair::CleanerPort {
   void Stop();
   void ApplySettings(const config::Settings& settings);
   void Serve(wire::RangePull request, base::UniqueFunction<void(wire::RangePage)> done);
+  // Why this node may hold old records of ranges that are not its own; empty: it does not.
+  std::string Unclean() const;
   // What is about streams is filled in.
   wire::ProgressReply Progress() const;
 

@@ -80,6 +80,7 @@ void Cleaner::Step() {
       log_.Log(LogLevel::kInfo, "repair", "{} records of ranges that moved away are removed",
                removed_);
     }
+    finished_fence_ = core_->fence();
     core_.reset();
     return;
   }

@@ -28,7 +28,7 @@ class CleanerPort {
  public:
   virtual ~CleanerPort() = default;
   // Removes the records with these data keys, which are all of one bucket and in key order: each
-  // on the shard that owns its token, by Replica::Remove, and only if that shard at that moment
+  // on the shard that owns its token, by Replica::RemoveIf, and only if that shard at that moment
   // works by a document with exactly this fence and with no operation; otherwise kStaleEpoch.
   // Answers exactly once, with the keys that were skipped.
   using RemoveDone = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
@@ -48,6 +48,8 @@ class Cleaner {
   void ApplySettings(const config::Settings& settings);
 
   bool Running() const { return core_ != nullptr; }
+  // Went to its end by this fence, in this run of the node.
+  bool Finished(uint64_t fence) const { return finished_fence_ == fence; }
   uint64_t removed() const { return removed_; }  // records, of the present or the last run
 
  private:
@@ -67,6 +69,7 @@ class Cleaner {
   Throttle throttle_;
   std::unique_ptr<CleanerCore> core_;
   std::optional<uint64_t> started_fence_;  // until Stop
+  std::optional<uint64_t> finished_fence_;
   uint64_t removed_ = 0;
   env::TimerId timer_ = 0;
   std::shared_ptr<uint64_t> life_;  // counts runs; watched by callbacks

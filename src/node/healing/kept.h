@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Why a tombstone, or an expired value, is still there: words for people. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "wire/repair_messages.h"
+
+namespace lariat::node {
+
+struct KeptQuestion;
+
+struct KeptState {
+  std::string text;    // empty: the key has nothing that could go
+  bool final = false;  // otherwise it depends on what the members say
+};
+// From what the replicas hold. REQUIRES: replicas.
+KeptState StateOfKept(const KeptQuestion& question, base::WallTime now);
+
+// What a member's word about hints has to do with it; empty: nothing.
+std::string TroubleOfKept(const std::string& member, const base::Result<wire::HintsReply>& reply);
+
+// Nothing keeps it but that the sweep of its first replica is still to come.
+std::string NothingKeeps(const std::string& first_replica, std::optional<base::Duration> next,
+                     bool running);
+
+}  // namespace lariat::node

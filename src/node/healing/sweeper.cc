@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/healing/sweeper.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "merkle/grid.h"
+#include "node/healing/kept.h"
+#include "node/node.h"
+#include "repair/stream.h"
+
+namespace lariat::node {
+
+using base::Code;
+using base::Fail;
+using wire::SweepState;
+using wire::SweepStep;
+
+namespace {
+
+constexpr base::Duration kTimeout = base::Seconds(5);
+constexpr size_t kPushBytes = 1 << 20;
+
+template <typename Reply>
+base::Result<Reply> ReplyIn(base::Result<wire::Body> body) {
+  if (!body) return Fail(body.error());
+  if (auto* reply = std::get_if<Reply>(&*body)) return std::move(*reply);
+  return Fail(Code::kInternal, "a peer sent an answer of another kind");
+}
+
+SweepState StateOf(replica::RecordState state) {
+  switch (state) {
+    case replica::RecordState::kDone:
+      return SweepState::kSame;
+    case replica::RecordState::kDifferent:
+      return SweepState::kDifferent;
+    case replica::RecordState::kAbsent:
+      return SweepState::kAbsent;
+    case replica::RecordState::kBusy:
+      return SweepState::kBusy;
+  }
+  return SweepState::kBusy;
+}
+
+// What this node holds, by its own clock: a sweeper whose clock is ahead is stopped here.
+SweepState Confirmed(const base::Result<std::optional<std::string>>& object,
+                     const base::Hash128& digest, base::WallTime now, uint64_t gc_grace_s) {
+  if (!object) return SweepState::kBusy;
+  if (!*object) return SweepState::kAbsent;
+  if (causal::Object::Digest(**object) != digest) return SweepState::kDifferent;
+  const auto decoded = causal::Object::Decode(**object);
+  if (!decoded) return SweepState::kBusy;
+  const auto decision = repair::JudgeForSweep(*decoded, now, gc_grace_s).decision;
+  const bool ripe =
+      decision == repair::SweepDecision::kPurge || decision == repair::SweepDecision::kFold;
+  return ripe ? SweepState::kSame : SweepState::kBusy;
+}
+
+}  // namespace
+
+Sweeper::Sweeper(Node& node, Shard& home, storage::Engine& engine, telemetry::LogSink& log,
+                 Ports ports)
+    : node_(node),
+      home_(home),
+      engine_(engine),
+      ports_(std::move(ports)),
+      reader_(engine, home, home.metrics()),
+      sweep_(home.env(), *this, reader_, home.metrics(), log, home.settings()) {}
+
+void Sweeper::OnView(std::shared_ptr<const membership::View> view) {
+  view_ = std::move(view);
+  if (!view_->topology.sealed || view_->topology.operation) return sweep_.Pause();
+  sweep_.SetPlan(repair::PlanSweep(*view_));
+}
+
+void Sweeper::Stop() {
+  view_ = nullptr;
+  sweep_.Pause();
+}
+
+std::optional<base::Duration> Sweeper::ForegroundLatency() {
+  const auto [count, sum] = node_.RequestsSoFar();
+  const uint64_t requests = count - std::exchange(latency_count_, count);
+  const base::Duration took = sum - std::exchange(latency_sum_, sum);
+  if (requests == 0) return std::nullopt;
+  return took / static_cast<int64_t>(requests);
+}
+
+void Sweeper::FillStatus(coordinator::SweepStatus* status) const {
+  const repair::SweepFigures& figures = sweep_.figures();
+  status->last_ms = figures.ended.ms;
+  status->tombstones = figures.tombstones;
+  status->purged = figures.purged;
+  status->folded = figures.folded;
+  for (size_t i = 0; i < repair::kSweepBlocks; ++i) {
+    if (figures.blocked[i] == 0) continue;
+    const auto label = static_cast<telemetry::SweepBlock>(i);
+    status->blocked[std::string(telemetry::LabelText(label))] = figures.blocked[i];
+  }
+}
+
+// --- asking --------------------------------------------------------------------------------------
+
+template <typename Done>
+void Sweeper::Send(const To& to, wire::Body request, Done done) {
+  const auto found = view_ ? view_->by_number.find(to.member) : decltype(view_->by_number.end()){};
+  if (!view_ || found == view_->by_number.end()) {
+    return done(Fail(Code::kStaleEpoch, "this node works by another topology"));
+  }
+  // The shard may be ahead of what this part was told, and stamps its own fence.
+  const bool same = view_->fence() == to.fence && home_.view()->fence() == to.fence;
+  if (!same) return done(Fail(Code::kStaleEpoch, "this node works by another topology"));
+  const auto peer = home_.PeerOf(to.member);
+  if (!peer || !home_.IsAlive(view_->MemberAt(found->second).id)) {
+    return done(Fail(Code::kUnavailable, "the member does not answer"));
+  }
+  home_.Call(*peer, std::move(request), to.timeout, std::move(done));
+}
+
+template <typename Reply, typename Request, typename Done>
+void Sweeper::AskMember(const To& to, Request request, Done done) {
+  const bool self = view_ && view_->MemberAt(view_->self).Number() == to.member;
+  if (!self) {
+    return Send(to, std::move(request),
+                [done = std::move(done)](base::Result<wire::Body> body) mutable {
+                  done(ReplyIn<Reply>(std::move(body)));
+                });
+  }
+  if (view_->fence() != to.fence) {
+    return done(Fail(Code::kStaleEpoch, "this node works by another topology"));
+  }
+  Serve(std::move(request), std::move(done));
+}
+
+void Sweeper::Ask(const To& to, wire::HintsRequest request, HintsDone done) {
+  AskMember<wire::HintsReply>(to, std::move(request), std::move(done));
+}
+
+void Sweeper::Ask(const To& to, wire::SweepRequest request, SweepDone done) {
+  AskMember<wire::SweepReply>(to, std::move(request), std::move(done));
+}
+
+void Sweeper::FindLeaves(uint32_t bucket, LeavesDone done) {
+  struct Gather {
+    size_t waiting;
+    Leaves leaves;
+    LeavesDone done;
+  };
+  // Co-owned by the shards' tasks; touched on shard 0's thread only.
+  auto gather = std::make_shared<Gather>();
+  gather->waiting = node_.shards();
+  gather->leaves.worth_reading.resize(merkle::kLeaves);
+  gather->done = std::move(done);
+  for (uint32_t i = 0; i < node_.shards(); ++i) {
+    Shard& shard = node_.shard(i);
+    shard.Post([&shard, &home = home_, bucket, gather]() mutable {
+      auto parts = shard.replica().LeafSums(bucket, 0, merkle::kLeaves - 1);
+      home.Post([gather = std::move(gather), parts = std::move(parts)] {
+        for (size_t leaf = 0; leaf < parts.size(); ++leaf) {
+          const merkle::LeafSum& sum = parts[leaf].sum;
+          gather->leaves.tombstones += sum.tombstones;
+          const bool some = sum.tombstones > 0 || sum.expiring > 0 || sum.foldable > 0;
+          if (some || !parts[leaf].known) gather->leaves.worth_reading[leaf] = true;
+        }
+        if (--gather->waiting == 0) gather->done(std::move(gather->leaves));
+      });
+    });
+  }
+}
+
+// --- answering -----------------------------------------------------------------------------------
+
+void Sweeper::Serve(wire::HintsRequest request, HintsDone done) {
+  if (request.keys.size() > wire::kRecordsMax) {
+    return done(Fail(Code::kInvalidArgument, "too many keys in one message"));
+  }
+  std::string unclean = ports_.unclean();
+  ports_.find_hinted(request.keys, [unclean = std::move(unclean), done = std::move(done)](
+                                       base::Result<std::vector<std::string>> found) mutable {
+    if (!found) return done(Fail(found.error()));
+    wire::HintsReply reply;
+    reply.hinted = std::move(*found);
+    reply.unclean = std::move(unclean);
+    done(std::move(reply));
+  });
+}
+
+// Only of its own keys a node can say, and do, anything.
+base::Status Sweeper::CheckKeys(const std::vector<wire::KeyDigest>& keys) const {
+  if (!view_ || view_->topology.operation) {
+    return Fail(Code::kStaleEpoch, "the topology of this node changes");
+  }
+  if (keys.size() > wire::kRecordsMax) {
+    return Fail(Code::kInvalidArgument, "too many keys in one message");
+  }
+  for (const wire::KeyDigest& entry : keys) {
+    const auto key = repair::ParseRecordKey(entry.key);
+    if (!key) return Fail(Code::kInvalidArgument, "a malformed key");
+    const auto bucket =
+        std::find_if(view_->topology.buckets.begin(), view_->topology.buckets.end(),
+                     [&key](const auto& named) { return named.second.id == key->bucket; });
+    if (bucket == view_->topology.buckets.end()) {
+      return Fail(Code::kStaleEpoch, "the bucket is not known here yet");
+    }
+    const auto replicas = view_->ReplicasOf(key->token, bucket->second).read;
+    if (std::find(replicas.begin(), replicas.end(), view_->self) == replicas.end()) {
+      return Fail(Code::kStaleEpoch, "this node is no replica of a key");
+    }
+  }
+  return {};
+}
+
+uint64_t Sweeper::GraceOf(uint32_t bucket) const {
+  for (const auto& [name, properties] : view_->topology.buckets) {
+    if (properties.id == bucket) return properties.gc_grace_s;
+  }
+  return UINT64_MAX;
+}
+
+void Sweeper::Serve(wire::SweepRequest request, SweepDone done) {
+  if (auto status = CheckKeys(request.keys); !status) return done(Fail(status.error()));
+  if (request.step == SweepStep::kConfirm) return Confirm(std::move(request.keys), std::move(done));
+  Change(std::move(request), std::move(done));
+}
+
+void Sweeper::ReadOwn(const std::vector<std::string>& data_keys,
+                      base::UniqueFunction<void(Objects)> done) {
+  struct Gather {
+    size_t waiting;
+    Objects objects;
+    base::UniqueFunction<void(Objects)> done;
+  };
+  auto gather = std::make_shared<Gather>();  // co-owned by the reads' callbacks
+  gather->waiting = data_keys.size() + 1;
+  gather->objects.resize(data_keys.size());
+  gather->done = std::move(done);
+  const auto finish = [gather] {
+    if (--gather->waiting == 0) gather->done(std::move(gather->objects));
+  };
+  for (size_t i = 0; i < data_keys.size(); ++i) {
+    const auto key = repair::ParseRecordKey(data_keys[i]);
+    wire::ReadRequest request;
+    request.bucket = key->bucket;
+    request.token = key->token.value;
+    request.key = std::string(key->key);
+    home_.Read({*view_, view_->self, kTimeout}, std::move(request),
+               [gather, i, finish](wire::ReadReply reply) {
+                 if (!reply.outcome.ok()) {
+                   gather->objects[i] = Fail(reply.outcome.ToError());
+                 } else if (reply.found) {
+                   gather->objects[i] = std::move(reply.object);
+                 }
+                 finish();
+               });
+  }
+  finish();
+}
+
+// Read, then synced: whatever was read is durable, also in buckets that do not wait for that.
+void Sweeper::Confirm(std::vector<wire::KeyDigest> keys, SweepDone done) {
+  std::vector<std::string> names;
+  std::vector<uint64_t> graces;
+  for (const wire::KeyDigest& key : keys) {
+    names.push_back(key.key);
+    graces.push_back(GraceOf(repair::ParseRecordKey(key.key)->bucket));
+  }
+  ReadOwn(names, [this, keys = std::move(keys), graces = std::move(graces),
+                  done = std::move(done)](Objects objects) mutable {
+    wire::SweepReply reply;
+    const base::WallTime now = home_.env().clock.Wall();
+    for (size_t i = 0; i < keys.size(); ++i) {
+      reply.states.push_back(Confirmed(objects[i], keys[i].digest, now, graces[i]));
+    }
+    engine_.Sync(&home_, [reply = std::move(reply),
+                          done = std::move(done)](const base::Status& synced) mutable {
+      if (!synced) return done(Fail(synced.error()));
+      done(std::move(reply));
+    });
+  });
+}
+
+void Sweeper::Change(wire::SweepRequest request, SweepDone done) {
+  struct Gather {
+    size_t waiting = 1;
+    base::Result<wire::SweepReply> reply;
+    SweepDone done;
+  };
+  auto gather = std::make_shared<Gather>();  // co-owned by the shards' answers
+  gather->reply->states.resize(request.keys.size(), SweepState::kBusy);
+  gather->done = std::move(done);
+  const auto finish = [gather] {
+    if (--gather->waiting == 0) gather->done(std::move(gather->reply));
+  };
+  struct Part {
+    std::vector<replica::RecordVersion> records;
+    std::vector<size_t> places;  // in the request
+  };
+  std::map<uint32_t, Part> parts;
+  for (size_t i = 0; i < request.keys.size(); ++i) {
+    wire::KeyDigest& key = request.keys[i];
+    const auto token = repair::ParseRecordKey(key.key)->token;
+    Part& part = parts[ring::ShardOf(token, node_.shards())];
+    part.records.push_back({std::move(key.key), key.digest});
+    part.places.push_back(i);
+  }
+  for (auto& [shard, part] : parts) {
+    ++gather->waiting;
+    auto collect = [gather, finish, places = std::move(part.places)](
+                       const base::Result<std::vector<replica::RecordState>>& states) {
+      if (!states) gather->reply = Fail(states.error());
+      for (size_t i = 0; states && gather->reply && i < places.size(); ++i) {
+        gather->reply->states[places[i]] = StateOf((*states)[i]);
+      }
+      finish();
+    };
+    Shard& owner = node_.shard(shard);
+    owner.Post([&owner, &home = home_, fold = request.step == SweepStep::kFold,
+                fence = view_->fence(), records = std::move(part.records),
+                collect = std::move(collect)]() mutable {
+      const auto allowed = [&owner, fence] {
+        const auto& view = owner.view();
+        return view && view->fence() == fence && !view->topology.operation;
+      };
+      auto back = [&home, collect = std::move(collect)](
+                      base::Result<std::vector<replica::RecordState>> states) mutable {
+        home.Post([collect = std::move(collect), states = std::move(states)] { collect(states); });
+      };
+      if (fold) return owner.replica().FoldIf(std::move(records), allowed, std::move(back));
+      owner.replica().RemoveIf(std::move(records), allowed, std::move(back));
+    });
+  }
+  finish();
+}
+
+// --- making replicas equal -----------------------------------------------------------------------
+
+void Sweeper::MakeEqual(uint64_t fence, Mend mend) {
+  const To to = {fence, mend.member, kTimeout};
+  wire::FetchRequest request;
+  request.keys = mend.keys;
+  Send(to, std::move(request),
+       [this, fence, mend = std::move(mend)](base::Result<wire::Body> body) mutable {
+         auto reply = ReplyIn<wire::FetchReply>(std::move(body));
+         if (!reply || !reply->outcome.ok() || !view_ || view_->fence() != fence) return;
+         wire::RecordPush push;
+         push.entries = std::move(reply->entries);
+         ports_.join(std::move(push), [this, fence, mend = std::move(mend)](const wire::Body&) {
+           if (view_ && view_->fence() == fence) PushOwn(fence, mend);
+         });
+       });
+}
+
+// To all of them: what was joined here, the others lack too.
+void Sweeper::PushOwn(uint64_t fence, const Mend& mend) {
+  ReadOwn(mend.keys, [this, fence, mend](Objects objects) {
+    std::vector<wire::RecordPush> pushes(1);
+    size_t bytes = 0;
+    for (size_t i = 0; i < objects.size(); ++i) {
+      if (!objects[i] || !*objects[i]) continue;
+      if (bytes > kPushBytes) {
+        pushes.emplace_back();
+        bytes = 0;
+      }
+      bytes += mend.keys[i].size() + (*objects[i])->size();
+      pushes.back().entries.push_back({mend.keys[i], std::move(**objects[i])});
+    }
+    for (const uint64_t member : mend.replicas) {
+      if (!view_ || view_->MemberAt(view_->self).Number() == member) continue;
+      for (const wire::RecordPush& push : pushes) {
+        if (push.entries.empty()) continue;
+        home_.metrics().repair_keys_sent.Add(push.entries.size());
+        Send({fence, member, kTimeout}, push, [](const base::Result<wire::Body>&) {});
+      }
+    }
+  });
+}
+
+// --- for people ----------------------------------------------------------------------------------
+
+void Sweeper::WhyKept(KeptQuestion question, TextDone done) {
+  const base::WallTime now = home_.env().clock.Wall();
+  KeptState state = StateOfKept(question, now);
+  if (state.final || !view_) return done(std::move(state.text));
+  if (view_->topology.operation)
+    return done(state.text + "; nothing goes while the topology changes");
+  struct Gather {
+    size_t waiting = 1;
+    std::string text, trouble;
+    TextDone done;
+  };
+  auto gather = std::make_shared<Gather>();  // co-owned by the members' answers
+  gather->text = std::move(state.text);
+  gather->done = std::move(done);
+  const uint64_t self = view_->MemberAt(view_->self).Number();
+  const bool own = question.replicas.front().number == self;
+  const auto next = own ? sweep_.NextIn() : std::nullopt;
+  const auto finish =
+      [gather, last = NothingKeeps(question.replicas.front().name, next, own && sweep_.Running())] {
+        if (--gather->waiting > 0) return;
+        gather->done(gather->text + "; " + (gather->trouble.empty() ? last : gather->trouble));
+      };
+  for (const base::Uuid& id : membership::Participants(view_->topology)) {
+    ++gather->waiting;
+    wire::HintsRequest request;
+    request.keys = {question.data_key};
+    const membership::Member* member = view_->topology.Find(id);
+    Ask({view_->fence(), member->Number(), kTimeout}, std::move(request),
+        [gather, finish, name = member->name](const base::Result<wire::HintsReply>& reply) {
+          if (gather->trouble.empty()) gather->trouble = TroubleOfKept(name, reply);
+          finish();
+        });
+  }
+  finish();
+}
+
+}  // namespace lariat::node

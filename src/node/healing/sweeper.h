@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The stability sweep of a node: asks the members on behalf of repair::Sweep, and answers when
+// others sweep. Lives on shard 0 and is called on its thread only.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "coordinator/admin_service.h"
+#include "node/shard.h"
+#include "repair/sweep/sweep.h"
+#include "replica/range_reader.h"
+
+namespace lariat::node {
+
+// A key whose tombstone, or expired value, is asked about.
+struct KeptQuestion {
+  std::string data_key;
+  uint64_t gc_grace_s = 0;
+  struct Replica {
+    uint64_t number = 0;
+    std::string name;
+    bool answered = false;
+    std::string object;  // empty: it has none
+  };
+  std::vector<Replica> replicas;  // in preference order
+};
+
+class Sweeper final : public repair::SweepPort {
+ public:
+  struct Ports {
+    // Those of the keys for which this node holds a hint (Handoff::FindHinted).
+    using KeysDone = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
+    std::function<void(const std::vector<std::string>& data_keys, KeysDone)> find_hinted;
+    // Joins records into this node's own (Handoff::Join).
+    std::function<void(wire::RecordPush, base::UniqueFunction<void(wire::Body)>)> join;
+    // Why this node may hold old records; empty: it does not.
+    std::function<std::string()> unclean;
+  };
+  Sweeper(Node& node, Shard& home, storage::Engine& engine, telemetry::LogSink& log, Ports ports);
+
+  void OnView(std::shared_ptr<const membership::View> view);
+  void Stop();
+  void ApplySettings(const config::Settings& settings) { sweep_.ApplySettings(settings); }
+
+  // From a member that works by the same view.
+  void Serve(wire::HintsRequest request, HintsDone done);
+  void Serve(wire::SweepRequest request, SweepDone done);
+  void FillStatus(coordinator::SweepStatus* status) const;
+  // In words; empty if the key has nothing that could go.
+  using TextDone = base::UniqueFunction<void(std::string)>;
+  void WhyKept(KeptQuestion question, TextDone done);
+
+  // repair::SweepPort
+  void Ask(const To& to, wire::HintsRequest request, HintsDone done) override;
+  void Ask(const To& to, wire::SweepRequest request, SweepDone done) override;
+  void FindLeaves(uint32_t bucket, LeavesDone done) override;
+  void MakeEqual(uint64_t fence, Mend mend) override;
+  std::optional<base::Duration> ForegroundLatency() override;
+
+ private:
+  template <typename Reply, typename Request, typename Done>
+  void AskMember(const To& to, Request request, Done done);
+  template <typename Done>
+  void Send(const To& to, wire::Body request, Done done);
+  base::Status CheckKeys(const std::vector<wire::KeyDigest>& keys) const;
+  uint64_t GraceOf(uint32_t bucket) const;
+  using Objects = std::vector<base::Result<std::optional<std::string>>>;
+  void ReadOwn(const std::vector<std::string>& data_keys, base::UniqueFunction<void(Objects)> done);
+  void Confirm(std::vector<wire::KeyDigest> keys, SweepDone done);
+  void Change(wire::SweepRequest request, SweepDone done);
+  void PushOwn(uint64_t fence, const Mend& mend);
+
+  Node& node_;
+  Shard& home_;
+  storage::Engine& engine_;
+  Ports ports_;
+  replica::RangeReader reader_;
+  repair::Sweep sweep_;
+  std::shared_ptr<const membership::View> view_;
+  uint64_t latency_count_ = 0;
+  base::Duration latency_sum_{};
+};
+
+}  // namespace lariat::node
