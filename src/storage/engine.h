@@ -84,7 +84,15 @@ struct EngineStats {
   // At the last open a bad record ended the log early: what came after it is forgotten, perhaps
   // writes that were acknowledged. The node owes its ranges a repair.
   bool log_truncated = false;
+  // The store was damaged, and what could be read of it was copied into a new one: any record but
+  // those of kMeta may be missing. Said at every open until kSalvagedKey is removed.
+  bool salvaged = false;
+  uint64_t quarantine_bytes = 0;  // of damaged stores that are kept for people, at the last open
 };
+
+// In kMeta: put there when the store is salvaged. Whoever has durably taken note of what that means
+// removes it.
+inline constexpr std::string_view kSalvagedKey = "salvaged";
 
 enum class Health : uint8_t { kOk, kDiskFull, kDead };
 

@@ -14,9 +14,15 @@ base::Error EngineState::DeadError() const {
   return {base::Code::kIo, "the storage engine stopped after an error: " + reason_};
 }
 
+void EngineState::Damaged(const std::string& reason) {
+  if (damaged_.exchange(true) || !note_damage_) return;
+  note_damage_(reason);
+}
+
 void ErrorListener::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
                                       rocksdb::Status* error) {
   if (error == nullptr || error->ok()) return;
+  if (error->IsCorruption()) state_->Damaged(error->ToString());
   const bool writing = reason == rocksdb::BackgroundErrorReason::kWriteCallback ||
                        reason == rocksdb::BackgroundErrorReason::kMemTable;
   if (error->IsNoSpace() && !writing) {

@@ -64,6 +64,7 @@ RocksEngine::~RocksEngine() {
 
 base::Error RocksEngine::ReadError(const rocksdb::Status& status) {
   if (!status.IsNotFound()) read_errors_.fetch_add(1, std::memory_order_relaxed);
+  if (status.IsCorruption()) state_->Damaged(status.ToString());
   return FromRocks(status);
 }
 
@@ -263,6 +264,8 @@ EngineStats RocksEngine::Stats() const {
   stats.block_cache_hits = opened_.statistics->getTickerCount(rocksdb::BLOCK_CACHE_HIT);
   stats.block_cache_misses = opened_.statistics->getTickerCount(rocksdb::BLOCK_CACHE_MISS);
   stats.log_truncated = opened_.log_truncated;
+  stats.salvaged = opened_.salvaged;
+  stats.quarantine_bytes = opened_.quarantine_bytes;
   return stats;
 }
 

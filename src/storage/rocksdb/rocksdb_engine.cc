@@ -12,6 +12,7 @@
 #include "storage/rocksdb/internal/open.h"
 #include "storage/rocksdb/internal/rocks_config.h"
 #include "storage/rocksdb/internal/rocks_engine.h"
+#include "storage/rocksdb/internal/salvage.h"
 #include "storage/rocksdb/internal/text_log.h"
 
 namespace lariat::storage {
@@ -83,7 +84,25 @@ base::Result<Opened> OpenDatabase(const RocksOptions& options, rocksdb::Env* env
   opened.db.reset(db);
   std::copy(handles.begin(), handles.end(), opened.families.begin());
   opened.log_truncated = log->said_truncated();
+  const auto meta = opened.families[static_cast<size_t>(Space::kMeta)];
+  std::string salvaged;
+  const rocksdb::Status told =
+      opened.db->Get(rocksdb::ReadOptions(), meta,
+                     rocksdb::Slice(kSalvagedKey.data(), kSalvagedKey.size()), &salvaged);
+  opened.salvaged = told.ok();
+  opened.quarantine_bytes = internal::QuarantineBytes(options.directory);
+  if (salvaged == "truncated") opened.log_truncated = true;
   return opened;
+}
+
+// Whoever has it open holds this lock; the node's own is taken before.
+base::Status SalvageLocked(const RocksOptions& options, rocksdb::Env* env, uint64_t reserve) {
+  rocksdb::FileLock* lock = nullptr;
+  const rocksdb::Status locked = env->LockFile(options.directory + "/LOCK", &lock);
+  if (!locked.ok()) return Fail(OpenError(locked, options.directory));
+  auto status = internal::Salvage(options, env, reserve);
+  env->UnlockFile(lock).PermitUncheckedError();
+  return status;
 }
 
 }  // namespace
@@ -92,8 +111,19 @@ base::Result<std::unique_ptr<Engine>> internal::OpenRocksEngineIn(const RocksOpt
                                                                   rocksdb::Env* env) {
   base::Result<uint64_t> reserve = PrepareDirectory(options, env);
   if (!reserve.has_value()) return Fail(std::move(reserve.error()));
-  auto state = std::make_unique<EngineState>();
+  if (IsDamageNoted(env, options.directory)) {
+    if (auto saved = SalvageLocked(options, env, *reserve); !saved) return Fail(saved.error());
+  }
+  if (auto whole = CheckNotGone(options.directory); !whole) return Fail(whole.error());
+  auto state =
+      std::make_unique<EngineState>([env, directory = options.directory](const std::string& why) {
+        NoteDamage(env, directory, why);
+      });
   base::Result<Opened> opened = OpenDatabase(options, env, state.get());
+  if (!opened.has_value() && opened.error().code == Code::kCorruption) {
+    if (auto saved = SalvageLocked(options, env, *reserve); !saved) return Fail(saved.error());
+    opened = OpenDatabase(options, env, state.get());
+  }
   if (!opened.has_value()) return Fail(std::move(opened.error()));
   return std::make_unique<RocksEngine>(options, env, *reserve, std::move(state),
                                        *std::move(opened));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is wrong with an engine: nothing, no space, or dead. Set by whoever sees an error first (a
-// writer, the committer, RocksDB's flush and compaction threads), read by all. Thread-safe.
+// What is wrong with an engine: nothing, no space, damaged (salvage.h), or dead. Set by whoever
+// sees an error first (a writer, the committer, RocksDB's flush and compaction threads), read by
+// all. Thread-safe.
 //
 // Dead is for good: after a failed sync or log write the kernel may have dropped the pages and
 // marked them clean, so a second sync that succeeds proves nothing. That goes for a log write that
@@ -12,8 +13,10 @@
 #include <rocksdb/status.h>
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 
@@ -21,18 +24,26 @@ namespace lariat::storage::internal {
 
 class EngineState {
  public:
+  // `note_damage` is called at most once, by any thread.
+  explicit EngineState(std::function<void(const std::string&)> note_damage = nullptr)
+      : note_damage_(std::move(note_damage)) {}
   void LackSpace() { no_space_.store(true, std::memory_order_release); }
   void Die(const std::string& reason);
   void SpaceIsBack() { no_space_.store(false, std::memory_order_release); }
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   bool no_space() const { return no_space_.load(std::memory_order_acquire); }
   base::Error DeadError() const;
+  // A file of the store cannot be read. The first time it is noted on the disk, which waits for it:
+  // a store that is damaged in a way that kills the process must be known to be.
+  void Damaged(const std::string& reason);
 
  private:
   std::atomic<bool> dead_{false};
   std::atomic<bool> no_space_{false};
+  std::atomic<bool> damaged_{false};
   mutable std::mutex mutex_;
   std::string reason_;
+  const std::function<void(const std::string&)> note_damage_;
 };
 
 // Tells the state about errors that RocksDB met, on whatever thread.

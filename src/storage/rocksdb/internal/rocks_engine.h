@@ -35,6 +35,8 @@ struct Opened {
   std::shared_ptr<rocksdb::Cache> cache;            // with RocksDB's tables
   std::shared_ptr<rocksdb::Statistics> statistics;  // with RocksDB
   bool log_truncated = false;
+  bool salvaged = false;
+  uint64_t quarantine_bytes = 0;
 };
 
 class RocksEngine final : public Engine {
