@@ -26,13 +26,20 @@ constexpr int64_t kClockRefillMs = 200;
 constexpr int64_t kClockStepMs = 20;
 constexpr int64_t kClockLeftMinMs = 10;
 
-replica::ReplicaOptions ReplicaOptionsOf(const Node& node, env::Entropy& entropy,
-                                         const config::Settings& settings) {
+uint64_t TreeRateOf(const Node& node, const config::Settings& settings) {
+  return static_cast<uint64_t>(settings.repair_max_bytes_per_s) / node.shards();
+}
+
+replica::ReplicaOptions ReplicaOptionsOf(const Node& node, uint32_t index,
+                                         const config::Settings& settings,
+                                         const storage::Engine& engine, env::Entropy& entropy) {
   replica::ReplicaOptions options;
   options.node = node.identity().id.high;
   options.incarnation = entropy.Next() | 1;
   options.draw_incarnation = [&entropy] { return entropy.Next() | 1; };
   options.queue_max = static_cast<size_t>(settings.limits_replica_queue);
+  options.tree = {settings.repair_keep_tree, index, node.shards(), engine.Stats().log_truncated};
+  options.tree_bytes_per_s = TreeRateOf(node, settings);
   options.hints = node.hint_budget();
   return options;
 }
@@ -53,8 +60,8 @@ Shard::Shard(Node& node, uint32_t index, World world, const config::Settings& se
       log_(log),
       prng_(world.env.entropy.Next()),
       clock_(clock_floor, settings.limits_clock_drift_ms),
-      replica_(ReplicaOptionsOf(node, world_.env.entropy, settings), engine, *this, clock_, metrics,
-               log),
+      replica_(ReplicaOptionsOf(node, index, settings, engine, world_.env.entropy), engine, *this,
+               clock_, metrics, log),
       calls_(world.env.entropy.Next()),
       coordinator_(world.env, settings, *this, *this, metrics) {}
 
@@ -67,6 +74,7 @@ void Shard::Start() {
 void Shard::ApplySettings(const config::Settings& settings) {
   settings_ = settings;
   coordinator_.ApplySettings(settings);
+  replica_.SetTreeRate(TreeRateOf(node_, settings));
 }
 
 void Shard::Post(base::UniqueFunction<void()> task) { world_.env.executor.Post(std::move(task)); }
@@ -75,7 +83,7 @@ void Shard::Tick() {
   const base::Instant now = world_.env.clock.Now();
   calls_.Expire(now);
   coordinator_.Tick(now);
-  replica_.Tick();
+  replica_.Tick(now);
   TellDirty();
   world_.env.timers.After(kTick, [this] { Tick(); });
 }

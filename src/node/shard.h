@@ -60,9 +60,9 @@ class Shard final : public PeerEvents,
   void Ingest(replica::KeyRef key, std::string object,
               base::UniqueFunction<void(base::Status)> done, IngestWhy why = IngestWhy::kMoved);
   // Removes records that this node does not own by the document with this fence; kStaleEpoch if the
-  // shard works by another. The keys that were skipped.
-  base::Result<std::vector<std::string>> RemoveRecords(uint64_t fence,
-                                                       const std::vector<std::string>& data_keys);
+  // shard works by another. Gives the keys that were skipped.
+  using RemovedDone = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
+  void RemoveRecords(uint64_t fence, std::vector<std::string> data_keys, RemovedDone done);
   const config::Settings& settings() const { return settings_; }
   void ApplySettings(const config::Settings& settings);
   uint32_t index() const { return index_; }

@@ -275,12 +275,23 @@ void Shard::Ingest(replica::KeyRef key, std::string object,
   });
 }
 
-base::Result<std::vector<std::string>> Shard::RemoveRecords(
-    uint64_t fence, const std::vector<std::string>& data_keys) {
-  if (!view_ || view_->fence() != fence || view_->topology.operation) {
-    return Fail(Code::kStaleEpoch, "the topology has changed");
-  }
-  return replica_.Remove(data_keys);
+void Shard::RemoveRecords(uint64_t fence, std::vector<std::string> data_keys, RemovedDone done) {
+  std::vector<replica::RecordVersion> records;
+  for (const std::string& key : data_keys) records.push_back({key, std::nullopt});
+  const auto allowed = [this, fence] {
+    return view_ && view_->fence() == fence && !view_->topology.operation;
+  };
+  replica_.RemoveIf(std::move(records), allowed,
+                    [keys = std::move(data_keys), done = std::move(done)](
+                        base::Result<std::vector<replica::RecordState>> states) mutable {
+                      if (!states) return done(Fail(std::move(states.error())));
+                      std::vector<std::string> skipped;
+                      for (size_t i = 0; i < keys.size(); ++i) {
+                        const bool busy = (*states)[i] == replica::RecordState::kBusy;
+                        if (busy) skipped.push_back(std::move(keys[i]));
+                      }
+                      done(std::move(skipped));
+                    });
 }
 
 // --- from peers --------------------------------------------------------------------------------

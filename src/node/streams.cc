@@ -189,15 +189,20 @@ void Streams::Remove(uint64_t fence, std::vector<std::string> data_keys, RemoveD
   for (auto& [shard, keys] : by_shard) {
     ++count->waiting;
     Shard& owner = node_.shard(shard);
-    owner.Post([&owner, &home = home_, fence, keys = std::move(keys), count, finish]() mutable {
-      home.Post([removed = owner.RemoveRecords(fence, keys), count, finish]() mutable {
-        if (!removed) {
-          count->skipped = std::move(removed);
-        } else if (count->skipped) {
-          for (std::string& key : *removed) count->skipped->push_back(std::move(key));
-        }
-        finish();
-      });
+    const auto collect = [count, finish](base::Result<std::vector<std::string>> removed) {
+      if (!removed) {
+        count->skipped = std::move(removed);
+      } else if (count->skipped) {
+        for (std::string& key : *removed) count->skipped->push_back(std::move(key));
+      }
+      finish();
+    };
+    owner.Post([&owner, &home = home_, fence, keys = std::move(keys), collect]() mutable {
+      owner.RemoveRecords(
+          fence, std::move(keys), [&home, collect](base::Result<std::vector<std::string>> removed) {
+            home.Post(
+                [collect, removed = std::move(removed)]() mutable { collect(std::move(removed)); });
+          });
     });
   }
   finish();

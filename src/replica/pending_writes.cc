@@ -8,24 +8,30 @@ namespace lariat::replica {
 using storage::Space;
 
 PendingWrites::PendingWrites(storage::Engine& engine, storage::CompletionQueue& queue,
-                             telemetry::Metrics& metrics, std::function<void()> on_failure,
-                             std::shared_ptr<bool> owner_alive)
+                             telemetry::Metrics& metrics, BatchRider& rider,
+                             std::function<void()> on_failure, std::shared_ptr<bool> owner_alive)
     : engine_(engine),
       queue_(queue),
       metrics_(metrics),
+      rider_(rider),
       on_failure_(std::move(on_failure)),
       owner_alive_(std::move(owner_alive)) {}
 
 void PendingWrites::Stage(std::vector<Put> puts, AckWhen when, Done applied, Done durable) {
+  DropRider();
   for (Put& put : puts) {
     Values(put.space)[put.key] = {put.value, batch_number_};
-    batch_.Put(put.space, std::move(put.key), std::move(put.value));
+    if (put.value) {
+      batch_.Put(put.space, std::move(put.key), std::move(*put.value));
+    } else {
+      batch_.Remove(put.space, std::move(put.key));
+    }
   }
   staged_.push_back({when, std::move(applied), std::move(durable)});
   ScheduleFlush();
 }
 
-const std::string* PendingWrites::Find(Space space, const std::string& key) const {
+const std::optional<std::string>* PendingWrites::Find(Space space, const std::string& key) const {
   const auto& values = values_[static_cast<size_t>(space)];
   const auto found = values.find(key);
   return found == values.end() ? nullptr : &found->second.bytes;
@@ -56,14 +62,32 @@ void PendingWrites::ScheduleFlush() {
   });
 }
 
+void PendingWrites::AddRider() {
+  // A batch that stalls is tried again and again: what did not change is not made anew.
+  if (boarded_ && boarded_->version == rider_.Version()) return;
+  DropRider();
+  boarded_ = {batch_.operations.size(), batch_.bytes, rider_.Version()};
+  rider_.BeforeWrite(&batch_);
+}
+
+void PendingWrites::DropRider() {
+  if (!boarded_) return;
+  batch_.operations.resize(boarded_->operations);
+  batch_.bytes = boarded_->bytes;
+  boarded_.reset();
+}
+
 void PendingWrites::Flush() {
   if (staged_.empty()) return;
+  AddRider();
   const base::Status status = engine_.Write(batch_);
   if (!status && status.error().code == base::Code::kStalled) {
     stalled_ = true;  // keeps the batch; Tick tries again
     return;
   }
   stalled_ = false;
+  DropRider();
+  rider_.AfterWrite(status.has_value());
   if (!status) {
     FailBatch(status.error());
     return;

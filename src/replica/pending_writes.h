@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -26,26 +27,39 @@ namespace lariat::replica {
 // When a write counts as done: a bucket's durability.
 enum class AckWhen : uint8_t { kSynced, kWritten };
 
+// Adds to every batch what has to be true together with it (the hash trees).
+class BatchRider {
+ public:
+  virtual ~BatchRider() = default;
+  // Changes when the puts of an earlier BeforeWrite would not be right any more.
+  virtual uint64_t Version() const = 0;
+  // Appends to the batch, which is about to be written. Called again if the batch stalls and the
+  // version has changed; what was appended before is gone then.
+  virtual void BeforeWrite(storage::WriteBatch* batch) = 0;
+  // The batch is in the engine, or was refused for good.
+  virtual void AfterWrite(bool applied) = 0;
+};
+
 class PendingWrites {
  public:
   using Done = base::UniqueFunction<void(base::Status)>;
   // `on_failure` runs before the callbacks of a batch that the engine refused or could not sync.
   PendingWrites(storage::Engine& engine, storage::CompletionQueue& queue,
-                telemetry::Metrics& metrics, std::function<void()> on_failure,
+                telemetry::Metrics& metrics, BatchRider& rider, std::function<void()> on_failure,
                 std::shared_ptr<bool> owner_alive);
 
   struct Put {
     storage::Space space = storage::Space::kData;
     std::string key;
-    std::string value;
+    std::optional<std::string> value;  // nothing: the key is removed
   };
   // Adds the puts to the batch of this turn. `applied` (may be empty) is called when the batch is
   // in the engine or was refused; `durable` after it, when it is as durable as `when` says. The
   // first put is the one that later readers of its key wait for.
   void Stage(std::vector<Put> puts, AckWhen when, Done applied, Done durable);
 
-  // The newest value staged and not yet durable, or null.
-  const std::string* Find(storage::Space space, const std::string& key) const;
+  // What was staged last and is not durable yet (nothing in it: a removal), or null.
+  const std::optional<std::string>* Find(storage::Space space, const std::string& key) const;
   // Runs `done` when what is pending for the key now is durable (at once, from the loop, if nothing
   // is). With an error if it failed: then look again. Never ok once the engine is dead.
   void WhenDurable(storage::Space space, const std::string& key, Done done);
@@ -56,7 +70,7 @@ class PendingWrites {
 
  private:
   struct Value {
-    std::string bytes;
+    std::optional<std::string> bytes;
     uint64_t batch = 0;
   };
   struct Ack {
@@ -75,6 +89,8 @@ class PendingWrites {
 
   void ScheduleFlush();
   void Flush();
+  void AddRider();
+  void DropRider();
   void FailBatch(const base::Error& error);
   void OnApplied();
   void OnSynced(const std::shared_ptr<InFlight>& flight, const base::Status& status);
@@ -83,10 +99,16 @@ class PendingWrites {
   storage::Engine& engine_;
   storage::CompletionQueue& queue_;
   telemetry::Metrics& metrics_;
+  BatchRider& rider_;
   std::function<void()> on_failure_;
   std::shared_ptr<bool> owner_alive_;
   std::array<std::unordered_map<std::string, Value>, storage::kSpaces> values_;
   storage::WriteBatch batch_;
+  struct Boarded {
+    size_t operations = 0, bytes = 0;  // of the batch without the rider
+    uint64_t version = 0;
+  };
+  std::optional<Boarded> boarded_;  // the rider's puts are at the end of the batch
   std::vector<Ack> staged_;
   std::unordered_map<uint64_t, std::vector<Done>> waiters_;  // by batch
   uint64_t batch_number_ = 1;                                // of the batch being gathered

@@ -11,13 +11,12 @@ using base::Code;
 using base::Fail;
 using storage::BucketId;
 
-namespace {
-
-// Least key that is greater than every key of the token.
 std::string KeyAfterToken(BucketId bucket, uint64_t token) {
   if (token != UINT64_MAX) return storage::DataKey(bucket, token + 1, "");
   return bucket == UINT32_MAX ? "" : storage::DataKey(bucket + 1, 0, "");
 }
+
+namespace {
 
 struct Stretch {
   std::string from, to;  // keys, as Engine::Scan takes them

@@ -54,6 +54,9 @@ struct RecordPage {
   std::string damage;  // what is wrong with the first one
 };
 
+// Least key that is greater than every key of the token.
+std::string KeyAfterToken(storage::BucketId bucket, uint64_t token);
+
 class RangeReader {
  public:
   RangeReader(storage::Engine& engine, storage::CompletionQueue& queue,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pages of token ranges, removal, the barrier, and small notes.
+// Pages of token ranges, the barrier, and small notes.
 #include <gtest/gtest.h>
 
 #include "replica/meta_store.h"
@@ -131,61 +131,6 @@ TEST_F(RangeReaderTest, AnUnreadableOrDeadDiskIsAnError) {
 
 // World::Ref: bucket 1, token 42.
 std::string DataKeyOf(const std::string& key) { return storage::DataKey(1, 42, key); }
-
-TEST(Remove, ForgetsRecordsThatNobodyWorksOn) {
-  World world;
-  for (const char* key : {"a", "b", "c"}) world.Write(key, PeerObject("v"));
-  world.loop.RunAll();
-  const auto skipped = world.replica().Remove({DataKeyOf("a"), DataKeyOf("b"), DataKeyOf("x")});
-  ASSERT_TRUE(skipped.has_value());
-  EXPECT_TRUE(skipped->empty());
-  EXPECT_TRUE(world.Values("a").empty());
-  EXPECT_TRUE(world.Values("b").empty());
-  EXPECT_EQ(world.Values("c"), Texts{"v"});
-}
-
-TEST(Remove, SkipsWhatIsBeingWritten) {
-  World world;
-  for (const char* key : {"staged", "synced", "loading"}) world.Write(key, PeerObject("old"));
-  world.loop.RunAll();
-  world.plan.hold_syncs = true;
-  world.Write("synced", PeerObject("new", 3));
-  world.loop.RunAll();  // in the engine, its sync is under way
-  world.plan.hold_gets = true;
-  world.plan.miss_memory = true;
-  world.Write("loading", PeerObject("new", 3));
-  world.plan.miss_memory = false;
-  world.Write("staged", PeerObject("new", 3));
-  const Texts keys = {DataKeyOf("staged"), DataKeyOf("synced"), DataKeyOf("loading")};
-  const auto skipped = world.replica().Remove(keys);
-  ASSERT_TRUE(skipped.has_value());
-  EXPECT_EQ(*skipped, keys);
-  world.plan.Release();
-  world.loop.RunAll();
-  for (const char* key : {"staged", "synced", "loading"}) {
-    EXPECT_EQ(world.Values(key), (Texts{"old", "new"})) << key;
-  }
-}
-
-TEST(Remove, AStalledEngineRemovesNothing) {
-  World world;
-  world.Write("a", PeerObject("v"));
-  world.loop.RunAll();
-  world.plan.fail_write = base::Fail(Code::kStalled, "wait");
-  EXPECT_EQ(world.replica().Remove({DataKeyOf("a")}).error().code, Code::kStalled);
-  world.plan.fail_write = {};
-  EXPECT_EQ(world.Values("a"), Texts{"v"});
-}
-
-TEST(Remove, ARecordThatComesBackHasANewActor) {
-  World world;
-  const auto first = world.Update({.value = "a"});
-  world.loop.RunAll();
-  ASSERT_TRUE(world.replica().Remove({DataKeyOf("k")}).has_value());
-  const auto second = world.Update({.value = "b"});
-  world.loop.RunAll();
-  EXPECT_NE(ActorOf(*first, "a"), ActorOf(*second, "b"));
-}
 
 bool InEngine(World& world, const std::string& key) {
   return world.engine.GetBlocking(Space::kData, DataKeyOf(key)).has_value();

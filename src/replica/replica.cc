@@ -45,8 +45,10 @@ Replica::Replica(ReplicaOptions options, storage::Engine& engine, storage::Compl
       metrics_(metrics),
       log_(log),
       alive_(std::make_shared<bool>(true)),
+      tree_(options_.tree, options_.incarnation, engine, queue, metrics),
+      tree_walk_(options_.tree_bytes_per_s, tree_, engine, queue, metrics),
       pending_(
-          engine, queue, metrics, [this] { DrawIncarnation(); }, alive_),
+          engine, queue, metrics, tree_, [this] { DrawIncarnation(); }, alive_),
       hints_(engine, queue, options_.hints, options_.incarnation) {
   LARIAT_CHECK(options_.incarnation != 0, "an incarnation is drawn before the replica starts");
   metrics_.incarnations.Add();
@@ -61,9 +63,11 @@ void Replica::DrawIncarnation() {
 
 size_t Replica::Waiting() const { return pending_.Waiting() + waiting_loads_; }
 
-void Replica::Tick() {
+void Replica::Tick(base::Instant now) {
   pending_.Tick();
   hints_.Tick();
+  tree_.Tick();
+  tree_walk_.Tick(now);
 }
 
 // --- getting at a record -----------------------------------------------------------------------
@@ -86,7 +90,7 @@ void Replica::WithRecord(Space space, std::string key, Loaded use) {
 }
 
 bool Replica::ServeFromMemory(Space space, const std::string& key, Loaded& use) {
-  if (const std::string* pending = pending_.Find(space, key)) {
+  if (const std::optional<std::string>* pending = pending_.Find(space, key)) {
     use(std::optional<std::string>(*pending));
     return true;
   }
@@ -235,6 +239,7 @@ void Replica::Merge(Place place, std::string object, WriteOptions options, Statu
   }
   std::optional<causal::Actor> own_actor;
   std::string merged = std::move(object);
+  merkle::LeafSum before;
   if (record->has_value()) {
     auto parsed = storage::ParseRecord(**record);
     if (!parsed) {
@@ -242,11 +247,15 @@ void Replica::Merge(Place place, std::string object, WriteOptions options, Statu
       return done(Fail(parsed.error()));
     }
     own_actor = parsed->own_actor;
-    if (parsed->object != merged) {
+    if (parsed->object == merged) {
+      before = SumOf(place, merged, *incoming);
+    } else {
       auto present = causal::Object::Decode(parsed->object);
       if (!present) return done(Fail(present.error()));
+      before = SumOf(place, parsed->object, *present);
       if (auto joined = present->Join(*incoming); !joined) return done(joined);
       merged = present->Encode();
+      incoming = std::move(present);
     }
     // It may be on its way into the engine, which may refuse it yet.
     const bool nothing_new = parsed->object == merged && options.idempotency_key.empty();
@@ -261,7 +270,14 @@ void Replica::Merge(Place place, std::string object, WriteOptions options, Statu
                     std::move(options.idempotency_answer)});
   }
   if (options.changed != nullptr) options.changed->Add();
+  tree_.Stage(place.key, SumOf(place, merged, *incoming) - before);
   pending_.Stage(std::move(puts), options.ack_when, nullptr, std::move(done));
+}
+
+merkle::LeafSum Replica::SumOf(const Place& place, std::string_view bytes,
+                               const causal::Object& object) const {
+  if (!tree_.keeps() || place.space != Space::kData) return {};
+  return RecordSum(place.key, bytes, object);
 }
 
 // --- coordinating a client's write -------------------------------------------------------------
@@ -367,6 +383,7 @@ void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updat
   if (!record) return updated(Fail(record.error()));
   causal::Object object(request.kind);
   std::optional<causal::Actor> own_actor;
+  merkle::LeafSum before;
   if (record->has_value()) {
     auto parsed = storage::ParseRecord(**record);
     if (!parsed) {
@@ -378,6 +395,7 @@ void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updat
     if (present->kind() != request.kind) {
       return updated(Fail(Code::kConflict, "the record is of another conflict kind"));
     }
+    before = SumOf(place, parsed->object, *present);
     object = std::move(*present);
     own_actor = parsed->own_actor;
   }
@@ -390,6 +408,7 @@ void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updat
   auto put = PutFor(place, storage::EncodeRecord(own_actor, result->object), request.now);
   if (!put) return updated(Fail(std::move(put.error())));
   if (tombstone) metrics_.tombstones_written.Add();
+  tree_.Stage(place.key, SumOf(place, result->object, object) - before);
   std::vector<PendingWrites::Put> puts;
   puts.push_back(std::move(*put));
   if (!request.idempotency_key.empty()) {

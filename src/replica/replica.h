@@ -18,6 +18,8 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +33,9 @@
 #include "replica/clock.h"
 #include "replica/hint_store.h"
 #include "replica/pending_writes.h"
+#include "replica/tree/leaf_check.h"
+#include "replica/tree/upkeep.h"
+#include "replica/tree/walk.h"
 #include "ring/token.h"
 #include "storage/engine.h"
 #include "storage/record.h"
@@ -100,11 +105,27 @@ struct UpdateResult {
 // update may take effect. An error means that it will not.
 using UpdateDone = base::UniqueFunction<void(base::Result<UpdateResult>)>;
 
+// A record to be removed or folded.
+struct RecordVersion {
+  std::string data_key;                 // storage::DataKey
+  std::optional<base::Hash128> digest;  // only if this is the digest of its object
+};
+enum class RecordState : uint8_t {
+  kDone,       // and durable
+  kDifferent,  // it has another digest, or cannot be read
+  kAbsent,
+  kBusy,  // a request works on it
+};
+using StatesDone = base::UniqueFunction<void(base::Result<std::vector<RecordState>>)>;
+using StateDone = base::UniqueFunction<void(base::Result<RecordState>)>;
+
 struct ReplicaOptions {
   uint64_t node = 0;                                  // the node's number
   uint64_t incarnation = 0;                           // random, never used before
   base::UniqueFunction<uint64_t()> draw_incarnation;  // for the next one, after a failed write
   size_t queue_max = 65536;  // requests waiting for a disk or a stalled engine
+  TreeOptions tree;
+  uint64_t tree_bytes_per_s = 32 << 20;  // for reading what the trees do not know
   // The node's, co-owned by the replicas of its shards.
   std::shared_ptr<HintBudget> hints = std::make_shared<HintBudget>();
 };
@@ -139,17 +160,40 @@ class Replica {
   void FindHinted(std::vector<std::string> data_keys, KeysDone done);
   // Counts the hints of earlier runs with these tokens. Call it first, if at all.
   void RecountHints(ring::Token first, ring::Token last) { hints_.Recount(first, last); }
-  // Forgets records that this node is no longer an owner of, given by their data keys. Not a
-  // delete: nobody else learns of it. Gives the keys that were skipped because a request works on
-  // them. Whether the caller may do this is to be decided in the same turn. Not synced: a crash may
-  // bring records back. kStalled and other errors: nothing was removed.
-  base::Result<std::vector<std::string>> Remove(const std::vector<std::string>& data_keys);
+  // Forgets records: not a delete, nobody else learns of it. Each is looked at in a turn of its
+  // own and removed in that turn, if `allowed` still says so and the record is what was said; a
+  // state for each, in order. An error: `allowed` said no (kStaleEpoch), or the engine failed; some
+  // may have been removed all the same.
+  void RemoveIf(std::vector<RecordVersion> records, std::function<bool()> allowed, StatesDone done);
+  // In the same way, forgets the history of actors without a value (causal::Object::Fold).
+  void FoldIf(std::vector<RecordVersion> records, std::function<bool()> allowed, StatesDone done);
+  // Puts the object in the place of a record that fails its checksum, and the damaged bytes into
+  // quarantine. kDifferent: the record is not damaged, or not these bytes.
+  void Replace(std::string data_key, std::string damaged, std::string object, StateDone done);
+
+  // The hash trees of this shard's records, as they are in the engine now. A leaf may be cut by the
+  // border of two shards: it is the sum of their parts, and known if both are.
+  // REQUIRES: first <= last < merkle::kLeaves. Leaves of other shards are known and empty.
+  std::vector<LeafPart> LeafSums(storage::BucketId bucket, uint32_t first, uint32_t last) const {
+    return tree_.Leaves(bucket, first, last);
+  }
+  std::vector<storage::BucketId> Buckets() const { return tree_.Buckets(); }
+  const TreeUpkeep& tree() const { return tree_; }
+  // Reads all records of this shard's part of a leaf, verifies them, and corrects the tree if it
+  // says anything else. An error: not all of them could be read.
+  using CheckDone = base::UniqueFunction<void(base::Result<LeafCheck>)>;
+  void CheckLeaf(storage::BucketId bucket, uint32_t leaf, CheckDone done);
+
+  // For reading what the trees do not know; 0: not at all.
+  void SetTreeRate(uint64_t bytes_per_s) { tree_walk_.SetRate(bytes_per_s); }
+
   // Runs `done` when every write and update that was asked for before this call is in the engine,
   // where a range reader sees it, or was refused: the shard's part of a topology change's barrier.
   // Later requests are not waited for.
   void WhenSettled(base::UniqueFunction<void()> done);
-  // Tries again what the engine asked to wait with. Call every few milliseconds.
-  void Tick();
+  // Tries again what the engine asked to wait with, and goes on with the trees. Call every few
+  // milliseconds.
+  void Tick(base::Instant now);
   // Work that is waiting: 0 means that a stop loses no acknowledgement.
   size_t Waiting() const;
 
@@ -210,6 +254,18 @@ class Replica {
   base::Status CheckCondition(const UpdateRequest& request, const causal::Object& object) const;
   causal::Actor MintActor();
   void DrawIncarnation();
+  // What a record with these bytes adds to its leaf; nothing if it has none.
+  merkle::LeafSum SumOf(const Place& place, std::string_view bytes,
+                        const causal::Object& object) const;
+
+  void ChangeEach(std::vector<RecordVersion> records, std::function<bool()> allowed,
+                  StatesDone done,
+                  void (Replica::*change)(const RecordVersion&, Looked, StateDone));
+  void RemoveOne(const RecordVersion& record, Looked found, StateDone done);
+  void FoldOne(const RecordVersion& record, Looked found, StateDone done);
+  bool IsBusy(const std::string& data_key);
+  void StageChange(std::vector<PendingWrites::Put> puts, StateDone done);
+  void StepCheck(uint64_t id, CheckDone done);
 
   void NoteReference(Place place, base::WallTime now, StatusDone done, Looked found);
   base::Result<size_t> RemoveHintsNow(const std::vector<HintStore::Change>& changes);
@@ -225,6 +281,10 @@ class Replica {
   std::unordered_map<std::string, std::deque<StatusDone>> turns_;  // by answer key, while taken
   size_t waiting_loads_ = 0;                                       // and waiting for their turn
   std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  TreeUpkeep tree_;
+  TreeWalk tree_walk_;
+  std::map<uint64_t, std::unique_ptr<Recount>> checks_;  // of CheckLeaf, under way
+  uint64_t checks_begun_ = 0;
   PendingWrites pending_;
   HintStore hints_;
 };

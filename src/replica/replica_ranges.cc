@@ -8,23 +8,6 @@ namespace lariat::replica {
 
 using storage::Space;
 
-base::Result<std::vector<std::string>> Replica::Remove(const std::vector<std::string>& data_keys) {
-  std::vector<std::string> skipped;
-  storage::WriteBatch batch;
-  for (const std::string& key : data_keys) {
-    // A write in memory is not in the engine yet, and one that waits for the disk will join what it
-    // is about to read: neither may find that the record went away under it.
-    if (pending_.Find(Space::kData, key) != nullptr || Loads(Space::kData).contains(key)) {
-      skipped.push_back(key);
-    } else {
-      batch.Remove(Space::kData, key);
-    }
-  }
-  if (batch.Empty()) return skipped;
-  if (auto status = engine_.Write(batch); !status) return base::Fail(status.error());
-  return skipped;
-}
-
 void Replica::WhenSettled(base::UniqueFunction<void()> done) {
   // Co-owned by everything that is waited for: whoever lets go last stages the end.
   struct Barrier {

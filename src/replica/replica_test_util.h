@@ -48,6 +48,9 @@ class TestPlan final : public storage::FaultPlan {
   bool FailRead() override { return fail_read; }
   base::Status FailWrite() override { return fail_write; }
   bool FailSync() override { return fail_sync; }
+  size_t LoseInCrash(size_t unsynced) override {
+    return unsynced - std::min(unsynced, kept_in_crash);
+  }
   void Release() {
     hold_syncs = hold_gets = false;
     for (auto& task : std::exchange(held_, {})) loop_->Post(std::move(task));
@@ -60,6 +63,7 @@ class TestPlan final : public storage::FaultPlan {
   bool fail_sync = false;
   bool hold_syncs = false;
   bool hold_gets = false;
+  size_t kept_in_crash = 0;  // of the batches that were not synced, the first ones
 
  private:
   TestLoop* loop_;
@@ -116,6 +120,8 @@ class World {
     options.draw_incarnation = [this] { return ++last_incarnation_; };
     options.queue_max = queue_max;
     options.hints = hints;
+    options.tree = tree;
+    options.tree_bytes_per_s = tree_bytes_per_s;
     replica_ = std::make_unique<Replica>(std::move(options), engine, loop, *clock, metrics,
                                          telemetry::NullLog());
   }
@@ -196,7 +202,14 @@ class World {
     }
     return values;
   }
-  void Tick() { replica_->Tick(); }
+  void Tick() { replica_->Tick(time += base::Millis(5)); }
+  // Until nothing is left to be done in the background.
+  void Settle() {
+    for (int i = 0; i < 10; ++i) {
+      Tick();
+      loop.RunAll();
+    }
+  }
   size_t Waiting() const { return replica_->Waiting(); }
   Replica& replica() { return *replica_; }
 
@@ -206,6 +219,9 @@ class World {
   telemetry::Metrics metrics;
   std::unique_ptr<Clock> clock;
   base::WallTime now{1'000'000};
+  base::Instant time{};
+  TreeOptions tree;  // of the next start
+  uint64_t tree_bytes_per_s = 1 << 30;
   std::shared_ptr<HintBudget> hints = std::make_shared<HintBudget>();  // co-owned by the replica
   // Every dot that ever left a replica and the value that it stood for (M2).
   std::map<causal::Dot, std::string> dots;

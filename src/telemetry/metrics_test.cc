@@ -299,14 +299,14 @@ TEST(RenderPrometheus, ExtraSamplesAreGroupedAndEscaped) {
   const std::string odd = "a\\b\"c\nd";
   const std::string text =
       Render({}, {{"lariat_phi", "gauge", "Sus\\pic\nion.", 1.5, {{"peer", odd}}},
-                  {"lariat_tombstones", "gauge", "Tombstones.", 3},
+                  {"lariat_things", "gauge", "Things.", 3},
                   {"lariat_phi", "gauge", "Sus\\pic\nion.", 2, {{"peer", "n2"}}}});
   EXPECT_THAT(text, HasSubstr("# HELP lariat_phi Sus\\\\pic\\nion.\n"));
   EXPECT_THAT(text, HasSubstr("lariat_phi{peer=\"a\\\\b\\\"c\\nd\"} 1.5\n"));
   const Checker checker(text);
   EXPECT_EQ(checker.Value("lariat_phi", {{"peer", odd}}), 1.5);
   EXPECT_EQ(checker.Value("lariat_phi", {{"peer", "n2"}}), 2);
-  EXPECT_EQ(checker.Value("lariat_tombstones"), 3);
+  EXPECT_EQ(checker.Value("lariat_things"), 3);
 }
 
 TEST(RenderPrometheus, WritesNumbersAsTheFormatWants) {

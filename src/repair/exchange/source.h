@@ -21,7 +21,7 @@
 #include "repair/exchange/ranges.h"
 #include "repair/throttle_core.h"
 #include "replica/range_reader.h"
-#include "replica/tree_upkeep.h"
+#include "replica/tree/upkeep.h"
 #include "telemetry/metrics.h"
 #include "wire/messages.h"
 
