@@ -42,6 +42,17 @@ void Describe(const wire::ReadReply& reply, const membership::View& view, base::
   report->tombstones = object->HasTombstone() ? 1 : 0;
 }
 
+// Whether all that could be reached hold the same.
+bool Agree(const std::vector<ReplicaReport>& replicas) {
+  const ReplicaReport* first = nullptr;
+  for (const ReplicaReport& r : replicas) {
+    if (r.state == "unreachable") continue;
+    if (first == nullptr) first = &r;
+    if (r.digest != first->digest || r.state != first->state) return false;
+  }
+  return true;
+}
+
 // What gossip and the failure detector know of a member.
 void DescribePeer(const PeersSeen* seen, uint64_t number, coordinator::NodeStatus* node) {
   node->detector = "alive";
@@ -116,6 +127,7 @@ void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::Explai
   const auto view = shard_.view();
   struct Gather {
     Explanation explanation;
+    KeptQuestion kept;
     size_t waiting = 0;
     coordinator::ExplainDone done;
   };
@@ -139,23 +151,26 @@ void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::Explai
   for (size_t i = 0; i < primaries.size(); ++i) {
     e.replicas[i].node = view->MemberAt(primaries[i]).name;
     e.replicas[i].alive = shard_.IsAlive(primaries[i]);
+    gather->kept.replicas.push_back(
+        {view->MemberAt(primaries[i]).Number(), e.replicas[i].node, false, ""});
   }
+  gather->kept.data_key = storage::DataKey(properties->id, token.value, key);
+  gather->kept.gc_grace_s = properties->gc_grace_s;
   for (size_t i = 0; i < primaries.size(); ++i) {
-    shard_.Read({*view, primaries[i], kExplainTimeout},
-                {properties->id, token.value, key, false, ""},
-                [gather, view, i, now = shard_.env().clock.Wall()](const wire::ReadReply& reply) {
-                  Explanation& all = gather->explanation;
-                  Describe(reply, *view, now, &all.replicas[i]);
-                  if (--gather->waiting > 0) return;
-                  all.agree = true;
-                  const ReplicaReport* first = nullptr;
-                  for (const ReplicaReport& r : all.replicas) {
-                    if (r.state == "unreachable") continue;
-                    if (first == nullptr) first = &r;
-                    if (r.digest != first->digest || r.state != first->state) all.agree = false;
-                  }
-                  gather->done(std::move(all));
-                });
+    shard_.Read(
+        {*view, primaries[i], kExplainTimeout}, {properties->id, token.value, key, false, ""},
+        [this, gather, view, i, now = shard_.env().clock.Wall()](const wire::ReadReply& reply) {
+          Explanation& all = gather->explanation;
+          Describe(reply, *view, now, &all.replicas[i]);
+          gather->kept.replicas[i].answered = reply.outcome.ok();
+          gather->kept.replicas[i].object = reply.object;
+          if (--gather->waiting > 0) return;
+          all.agree = Agree(all.replicas);
+          WhyKept(std::move(gather->kept), [gather](std::string why) {
+            gather->explanation.kept_because = std::move(why);
+            gather->done(std::move(gather->explanation));
+          });
+        });
   }
 }
 
@@ -190,6 +205,16 @@ coordinator::HealthSummary NodeAdmin::Health() const {
 }
 
 // Healing lives on shard 0.
+void NodeAdmin::WhyKept(KeptQuestion question, Sweeper::TextDone done) {
+  node_.shard(0).Post([this, question = std::move(question), done = std::move(done)]() mutable {
+    node_.healing().WhyKept(
+        std::move(question), [this, done = std::move(done)](std::string why) mutable {
+          shard_.Post(
+              [done = std::move(done), why = std::move(why)]() mutable { done(std::move(why)); });
+        });
+  });
+}
+
 void NodeAdmin::Repair(coordinator::RepairRequest request, coordinator::TicketDone done) {
   node_.shard(0).Post([this, request = std::move(request), done = std::move(done)]() mutable {
     node_.healing().Repair(

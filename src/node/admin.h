@@ -3,6 +3,7 @@
 #pragma once
 
 #include "coordinator/admin_service.h"
+#include "node/healing/sweeper.h"
 #include "node/shard.h"
 
 namespace lariat::node {
@@ -28,6 +29,7 @@ class NodeAdmin final : public coordinator::AdminService {
 
  private:
   std::optional<coordinator::OperationStatus> Operation() const;
+  void WhyKept(KeptQuestion question, Sweeper::TextDone done);
   void WaitForQuiet(base::Instant until, coordinator::StatusDone done);
 
   Node& node_;

@@ -257,6 +257,8 @@ std::vector<coordinator::TaskStatus> NodeAdmin::Tasks() const {
   for (auto it = now.finished.rbegin(); it != now.finished.rend(); ++it) {
     tasks.push_back(Task(it->change, it->done ? "done" : "cancelled", it->ended_ms));
   }
+  const auto repairs = node_.healing().TasksSeen();
+  tasks.insert(tasks.end(), repairs->begin(), repairs->end());
   return tasks;
 }
 

@@ -30,6 +30,15 @@ wire::Body Refuse(const wire::Body& request, const base::Error& why) {
   return Refused<wire::RecordPushReply>(why);
 }
 
+// Turns a result into a reply of that kind.
+template <typename Reply>
+auto ReplyOf(Healing::BodyDone done) {
+  return [done = std::move(done)](base::Result<Reply> reply) mutable {
+    if (!reply) return done(Refused<Reply>(reply.error()));
+    done(std::move(*reply));
+  };
+}
+
 }  // namespace
 
 Healing::Healing(Node& node, Shard& home, storage::Engine& engine, telemetry::LogSink& log)
@@ -37,28 +46,74 @@ Healing::Healing(Node& node, Shard& home, storage::Engine& engine, telemetry::Lo
       home_(home),
       log_(log),
       marks_(engine, home),
-      handoff_(node, home, engine, log, marks_) {}
+      handoff_(node, home, engine, log, marks_),
+      anti_entropy_(node, home, engine, log, AntiEntropyPorts()),
+      sweeper_(node, home, engine, log, SweeperPorts()) {}
 
 Healing::~Healing() = default;
 
-void Healing::Start() { handoff_.Start(); }
+void Healing::Start() {
+  handoff_.Start();
+  anti_entropy_.Start();
+}
 
 void Healing::OnView(std::shared_ptr<const membership::View> view) {
   view_ = std::move(view);
   handoff_.OnView(view_);
+  anti_entropy_.OnView(view_);
+  sweeper_.OnView(view_);
 }
 
 void Healing::Stop() {
   view_ = nullptr;
   handoff_.Stop();
+  anti_entropy_.Stop();
+  sweeper_.Stop();
 }
 
-void Healing::ApplySettings(const config::Settings& settings) { handoff_.ApplySettings(settings); }
+void Healing::ApplySettings(const config::Settings& settings) {
+  handoff_.ApplySettings(settings);
+  anti_entropy_.ApplySettings(settings);
+  sweeper_.ApplySettings(settings);
+}
 
-void Healing::OnLiveness() { handoff_.OnLiveness(); }
+void Healing::OnLiveness() {
+  handoff_.OnLiveness();
+  anti_entropy_.OnLiveness();
+}
 
 void Healing::MarkDirty(std::vector<replica::DirtyMark> marks) {
   handoff_.MarkDirty(std::move(marks), [](const base::Status&) {});
+}
+
+AntiEntropy::Ports Healing::AntiEntropyPorts() {
+  AntiEntropy::Ports ports;
+  ports.push = [this](wire::RecordPush push, BodyDone done) {
+    handoff_.Join(std::move(push), std::move(done));
+  };
+  ports.marks = &marks_;
+  return ports;
+}
+
+Sweeper::Ports Healing::SweeperPorts() {
+  Sweeper::Ports ports;
+  ports.find_hinted = [this](const std::vector<std::string>& keys, Handoff::KeysDone found) {
+    // A comparison may be about to write an old state just as a hint may.
+    std::vector<std::string> in_hand;
+    for (const std::string& key : keys) {
+      if (anti_entropy_.IsInHand(key)) in_hand.push_back(key);
+    }
+    handoff_.FindHinted(keys, [in_hand = std::move(in_hand), found = std::move(found)](
+                                  base::Result<std::vector<std::string>> hinted) mutable {
+      if (hinted) hinted->insert(hinted->end(), in_hand.begin(), in_hand.end());
+      found(std::move(hinted));
+    });
+  };
+  ports.join = [this](wire::RecordPush push, BodyDone done) {
+    handoff_.Join(std::move(push), std::move(done));
+  };
+  ports.unclean = [this] { return node_.streams().Unclean(); };
+  return ports;
 }
 
 bool Healing::Takes(const wire::Body& request) {
@@ -78,25 +133,23 @@ void Healing::Serve(uint64_t fence, wire::Body request, BodyDone done) {
     return handoff_.Join(std::move(*push), std::move(done));
   }
   if (auto* hints = std::get_if<wire::HintsRequest>(&request)) {
-    return handoff_.FindHinted(
-        hints->keys,
-        [done = std::move(done)](base::Result<std::vector<std::string>> found) mutable {
-          if (!found) return done(Refused<wire::HintsReply>(found.error()));
-          wire::HintsReply reply;
-          reply.hinted = std::move(*found);
-          done(std::move(reply));
-        });
+    return sweeper_.Serve(std::move(*hints), ReplyOf<wire::HintsReply>(std::move(done)));
   }
-  done(Refuse(request, {Code::kUnsupported, "not in this version"}));
+  if (auto* sweep = std::get_if<wire::SweepRequest>(&request)) {
+    return sweeper_.Serve(std::move(*sweep), ReplyOf<wire::SweepReply>(std::move(done)));
+  }
+  anti_entropy_.Serve(std::move(request), std::move(done));
 }
 
-void Healing::Repair(coordinator::RepairRequest, coordinator::TicketDone done) {
-  done(Fail(Code::kUnsupported, "not in this version"));
+void Healing::Repair(coordinator::RepairRequest request, coordinator::TicketDone done) {
+  done(anti_entropy_.Repair(request));
 }
 
 void Healing::Status(coordinator::AdminService::RepairStatusDone done) {
   coordinator::RepairStatus status;
   handoff_.FillStatus(&status);
+  anti_entropy_.FillStatus(&status);
+  sweeper_.FillStatus(&status.sweep);
   done(std::move(status));
 }
 

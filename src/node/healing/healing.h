@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "coordinator/admin_service.h"
+#include "node/healing/anti_entropy.h"
 #include "node/healing/handoff.h"
+#include "node/healing/sweeper.h"
 #include "node/shard.h"
 #include "replica/dirty_marks.h"
 
@@ -38,14 +40,26 @@ class Healing {
 
   void Repair(coordinator::RepairRequest request, coordinator::TicketDone done);
   void Status(coordinator::AdminService::RepairStatusDone done);
+  // Repairs that were asked for, newest first. Thread-safe.
+  std::shared_ptr<const std::vector<coordinator::TaskStatus>> TasksSeen() const {
+    return anti_entropy_.TasksSeen();
+  }
+  void WhyKept(KeptQuestion question, Sweeper::TextDone done) {
+    sweeper_.WhyKept(std::move(question), std::move(done));
+  }
 
  private:
+  Sweeper::Ports SweeperPorts();
+  AntiEntropy::Ports AntiEntropyPorts();
+
   Node& node_;
   Shard& home_;
   telemetry::LogSink& log_;
   std::shared_ptr<const membership::View> view_;
   replica::DirtyMarks marks_;
   Handoff handoff_;
+  AntiEntropy anti_entropy_;
+  Sweeper sweeper_;
 };
 
 }  // namespace lariat::node
