@@ -18,7 +18,7 @@ using repair::ExchangePair;
 
 namespace {
 
-constexpr base::Duration kTimeout = base::Seconds(30);  // of one question to a partner
+constexpr base::Duration kTimeout = base::Seconds(10);  // of one question to a partner
 constexpr base::Duration kQuarter = base::Millis(250);
 constexpr uint64_t kFloorBytesPerS = 256 << 10;
 
