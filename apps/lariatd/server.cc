@@ -104,8 +104,15 @@ base::Status Server::Impl::OpenStorage() {
     log.Write(
         LogLevel::kWarn, "storage",
         "recovery cut the write-ahead log at a damaged record: writes that this node had may be "
-        "missing here. Nothing wrong can come of it (this run uses new actors), but the node "
-        "owes a repair: keys heal as they are read at a quorum");
+        "missing here. Nothing wrong can come of it: this run uses new actors, and refuses reads "
+        "until what it holds was compared with the other replicas");
+  }
+  if (engine->Stats().salvaged) {
+    log.Log(LogLevel::kError, "storage",
+            "the store was damaged: what could be read of it was copied into a new one, and the "
+            "rest comes from the other replicas. The damaged files are kept in {}/quarantine-* "
+            "({} bytes) and can be deleted. Check the disk",
+            settings.node_data_dir, engine->Stats().quarantine_bytes);
   }
   const auto cores = std::max(1U, std::thread::hardware_concurrency());
   const auto shards =

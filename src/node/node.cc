@@ -298,6 +298,12 @@ std::string Node::MetricsText() const {
       {"lariat_log_truncated", "gauge",
        "1 if this start's recovery cut the write-ahead log at a damaged record.",
        s.log_truncated ? 1.0 : 0.0},
+      {"lariat_store_salvaged", "gauge",
+       "1 if the store was damaged and copied, until the node has taken note.",
+       s.salvaged ? 1.0 : 0.0},
+      {"lariat_quarantine_bytes", "gauge",
+       "Bytes of damaged stores that are kept for people, at the start.",
+       number(s.quarantine_bytes)},
       {"lariat_storage_health", "gauge", "0 ok, 1 disk full (writes are refused), 2 dead.",
        static_cast<double>(engine_.health())},
   };

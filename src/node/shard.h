@@ -59,6 +59,8 @@ class Shard final : public PeerEvents,
   // Joins a record that another node gave, on the shard that owns its token; ok when it is durable.
   void Ingest(replica::KeyRef key, std::string object,
               base::UniqueFunction<void(base::Status)> done, IngestWhy why = IngestWhy::kMoved);
+  // This node's own record, for comparisons: also while reads are refused.
+  void ReadOwn(uint64_t fence, replica::KeyRef key, ReadDone done);
   // Removes records that this node does not own by the document with this fence; kStaleEpoch if the
   // shard works by another. Gives the keys that were skipped.
   using RemovedDone = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;

@@ -178,6 +178,23 @@ void Shard::LocalRead(wire::ReadRequest request, uint64_t fence, ReadDone done) 
   });
 }
 
+void Shard::ReadOwn(uint64_t fence, replica::KeyRef key, ReadDone done) {
+  const uint64_t token = key.token.value;
+  OnOwner(token, [key = std::move(key), fence,
+                  back = BackOn(*this, std::move(done))](Shard& owner) mutable {
+    if (auto status = owner.CheckFence(fence); !status) {
+      return back(owner, ToReply(base::Result<replica::ReadResult>(Fail(status.error()))));
+    }
+    replica::ReadOptions options;
+    options.even_in_doubt = true;
+    owner.replica_.Read(
+        std::move(key), std::move(options),
+        [&owner, back = std::move(back)](base::Result<replica::ReadResult> result) mutable {
+          back(owner, ToReply(std::move(result)));
+        });
+  });
+}
+
 void Shard::LocalWrite(wire::WriteRequest request, uint64_t fence, WriteDone done) {
   const uint64_t token = request.token;
   OnOwner(token, [request = std::move(request), fence,

@@ -112,7 +112,7 @@ TEST_F(ScheduleTest, WhatIsUrgentGoesFirst) {
   now_ += base::Seconds(2);
   const auto order = Go(base::Seconds(10));
   EXPECT_THAT(order,
-              ::testing::ElementsAre(ExchangePair{7, 3}, ExchangePair{8, 3}, ExchangePair{8, 2}));
+              ::testing::ElementsAre(ExchangePair{8, 2}, ExchangePair{7, 3}, ExchangePair{8, 3}));
   EXPECT_FALSE(schedule_.StatusOf({7, 3}).dirty);
   EXPECT_FALSE(schedule_.StatusOf({8, 2}).doubt);
 }

@@ -31,6 +31,7 @@
 #include "base/unique_function.h"
 #include "causal/object.h"
 #include "replica/clock.h"
+#include "replica/doubt.h"
 #include "replica/hint_store.h"
 #include "replica/pending_writes.h"
 #include "replica/tree/leaf_check.h"
@@ -65,6 +66,7 @@ using StatusDone = base::UniqueFunction<void(base::Status)>;
 struct ReadOptions {
   bool digest_only = false;
   std::string idempotency_key;
+  bool even_in_doubt = false;  // for comparisons, which are what ends it
 };
 
 struct WriteOptions {
@@ -142,7 +144,9 @@ class Replica {
           Clock& clock, telemetry::Metrics& metrics, telemetry::LogSink& log);
   ~Replica();
 
+  // kUnavailable while this node's records of the bucket are in doubt.
   void Read(KeyRef key, ReadOptions options, ReadDone done);
+  void SetDoubt(std::shared_ptr<const Doubt> doubt) { doubt_ = std::move(doubt); }  // null: none
   // Joins the object (causal::Object bytes, from a peer) into the record.
   void Write(KeyRef key, std::string object, WriteOptions options, StatusDone done);
   // Makes a new event as the coordinator of a client's write.
@@ -287,6 +291,7 @@ class Replica {
   uint64_t checks_begun_ = 0;
   PendingWrites pending_;
   HintStore hints_;
+  std::shared_ptr<const Doubt> doubt_;  // co-owned by the other shards' replicas
 };
 
 // Key of the answer recorded for a write: in Space::kIdempotency, beside the record's own key.

@@ -226,12 +226,9 @@ void AntiEntropy::OnEnded(repair::Exchange::Ended ended) {
   Look();
 }
 
-void AntiEntropy::Doubt(uint32_t bucket) {
-  for (const auto& [pair, ranges] : map_.pairs) {
-    if (pair.bucket == bucket) {
-      schedule_.Mark(pair, repair::Urgency::kDoubt, home_.env().clock.Now());
-    }
-  }
+void AntiEntropy::Doubt(const ExchangePair& pair) {
+  if (schedule_.StatusOf(pair).doubt) return;
+  schedule_.Mark(pair, repair::Urgency::kDoubt, home_.env().clock.Now());
 }
 
 std::vector<replica::DirtyMarks::Seen> AntiEntropy::MarksOf(const ExchangePair& pair) const {
@@ -324,11 +321,8 @@ void AntiEntropy::Read(std::vector<std::string> data_keys, ObjectsDone done) {
       finish();
       continue;
     }
-    wire::ReadRequest request;
-    request.bucket = key->bucket;
-    request.token = key->token.value;
-    request.key = std::string(key->key);
-    home_.Read({*view_, view_->self, kTimeout}, std::move(request),
+    replica::KeyRef own{key->bucket, key->token, std::string(key->key)};
+    home_.ReadOwn(view_->fence(), std::move(own),
                [gather, i, finish](wire::ReadReply reply) {
                  auto& object = gather->objects[i];
                  if (!reply.outcome.ok()) {

@@ -46,8 +46,8 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
 
   // TreeRequest, LeafRequest or FetchRequest of a partner that works by the same view.
   void Serve(wire::Body request, base::UniqueFunction<void(wire::Body)> done);
-  // This node may have lost records: compare with each partner of the bucket soon.
-  void Doubt(uint32_t bucket);
+  // This node may have lost records: compare them before all others.
+  void Doubt(const repair::ExchangePair& pair);
 
   // As Exchange::IsInHand.
   bool IsInHand(const std::string& data_key) const { return exchange_.IsInHand(data_key); }

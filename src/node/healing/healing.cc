@@ -47,34 +47,44 @@ Healing::Healing(Node& node, Shard& home, storage::Engine& engine, telemetry::Lo
       log_(log),
       marks_(engine, home),
       handoff_(node, home, engine, log, marks_),
+      doubts_(node, home, engine, log,
+              [this](const repair::ExchangePair& pair) { anti_entropy_.Doubt(pair); }),
       anti_entropy_(node, home, engine, log, AntiEntropyPorts()),
-      sweeper_(node, home, engine, log, SweeperPorts()) {}
+      sweeper_(node, home, engine, log, SweeperPorts()),
+      scrubber_(node, home, engine, log) {}
 
 Healing::~Healing() = default;
 
 void Healing::Start() {
   handoff_.Start();
   anti_entropy_.Start();
+  doubts_.Start();
+  scrubber_.Start();
 }
 
 void Healing::OnView(std::shared_ptr<const membership::View> view) {
   view_ = std::move(view);
   handoff_.OnView(view_);
   anti_entropy_.OnView(view_);
+  doubts_.OnView(view_);
   sweeper_.OnView(view_);
+  scrubber_.OnView(view_);
 }
 
 void Healing::Stop() {
   view_ = nullptr;
   handoff_.Stop();
   anti_entropy_.Stop();
+  doubts_.Stop();
   sweeper_.Stop();
+  scrubber_.Stop();
 }
 
 void Healing::ApplySettings(const config::Settings& settings) {
   handoff_.ApplySettings(settings);
   anti_entropy_.ApplySettings(settings);
   sweeper_.ApplySettings(settings);
+  scrubber_.ApplySettings(settings);
 }
 
 void Healing::OnLiveness() {
@@ -92,6 +102,9 @@ AntiEntropy::Ports Healing::AntiEntropyPorts() {
     handoff_.Join(std::move(push), std::move(done));
   };
   ports.marks = &marks_;
+  ports.passed = [this](const repair::ExchangePair& pair, base::Instant began) {
+    doubts_.OnPassed(pair, began);
+  };
   return ports;
 }
 
@@ -112,7 +125,10 @@ Sweeper::Ports Healing::SweeperPorts() {
   ports.join = [this](wire::RecordPush push, BodyDone done) {
     handoff_.Join(std::move(push), std::move(done));
   };
-  ports.unclean = [this] { return node_.streams().Unclean(); };
+  ports.unclean = [this] {
+    const std::string doubt = doubts_.Why();
+    return doubt.empty() ? node_.streams().Unclean() : doubt;
+  };
   return ports;
 }
 
@@ -149,7 +165,9 @@ void Healing::Status(coordinator::AdminService::RepairStatusDone done) {
   coordinator::RepairStatus status;
   handoff_.FillStatus(&status);
   anti_entropy_.FillStatus(&status);
+  doubts_.FillStatus(&status.ranges);
   sweeper_.FillStatus(&status.sweep);
+  scrubber_.FillStatus(&status.scrub);
   done(std::move(status));
 }
 

@@ -9,7 +9,9 @@
 
 #include "coordinator/admin_service.h"
 #include "node/healing/anti_entropy.h"
+#include "node/healing/doubts.h"
 #include "node/healing/handoff.h"
+#include "node/healing/scrubber.h"
 #include "node/healing/sweeper.h"
 #include "node/shard.h"
 #include "replica/dirty_marks.h"
@@ -58,8 +60,10 @@ class Healing {
   std::shared_ptr<const membership::View> view_;
   replica::DirtyMarks marks_;
   Handoff handoff_;
+  Doubts doubts_;
   AntiEntropy anti_entropy_;
   Sweeper sweeper_;
+  Scrubber scrubber_;
 };
 
 }  // namespace lariat::node

@@ -86,9 +86,9 @@ void ScheduleCore::Mark(const ExchangePair& key, Urgency urgency, base::Instant 
 
 std::optional<int> ScheduleCore::RankOf(const Pair& pair, base::Instant now) const {
   const auto has = [&pair](Urgency urgency) { return pair.urgent.contains(urgency); };
-  if (options_.enabled && has(Urgency::kDirty)) return 0;
-  if (options_.enabled && has(Urgency::kBack) && now >= pair.back_from) return 1;
-  if (has(Urgency::kDoubt)) return 2;
+  if (has(Urgency::kDoubt)) return 0;
+  if (options_.enabled && has(Urgency::kDirty)) return 1;
+  if (options_.enabled && has(Urgency::kBack) && now >= pair.back_from) return 2;
   if (options_.enabled && now >= pair.due) return 3;
   return std::nullopt;
 }

@@ -2,9 +2,9 @@
 // With whom this node compares its records next. Pure; one comparison at a time. In this order:
 //
 //   1. what somebody asked for (`lariat repair`)
-//   2. pairs with a dirty mark: hints for the partner were dropped
-//   3. partners that came back, and all of them when this node itself has started
-//   4. pairs in doubt: this node may have lost records
+//   2. pairs in doubt: this node may have lost records, and refuses reads until it is done
+//   3. pairs with a dirty mark: hints for the partner were dropped
+//   4. partners that came back, and all of them when this node itself has started
 //   5. each pair every repair.interval_s, a tenth sooner or later by chance
 //
 // A pair that failed waits, longer each time. When a node comes back both it and its partner know:
