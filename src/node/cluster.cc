@@ -17,6 +17,7 @@ using telemetry::LogLevel;
 namespace {
 
 constexpr const char* kDocumentKey = "topology";
+constexpr const char* kExpelledKey = "expelled";
 constexpr base::Duration kAskAgain = base::Millis(200);
 constexpr base::Duration kStalledAgain = base::Millis(10);
 constexpr base::Duration kRefusedAgain = base::Seconds(1);
@@ -28,18 +29,30 @@ ring::AllocationOptions AllocationOf(const FormationCore::Options& options) {
 
 }  // namespace
 
+namespace {
+
+base::Result<std::optional<Topology>> LoadDocument(storage::Engine& engine, const char* key) {
+  auto bytes = engine.GetBlocking(Space::kMeta, key);
+  if (!bytes && bytes.error().code == Code::kNotFound) return std::optional<Topology>();
+  if (!bytes) return Fail(bytes.error());
+  auto topology = membership::DecodeTopology(*bytes);
+  if (!topology) return Fail(Code::kCorruption, "the stored topology document is damaged");
+  return topology;
+}
+
+}  // namespace
+
 base::Result<Cluster::Stored> LoadCluster(storage::Engine& engine) {
   auto decisions = LoadRegister(engine);
   if (!decisions) return Fail(decisions.error());
   auto lost_votes = LoadLostVotes(engine);
   if (!lost_votes) return Fail(lost_votes.error());
-  Cluster::Stored stored{std::nullopt, std::move(*decisions), *lost_votes};
-  auto bytes = engine.GetBlocking(Space::kMeta, kDocumentKey);
-  if (!bytes && bytes.error().code == Code::kNotFound) return stored;
-  if (!bytes) return Fail(bytes.error());
-  stored.topology = membership::DecodeTopology(*bytes);
-  if (!stored.topology) return Fail(Code::kCorruption, "the stored topology document is damaged");
-  return stored;
+  auto topology = LoadDocument(engine, kDocumentKey);
+  if (!topology) return Fail(topology.error());
+  auto expelled_by = LoadDocument(engine, kExpelledKey);
+  if (!expelled_by) return Fail(expelled_by.error());
+  return Cluster::Stored{std::move(*topology), std::move(*decisions), *lost_votes,
+                         std::move(*expelled_by)};
 }
 
 Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
@@ -56,6 +69,7 @@ Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
       changes_(home, register_, AllocationOf(options), log,
                {[this] { return Decided(); }, ports_.alive, [this] { return Progress(); },
                 [this] { Spread([](const base::Status&) {}); }, ports_.publish_changes}),
+      expelled_before_(std::move(stored.expelled_by)),
       durable_(std::move(stored.topology)) {}
 
 TopologyRegister::Ports Cluster::RegisterPorts() {
@@ -76,6 +90,10 @@ TopologyRegister::Ports Cluster::RegisterPorts() {
 }
 
 void Cluster::Start() {
+  if (expelled_before_ && !core_.OnDocument(*expelled_before_) && !core_.expelled().empty()) {
+    Expel();
+    return last_word_.Tell(*expelled_before_);  // perhaps nobody has heard it
+  }
   lost_votes_.Start();
   changes_.Start();
   if (core_.topology() != nullptr) {
@@ -212,6 +230,15 @@ void Cluster::Expel() {
   lost_votes_.Stop();
   log_.Log(LogLevel::kError, "cluster", "{}", core_.expelled());
   ports_.expelled(core_.expelled());
+  if (!expelled_before_) StoreExpulsion();
+}
+
+void Cluster::StoreExpulsion() {
+  storage::WriteBatch batch;
+  batch.Put(Space::kMeta, kExpelledKey, membership::EncodeTopology(core_.expelled_by()));
+  if (engine_.Write(batch)) return engine_.Sync(&home_, [](const base::Status&) {});
+  if (engine_.health() == storage::Health::kDead) return;
+  home_.env().timers.After(kRefusedAgain, [this] { StoreExpulsion(); });
 }
 
 void Cluster::PushDocument(PeerHandle peer) {

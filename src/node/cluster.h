@@ -35,6 +35,8 @@ class Cluster {
     std::optional<membership::Topology> topology;
     TopologyRegister::Stored decisions;
     bool lost_votes = false;  // LoadLostVotes
+    // The document by which this node learnt that it is out, if it has.
+    std::optional<membership::Topology> expelled_by;
   };
   Cluster(Shard& home, membership::FormationCore::Options options, Stored stored,
           storage::Engine& engine, telemetry::LogSink& log, Ports ports);
@@ -78,6 +80,8 @@ class Cluster {
   void OnSeal(BodyDone done);
   wire::ProgressReply Progress() const;
   void Expel();
+  // So that it is known after a restart, too, when nobody can be asked.
+  void StoreExpulsion();
   // Whether the topology in memory is the one on the disk. Nobody is told of one that is not: after
   // a loss of power this node could take another way.
   bool Durable() const;
@@ -93,6 +97,7 @@ class Cluster {
   TopologyRegister register_;
   Changes changes_;
 
+  std::optional<membership::Topology> expelled_before_;  // in an earlier run, by this
   std::string refusal_;  // why nobody takes this node, as last heard
   uint64_t adoptions_ = 0;
   uint64_t adopted_ = 0;  // the newest of them that is durable

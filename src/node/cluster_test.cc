@@ -184,17 +184,45 @@ TEST_F(ChangeTest, M23_ANodeThatLeftIsRefusedForEver) {
   EXPECT_EQ(refused.error().code, Code::kConflict);
 }
 
+TEST_F(ChangeTest, M23_ARestartDoesNotForgetThatTheNodeIsOut) {
+  ThreeNodesWithData();
+  Add(4, {Address(1)}).Start();
+  ASSERT_TRUE(time.RunUntil([&] {
+    return Settled() && StateOf(*machines[3], *machines[0]) == membership::MemberState::kNormal;
+  }));
+  Machine& leaver = *machines[1];
+  ASSERT_TRUE(Ask(*machines[0], coordinator::ChangeVerb::kDecommission, "node2"));
+  ASSERT_TRUE(time.RunUntil([&] { return !leaver.node().admin(0).Health().ready; }));
+  time.Run(base::Seconds(1));
+  // Nobody can be asked any more.
+  for (auto& machine : machines) {
+    machine->StopLinks();
+    net.StopListening(machine->address);
+  }
+  leaver.engine.Crash();
+  leaver.Start();
+  time.Run(base::Seconds(30));
+  EXPECT_FALSE(leaver.node().admin(0).Health().ready);
+  EXPECT_NE(leaver.node().WaitingFor().find("cannot return"), std::string::npos);
+  EXPECT_FALSE(leaver.Formed());
+}
+
 TEST_F(ChangeTest, AJoinerThatIsAskedToCancelItsJoinSaysThatItDid) {
   ThreeNodesWithData();
-  machines[2]->plan.hold_syncs = true;  // so that the join waits
-  Machine& fourth = Add(4, {Address(1)});
+  // So that the join waits; not for the driver, which has the lowest id.
+  const auto last = std::max_element(machines.begin(), machines.end(), [](auto& a, auto& b) {
+    return a->shard().MakeHello().node < b->shard().MakeHello().node;
+  });
+  Machine& slow = **last;
+  slow.plan.hold_syncs = true;
+  Machine& fourth = Add(4, {slow.address == Address(1) ? Address(2) : Address(1)});
   fourth.Start();
   ASSERT_TRUE(time.RunUntil([&] { return fourth.Formed() && fourth.topology().operation; }));
   std::optional<base::Status> answer;
   fourth.node().admin(0).Cancel(0, [&](base::Status status) { answer = std::move(status); });
   ASSERT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
   EXPECT_TRUE(*answer) << answer->error().message;
-  machines[2]->plan.Release();
+  slow.plan.Release();
   ASSERT_TRUE(time.RunUntil([&] {
     return machines[0]->topology().members.size() == 3 &&
            machines[1]->topology().members.size() == 3 &&

@@ -14,21 +14,21 @@ constexpr base::Duration kAgainMax = base::Seconds(60);
 }  // namespace
 
 void LastWord::Tell(const membership::Topology& decided) {
-  if (!document_.empty() || !home_.view()) return;
+  if (!document_.empty()) return;
   document_ = membership::EncodeTopology(decided);
-  for (const membership::Member& member : decided.members) waiting_.insert(member.id);
+  for (const membership::Member& member : decided.members) {
+    if (member.id != home_.MakeHello().node) waiting_.insert(member.peer);
+  }
   TellThoseThatWait();
 }
 
 void LastWord::TellThoseThatWait() {
-  const std::set<base::Uuid> now = waiting_;  // a call may fail before it returns
-  for (const base::Uuid& id : now) {
-    const auto peer = home_.PeerOf(id);
-    if (!peer) continue;
-    home_.Call(*peer, wire::DocumentPush{document_}, kTimeout,
-               [this, id](const base::Result<wire::Body>& body) {
+  const std::set<std::string> now = waiting_;  // a call may fail before it returns
+  for (const std::string& address : now) {
+    home_.Call(home_.PeerAt(address), wire::DocumentPush{document_}, kTimeout,
+               [this, address](const base::Result<wire::Body>& body) {
                  const auto* reply = body ? std::get_if<wire::DocumentReply>(&*body) : nullptr;
-                 if (reply != nullptr && reply->outcome.ok()) waiting_.erase(id);
+                 if (reply != nullptr && reply->outcome.ok()) waiting_.erase(address);
                });
   }
   home_.env().timers.After(again_, [this] {

@@ -23,8 +23,8 @@ class LastWord {
   void TellThoseThatWait();
 
   Shard& home_;
-  std::string document_;  // empty: there is none yet
-  std::set<base::Uuid> waiting_;
+  std::string document_;           // empty: there is none yet
+  std::set<std::string> waiting_;  // addresses
   base::Duration again_ = base::Seconds(1);
 };
 
