@@ -64,7 +64,8 @@ TEST(SimSummary, SurvivesThePipe) {
 // --- determinism (M44) -------------------------------------------------------------------------
 
 TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
-  for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats", "late", "moves"}) {
+  for (const char* scenario :
+       {"everything", "power", "forwards", "lww", "repeats", "late", "moves"}) {
     for (const uint64_t seed : {3U, 4U}) {
       RunRequest request = Request(scenario, seed);
       const RunResult first = RunOne(request);
@@ -147,6 +148,8 @@ TEST(SimScenarios, WhatFailedOnceHolds) {
       {"lww_clocks", {198, 361, 623, 1002, 1376}},
       {"everything", {117, 1110}},
       {"forming", {81, 214, 266, 445}},
+      {"changes", {44, 70, 75, 83, 165, 199}},
+      {"left_out", {3, 10, 30, 50, 53, 88, 162, 178}},
   };
   for (const auto& [scenario, seeds] : once) {
     for (const uint64_t seed : seeds) {

@@ -58,6 +58,28 @@ void CheckOneEvent(const KeyHistory& history, int token, const DotRegistry& dots
   }
 }
 
+// The replicas that may answer, and how many are given up: those count as lost copies, for none of
+// them is ever read. With r + w > n any r of the others meet any w - lost of the others.
+struct Answering {
+  std::vector<size_t> machines;
+  uint32_t lost = 0;
+};
+
+Answering AnsweringOf(const Cluster& cluster, const membership::View& view,
+                      const std::vector<ring::NodeIndex>& replicas) {
+  Answering answering;
+  std::vector<ring::NodeIndex> others;
+  for (const ring::NodeIndex i : replicas) {
+    if (view.MemberAt(i).given_up) {
+      ++answering.lost;
+    } else {
+      others.push_back(i);
+    }
+  }
+  answering.machines = cluster.MachinesOf(view, others);
+  return answering;
+}
+
 struct Stamped {
   const Write* write;
   const std::string* key;
@@ -108,10 +130,10 @@ void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHi
     if (bucket == nullptr) continue;
     const auto replicas = view->ReplicasOf(ring::TokenOf(history.key), *bucket);
     const bool moves = !replicas.other.empty() || views.size() > 1;
-    const uint32_t durable =
-        CountDurable(cluster, dots, history, ack.token, cluster.MachinesOf(*view, replicas.read));
+    const Answering answering = AnsweringOf(cluster, *view, replicas.read);
+    const uint32_t durable = CountDurable(cluster, dots, history, ack.token, answering.machines);
     const auto there = static_cast<uint32_t>(replicas.read.size());  // fewer where n has shrunk
-    if (durable >= std::min(moves ? ack.needed : said, there)) continue;
+    if (durable + answering.lost >= std::min(moves ? ack.needed : said, there)) continue;
     report->Fail("durable", history.key,
                  fmt::format("t{} is acknowledged for {} replicas; {} disks of epoch {} hold it",
                              ack.token, said, durable, view->topology.epoch),
@@ -126,13 +148,14 @@ void CheckHeld(Cluster& cluster, const History& history, const DotRegistry& dots
     if (bucket == nullptr) continue;
     for (const auto& [key, of_key] : history.keys) {
       const auto replicas = view->ReplicasOf(ring::TokenOf(key), *bucket);
-      const auto machines = cluster.MachinesOf(*view, replicas.read);
+      const Answering answering = AnsweringOf(cluster, *view, replicas.read);
       for (size_t i = 0; i < of_key.writes.size(); ++i) {
         const Write& write = of_key.writes[i];
         if (write.outcome != Outcome::kDone || write.is_delete) continue;
         report->Count("checks: writes held");
-        const uint32_t durable = CountDurable(cluster, dots, of_key, static_cast<int>(i), machines);
-        if (durable >= needed) continue;
+        const uint32_t durable =
+            CountDurable(cluster, dots, of_key, static_cast<int>(i), answering.machines);
+        if (durable + answering.lost >= needed) continue;
         report->Fail("held", key,
                      fmt::format("t{} was acknowledged; {} disks of epoch {} hold it", i, durable,
                                  view->topology.epoch),

@@ -307,6 +307,20 @@ void Operator::CancelWhatWaits() {
   }
 }
 
+// Its replacement was cancelled when there was no way back for it any more.
+void Operator::RemoveTheGivenUp() {
+  const auto newest = cluster_.Newest();
+  Machine* machine = SomeMember();
+  if (!newest || machine == nullptr) return;
+  for (const membership::Member& member : newest->topology.members) {
+    if (!member.given_up || newest->topology.TakenOutBy(member.id) != nullptr) continue;
+    machine->Post(0, [machine, name = member.name] {
+      machine->node().admin(0).RequestChange({ChangeVerb::kRemove, name},
+                                             [](const base::Result<coordinator::ChangeTicket>&) {});
+    });
+  }
+}
+
 void Operator::BringBack() {
   for (size_t i = 0; i < cluster_.size(); ++i) {
     Machine& machine = cluster_.machine(i);
@@ -346,6 +360,7 @@ void Operator::Settle() {
   for (int i = 0; i < kLooksMax && !settled; ++i) {
     // The removal of a node that is back waits for ever, and says so.
     if (i > 0) CancelWhatWaits();
+    RemoveTheGivenUp();
     settled = scheduler.RunUntilTrue([this] { return Settled(true); }, kLookAgain, kStep);
   }
   if (!settled) {

@@ -68,6 +68,7 @@ class Operator {
   // left. `refused_too`: or wanted to replace somebody who is not dead.
   bool Settled(bool refused_too) const;
   void CancelWhatWaits();
+  void RemoveTheGivenUp();
   void BringBack();
   std::string WhyNotSettled();
 

@@ -74,6 +74,7 @@ void Strikes::OnStep(const membership::View& view) {
 }
 
 void Strikes::OnEnd(const membership::View& view) {
+  if (view.topology.finished.empty()) return;  // those that know the end are down
   const Step step = view.topology.finished.back().done ? Step::kAfter : Step::kDropped;
   if (cluster_.options().strike_step != static_cast<int64_t>(step) || struck_) return;
   const std::vector<Misplaced> misplaced = FindMisplaced(cluster_);

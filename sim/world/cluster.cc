@@ -143,6 +143,8 @@ std::vector<std::shared_ptr<const membership::View>> Cluster::InUse() const {
     auto view = machine->View();
     if (!view || newest->topology.Find(*machine->Id()) == nullptr) continue;
     if (newest->topology.IsGone(*machine->Id())) continue;
+    const membership::Member& self = view->MemberAt(view->self);
+    if (self.tokens.empty() && self.next_tokens.empty()) continue;
     const bool known = std::any_of(views.begin(), views.end(), [&view](const auto& other) {
       return other->topology.epoch == view->topology.epoch;
     });

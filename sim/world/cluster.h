@@ -40,7 +40,8 @@ class Cluster {
 
   // What the machine with the newest document works by; null before there is one.
   std::shared_ptr<const membership::View> Newest() const;
-  // By what members work that are not given up; no document twice.
+  // By what members work that hold data and are not out for good; no document twice. (Nobody waits
+  // for a newcomer that holds nothing yet: it may know an old one only, and gets no quorum by it.)
   std::vector<std::shared_ptr<const membership::View>> InUse() const;
   // Machines that run and are members by the newest document.
   std::vector<size_t> Members() const;

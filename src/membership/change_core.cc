@@ -62,7 +62,12 @@ base::Status CheckMember(const Topology& now, const Change& change, const Asked&
                                      std::string(ChangeKindText(other->kind)) + ", task " +
                                      std::to_string(other->number));
   }
-  if (change.kind == ChangeKind::kRemove && asked.alive(change.node)) {
+  const bool removes = change.kind == ChangeKind::kRemove;
+  if (member->given_up && !removes) {
+    return Fail(Code::kConflict, "the others went on without node '" + member->name +
+                                     "', which cannot return; remove or replace it");
+  }
+  if (removes && !member->given_up && asked.alive(change.node)) {
     return Fail(Code::kConflict, "node '" + member->name +
                                      "' is alive: decommission it, so that it hands over its data; "
                                      "or stop it first");
@@ -114,12 +119,14 @@ base::Result<base::Uuid> FindReplaced(const Topology& now, const std::string& na
   if (dead == nullptr) {
     return Fail(Code::kConflict, "there is no node named '" + name + "' to replace");
   }
-  if (asked.alive(dead->id)) {
+  if (!dead->given_up && asked.alive(dead->id)) {
     return Fail(Code::kConflict, "node '" + name +
                                      "' is alive and cannot be replaced; stop it "
                                      "first, or let this node join and decommission that one");
   }
-  if (dead->state != MemberState::kNormal || now.IsGone(dead->id)) {
+  const Change* taken_out = now.TakenOutBy(dead->id);
+  const bool replaced = taken_out != nullptr && taken_out->kind == ChangeKind::kReplace;
+  if (dead->state != MemberState::kNormal || replaced) {
     return Fail(Code::kConflict, "node '" + name + "' is joining, leaving or being replaced");
   }
   for (const Change* change : Unfinished(now)) {
@@ -129,6 +136,17 @@ base::Result<base::Uuid> FindReplaced(const Topology& now, const std::string& na
     }
   }
   return dead->id;
+}
+
+// The removal of a member that is given up goes on: to cancel it would not bring the member back.
+// (A replacement may be cancelled, for its newcomer may be dead too; then somebody asks for a
+// removal or another replacement.)
+base::Status CheckCancel(const Topology& now, const Change& change) {
+  const bool removal = change.kind == ChangeKind::kRemove && change.committed;
+  if (!removal || !IsGivenUp(now, change.node)) return {};
+  return Fail(Code::kConflict, "node '" + change.name +
+                                   "' was left out of a finished step and cannot return; its "
+                                   "removal goes on");
 }
 
 }  // namespace
@@ -164,6 +182,7 @@ Next AskToJoin(const Topology& now, Member newcomer, const std::string& replaces
     if (namesake) FindMember(&next, *dead)->name += "#" + std::to_string(next.epoch);
   }
   newcomer.state = MemberState::kJoining;
+  newcomer.given_up = false;
   newcomer.tokens.clear();
   newcomer.next_tokens.clear();
   InsertMember(&next, std::move(newcomer));
@@ -208,6 +227,7 @@ Next CancelChange(const Topology& now, uint64_t number, base::WallTime when) {
       continue;
     }
     const Change change = *it;
+    if (auto status = CheckCancel(now, change); !status) return Fail(status.error());
     it = next.queue.erase(it);
     if (IsJoin(change)) TakeOut(&next, change.node);
     Finish(&next, change, false, when);
@@ -220,6 +240,7 @@ Next CancelChange(const Topology& now, uint64_t number, base::WallTime when) {
                                              : "task " + std::to_string(number) +
                                                    " is neither under way nor waiting");
   }
+  if (auto status = CheckCancel(now, next.operation->change); !status) return Fail(status.error());
   if (next.operation->phase == Phase::kUndo) return std::nullopt;
   next.fence = next.epoch;
   if (next.operation->phase == Phase::kSwitch) {

@@ -65,7 +65,7 @@ TEST(AskToJoin, ANameInUseIsRefusedUnlessItsDeadOwnerIsReplaced) {
   ASSERT_TRUE(next && *next);
   EXPECT_EQ((*next)->FindByName("node2")->id, IdOf(4));
   EXPECT_EQ((*next)->queue[0].kind, ChangeKind::kReplace);
-  EXPECT_TRUE((*next)->IsGone(IdOf(2)));
+  EXPECT_NE((*next)->TakenOutBy(IdOf(2)), nullptr);
   EXPECT_THAT(AskToJoin(**next, MakeMember(5), (*next)->Find(IdOf(2))->name, AskedWhile({2}))
                   .error()
                   .message,
@@ -90,7 +90,7 @@ TEST(AskForChange, OnlyADeadNodeIsRemoved) {
               HasSubstr("alive"));
   const Next next = AskForChange(now, About(ChangeKind::kRemove, 4), AskedWhile({4}));
   ASSERT_TRUE(next && *next);
-  EXPECT_TRUE((*next)->IsGone(IdOf(4)));
+  EXPECT_NE((*next)->TakenOutBy(IdOf(4)), nullptr);
 }
 
 TEST(AskForChangeMustHold, M21_ASecondChangeOfANodeIsRefusedAndTheSameOneIsNotRepeated) {

@@ -96,11 +96,12 @@ std::string HeldBack(const Topology& now, const Change& change, const Asked& ask
   const bool needs_node = IsJoin(change) || change.kind == ChangeKind::kLeave;
   if (needs_node && !asked.alive(change.node)) return NameOf(now, change.node) + " is down";
   const bool takes_dead = change.kind == ChangeKind::kRemove;
-  if (takes_dead && asked.alive(change.node)) {
+  if (takes_dead && !IsGivenUp(now, change.node) && asked.alive(change.node)) {
     return NameOf(now, change.node) +
            " is alive again; decommission it instead, or cancel this (lariat cluster cancel)";
   }
-  if (change.kind == ChangeKind::kReplace && asked.alive(change.replaced)) {
+  if (change.kind == ChangeKind::kReplace && !IsGivenUp(now, change.replaced) &&
+      asked.alive(change.replaced)) {
     return NameOf(now, change.replaced) + ", which is to be replaced, is alive again";
   }
   return "";
@@ -137,6 +138,29 @@ std::string StillStreaming(const Topology& now, const Reports& reports) {
     }
   }
   return "";
+}
+
+bool Knows(const Topology& now, const Reports& reports, const base::Uuid& id) {
+  const auto report = reports.find(id);
+  return report != reports.end() && report->second.fence >= now.fence;
+}
+
+// Those that would be waited for and are to be taken out anyway; nothing if there are none.
+std::optional<Topology> GiveUpTheDead(const Topology& now, const Reports& reports,
+                                      const Asked& asked) {
+  Topology next = now;
+  bool any = false;
+  for (const base::Uuid& id : Participants(now)) {
+    const Change* change = now.TakenOutBy(id);
+    if (change == nullptr || !change->committed) continue;
+    if (Knows(now, reports, id) || asked.alive(id)) continue;
+    FindMember(&next, id)->given_up = any = true;
+  }
+  if (!any) return std::nullopt;
+  // Who fetches from it begins anew, without it; the lists of prepare and stream are the same.
+  if (next.operation->phase == Phase::kStream) next.operation->phase = Phase::kPrepare;
+  next.fence = ++next.epoch;
+  return next;
 }
 
 void Advance(Topology* topology, base::WallTime when) {
@@ -182,7 +206,7 @@ std::vector<base::Uuid> Drivers(const Topology& now) {
 bool AllKnowTheFence(const Topology& now, const Reports& reports, std::string* missing) {
   for (const base::Uuid& id : Participants(now)) {
     const auto report = reports.find(id);
-    if (report != reports.end() && report->second.fence >= now.fence) continue;
+    if (Knows(now, reports, id)) continue;
     *missing = NameOf(now, id) + (report == reports.end()
                                       ? " does not answer; if it is dead, remove or replace it"
                                       : " has not heard of the last step yet");
@@ -195,7 +219,10 @@ Drive DriveOn(const Topology& now, const Reports& reports, const Asked& asked,
               const ring::AllocationOptions& allocation) {
   if (!now.operation) return StartOne(now, asked, allocation);
   Drive drive;
-  if (!AllKnowTheFence(now, reports, &drive.waiting_for)) return drive;
+  if (!AllKnowTheFence(now, reports, &drive.waiting_for)) {
+    drive.next = GiveUpTheDead(now, reports, asked);
+    return drive;
+  }
   if (now.operation->phase == Phase::kStream) {
     drive.waiting_for = StillStreaming(now, reports);
     if (!drive.waiting_for.empty()) return drive;

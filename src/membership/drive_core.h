@@ -1,7 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What moves a change of the topology from step to step (change_core.h has the picture). The lowest
 // live voter that stays drives; two that think so harm nothing, since consensus takes one proposal
-// for an epoch. Pure.
+// for an epoch.
+//
+// A dead member that takes part in the running change holds it up. If a committed removal or
+// replacement of it waits, it is given up instead: a step of its own (from stream back to prepare),
+// with a new fence, after which nobody waits for it. It may gain ranges that it never fetched and
+// miss what is in force, so there is no way back: a replica refuses another fence than its own, and
+// whoever learns that it is given up serves no more; thus nothing that it says is counted again. To
+// take only the waiting removal for a reason to go on is not enough: that can be cancelled, and the
+// member is back. The member that the running change itself takes out needs none of this: it gains
+// nothing, and a cancelled change leads back to the lists that it was in.
+//
+// Pure.
 #pragma once
 
 #include <map>

@@ -193,6 +193,98 @@ TEST_F(Driven, AStagedChangeWaitsToBeCommitted) {
   EXPECT_NE(now.Find(IdOf(2)), nullptr);
 }
 
+// Node 4 dies while ranges move.
+class LeftOut : public Driven {
+ protected:
+  LeftOut() {
+    Take(AskForChange(now, {.kind = ChangeKind::kReweight, .node = IdOf(2), .weight = 2}, asked));
+    EXPECT_TRUE(Step());
+    dead = silent = {4};
+    EXPECT_FALSE(Step());
+    EXPECT_THAT(waiting_for, HasSubstr("node 'node4' does not answer"));
+  }
+  const Change removal{.kind = ChangeKind::kRemove, .node = IdOf(4)};
+};
+
+TEST_F(LeftOut, M23_WhoIsLeftOutOfAStepIsGivenUpBefore) {
+  Take(AskForChange(now, removal, asked));
+  const uint64_t fence = now.fence;
+  const uint64_t task = now.queue[0].number;
+  ASSERT_TRUE(Step());
+  EXPECT_EQ(now.operation->phase, Phase::kPrepare);
+  EXPECT_TRUE(now.Find(IdOf(4))->given_up);
+  EXPECT_GT(now.fence, fence);  // it answers nobody who knows that
+  const Next cancelled = CancelChange(now, task, {1});
+  ASSERT_FALSE(cancelled);
+  EXPECT_EQ(cancelled.error().code, base::Code::kConflict);
+  EXPECT_THAT(cancelled.error().message, HasSubstr("cannot return; its removal goes on"));
+  dead = {};  // a process that says that it is out, which is no reason to wait
+  RunToTheEnd();
+  EXPECT_EQ(now.Find(IdOf(4)), nullptr);
+  EXPECT_NE(now.FindRemoved(IdOf(4)), nullptr);
+  EXPECT_EQ(now.Find(IdOf(2))->weight, 2);
+}
+
+TEST_F(LeftOut, M23_NobodyIsGivenUpWhoMayReturn) {
+  Change staged = removal;
+  staged.committed = false;
+  Take(AskForChange(now, staged, asked));
+  EXPECT_FALSE(Step());
+  Take(CommitStaged(now));
+  dead = {};
+  EXPECT_FALSE(Step());  // it lives, and will answer
+  silent = {};
+  RunToTheEnd();
+  EXPECT_EQ(now.Find(IdOf(2))->weight, 2);
+  EXPECT_FALSE(now.Find(IdOf(4))->given_up);
+  EXPECT_THAT(waiting_for, HasSubstr("alive again"));
+  Take(CancelChange(now, now.queue[0].number, {1}));
+}
+
+TEST_F(LeftOut, WhoFetchesFromItBeginsAnew) {
+  dead = silent = {};
+  ASSERT_TRUE(Step());
+  ASSERT_EQ(now.operation->phase, Phase::kStream);
+  dead = silent = {4};
+  Take(AskForChange(now, removal, asked));
+  ASSERT_TRUE(Step());
+  EXPECT_TRUE(now.Find(IdOf(4))->given_up);
+  EXPECT_EQ(now.operation->phase, Phase::kPrepare);
+  lagging = {1};
+  EXPECT_FALSE(Step());
+  lagging = {};
+  RunToTheEnd();
+  EXPECT_EQ(now.Find(IdOf(4)), nullptr);
+}
+
+TEST_F(LeftOut, AReplacementOfItMayStillBeCancelled) {
+  Take(AskToJoin(now, MakeMember(5), "node4", asked));
+  ASSERT_TRUE(Step());
+  ASSERT_TRUE(now.Find(IdOf(4))->given_up);
+  Take(CancelChange(now, now.queue[0].number, {1}));
+  dead = {};
+  RunToTheEnd();
+  EXPECT_TRUE(now.Find(IdOf(4))->given_up);
+  const Next heavier =
+      AskForChange(now, {.kind = ChangeKind::kReweight, .node = IdOf(4), .weight = 2}, asked);
+  EXPECT_THAT(heavier.error().message, HasSubstr("remove or replace it"));
+  Take(AskToJoin(now, MakeMember(6), "node4", asked));
+  RunToTheEnd();
+  EXPECT_EQ(now.Find(IdOf(4)), nullptr);
+  EXPECT_EQ(now.Find(IdOf(6))->state, MemberState::kNormal);
+}
+
+TEST_F(Driven, CancellingTheRemovalOfAMemberThatNobodyLeftOutBringsItBack) {
+  dead = silent = {4};
+  Take(AskForChange(now, {.kind = ChangeKind::kRemove, .node = IdOf(4)}, asked));
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Step());
+  EXPECT_EQ(now.operation->phase, Phase::kSwitch);
+  Take(CancelChange(now, 0, {1}));
+  RunToTheEnd();
+  EXPECT_EQ(now.Find(IdOf(4))->state, MemberState::kNormal);
+  EXPECT_FALSE(now.Find(IdOf(4))->given_up);
+}
+
 // Cancelled at any moment, the cluster is what it was before, whatever the change was.
 TEST_F(Driven, CancelLeadsBackFromEveryPhase) {
   const std::vector<Change> changes = {

@@ -12,6 +12,11 @@ Member* FindMember(Topology* topology, const base::Uuid& id) {
   return nullptr;
 }
 
+bool IsGivenUp(const Topology& topology, const base::Uuid& id) {
+  const Member* member = topology.Find(id);
+  return member != nullptr && member->given_up;
+}
+
 void TakeOut(Topology* topology, const base::Uuid& id) {
   const Member* member = topology->Find(id);
   if (member == nullptr) return;

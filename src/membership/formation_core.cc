@@ -58,6 +58,7 @@ void FormationCore::AddMember(Member member, Topology* topology) const {
   member.tokens =
       ring::AllocateTokens(NodesOf(*topology), newcomer, {options_.vnodes, options_.default_n});
   member.state = MemberState::kNormal;
+  member.given_up = false;
   const auto place = std::lower_bound(topology->members.begin(), topology->members.end(), member,
                                       [](const Member& a, const Member& b) { return a.id < b.id; });
   topology->members.insert(place, std::move(member));
@@ -164,29 +165,38 @@ base::Result<bool> FormationCore::OnJoinReply(const wire::JoinReply& reply) {
 }
 
 base::Result<bool> FormationCore::OnDocument(const Topology& theirs) {
+  if (!expelled_.empty()) return Fail(Code::kConflict, expelled_);
   if (topology_) {
     Topology merged = *topology_;
     auto changed = MergeTopology(theirs, &merged);
     if (!changed) return changed;
-    if (merged.Find(options_.self.id) == nullptr) return Fail(NotInIt(merged));
+    const Member* self = merged.Find(options_.self.id);
+    if (self == nullptr || self->given_up) return Fail(NotInIt(merged));
     topology_ = std::move(merged);
     return changed;
   }
   if (theirs.FindRemoved(options_.self.id) != nullptr) return Fail(NotInIt(theirs));
-  if (theirs.Find(options_.self.id) == nullptr) return false;  // not (yet) about us
+  const Member* self = theirs.Find(options_.self.id);
+  if (self == nullptr) return false;  // not (yet) about us
+  if (self->given_up) return Fail(NotInIt(theirs));
   topology_ = theirs;
   return true;
 }
 
 base::Error FormationCore::NotInIt(const Topology& theirs) {
   const Removed* removed = theirs.FindRemoved(options_.self.id);
-  if (removed == nullptr) {
+  const bool given_up = theirs.Find(options_.self.id) != nullptr;
+  if (removed == nullptr && !given_up) {
     return {Code::kConflict, "the document does not name this node, which is a member"};
   }
-  expelled_ =
-      "this node left the cluster or was removed from it (epoch " + std::to_string(removed->epoch) +
-      "); its identity cannot return: to use the machine again, start it with an empty data "
-      "directory";
+  expelled_by_ = theirs;
+  const std::string epoch = std::to_string(given_up ? theirs.epoch : removed->epoch);
+  expelled_ = given_up ? "this node was down and about to be removed, and the others went on "
+                         "without it (epoch "
+                       : "this node left the cluster or was removed from it (epoch ";
+  expelled_ += epoch +
+               "); its identity cannot return: to use the machine again, start it with an empty "
+               "data directory";
   return {Code::kConflict, expelled_};
 }
 

@@ -63,13 +63,16 @@ class FormationCore {
   base::Result<bool> OnJoinReply(const wire::JoinReply& reply);
 
   // Another node's document. Result: whether topology() changed (then persist and spread).
-  // kConflict: it is of another cluster, or this node is not in it; see also expelled().
+  // kConflict: it is of another cluster, or this node is not in it; see also expelled(). A node
+  // that was expelled takes none.
   base::Result<bool> OnDocument(const Topology& theirs);
   // Closes the list of members. REQUIRES: topology() and this node is the founder. True: changed.
   bool Seal();
   bool IsFounder() const { return topology_ && topology_->founder == options_.self.id; }
   // Why this node is no member any more, for good; empty if it is or may become one.
   const std::string& expelled() const { return expelled_; }
+  // The document that says so. REQUIRES: expelled() is not empty.
+  const Topology& expelled_by() const { return *expelled_by_; }
   // For people: what the node is waiting for; empty once formed.
   std::string WaitingFor() const;
   // Addresses of the static list at which no member is known. REQUIRES: topology().
@@ -92,6 +95,7 @@ class FormationCore {
   std::optional<Topology> topology_;
   std::optional<std::string> ask_instead_;  // a founder that is not in our list
   std::string expelled_;
+  std::optional<Topology> expelled_by_;
 };
 
 // "localhost" and "127.0.0.1" are the same place in a static list.

@@ -348,6 +348,23 @@ TEST(FormationMustHold, M23_ARemovedIdentityIsToldThatItCannotReturn) {
   EXPECT_FALSE(core.OnDocument(without));
   EXPECT_THAT(core.expelled(), testing::HasSubstr("epoch 5"));
   EXPECT_EQ(core.WaitingFor(), core.expelled());
+  EXPECT_EQ(EncodeTopology(core.expelled_by()), EncodeTopology(without));
+  EXPECT_FALSE(core.OnDocument(MakeDocument(3, 6, true)));
+  EXPECT_EQ(core.topology()->epoch, 4U);
+}
+
+TEST(FormationMustHold, M23_AMemberThatIsGivenUpCannotReturn) {
+  Topology without = MakeDocument(3, 5, true);
+  without.members[1].given_up = true;
+  FormationCore core(OptionsFor(2, {}), MakeDocument(3, 4, true));
+  EXPECT_FALSE(core.OnDocument(without));
+  EXPECT_THAT(core.expelled(), testing::HasSubstr("went on without it"));
+  EXPECT_EQ(core.topology()->epoch, 4U);
+  FormationCore forgetful(OptionsFor(2, {}), std::nullopt);
+  EXPECT_FALSE(forgetful.OnDocument(without));
+  EXPECT_EQ(forgetful.topology(), nullptr);
+  FormationCore other(OptionsFor(3, {}), MakeDocument(3, 4, true));
+  EXPECT_TRUE(other.OnDocument(without).value());
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ void PutMember(const Member& from, pb::Member* to) {
   for (const ring::Token token : from.next_tokens) to->add_next_tokens(token.value);
   to->set_state(static_cast<uint32_t>(from.state));
   to->set_info_version(from.info_version);
+  to->set_given_up(from.given_up);
 }
 
 std::optional<Member> TakeMember(const pb::Member& from) {
@@ -54,6 +55,7 @@ std::optional<Member> TakeMember(const pb::Member& from) {
   for (const uint64_t token : from.next_tokens()) to.next_tokens.push_back({token});
   to.state = static_cast<MemberState>(from.state());
   to.info_version = from.info_version();
+  to.given_up = from.given_up();
   const bool state_ok = from.state() >= 1 && from.state() <= 4;
   const bool weight_ok = std::isfinite(to.weight) && to.weight > 0 && to.weight <= 100;
   const bool text_ok = !to.name.empty() && to.name.size() <= 256 && to.peer.size() <= 512 &&
@@ -302,13 +304,20 @@ std::vector<base::Uuid> Topology::Voters() const {
 }
 
 bool Topology::IsGone(const base::Uuid& id) const {
+  const Member* member = Find(id);
+  if (member != nullptr && member->given_up) return true;
+  return operation && TakenOutBy(id) == &operation->change;
+}
+
+const Change* Topology::TakenOutBy(const base::Uuid& id) const {
   const auto takes_out = [&id](const Change& change) {
     const bool removes = change.kind == ChangeKind::kRemove && change.node == id;
     const bool replaces = change.kind == ChangeKind::kReplace && change.replaced == id;
-    return change.committed && (removes || replaces);
+    return removes || replaces;
   };
-  if (operation && takes_out(operation->change)) return true;
-  return std::any_of(queue.begin(), queue.end(), takes_out);
+  if (operation && takes_out(operation->change)) return &operation->change;
+  const auto found = std::find_if(queue.begin(), queue.end(), takes_out);
+  return found == queue.end() ? nullptr : &*found;
 }
 
 uint32_t Topology::NextN(const BucketProperties& bucket) const {

@@ -37,6 +37,9 @@ struct Member {
   std::vector<ring::Token> next_tokens;
   MemberState state = MemberState::kNormal;
   uint64_t info_version = 0;  // grows when the node itself changes its addresses
+  // It was dead, a change waited to take it out, and others went on without it (drive_core.h): it
+  // may lack what its place in the lists promises, so it never serves again.
+  bool given_up = false;
   // The node's number in clocks and metrics: short, and unique because the id is random.
   uint64_t Number() const { return id.high; }
 };
@@ -125,8 +128,11 @@ struct Topology {
   const Removed* FindRemoved(const base::Uuid& id) const;
   // Members that decide about the next epoch: all but those that have not finished joining.
   std::vector<base::Uuid> Voters() const;
-  // Dead members that a change, running or committed, takes out: nobody waits for them.
+  // Dead members that nobody waits for and nobody fetches from: the one that the running change
+  // takes out, which is a member like others if that is cancelled, and those that are given up.
   bool IsGone(const base::Uuid& id) const;
+  // The change, running or waiting, that takes out a dead member; null if there is none.
+  const Change* TakenOutBy(const base::Uuid& id) const;
   // Replicas per key after the operation under way.
   uint32_t NextN(const BucketProperties& bucket) const;
 };

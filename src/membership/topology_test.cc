@@ -38,6 +38,7 @@ Topology RandomDocument(base::Prng* prng) {
     document.operation = {change, Phase::kStream, 7};
     for (Member& member : document.members) member.next_tokens = member.tokens;
   }
+  document.members[0].given_up = epoch % 2 == 0;
   document.finished.push_back({change, true, 9});
   document.removed.push_back({IdOf(90 + epoch), "gone", epoch});
   return document;
@@ -66,6 +67,7 @@ TEST(Topology, RoundTripIsCanonical) {
       EXPECT_EQ(decoded->members[m].tokens, document.members[m].tokens);
       EXPECT_EQ(decoded->members[m].peer, document.members[m].peer);
       EXPECT_EQ(decoded->members[m].info_version, document.members[m].info_version);
+      EXPECT_EQ(decoded->members[m].given_up, document.members[m].given_up);
     }
   }
 }
@@ -207,14 +209,16 @@ TEST(Topology, VotersAreAllButThoseThatJoin) {
   EXPECT_EQ(document.Voters(), (std::vector<base::Uuid>{IdOf(1), IdOf(3)}));
 }
 
-TEST(Topology, NobodyWaitsForWhatACommittedChangeTakesOut) {
+TEST(Topology, NobodyWaitsForWhatTheRunningChangeTakesOutOrIsGivenUp) {
   Topology document = MakeDocument(3);
-  EXPECT_FALSE(document.IsGone(IdOf(2)));
-  document.queue.push_back({.kind = ChangeKind::kRemove, .node = IdOf(2), .committed = false});
-  EXPECT_FALSE(document.IsGone(IdOf(2)));
-  document.queue[0].committed = true;
+  EXPECT_EQ(document.TakenOutBy(IdOf(2)), nullptr);
+  document.queue.push_back({.kind = ChangeKind::kRemove, .node = IdOf(2)});
+  EXPECT_EQ(document.TakenOutBy(IdOf(2)), &document.queue[0]);
+  EXPECT_FALSE(document.IsGone(IdOf(2)));  // that can be cancelled
+  document.members[1].given_up = true;
   EXPECT_TRUE(document.IsGone(IdOf(2)));
   document.operation = {{.kind = ChangeKind::kReplace, .node = IdOf(7), .replaced = IdOf(3)}};
+  EXPECT_EQ(document.TakenOutBy(IdOf(3)), &document.operation->change);
   EXPECT_TRUE(document.IsGone(IdOf(3)));
   EXPECT_FALSE(document.IsGone(IdOf(7)));
 }

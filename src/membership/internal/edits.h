@@ -8,6 +8,7 @@
 namespace lariat::membership {
 
 Member* FindMember(Topology* topology, const base::Uuid& id);  // null if there is none
+bool IsGivenUp(const Topology& topology, const base::Uuid& id);
 // The member goes and its identity never returns. Nothing if there is no such member.
 void TakeOut(Topology* topology, const base::Uuid& id);
 void Finish(Topology* topology, Change change, bool done, base::WallTime when);
