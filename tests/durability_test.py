@@ -129,7 +129,7 @@ class Death(Test):
             self.assertEqual(node.http("GET", path + "?r=1").body, b"all")
 
     def test_returned_node_is_repaired_by_reads(self):
-        cluster = self.cluster()
+        cluster = self.cluster(settings={"hints.enabled": "false", "repair.enabled": "false"})
         away = cluster.nodes[2]
         away.kill9()
         paths = ["/kv/" + fresh() for _ in range(50)]

@@ -322,16 +322,15 @@ void AntiEntropy::Read(std::vector<std::string> data_keys, ObjectsDone done) {
       continue;
     }
     replica::KeyRef own{key->bucket, key->token, std::string(key->key)};
-    home_.ReadOwn(view_->fence(), std::move(own),
-               [gather, i, finish](wire::ReadReply reply) {
-                 auto& object = gather->objects[i];
-                 if (!reply.outcome.ok()) {
-                   object = Fail(reply.outcome.ToError());
-                 } else if (reply.found) {
-                   object = std::move(reply.object);
-                 }
-                 finish();
-               });
+    home_.ReadOwn(view_->fence(), std::move(own), [gather, i, finish](wire::ReadReply reply) {
+      auto& object = gather->objects[i];
+      if (!reply.outcome.ok()) {
+        object = Fail(reply.outcome.ToError());
+      } else if (reply.found) {
+        object = std::move(reply.object);
+      }
+      finish();
+    });
   }
   finish();
 }

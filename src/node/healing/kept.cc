@@ -71,7 +71,7 @@ std::string TroubleOfKept(const std::string& member, const base::Result<wire::Hi
 }
 
 std::string NothingKeeps(const std::string& first_replica, std::optional<base::Duration> next,
-                     bool running) {
+                         bool running) {
   std::string text = "every replica has confirmed it; the ";
   if (running) return text + "sweep that runs now, or the next one, removes it";
   text += "next sweep of " + first_replica;

@@ -25,6 +25,6 @@ std::string TroubleOfKept(const std::string& member, const base::Result<wire::Hi
 
 // Nothing keeps it but that the sweep of its first replica is still to come.
 std::string NothingKeeps(const std::string& first_replica, std::optional<base::Duration> next,
-                     bool running);
+                         bool running);
 
 }  // namespace lariat::node
