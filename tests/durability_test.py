@@ -359,6 +359,96 @@ class Disk(Test):
         self.assertGreater(broken.metric("lariat_replica_read_errors_total"), 0)
 
 
+class DamagedFiles(Test):
+    """M39: damage is noticed, kept aside and refilled, and never reaches another node."""
+
+    KEYS = 300
+
+    def damage(self, damage_files, notice_while_running=False):
+        """Damages files of one node of three. Gives the cluster and the node, which runs again or
+        has ended."""
+        cluster = self.cluster(settings={
+            "storage.memtable_bytes": 65536, "storage.compression": "none",
+            "repair.scrub_bytes_per_s": 100 * MIB, "repair.interval_s": 600})
+        self.paths = {f"/kv/{number}-{fresh()}": (b"%d." % number) * 200
+                      for number in range(self.KEYS)}
+        for path, value in self.paths.items():
+            self.put(cluster.nodes[0], path + "?w=3", value)
+        broken = cluster.nodes[1]
+        broken.kill9()
+        damage_files(broken)
+        broken.start()
+        if notice_while_running:
+            wait_until(lambda: self.noticed(broken), 60, "the scrub meets the damage")
+            broken.restart()
+        return cluster, broken
+
+    @staticmethod
+    def noticed(node):
+        return any(name == "SALVAGE" or name.startswith("quarantine-")
+                   for name in os.listdir(store(node)))
+
+    def heals(self, cluster, broken):
+        broken.wait_ready(60)
+        wait_until(lambda: broken.metric("lariat_doubt_ranges") == 0, 120,
+                   "the ranges were compared")
+        others = [node for node in cluster.nodes if node is not broken]
+        for path, value in self.paths.items():
+            told = broken.http("GET", "/v1/debug/explain?key=" + path[4:]).json()
+            self.assertEqual([replica["state"] for replica in told["replicas"]], ["found"] * 3)
+            self.assertTrue(told["agree"], told)
+        self.assertEqual(sum(node.metric("lariat_read_repairs_total") for node in cluster.nodes), 0)
+        for node in cluster.nodes:
+            for path, value in self.paths.items():
+                reply = node.http("GET", path + "?r=1")
+                self.assertEqual((reply.status, reply.body), (200, value))
+        for node in others:
+            self.assertEqual(node.metric("lariat_replica_read_errors_total"), 0)
+            self.assertEqual(node.metric("lariat_scrub_damaged_total"), 0)
+
+    def test_tables(self):
+        def flip(node):
+            tables = [path for path in glob.glob(os.path.join(store(node), "*.sst"))
+                      if os.path.getsize(path) > 32768]
+            self.assertNotEqual(tables, [])
+            for table in tables:
+                corrupt(table)
+        cluster, broken = self.damage(flip, notice_while_running=True)
+        self.heals(cluster, broken)
+        kept = [name for name in os.listdir(store(broken)) if name.startswith("quarantine-")]
+        self.assertEqual(len(kept), 1)
+        self.assertGreater(broken.metric("lariat_quarantine_bytes"), 0)
+
+    def test_log(self):
+        def flip(node):
+            log = max(glob.glob(os.path.join(store(node), "*.log")), key=os.path.getsize)
+            flip_bytes(log, os.path.getsize(log) // 3, 8)
+        self.heals(*self.damage(flip))
+
+    def test_manifest(self):
+        def flip(node):
+            for path in glob.glob(os.path.join(store(node), "MANIFEST-*")):
+                flip_bytes(path, 100, os.path.getsize(path) - 100)
+        cluster, broken = self.damage(flip)
+        self.assertNotEqual(broken.process.wait(60), 0)
+        self.assertIn("--replace", broken.log_tail())
+        for node in (cluster.nodes[0], cluster.nodes[2]):
+            for path, value in self.paths.items():
+                self.assertEqual(node.http("GET", path).body, value)
+
+
+def store(node):
+    return os.path.join(node.data_dir, "db")
+
+
+def flip_bytes(path, start, count):
+    with open(path, "r+b") as file:
+        file.seek(start)
+        old = file.read(count)
+        file.seek(start)
+        file.write(bytes(byte ^ 0x55 for byte in old))
+
+
 class OldDirectory(Test):
     def test_old_copy_put_back(self):
         """M4: nothing the copy does not know is lost, and no event is made twice."""

@@ -112,7 +112,7 @@ base::Status Server::Impl::OpenStorage() {
             "the store was damaged: what could be read of it was copied into a new one, and the "
             "rest comes from the other replicas. The damaged files are kept in {}/quarantine-* "
             "({} bytes) and can be deleted. Check the disk",
-            settings.node_data_dir, engine->Stats().quarantine_bytes);
+            EngineOptions(settings).directory, engine->Stats().quarantine_bytes);
   }
   const auto cores = std::max(1U, std::thread::hardware_concurrency());
   const auto shards =
