@@ -45,7 +45,7 @@ Replica::Replica(ReplicaOptions options, storage::Engine& engine, storage::Compl
       metrics_(metrics),
       log_(log),
       alive_(std::make_shared<bool>(true)),
-      tree_(options_.tree, options_.incarnation, engine, queue, metrics),
+      tree_(options_.tree, engine, queue, metrics),
       tree_walk_(options_.tree_bytes_per_s, tree_, engine, queue, metrics),
       pending_(
           engine, queue, metrics, tree_, [this] { DrawIncarnation(); }, alive_),
@@ -155,11 +155,6 @@ void Replica::OnLoaded(Space space, const std::string& key, base::Result<std::st
 
 void Replica::Read(KeyRef key, ReadOptions options, ReadDone done) {
   metrics_.replica_requests[options.digest_only ? ReplicaOp::kDigest : ReplicaOp::kRead].Add();
-  // Hints are no part of what this node holds itself.
-  const bool refused = doubt_ && !options.even_in_doubt && key.hint_for == 0;
-  if (refused && doubt_->Covers(key.bucket)) {
-    return done(Fail(Code::kUnavailable, "this replica is being repaired: " + doubt_->why));
-  }
   StartRead(PlaceOf(key), std::move(options), std::move(done));
 }
 

@@ -6,9 +6,14 @@
 namespace lariat::replica {
 namespace {
 
+using merkle::LeafSum;
+
 constexpr uint8_t kVersion = 1;
-constexpr size_t kLeafKeySize = 8;
-constexpr size_t kMarkKeySize = 16;
+constexpr size_t kPageKeySize = 4 + 1 + 2;
+constexpr size_t kJournalKeySize = 4 + 2 + 4 + 8;
+constexpr uint32_t kJournalBucket = 0xfffffffe;  // behind the pages of every bucket
+constexpr uint32_t kHeadBucket = 0xffffffff;
+constexpr size_t kEventBytesMax = 4 + 2 + 1 + merkle::kLeafSumBytes;
 
 void PutBigEndian(uint64_t value, int bytes, std::string* out) {
   for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
@@ -22,57 +27,125 @@ uint64_t GetBigEndian(std::string_view bytes) {
   return value;
 }
 
+uint32_t GetBigEndian32(std::string_view bytes) {
+  return static_cast<uint32_t>(GetBigEndian(bytes));
+}
+
+// Nothing, and the reader is not ok() any more, if the bytes are too short.
+LeafSum ReadSum(base::ByteReader* in) {
+  const auto sum = LeafSum::Decode(in->Raw(merkle::kLeafSumBytes));
+  if (!sum) in->MarkBad();
+  return sum.value_or(LeafSum{});
+}
+
 }  // namespace
 
-std::string TreeLeafKey(const LeafPlace& place, uint32_t part) {
+std::string TreePageKey(const PagePlace& place, uint32_t part) {
   std::string key;
   PutBigEndian(place.bucket, 4, &key);
-  PutBigEndian(place.leaf, 2, &key);
+  PutBigEndian(place.page, 1, &key);
   PutBigEndian(part, 2, &key);
   return key;
 }
 
-std::string TreeMarkKey(const LeafPlace& place, uint32_t part, uint64_t run) {
-  std::string key = TreeLeafKey(place, part);
-  PutBigEndian(run, 8, &key);
+std::string TreeJournalKey(uint32_t part, const JournalSeq& seq) {
+  std::string key;
+  PutBigEndian(kJournalBucket, 4, &key);
+  PutBigEndian(part, 2, &key);
+  PutBigEndian(seq.run, 4, &key);
+  PutBigEndian(seq.number, 8, &key);
   return key;
 }
 
-std::optional<TreeKeyParts> ParseTreeKey(std::string_view key) {
-  if (key.size() != kLeafKeySize && key.size() != kMarkKeySize) return std::nullopt;
-  TreeKeyParts parts;
-  parts.place.bucket = GetBigEndian(key.substr(0, 4));
-  parts.place.leaf = static_cast<uint32_t>(GetBigEndian(key.substr(4, 2)));
-  parts.part = static_cast<uint32_t>(GetBigEndian(key.substr(6, 2)));
-  if (key.size() == kMarkKeySize) parts.mark_of_run = GetBigEndian(key.substr(kLeafKeySize));
-  return parts;
+std::string TreeHeadKey() {
+  std::string key;
+  PutBigEndian(kHeadBucket, 4, &key);
+  return key;
 }
 
-std::string TreeHeadKey() { return std::string(4, '\xff'); }
-
-std::string TreeCompleteKey(uint32_t part) {
+std::string TreePartKey(uint32_t part) {
   std::string key = TreeHeadKey();
   PutBigEndian(part, 2, &key);
   return key;
 }
 
-std::string EncodeTreeLeaf(uint32_t generation, const std::optional<merkle::LeafSum>& sum) {
+std::optional<TreeKeyOfPage> ParseTreePageKey(std::string_view key) {
+  if (key.size() != kPageKeySize || GetBigEndian(key.substr(0, 4)) >= kJournalBucket) {
+    return std::nullopt;
+  }
+  return TreeKeyOfPage{{GetBigEndian32(key.substr(0, 4)), GetBigEndian32(key.substr(4, 1))},
+                       GetBigEndian32(key.substr(5, 2))};
+}
+
+std::optional<TreeKeyOfJournal> ParseTreeJournalKey(std::string_view key) {
+  if (key.size() != kJournalKeySize || GetBigEndian(key.substr(0, 4)) != kJournalBucket) {
+    return std::nullopt;
+  }
+  return TreeKeyOfJournal{GetBigEndian32(key.substr(4, 2)),
+                          {GetBigEndian32(key.substr(6, 4)), GetBigEndian(key.substr(10))}};
+}
+
+std::string EncodeTreePage(const TreePage& page) {
   std::string value;
-  value.reserve(4 + merkle::kLeafSumBytes);
-  base::ByteWriter(&value).U32(generation);
-  if (sum) sum->AppendTo(&value);
+  value.reserve(16 + page.leaves.size() * (2 + merkle::kLeafSumBytes));
+  base::ByteWriter writer(&value);
+  writer.U32(page.generation);
+  writer.U32(page.upto.run);
+  writer.U64(page.upto.number);
+  for (const TreePage::Leaf& leaf : page.leaves) {
+    writer.U8(static_cast<uint8_t>(leaf.leaf));
+    writer.U8(leaf.sum ? 1 : 0);
+    if (leaf.sum) leaf.sum->AppendTo(&value);
+  }
   return value;
 }
 
-std::optional<TreeLeafValue> DecodeTreeLeaf(std::string_view value) {
+std::optional<TreePage> DecodeTreePage(std::string_view value) {
   base::ByteReader reader(value);
-  TreeLeafValue leaf;
-  leaf.generation = reader.U32();
-  if (!reader.ok()) return std::nullopt;
-  if (reader.AtEnd()) return leaf;
-  leaf.sum = merkle::LeafSum::Decode(reader.Rest());
-  if (!leaf.sum) return std::nullopt;
-  return leaf;
+  TreePage page;
+  page.generation = reader.U32();
+  page.upto.run = reader.U32();
+  page.upto.number = reader.U64();
+  while (reader.ok() && !reader.AtEnd()) {
+    TreePage::Leaf leaf;
+    leaf.leaf = reader.U8();
+    if (reader.U8() != 0) leaf.sum = ReadSum(&reader);
+    page.leaves.push_back(leaf);
+  }
+  return reader.ok() ? std::optional(std::move(page)) : std::nullopt;
+}
+
+std::string EncodeTreeJournal(uint32_t generation, const std::vector<LeafEvent>& events) {
+  std::string value;
+  value.reserve(4 + events.size() * kEventBytesMax);
+  base::ByteWriter writer(&value);
+  writer.U32(generation);
+  for (const LeafEvent& event : events) {
+    writer.U32(event.place.bucket);
+    writer.U8(static_cast<uint8_t>(event.place.leaf));
+    writer.U8(static_cast<uint8_t>(event.place.leaf >> 8));
+    writer.U8(static_cast<uint8_t>(event.kind));
+    if (event.kind != LeafEventKind::kUnknown) event.sum.AppendTo(&value);
+  }
+  return value;
+}
+
+std::optional<TreeJournalEntry> DecodeTreeJournal(std::string_view value) {
+  base::ByteReader reader(value);
+  TreeJournalEntry entry;
+  entry.generation = reader.U32();
+  while (reader.ok() && !reader.AtEnd()) {
+    LeafEvent event;
+    event.place.bucket = reader.U32();
+    event.place.leaf = reader.U8();
+    event.place.leaf |= uint32_t{reader.U8()} << 8;
+    const uint8_t kind = reader.U8();
+    if (kind > static_cast<uint8_t>(LeafEventKind::kIs)) reader.MarkBad();
+    event.kind = static_cast<LeafEventKind>(kind);
+    if (event.kind != LeafEventKind::kUnknown) event.sum = ReadSum(&reader);
+    entry.events.push_back(event);
+  }
+  return reader.ok() ? std::optional(std::move(entry)) : std::nullopt;
 }
 
 std::string EncodeTreeHead(const TreeHead& head) {
@@ -94,16 +167,24 @@ std::optional<TreeHead> DecodeTreeHead(std::string_view value) {
   return head;
 }
 
-std::string EncodeGeneration(uint32_t generation) {
+std::string EncodeTreePart(const TreePart& part) {
   std::string value;
-  base::ByteWriter(&value).U32(generation);
+  base::ByteWriter writer(&value);
+  writer.U32(part.generation);
+  writer.U32(part.run);
+  writer.U8(part.complete ? 1 : 0);
   return value;
 }
 
-std::optional<uint32_t> DecodeGeneration(std::string_view value) {
+std::optional<TreePart> DecodeTreePart(std::string_view value) {
   base::ByteReader reader(value);
-  const uint32_t generation = reader.U32();
-  return reader.AtEnd() ? std::optional(generation) : std::nullopt;
+  TreePart part;
+  part.generation = reader.U32();
+  part.run = reader.U32();
+  const uint8_t complete = reader.U8();
+  if (!reader.AtEnd() || complete > 1) return std::nullopt;
+  part.complete = complete == 1;
+  return part;
 }
 
 }  // namespace lariat::replica

@@ -11,9 +11,6 @@ using storage::Space;
 
 namespace {
 
-constexpr LeafPlace kEnd = {UINT64_MAX, 0};
-constexpr size_t kSavedAtOnce = 1024;
-
 // Counts are kept modulo 2^32 in leaves; here their differences count.
 void Count(const LeafSum& before, const LeafSum& after, TreeUpkeep::Counts* counts) {
   const auto add = [](uint32_t from, uint32_t to, uint64_t* count) {
@@ -27,10 +24,9 @@ void Count(const LeafSum& before, const LeafSum& after, TreeUpkeep::Counts* coun
 
 }  // namespace
 
-TreeUpkeep::TreeUpkeep(TreeOptions options, uint64_t run, storage::Engine& engine,
+TreeUpkeep::TreeUpkeep(TreeOptions options, storage::Engine& engine,
                        storage::CompletionQueue& queue, telemetry::Metrics& metrics)
     : options_(options),
-      run_(run),
       engine_(engine),
       queue_(queue),
       metrics_(metrics),
@@ -45,22 +41,25 @@ TreeUpkeep::~TreeUpkeep() = default;
 
 // The generation is raised by the same rule on every shard, so that they agree without talking.
 void TreeUpkeep::ReadHead() {
-  std::optional<TreeHead> old;
+  std::optional<TreeHead> head;
   if (const auto value = engine_.GetBlocking(Space::kTree, TreeHeadKey())) {
-    old = DecodeTreeHead(*value);
+    head = DecodeTreeHead(*value);
   }
   const uint32_t shards = options_.keep ? options_.shards : 0;
-  if (old && old->shards == shards && !options_.log_truncated) {
-    head_ = *old;
-  } else {
-    head_ = {shards, (old ? old->generation : 0) + 1};
-    head_unsaved_ = options_.keep || old.has_value();
+  const bool same = head && head->shards == shards && !options_.log_truncated;
+  head_ = same ? *head : TreeHead{shards, (head ? head->generation : 0) + 1};
+  head_changed_ = !same && (options_.keep || head);
+  head_unsaved_ = options_.keep || head_changed_;
+  loaded_ = !options_.keep;
+  if (!options_.keep) return;
+  std::optional<TreePart> part;
+  if (const auto value = engine_.GetBlocking(Space::kTree, TreePartKey(options_.shard))) {
+    part = DecodeTreePart(*value);
   }
-  const bool usable = options_.keep && !head_unsaved_;
-  loaded_to_ = usable ? LeafPlace{} : kEnd;
-  if (!usable) return;
-  const auto value = engine_.GetBlocking(Space::kTree, TreeCompleteKey(options_.shard));
-  complete_ = value && DecodeGeneration(*value) == head_.generation;
+  part_.generation = head_.generation;
+  part_.run = (part ? part->run : 0) + 1;
+  part_.complete = part && part->complete && part->generation == head_.generation;
+  complete_ = part_.complete;
 }
 
 // --- what happens to records -------------------------------------------------------------------
@@ -69,81 +68,67 @@ void TreeUpkeep::Stage(const std::string& data_key, const LeafSum& change, bool 
   if (!options_.keep || (change.Empty() && !spoiled)) return;
   const auto key = storage::ParseDataKey(data_key);
   if (!key || key->token < slice_.first.value || key->token > slice_.last.value) return;
+  // What is known of a leaf does not matter here: a change of what is not known is not known
+  // either.
   const LeafPlace place = {key->bucket, merkle::LeafOf(key->token)};
-  staged_.push_back({data_key, place, change});
-  Touched& touched = touched_[place];
-  touched.change += change;
-  touched.spoiled |= spoiled;
+  if (spoiled) {
+    events_.push_back({place, LeafEventKind::kUnknown, {}});
+  } else {
+    events_.push_back({place, LeafEventKind::kChange, change});
+  }
+  staged_.push_back({data_key, change});
   ++version_;
 }
 
 void TreeUpkeep::BeforeWrite(storage::WriteBatch* batch) {
-  if (head_unsaved_) batch->Put(Space::kTree, TreeHeadKey(), EncodeTreeHead(head_));
-  for (const auto& [place, touched] : touched_) PutTouched(place, touched, batch);
-}
-
-void TreeUpkeep::PutTouched(const LeafPlace& place, const Touched& touched,
-                            storage::WriteBatch* batch) {
-  if (!IsLoaded(place)) {
-    if (marked_.contains(place)) return;
-    batch->Put(Space::kTree, TreeMarkKey(place, options_.shard, run_),
-               EncodeGeneration(head_.generation));
-    return;
-  }
-  const LeafPart leaf = Leaf(place);
-  if (!leaf.known) return;  // and nothing is stored that says otherwise
-  if (touched.spoiled) return PutLeaf(place, std::nullopt, batch);
-  PutLeaf(place, leaf.sum + touched.change, batch);
-}
-
-void TreeUpkeep::PutLeaf(const LeafPlace& place, const std::optional<LeafSum>& sum,
-                         storage::WriteBatch* batch) {
-  batch->Put(Space::kTree, TreeLeafKey(place, options_.shard),
-             EncodeTreeLeaf(head_.generation, sum));
-  const auto marks = marked_.find(place);
-  if (!sum || marks == marked_.end()) return;
-  for (const uint64_t run : marks->second) {
-    batch->Remove(Space::kTree, TreeMarkKey(place, options_.shard, run));
-  }
+  if (head_unsaved_) PutHead(batch);
+  if (!events_.empty()) PutJournal(events_, batch);
 }
 
 void TreeUpkeep::AfterWrite(bool applied) {
   if (applied) {
-    head_unsaved_ = false;
-    for (const auto& [place, touched] : touched_) Apply(place, touched);
-    for (const Staged& staged : staged_) {
+    head_unsaved_ = head_changed_ = false;
+    for (size_t i = 0; i < staged_.size(); ++i) {
+      if (loaded_) {
+        Apply(events_[i]);
+      } else {
+        early_.push_back(events_[i]);
+      }
       for (ChangeWatcher* watcher : watchers_) {
-        watcher->OnChange(staged.data_key, staged.place, staged.change);
+        watcher->OnChange(staged_[i].data_key, events_[i].place, staged_[i].change);
       }
     }
+    if (!events_.empty()) OnJournalWritten(events_.size());
   }
   staged_.clear();
-  touched_.clear();
+  events_.clear();
   ++version_;
 }
 
-void TreeUpkeep::Apply(const LeafPlace& place, const Touched& touched) {
-  Bucket& bucket = UseBucket(place.bucket);
-  if (!IsLoaded(place)) {
-    bucket.tree.Use(place.leaf) += touched.change;
-    marked_[place].insert(run_);
-    if (touched.spoiled) spoiled_.insert(place);
-    return;
+void TreeUpkeep::Apply(const LeafEvent& event) {
+  const auto [id, leaf] = event.place;
+  Bucket& bucket = UseBucket(id);
+  bucket.dirty.set(PageOf(event.place).page);
+  switch (event.kind) {
+    case LeafEventKind::kUnknown:
+      SetSum(bucket, leaf, {});
+      SetKnown(bucket, leaf, false);
+      settled_.erase(event.place);
+      break;
+    case LeafEventKind::kChange:
+      if (!bucket.known[leaf - first_leaf_]) break;
+      SetSum(bucket, leaf, bucket.tree.At(leaf) + event.sum);
+      break;
+    case LeafEventKind::kIs:
+      SetSum(bucket, leaf, event.sum);
+      SetKnown(bucket, leaf, true);
+      break;
   }
-  if (!bucket.known[place.leaf - first_leaf_]) return;
-  unsaved_.erase(place);
-  if (touched.spoiled) {
-    SetSum(bucket, place.leaf, {});
-    SetKnown(bucket, place.leaf, false);
-    return;
-  }
-  SetSum(bucket, place.leaf, bucket.tree.At(place.leaf) + touched.change);
-  marked_.erase(place);
 }
 
 // --- leaves ------------------------------------------------------------------------------------
 
-TreeUpkeep::Bucket& TreeUpkeep::UseBucket(uint64_t id) {
+TreeUpkeep::Bucket& TreeUpkeep::UseBucket(storage::BucketId id) {
   const auto [found, is_new] = buckets_.try_emplace(id);
   Bucket& bucket = found->second;
   if (is_new) {
@@ -169,7 +154,7 @@ void TreeUpkeep::SetSum(Bucket& bucket, uint32_t leaf, const LeafSum& sum) {
 
 LeafPart TreeUpkeep::Leaf(const LeafPlace& place) const {
   if (!IsMine(place.leaf)) return {};
-  if (!options_.keep || !IsLoaded(place)) return {{}, false};
+  if (!options_.keep || !loaded_) return {{}, false};
   const auto bucket = buckets_.find(place.bucket);
   if (bucket == buckets_.end()) return {{}, complete_};
   return {bucket->second.tree.At(place.leaf), bucket->second.known[place.leaf - first_leaf_]};
@@ -185,7 +170,7 @@ std::vector<LeafPart> TreeUpkeep::Leaves(storage::BucketId bucket, uint32_t firs
 
 std::vector<storage::BucketId> TreeUpkeep::Buckets() const {
   std::vector<storage::BucketId> ids;
-  for (const auto& [id, bucket] : buckets_) ids.push_back(static_cast<storage::BucketId>(id));
+  for (const auto& [id, bucket] : buckets_) ids.push_back(id);
   return ids;
 }
 
@@ -194,11 +179,9 @@ TreeUpkeep::Counts TreeUpkeep::CountsOf(storage::BucketId bucket) const {
   return found == buckets_.end() ? Counts{} : found->second.counts;
 }
 
-bool TreeUpkeep::Loaded() const { return loaded_to_ == kEnd; }
-
 uint64_t TreeUpkeep::UnknownLeaves() const {
   // As long as there may be buckets that nobody has looked for, all leaves of one more.
-  uint64_t unknown = Loaded() && complete_ ? 0 : last_leaf_ - first_leaf_ + 1;
+  uint64_t unknown = loaded_ && complete_ ? 0 : last_leaf_ - first_leaf_ + 1;
   for (const auto& [id, bucket] : buckets_) unknown += bucket.unknown;
   return unknown;
 }
@@ -211,20 +194,18 @@ bool TreeUpkeep::AnyUnknown() const {
 // --- records read again ------------------------------------------------------------------------
 
 TreeUpkeep::Settled TreeUpkeep::Settle(const LeafPlace& place, const LeafSum& counted) {
-  if (!options_.keep || !IsLoaded(place)) return Settled::kUnchecked;
-  Bucket& bucket = UseBucket(place.bucket);
-  const bool was_known = bucket.known[place.leaf - first_leaf_];
-  if (was_known && bucket.tree.At(place.leaf) == counted) return Settled::kMatched;
-  SetSum(bucket, place.leaf, counted);
-  SetKnown(bucket, place.leaf, true);
+  if (!options_.keep || !loaded_) return Settled::kUnchecked;
+  const LeafPart leaf = Leaf(place);
+  if (leaf.known && leaf.sum == counted) return Settled::kMatched;
+  Apply({place, LeafEventKind::kIs, counted});
   ++version_;
-  // Before the trees are complete, what is not stored is unknown: an empty leaf may stay that way
-  // until then, which saves many puts.
-  if (was_known || complete_ || !counted.Empty() || marked_.contains(place)) {
-    unsaved_.insert(place);
+  // Before the trees are complete, what nothing is said of is unknown: an empty leaf may stay that
+  // way until the pages are stored, which saves many entries.
+  if (leaf.known || complete_ || !counted.Empty()) {
+    settled_.insert(place);
     ScheduleSave();
   }
-  if (!was_known) return Settled::kBecameKnown;
+  if (!leaf.known) return Settled::kBecameKnown;
   metrics_.tree_corrections.Add();
   return Settled::kCorrected;
 }
@@ -244,55 +225,17 @@ std::optional<TreeUpkeep::Run> TreeUpkeep::NextUnknown(storage::BucketId id, uin
 void TreeUpkeep::Discover(storage::BucketId bucket) { UseBucket(bucket); }
 
 void TreeUpkeep::MarkComplete() {
-  if (!Loaded() || complete_) return;
-  if (AnyUnknown()) return;
+  if (!loaded_ || complete_ || AnyUnknown()) return;
   complete_ = true;
   complete_unsaved_ = true;
   ++version_;
   ScheduleSave();
 }
 
-// --- storing beside the writes -----------------------------------------------------------------
-
-void TreeUpkeep::ScheduleSave() {
-  if (save_scheduled_) return;
-  save_scheduled_ = true;
-  queue_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (alive.expired()) return;
-    save_scheduled_ = false;
-    Save();
-  });
-}
-
-void TreeUpkeep::Save() {
-  storage::WriteBatch batch;
-  if (head_unsaved_) batch.Put(Space::kTree, TreeHeadKey(), EncodeTreeHead(head_));
-  auto end = unsaved_.begin();
-  for (size_t i = 0; i < kSavedAtOnce && end != unsaved_.end(); ++i, ++end) {
-    PutLeaf(*end, Leaf(*end).sum, &batch);
-  }
-  const bool all = end == unsaved_.end();
-  if (complete_unsaved_ && all) {
-    batch.Put(Space::kTree, TreeCompleteKey(options_.shard), EncodeGeneration(head_.generation));
-  }
-  for (const std::string& key : garbage_) batch.Remove(Space::kTree, key);
-  if (batch.Empty() || !engine_.Write(batch)) return;  // Tick tries again
-  // A log that was cut short must not be forgotten: at the next start nothing tells of it.
-  if (head_unsaved_ && options_.log_truncated) engine_.Sync(&queue_, [](const base::Status&) {});
-  head_unsaved_ = false;
-  garbage_.clear();
-  if (all) complete_unsaved_ = false;
-  for (auto place = unsaved_.begin(); place != end; ++place) marked_.erase(*place);
-  unsaved_.erase(unsaved_.begin(), end);
-  ++version_;
-  if (!all) ScheduleSave();
-}
-
 void TreeUpkeep::Tick() {
   if (!std::exchange(started_, true)) Start();
   if (auto again = std::exchange(again_, nullptr)) again();
-  const bool unsaved = head_unsaved_ || complete_unsaved_ || !unsaved_.empty() || !garbage_.empty();
-  if (unsaved && !save_scheduled_) Save();
+  if (Unsaved() && !save_scheduled_) Save();
   if (gauges_version_ == version_) return;
   gauges_version_ = version_;
   uint64_t tombstones = 0;

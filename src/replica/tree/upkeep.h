@@ -1,20 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps the hash trees of one shard's records: in memory, and in the engine in the very batch that
-// changes the records, so that they are right after a crash without anything having been read.
+// changes the records, so that they are right after a crash without any record having been read.
 //
 // What the shard holds of a leaf (its part; a leaf may be cut by the border of two shards) is
 //   known     the sum is that of the records in the engine;
-//   loading   after a start, until the stored sum is read. Changes are kept apart meanwhile and
-//             added to it then; a mark in the engine says that the stored sum alone is stale;
 //   unknown   the records have to be read first (TreeWalk does): the trees were never complete, or
 //             another number of shards kept them, or a record was changed that could not be read.
+//             After a start all leaves count as unknown until what is stored has been read.
 // Nothing here delays or fails a write: a leaf that cannot follow becomes unknown.
+//
+// In the engine: a batch brings one entry of a journal, with what its leaves gain. An entry for
+// each leaf in its place would make a put a fifth dearer, because every one of them is another
+// insertion somewhere in a sorted memtable; entries of a journal all go to its end. From time to
+// time the pages with the changed leaves are stored as a whole, and what they say goes out of the
+// journal. A page tells up to where of the journal it has everything, so each entry counts once.
 //
 // Threads: one shard's thread.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
-#include <functional>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -23,7 +29,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/time.h"
+#include "base/unique_function.h"
 #include "merkle/tree.h"
 #include "replica/pending_writes.h"
 #include "replica/tree/layout.h"
@@ -37,7 +43,8 @@ struct TreeOptions {
   bool keep = true;  // false: nothing is kept, and the next run with trees begins anew
   uint32_t shard = 0;
   uint32_t shards = 1;
-  bool log_truncated = false;  // what the engine said when it was opened
+  bool log_truncated = false;          // what the engine said when it was opened
+  size_t journal_bytes_max = 4 << 20;  // then pages are stored
 };
 
 // One shard's part of a leaf. The leaf is the sum of all shards' parts, and known if all are.
@@ -56,10 +63,9 @@ class ChangeWatcher {
 
 class TreeUpkeep final : public BatchRider {
  public:
-  // `run`: a random number that no other run has. The constructor reads two small values from the
-  // engine and waits for them.
-  TreeUpkeep(TreeOptions options, uint64_t run, storage::Engine& engine,
-             storage::CompletionQueue& queue, telemetry::Metrics& metrics);
+  // The constructor reads two small values from the engine and waits for them.
+  TreeUpkeep(TreeOptions options, storage::Engine& engine, storage::CompletionQueue& queue,
+             telemetry::Metrics& metrics);
   ~TreeUpkeep() override;
 
   bool keeps() const { return options_.keep; }
@@ -82,8 +88,8 @@ class TreeUpkeep final : public BatchRider {
     uint64_t keys = 0, tombstones = 0, expiring = 0, foldable = 0;  // of the known leaves
   };
   Counts CountsOf(storage::BucketId bucket) const;
-  bool Loaded() const;             // nothing is `loading` any more
-  uint64_t UnknownLeaves() const;  // `loading` ones too
+  bool Loaded() const { return loaded_; }  // what is stored was read
+  uint64_t UnknownLeaves() const;
   bool AnyUnknown() const;
   const ring::TokenSlice& slice() const { return slice_; }
 
@@ -112,82 +118,94 @@ class TreeUpkeep final : public BatchRider {
 
  private:
   struct Bucket {
-    merkle::Tree tree;        // known: the sum; loading: the changes; unknown: empty
-    std::vector<bool> known;  // by leaf of the slice; of loading ones: what they will be if nothing
-                              // is stored
-    uint64_t unknown = 0;     // leaves that are not `known`, loading ones not looked at
+    merkle::Tree tree;        // of the known leaves; the others are empty
+    std::vector<bool> known;  // by leaf of the slice
+    uint64_t unknown = 0;
     Counts counts;
+    std::bitset<merkle::kLeaves / kStoredPageLeaves> dirty;  // pages that are not as stored
   };
-  struct Touched {
-    merkle::LeafSum change;
-    bool spoiled = false;
-  };
-  struct Staged {
-    std::string data_key;
-    LeafPlace place;
-    merkle::LeafSum change;
+  // Pages being stored, some in each turn.
+  struct Checkpoint {
+    uint64_t upto = 0;  // entries of this run that all pages will have
+    std::deque<PagePlace> pages;
+    bool complete = false;  // the trees are
   };
 
   void ReadHead();
-  Bucket& UseBucket(uint64_t bucket);
+  void PutHead(storage::WriteBatch* batch) const;
+  Bucket& UseBucket(storage::BucketId bucket);
   bool IsMine(uint32_t leaf) const { return leaf >= first_leaf_ && leaf <= last_leaf_; }
-  bool IsLoaded(const LeafPlace& place) const { return place < loaded_to_; }
   void SetKnown(Bucket& bucket, uint32_t leaf, bool known);
   void SetSum(Bucket& bucket, uint32_t leaf, const merkle::LeafSum& sum);
-  void PutTouched(const LeafPlace& place, const Touched& touched, storage::WriteBatch* batch);
-  void PutLeaf(const LeafPlace& place, const std::optional<merkle::LeafSum>& sum,
-               storage::WriteBatch* batch);
-  void Apply(const LeafPlace& place, const Touched& touched);
+  void Apply(const LeafEvent& event);
 
+  // load.cc
   void Start();
+  void LoadJournal(std::string from, std::string to, base::UniqueFunction<void()> then);
+  void OnJournal(storage::Entry entry);
   void FindNextBucket(uint64_t from);
-  void LoadPage(uint64_t bucket, std::string from);
-  void OnPage(uint64_t bucket, std::vector<storage::Entry> entries);
-  void OnEntry(const TreeKeyParts& parts, const storage::Entry& entry);
-  bool LeafHasShard(const TreeKeyParts& parts) const;
-  void EndHeldLeaf();
-  void LoadUpTo(const LeafPlace& place);
-  void EndLoad(const LeafPlace& place, const merkle::LeafSum& stored, bool known);
+  void LoadPages(storage::BucketId bucket, std::string from);
+  void OnPage(const TreeKeyOfPage& key, storage::Entry entry);
+  bool PageHasShard(const TreeKeyOfPage& key) const;
+  void EndLoad();
+  using Entries = std::vector<storage::Entry>;
   void Scan(std::string from, std::string to, size_t entries_max,
-            std::function<void(std::vector<storage::Entry>)> use);
+            base::UniqueFunction<void(Entries)> use);
 
+  // save.cc
+  void PutJournal(const std::vector<LeafEvent>& events, storage::WriteBatch* batch) const;
+  void OnJournalWritten(size_t events);
+  void StartCheckpoint();
+  std::string StoredPage(const PagePlace& place) const;
   void ScheduleSave();
   void Save();
+  // How a batch is put together, and what is left when it is in the engine.
+  struct Saving;
+  Saving Gather(storage::WriteBatch* batch) const;
+  void OnSaved(const Saving& saved);
+  bool Unsaved() const;
 
   TreeOptions options_;
-  uint64_t run_;
   storage::Engine& engine_;
   storage::CompletionQueue& queue_;
   telemetry::Metrics& metrics_;
   ring::TokenSlice slice_;
   uint32_t first_leaf_, last_leaf_;  // of the slice
   TreeHead head_;
-  bool head_unsaved_ = false;
+  TreePart part_;              // as it is or will be stored
+  bool head_unsaved_ = false;  // both
+  bool head_changed_ = false;  // something stored must not be believed any more
   bool complete_ = false;
   bool complete_unsaved_ = false;
-  std::map<uint64_t, Bucket> buckets_;
+  std::map<storage::BucketId, Bucket> buckets_;
 
   // The batch being gathered, or written and refused so far.
+  struct Staged {
+    std::string data_key;
+    merkle::LeafSum change;
+  };
   std::vector<Staged> staged_;
-  std::map<LeafPlace, Touched> touched_;
-  uint64_t version_ = 0;  // counts what could make the puts of a batch out of date
+  std::vector<LeafEvent> events_;  // of the same records
+  uint64_t version_ = 0;           // counts what could make the puts of a batch out of date
 
-  std::map<LeafPlace, std::set<uint64_t>> marked_;  // by the runs whose marks are stored
-  std::set<LeafPlace> spoiled_;                     // while loading: what is stored does not count
-  std::set<LeafPlace> unsaved_;                     // known, but stored otherwise
-  std::vector<std::string> garbage_;                // keys that mean nothing any more
+  uint64_t journal_last_ = 0;             // number of this run's last entry
+  uint64_t journal_first_ = 1;            // those before are removed
+  size_t journal_bytes_ = 0;              // since the last checkpoint began
+  std::set<LeafPlace> settled_;           // not stored yet
+  std::vector<std::string> old_journal_;  // keys of earlier runs' entries
+  std::vector<std::string> garbage_;      // keys that mean nothing any more
+  std::optional<Checkpoint> checkpoint_;
   std::vector<ChangeWatcher*> watchers_;
 
-  // Loading: everything before this place is done.
-  LeafPlace loaded_to_;
-  struct Held {  // the leaf whose keys are being read
-    LeafPlace place;
-    std::optional<TreeLeafValue> value;
-    bool stale = false;
-  };
-  std::optional<Held> held_;
+  // Until what is stored was read.
+  bool loaded_ = false;
+  bool broken_ = false;           // something stored could not be understood
+  std::vector<LeafEvent> early_;  // changes of this run
+  std::vector<std::pair<JournalSeq, LeafEvent>> replay_;
+  std::map<PagePlace, JournalSeq> pages_upto_;
+  base::UniqueFunction<void()> again_;  // after a failed read
+
   bool started_ = false;
-  std::function<void()> again_;  // after a failed read
   bool save_scheduled_ = false;
   uint64_t gauges_version_ = UINT64_MAX;  // of what the gauges show
   std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
