@@ -155,6 +155,11 @@ void Replica::OnLoaded(Space space, const std::string& key, base::Result<std::st
 
 void Replica::Read(KeyRef key, ReadOptions options, ReadDone done) {
   metrics_.replica_requests[options.digest_only ? ReplicaOp::kDigest : ReplicaOp::kRead].Add();
+  // Hints are no part of what this node holds itself.
+  const bool refused = doubt_ && !options.even_in_doubt && key.hint_for == 0;
+  if (refused && doubt_->Covers(key.bucket)) {
+    return done(Fail(Code::kUnavailable, "this replica is being repaired: " + doubt_->why));
+  }
   StartRead(PlaceOf(key), std::move(options), std::move(done));
 }
 
