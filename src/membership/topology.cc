@@ -396,6 +396,20 @@ const BucketProperties* View::FindBucket(const std::string& name) const {
   return found == topology.buckets.end() ? nullptr : &found->second;
 }
 
+const BucketProperties* View::FindBucket(uint32_t id) const {
+  const auto found = std::find_if(topology.buckets.begin(), topology.buckets.end(),
+                                  [id](const auto& bucket) { return bucket.second.id == id; });
+  return found == topology.buckets.end() ? nullptr : &found->second;
+}
+
+bool View::IsReplica(ring::Token token, const BucketProperties& bucket) const {
+  const Replicas replicas = ReplicasOf(token, bucket);
+  const auto has_self = [this](const std::vector<ring::NodeIndex>& list) {
+    return std::find(list.begin(), list.end(), self) != list.end();
+  };
+  return has_self(replicas.read) || has_self(replicas.other);
+}
+
 View::Replicas View::ReplicasOf(ring::Token token, const BucketProperties& bucket) const {
   Replicas replicas{ring.Primaries(token, bucket.n).primaries, {}};
   if (!next) return replicas;

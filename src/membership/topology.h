@@ -161,6 +161,7 @@ struct View {
   std::unordered_map<uint64_t, ring::NodeIndex> by_number;
 
   const BucketProperties* FindBucket(const std::string& name) const;
+  const BucketProperties* FindBucket(uint32_t id) const;
   const Member& MemberAt(ring::NodeIndex index) const { return topology.members[index]; }
   uint64_t fence() const { return topology.fence; }
 
@@ -171,6 +172,8 @@ struct View {
     std::vector<ring::NodeIndex> other;
   };
   Replicas ReplicasOf(ring::Token token, const BucketProperties& bucket) const;
+  // Whether this node is in either list.
+  bool IsReplica(ring::Token token, const BucketProperties& bucket) const;
 };
 std::shared_ptr<const View> MakeView(Topology topology, const base::Uuid& self);
 

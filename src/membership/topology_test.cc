@@ -241,6 +241,11 @@ TEST(View, NamesOldAndNewReplicasWhileARangeMoves) {
     const View::Replicas old_first = before->ReplicasOf({token}, bucket);
     const View::Replicas new_first = after->ReplicasOf({token}, bucket);
     ASSERT_EQ(old_first.read.size(), 3U);
+    const bool listed = std::count(old_first.read.begin(), old_first.read.end(), 0U) +
+                            std::count(old_first.other.begin(), old_first.other.end(), 0U) >
+                        0;
+    EXPECT_EQ(before->IsReplica({token}, bucket), listed);
+    EXPECT_EQ(after->IsReplica({token}, bucket), listed);
     EXPECT_EQ(std::count(old_first.read.begin(), old_first.read.end(), 3U), 0);
     if (old_first.other.empty()) {
       EXPECT_EQ(old_first.read, new_first.read);

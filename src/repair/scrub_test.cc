@@ -163,7 +163,10 @@ class ScrubTest : public testing::Test, public ScrubPort {
   }
 
   // ScrubPort
-  void FindBuckets(BucketsDone done) override { done(world_.replica().Buckets()); }
+  void FindBuckets(BucketsDone done) override {
+    if (!knows_buckets_) return done(Fail(Code::kUnavailable, "no view yet"));
+    done(world_.replica().Buckets());
+  }
   void FindLeaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) override {
     std::vector<bool> worth(last - first + 1);
     for (const uint64_t token : DurableTokens(world_, bucket)) {
@@ -215,6 +218,7 @@ class ScrubTest : public testing::Test, public ScrubPort {
   std::map<std::string, Records> others_;
   std::set<std::string> down_;
   int asked_ = 0;
+  bool knows_buckets_ = true;
   std::unique_ptr<Scrub> scrub_;
 };
 
@@ -291,6 +295,19 @@ TEST_F(ScrubTest, KeepsToItsRateAndCanBeSwitchedOff) {
   EXPECT_GT(scrub_->Status().fraction, 0.2);
   Pass(base::Seconds(6));
   EXPECT_NE(scrub_->Status().last_ms, 0);
+}
+
+TEST_F(ScrubTest, APassBeginsOnlyWhenItIsKnownWhatThereIs) {
+  const std::string key = Put(5, "five");
+  Damage(key);
+  knows_buckets_ = false;
+  MakeScrub();
+  const uint64_t passes = world_.metrics.scrub_passes.value();
+  Pass(base::Seconds(5));
+  EXPECT_EQ(world_.metrics.scrub_passes.value(), passes) << "a pass over nothing is no pass";
+  knows_buckets_ = true;
+  Pass(base::Seconds(2));
+  EXPECT_TRUE(IsWhole(key, "five"));
 }
 
 TEST_F(ScrubTest, TheLastPassIsKnownAfterARestart) {

@@ -30,22 +30,6 @@ wire::Body PushReply(const base::Status& status) {
   return reply;
 }
 
-bool Holds(const membership::View& view, ring::Token token,
-           const membership::BucketProperties& bucket) {
-  const auto replicas = view.ReplicasOf(token, bucket);
-  const auto has_self = [&](const std::vector<ring::NodeIndex>& list) {
-    return std::find(list.begin(), list.end(), view.self) != list.end();
-  };
-  return has_self(replicas.read) || has_self(replicas.other);
-}
-
-const membership::BucketProperties* FindBucket(const membership::View& view, uint32_t id) {
-  for (const auto& [name, bucket] : view.topology.buckets) {
-    if (bucket.id == id) return &bucket;
-  }
-  return nullptr;
-}
-
 // Keys by the shard that owns them. Malformed ones are left out.
 template <typename Item, typename KeyOf>
 std::map<uint32_t, std::vector<Item>> ByShard(std::vector<Item> items, uint32_t shards,
@@ -148,10 +132,10 @@ base::Status Handoff::CheckPush(const wire::RecordPush& push) const {
   for (const wire::FetchReply::Entry& entry : push.entries) {
     const auto key = repair::ParseRecordKey(entry.key);
     if (!key) return Fail(Code::kInvalidArgument, "a malformed key");
-    const membership::BucketProperties* bucket = FindBucket(*view_, key->bucket);
+    const membership::BucketProperties* bucket = view_->FindBucket(key->bucket);
     if (bucket == nullptr) return Fail(Code::kStaleEpoch, "the bucket is not known here yet");
     // A record where nobody looks for it would be old when the range comes back.
-    if (!Holds(*view_, key->token, *bucket)) {
+    if (!view_->IsReplica(key->token, *bucket)) {
       return Fail(Code::kStaleEpoch, "this node is no replica of a key");
     }
   }

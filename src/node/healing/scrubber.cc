@@ -106,16 +106,16 @@ void Scrubber::OnEachShard(Ask ask, Use use, Done done) {
 }
 
 void Scrubber::FindBuckets(BucketsDone done) {
+  // A pass over what is known so far would count as a whole one.
+  if (!view_) return done(Fail(Code::kUnavailable, "this node is not in a cluster yet"));
   auto found = std::make_shared<std::set<uint32_t>>();  // co-owned by the callbacks below
-  if (view_) {
-    for (const auto& [name, bucket] : view_->topology.buckets) found->insert(bucket.id);
-  }
+  for (const auto& [name, bucket] : view_->topology.buckets) found->insert(bucket.id);
   OnEachShard([](replica::Replica& replica, auto answer) { answer(replica.Buckets()); },
               [found](const std::vector<storage::BucketId>& buckets) {
                 found->insert(buckets.begin(), buckets.end());
               },
               [found, done = std::move(done)]() mutable {
-                done({found->begin(), found->end()});
+                done(std::vector<uint32_t>(found->begin(), found->end()));
               });
 }
 
@@ -183,21 +183,11 @@ void Scrubber::Check(uint32_t bucket, uint32_t leaf, CheckDone done) {
 
 // --- refilling ---------------------------------------------------------------------------------
 
-const membership::BucketProperties* Scrubber::FindBucket(uint32_t id, std::string* name) const {
-  if (!view_) return nullptr;
-  for (const auto& [known, bucket] : view_->topology.buckets) {
-    if (bucket.id != id) continue;
-    if (name != nullptr) *name = known;
-    return &bucket;
-  }
-  return nullptr;
-}
-
 base::Result<std::vector<ring::NodeIndex>> Scrubber::OthersOf(const std::string& data_key) const {
   const auto key = repair::ParseRecordKey(data_key);
   if (!key) return Fail(Code::kCorruption, "the key itself is damaged");
   if (!view_) return Fail(Code::kUnavailable, "this node is not in a cluster");
-  const membership::BucketProperties* bucket = FindBucket(key->bucket);
+  const membership::BucketProperties* bucket = view_->FindBucket(key->bucket);
   if (bucket == nullptr) return Fail(Code::kUnavailable, "its bucket is not known");
   const auto lists = view_->ReplicasOf(key->token, *bucket);
   std::set<ring::NodeIndex> all(lists.read.begin(), lists.read.end());
@@ -267,9 +257,8 @@ std::string Scrubber::NameOf(const std::string& data_key) const {
 }
 
 std::string Scrubber::BucketName(uint32_t bucket) const {
-  std::string name = fmt::format("{:08x}", bucket);
-  FindBucket(bucket, &name);
-  return name;
+  const auto* known = view_ ? view_->FindBucket(bucket) : nullptr;
+  return known ? known->name : fmt::format("{:08x}", bucket);
 }
 
 }  // namespace lariat::node

@@ -41,7 +41,6 @@ class Scrubber final : public repair::ScrubPort {
   void OnEachShard(Ask ask, Use use, Done done);
   struct Leaves;
   void LookIntoEmpty(std::shared_ptr<Leaves> leaves, uint32_t from);
-  const membership::BucketProperties* FindBucket(uint32_t id, std::string* name = nullptr) const;
   base::Result<std::vector<ring::NodeIndex>> OthersOf(const std::string& data_key) const;
 
   Node& node_;

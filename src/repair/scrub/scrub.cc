@@ -81,9 +81,13 @@ void Scrub::Walk() {
     env_.executor.Post(WhileAlive([this] { Walk(); }));
   };
   if (step.kind == ScrubCore::Kind::kBuckets) {
-    return port_.FindBuckets(WhileAlive([this, go_on](std::vector<uint32_t> buckets) {
+    return port_.FindBuckets(WhileAlive([this, go_on](base::Result<std::vector<uint32_t>> buckets) {
+      if (!buckets) {
+        asked_ = false;  // the next turn asks again
+        return;
+      }
       const bool was_resting = core_.position().resting;
-      core_.OnBuckets(std::move(buckets), env_.clock.Now(), env_.clock.Wall());
+      core_.OnBuckets(std::move(*buckets), env_.clock.Now(), env_.clock.Wall());
       if (was_resting) unread_.clear();
       if (core_.position().resting) EndPass();
       go_on();

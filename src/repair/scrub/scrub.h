@@ -38,7 +38,8 @@ class ScrubPort {
  public:
   virtual ~ScrubPort() = default;
   // Each of these answers exactly once, at once or later.
-  using BucketsDone = base::UniqueFunction<void(std::vector<uint32_t>)>;
+  // An error: it is not known yet, ask again.
+  using BucketsDone = base::UniqueFunction<void(base::Result<std::vector<uint32_t>>)>;
   virtual void FindBuckets(BucketsDone done) = 0;
   // Which of the leaves first..last may hold a record, damaged ones not forgotten.
   using LeavesDone = base::UniqueFunction<void(std::vector<bool>)>;
