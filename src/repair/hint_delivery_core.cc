@@ -73,7 +73,10 @@ bool HintDeliveryCore::WantsWalk(const State& state, base::Instant now) const {
 std::optional<HintDeliveryCore::Page> HintDeliveryCore::Next(base::Instant now) {
   const auto ready = [&](const auto& known) {
     const State& state = known.second;
-    return !state.reading && state.due <= now && (state.walking || WantsWalk(state, now));
+    if (state.reading) return false;
+    if (state.walking) return true;
+    if (state.due <= now) return WantsWalk(state, now);
+    return state.target.hints > 0 && MayBeTooOld(state, now);
   };
   auto at = std::find_if(targets_.upper_bound(last_), targets_.end(), ready);
   if (at == targets_.end()) at = std::find_if(targets_.begin(), targets_.end(), ready);
@@ -85,10 +88,11 @@ std::optional<HintDeliveryCore::Page> HintDeliveryCore::Next(base::Instant now) 
     state.after.clear();
     state.again = state.failed = state.fresh = false;
     state.oldest_ms = 0;
+    state.ages = state.due > now;
     if (MayBeTooOld(state, now)) state.expired_looked = now;
   }
   state.reading = true;
-  return Page{at->first, state.after, state.target.usable};
+  return Page{at->first, state.after, state.target.usable && !state.ages};
 }
 
 void HintDeliveryCore::OnPage(uint64_t target, const PageEnd& end, base::Instant now) {
@@ -102,8 +106,8 @@ void HintDeliveryCore::OnPage(uint64_t target, const PageEnd& end, base::Instant
   }
   if (end.refused) {
     // The view that it takes will begin the walk anew; should there be none, the pause does.
-    state.walking = false;
-    state.due = now + kPauseMin;
+    state.walking = state.ages = false;
+    state.due = std::max(state.due, now + kPauseMin);
     return;
   }
   state.failed = state.failed || end.failed || end.stopped;
@@ -115,8 +119,10 @@ void HintDeliveryCore::OnPage(uint64_t target, const PageEnd& end, base::Instant
 
 void HintDeliveryCore::EndWalk(State* state, base::Instant now) {
   state->walking = false;
-  state->failures = state->failed ? std::min(state->failures + 1, 16) : 0;
-  state->due = now + std::min(kPauseMin * (1 << std::min(state->failures, 10)), kPauseMax);
+  if (!std::exchange(state->ages, false)) {
+    state->failures = state->failed ? std::min(state->failures + 1, 16) : 0;
+    state->due = now + std::min(kPauseMin * (1 << std::min(state->failures, 10)), kPauseMax);
+  }
   if (state->again) {
     state->due = now;
     state->fresh = true;

@@ -5,7 +5,8 @@
 // The hints of a target are walked page by page in key order, one page at a time for each target,
 // different targets side by side. A walk begins when the target has become usable, when there is
 // a new topology, when hints may have become too old, and, while hints that can be delivered are
-// left, after a pause that doubles as long as nothing gets through:
+// left, after a pause that doubles as long as nothing gets through. That pause does not hold up
+// what is too old: a walk in it takes the target as away, so nothing is tried in vain.
 //
 //   target          its hint                        step
 //   usable          it is a replica of the key      kSend      the state, to the target
@@ -89,6 +90,7 @@ class HintDeliveryCore {
     bool walking = false;
     bool reading = false;  // a page is under way
     bool again = false;    // something happened during the walk
+    bool ages = false;     // the walk is for what is too old, in the pause between two others
     bool failed = false;   // in this walk
     bool fresh = true;     // not walked since the last view
     std::string after;

@@ -112,6 +112,33 @@ TEST_F(HintCoreTest, ATargetThatTakesNothingIsAskedMoreAndMoreSeldomUntilItComes
   EXPECT_EQ(Next(), 1U) << "at once";
 }
 
+TEST_F(HintCoreTest, WhatIsTooOldIsLookedForThoughTheTargetTakesNothing) {
+  core.SetAgeLimit(160'000);
+  HintDeliveryCore::PageEnd refuses;
+  refuses.stopped = true;
+  const int64_t stored_ms = wall_ms;
+  base::Duration since_look{}, longest{};
+  int looks = 0, tries = 0;
+  for (int second = 0; second < 400; ++second) {
+    Targets({{1, Target(true, stored_ms)}});
+    while (const auto page = core.Next(now)) {
+      core.OnPage(1, page->usable ? refuses : Done(), now);
+      if (page->usable) {
+        ++tries;
+      } else {
+        ++looks;
+        since_look = {};
+      }
+    }
+    if (second > 160) longest = std::max(longest, since_look);
+    Pass(Seconds(1));
+    since_look += Seconds(1);
+  }
+  EXPECT_LE(longest, Seconds(20)) << "a sixteenth of the limit, and what a walk takes";
+  EXPECT_GT(looks, 10);
+  EXPECT_LT(tries, 20) << "it is spared as before";
+}
+
 TEST_F(HintCoreTest, AnAbsentTargetIsWalkedOnlyForAViewAndForOldHints) {
   core.SetAgeLimit(16'000);
   Targets({{1, Target(false)}});
