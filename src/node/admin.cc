@@ -85,7 +85,8 @@ coordinator::ClusterStatus NodeAdmin::Status() const {
     coordinator::NodeStatus node;
     node.name = m.name;
     node.id = m.id.ToString();
-    node.state = membership::MemberStateText(m.state);
+    // It never comes back, and only its ranges wait for others to have their data.
+    node.state = m.given_up ? "removed" : membership::MemberStateText(m.state);
     node.alive = shard_.IsAlive(i);
     node.http = m.http;
     node.resp = m.resp;
