@@ -6,8 +6,14 @@
 
 extern char** environ;
 
+namespace {
+// A disk that goes on damaging files is for people.
+constexpr int kSalvagesMax = 3;
+}  // namespace
+
 int main(int argc, char** argv) {
   using lariat::base::Code;
+  using lariat::lariatd::Server;
   auto options = lariat::lariatd::ParseOptions(argc, argv, environ);
   if (!options) {
     std::fputs(options.error().text.c_str(), options.error().code == 0 ? stdout : stderr);
@@ -21,12 +27,15 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "lariatd: %s\n", status.error().message.c_str());
     return 2;
   }
-  lariat::lariatd::Server server(
-      options->settings, [argc, argv] { return lariat::lariatd::ReadAgain(argc, argv, environ); });
-  if (auto status = server.Open(); !status) {
-    std::fprintf(stderr, "lariatd: %s\n", status.error().message.c_str());
-    const bool usage = status.error().code == Code::kInvalidArgument;
-    return usage ? 2 : 1;
+  const auto read_again = [argc, argv] { return lariat::lariatd::ReadAgain(argc, argv, environ); };
+  for (int salvages_left = kSalvagesMax;; --salvages_left) {
+    Server server(options->settings, read_again, salvages_left > 0);
+    if (auto status = server.Open(); !status) {
+      std::fprintf(stderr, "lariatd: %s\n", status.error().message.c_str());
+      const bool usage = status.error().code == Code::kInvalidArgument;
+      return usage ? 2 : 1;
+    }
+    if (const int code = server.Run(); code != Server::kAgain) return code;
+    if (auto now = read_again()) options->settings = *now;
   }
-  return server.Run();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/lariatd/server.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -53,10 +54,11 @@ storage::RocksOptions EngineOptions(const config::Settings& s) {
 }  // namespace
 
 struct Server::Impl {
-  Impl(config::Settings s, std::function<base::Result<config::Settings>()> read)
+  Impl(config::Settings s, std::function<base::Result<config::Settings>()> read, bool again)
       : settings(s),
         start_settings(std::move(s)),
         read_settings(std::move(read)),
+        may_end_again(again),
         log(settings.log_level) {}
 
   base::Status OpenStorage();
@@ -64,6 +66,8 @@ struct Server::Impl {
   base::Status OpenHttpListeners();
   void BuildNode();
   void Watch();
+  void Salvage();
+  std::string WhyNotSalvaged();
   void OnSignal(int signal);
   void Reload();
   void Drain();
@@ -74,6 +78,7 @@ struct Server::Impl {
   config::Settings settings;              // shard 0's; SIGHUP changes it
   const config::Settings start_settings;  // what other threads may look at
   std::function<base::Result<config::Settings>()> read_settings;
+  const bool may_end_again;
   StderrLog log;
   std::optional<env::posix::DirectoryLock> lock;
   std::unique_ptr<storage::Engine> engine;
@@ -89,6 +94,7 @@ struct Server::Impl {
   std::unique_ptr<env::posix::Signals> signals;
   bool said_ready = false;
   bool draining = false;
+  std::string not_salvaged;  // why, as the log was told last
   int exit_code = 0;
 };
 
@@ -197,6 +203,8 @@ void Server::Impl::End(int code) {
 // Looks at what no event tells: readiness, and a storage engine that has died.
 void Server::Impl::Watch() {
   if (engine->health() == storage::Health::kDead) {
+    // A compaction met what cannot be read: nothing of the log is in question.
+    if (engine->damaged() && WhyNotSalvaged().empty()) return End(kAgain);
     log.Write(LogLevel::kError, "storage",
               "a write or sync of the log failed: what is on disk is not known, so this node stops "
               "at once. Check the disk, then start it again");
@@ -204,11 +212,50 @@ void Server::Impl::Watch() {
     std::_Exit(1);
   }
   if (!said_ready && node->admin(0).Health().ready) SayReady();
+  if (engine->damaged() && !draining) Salvage();
   loops[0]->env().timers.After(kWatch, [this] { Watch(); });
+}
+
+// Empty: nothing is in the way of ending, to open the store anew.
+std::string Server::Impl::WhyNotSalvaged() {
+  const auto size = engine->Stats().disk_bytes;
+  const auto limit = static_cast<uint64_t>(settings.storage_salvage_max_bytes);
+  if (size > limit) {
+    return fmt::format("it has {} bytes, storage.salvage_max_bytes is {}", size, limit);
+  }
+  if (!may_end_again) return "it has happened too often since this process began: check the disk";
+  for (const coordinator::NodeStatus& other : node->admin(0).Status().nodes) {
+    if (!other.alive && other.state == "normal") return other.name + " is down too";
+  }
+  const base::Status fits = storage::CheckSalvage(EngineOptions(settings));
+  return fits ? "" : fits.error().message;
+}
+
+// What cannot be read is missing only when the store has been copied without it, and compared.
+void Server::Impl::Salvage() {
+  if (!said_ready) return;
+  std::string why = WhyNotSalvaged();
+  if (why.empty()) {
+    log.Write(LogLevel::kError, "storage",
+              "a file of the store cannot be read: this node stops serving and opens its store "
+              "again, which copies the rest of it");
+    exit_code = kAgain;
+    return Drain();
+  }
+  if (why == not_salvaged) return;
+  not_salvaged = std::move(why);
+  log.Log(LogLevel::kError, "storage",
+          "a file of the store cannot be read. Restart this node, which copies the rest of it; it "
+          "does not do so by itself: {}",
+          not_salvaged);
 }
 
 void Server::Impl::OnSignal(int signal) {
   if (signal == SIGHUP) return Reload();
+  if (draining && exit_code == kAgain) {
+    exit_code = 0;  // it drains already, and stays away
+    return;
+  }
   if (draining) {
     log.Write(LogLevel::kWarn, "server", "second signal: stopping at once");
     return End(1);
@@ -263,7 +310,7 @@ void Server::Impl::WaitForIdle(base::Instant give_up) {
         }
         // One more turn lets the last replies leave.
         loops[0]->env().executor.Post(
-            [this] { loops[0]->env().timers.After(base::Millis(20), [this] { End(0); }); });
+            [this] { loops[0]->env().timers.After(base::Millis(20), [this] { End(exit_code); }); });
         return;
       }
       loops[0]->env().executor.Post([this, give_up] {
@@ -274,8 +321,8 @@ void Server::Impl::WaitForIdle(base::Instant give_up) {
 }
 
 Server::Server(config::Settings settings,
-               std::function<base::Result<config::Settings>()> read_settings)
-    : impl_(std::make_unique<Impl>(std::move(settings), std::move(read_settings))) {}
+               std::function<base::Result<config::Settings>()> read_settings, bool may_end_again)
+    : impl_(std::make_unique<Impl>(std::move(settings), std::move(read_settings), may_end_again)) {}
 
 Server::~Server() {
   // Frontends and node use the loops; the engine calls back into the node's shards.

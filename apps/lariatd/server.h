@@ -14,14 +14,18 @@ namespace lariat::lariatd {
 
 class Server {
  public:
-  // `read_settings` reads the configuration again (SIGHUP).
-  Server(config::Settings settings, std::function<base::Result<config::Settings>()> read_settings);
+  // `read_settings` reads the configuration again (SIGHUP). Without `may_end_again` Run never gives
+  // kAgain.
+  Server(config::Settings settings, std::function<base::Result<config::Settings>()> read_settings,
+         bool may_end_again);
   ~Server();
   // Opens storage and listeners. Errors carry the exit code's meaning: kInvalidArgument and
   // kConflict of identity are configuration (2), everything else is failure (1).
   base::Status Open();
-  // Serves until a signal or a fatal error. Result: the exit code.
+  // Serves until a signal or a fatal error. Result: the exit code, or kAgain.
   int Run();
+  // From Run: a file of the store is unreadable, which the next Server's Open mends.
+  static constexpr int kAgain = -1;
 
  private:
   struct Impl;

@@ -2,6 +2,7 @@
 #include "repair/throttle_core.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lariat::repair {
 namespace {
@@ -11,13 +12,28 @@ constexpr double kBurstSeconds = 0.25;
 constexpr double kGrowth = 0.05;  // of the rate, a second, beside the floor
 // A limit this far above what is really used does not bind and is given up.
 constexpr double kSlack = 4;
+constexpr double kOwnShare = 0.25;  // of the fixed limit, however much others use
 
 }  // namespace
 
+uint64_t Throttle::FixedRate() const {
+  const auto fixed = static_cast<double>(options_.bytes_per_s);
+  return static_cast<uint64_t>(std::max(fixed - others_, fixed * kOwnShare));
+}
+
 uint64_t Throttle::Rate() const {
   const auto adaptive = static_cast<uint64_t>(latency_rate_);
-  if (options_.bytes_per_s == 0 || adaptive == 0) return std::max(options_.bytes_per_s, adaptive);
-  return std::min(options_.bytes_per_s, adaptive);
+  const uint64_t fixed = FixedRate();
+  if (fixed == 0 || adaptive == 0) return std::max(fixed, adaptive);
+  return std::min(fixed, adaptive);
+}
+
+void Throttle::OnOthers(uint64_t bytes_total, base::Instant now) {
+  Refill(now);
+  const auto moved = static_cast<double>(bytes_total - std::exchange(others_total_, bytes_total));
+  const double passed = others_asked_ ? base::ToSeconds(now - *others_asked_) : 0;
+  others_asked_ = now;
+  others_ = passed > 0 ? moved / passed : 0;
 }
 
 void Throttle::Refill(base::Instant now) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast background copying may go: a fixed limit in bytes, and a second one that follows the
-// latency of the clients' requests (halved while they are slow, growing slowly while they are not,
-// gone once it does not bind any more). Pure; time is an argument.
+// How fast background copying may go: a fixed limit in bytes, of which others may have a share (the
+// engine's compaction), and a second one that follows the latency of the clients' requests (halved
+// while they are slow, growing slowly while they are not, gone once it does not bind any more).
+// Pure; time is an argument.
 #pragma once
 
 #include <cstdint>
@@ -29,16 +30,23 @@ class Throttle {
   // Once a second: the mean or a percentile of the clients' requests since the last call; nothing
   // if there were none.
   void OnLatency(std::optional<base::Duration> latency, base::Instant now);
+  // Bytes that others moved so far, of the same fixed limit; asked about as often. What they moved
+  // since the last call is left to them until the next one, but a quarter of the limit stays.
+  void OnOthers(uint64_t bytes_total, base::Instant now);
   // The smaller of both limits; 0: none.
   uint64_t Rate() const;
 
  private:
   void Refill(base::Instant now);
+  uint64_t FixedRate() const;
 
   ThrottleOptions options_;
   double latency_rate_ = 0;  // the second limit; 0: none
   double tokens_ = 0;        // may be below zero
   std::optional<base::Instant> refilled_;
+  double others_ = 0;  // bytes per second of the fixed limit that others use
+  uint64_t others_total_ = 0;
+  std::optional<base::Instant> others_asked_;
   int64_t spent_ = 0;  // since the last OnLatency; what is returned late makes it negative
   std::optional<base::Instant> measured_;
 };

@@ -112,6 +112,28 @@ TEST(Throttle, TheSmallerLimitCounts) {
   EXPECT_EQ(throttle.Rate(), kMiB);
 }
 
+TEST(Throttle, WhatOthersUseIsLeftToThemButForAQuarter) {
+  Throttle throttle({.bytes_per_s = 8 * kMiB});
+  base::Instant now{};
+  uint64_t others = 1000 * kMiB;
+  throttle.OnOthers(others, now);
+  EXPECT_EQ(throttle.Rate(), 8 * kMiB) << "what was before does not count";
+  const auto second = [&](uint64_t moved) {
+    const uint64_t taken = Use(&throttle, &now, base::Seconds(1), kMiB / 16);
+    throttle.OnOthers(others += moved, now);
+    return static_cast<double>(taken) / kMiB;
+  };
+  second(3 * kMiB);
+  EXPECT_NEAR(second(3 * kMiB), 5, 1);
+  second(100 * kMiB);
+  EXPECT_NEAR(second(0), 2, 0.5) << "never less than a quarter";
+  EXPECT_EQ(throttle.Rate(), 8 * kMiB);
+  Throttle unlimited({});
+  unlimited.OnOthers(1, now);
+  unlimited.OnOthers(kMiB, now + base::Seconds(1));
+  EXPECT_EQ(unlimited.Rate(), 0U);
+}
+
 TEST(ProgressMeter, TellsRateAndTimeLeft) {
   ProgressMeter meter;
   base::Instant now{};

@@ -81,6 +81,7 @@ struct EngineStats {
   uint64_t block_cache_hits = 0;
   uint64_t block_cache_misses = 0;
   uint64_t compaction_bytes_pending = 0;
+  uint64_t compaction_bytes = 0;  // read and written by compaction and flush, since the open
   // At the last open a bad record ended the log early: what came after it is forgotten, perhaps
   // writes that were acknowledged. The node owes its ranges a repair.
   bool log_truncated = false;
@@ -125,6 +126,9 @@ class Engine {
   virtual base::Result<std::string> GetBlocking(Space space, std::string_view key) = 0;
 
   virtual Health health() const = 0;
+  // A file cannot be read, as far as is known: reads of what is in it fail. The next open copies
+  // the rest into a new store (EngineStats::salvaged).
+  virtual bool damaged() const { return false; }
   virtual EngineStats Stats() const = 0;
 };
 

@@ -116,6 +116,7 @@ void AntiEntropy::EachSecond() {
   std::optional<base::Duration> latency;
   if (requests > 0) latency = took / static_cast<int64_t>(requests);
   throttle_.OnLatency(latency, home_.env().clock.Now());
+  throttle_.OnOthers(node_.engine().Stats().compaction_bytes, home_.env().clock.Now());
   TakeMarks();
   PublishTasks();
 }

@@ -263,6 +263,10 @@ EngineStats RocksEngine::Stats() const {
   stats.read_errors = read_errors_.load(std::memory_order_relaxed);
   stats.block_cache_hits = opened_.statistics->getTickerCount(rocksdb::BLOCK_CACHE_HIT);
   stats.block_cache_misses = opened_.statistics->getTickerCount(rocksdb::BLOCK_CACHE_MISS);
+  for (const auto ticker :
+       {rocksdb::COMPACT_READ_BYTES, rocksdb::COMPACT_WRITE_BYTES, rocksdb::FLUSH_WRITE_BYTES}) {
+    stats.compaction_bytes += opened_.statistics->getTickerCount(ticker);
+  }
   stats.log_truncated = opened_.log_truncated;
   stats.salvaged = opened_.salvaged;
   stats.quarantine_bytes = opened_.quarantine_bytes;

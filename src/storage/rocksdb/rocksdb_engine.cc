@@ -129,6 +129,10 @@ base::Result<std::unique_ptr<Engine>> internal::OpenRocksEngineIn(const RocksOpt
                                        *std::move(opened));
 }
 
+base::Status CheckSalvage(const RocksOptions& options) {
+  return internal::CheckSalvageSpace(options, rocksdb::Env::Default(), ReserveOn(options));
+}
+
 base::Result<std::unique_ptr<Engine>> OpenRocksEngine(const RocksOptions& options) {
   return internal::OpenRocksEngineIn(options, rocksdb::Env::Default());
 }

@@ -35,5 +35,7 @@ struct RocksOptions {
 // Opens or creates. kConflict if another process has it open, kDiskFull if there is no room to
 // start, kCorruption / kIo with the engine's words otherwise.
 base::Result<std::unique_ptr<Engine>> OpenRocksEngine(const RocksOptions& options);
+// What the next open would say if it had to copy a damaged store: kDiskFull, with figures, or ok.
+base::Status CheckSalvage(const RocksOptions& options);
 
 }  // namespace lariat::storage

@@ -153,6 +153,13 @@ TEST_F(RocksEngineTest, PeriodicSyncNeedsNobodyToAsk) {
   EXPECT_TRUE(Eventually([&] { return engine_->Stats().syncs > 0; }));
 }
 
+TEST_F(RocksEngineTest, WhatCompactionAndFlushMoveIsCounted) {
+  ASSERT_EQ(Open(), Code::kOk);
+  // More than a memtable.
+  for (int i = 0; i < 1200; ++i) ASSERT_EQ(Put(i), Code::kOk);
+  EXPECT_TRUE(Eventually([&] { return engine_->Stats().compaction_bytes > 100'000; }));
+}
+
 // The power fails at random moments: of the log a random part of what was not synced is left.
 TEST_F(RocksEngineTest, APowerFailureLosesOnlyWhatWasNotSynced) {
   base::Prng random(7);

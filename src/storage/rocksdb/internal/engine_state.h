@@ -32,6 +32,7 @@ class EngineState {
   void SpaceIsBack() { no_space_.store(false, std::memory_order_release); }
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   bool no_space() const { return no_space_.load(std::memory_order_acquire); }
+  bool damaged() const { return damaged_.load(std::memory_order_acquire); }
   base::Error DeadError() const;
   // A file of the store cannot be read. The first time it is noted on the disk, which waits for it:
   // a store that is damaged in a way that kills the process must be known to be.

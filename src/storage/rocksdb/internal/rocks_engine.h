@@ -54,6 +54,7 @@ class RocksEngine final : public Engine {
             CompletionQueue* queue, ScanDone done) override;
   base::Result<std::string> GetBlocking(Space space, std::string_view key) override;
   Health health() const override;
+  bool damaged() const override { return state_->damaged(); }
   EngineStats Stats() const override;
 
  private:

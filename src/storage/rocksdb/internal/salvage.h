@@ -32,6 +32,10 @@ uint64_t QuarantineBytes(const std::string& directory);
 void NoteDamage(rocksdb::Env* env, const std::string& directory, const std::string& why);
 bool IsDamageNoted(rocksdb::Env* env, const std::string& directory);
 
+// kDiskFull, with figures: a copy would not fit beside the store.
+base::Status CheckSalvageSpace(const RocksOptions& options, rocksdb::Env* env,
+                               uint64_t reserve_bytes);
+
 // REQUIRES: no other process has the store open. ok: it can be opened, and says `salvaged`.
 base::Status Salvage(const RocksOptions& options, rocksdb::Env* env, uint64_t reserve_bytes);
 
