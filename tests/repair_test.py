@@ -269,6 +269,23 @@ class Deletes(Test):
         self.assertEqual(total(cluster, "lariat_hints_pending"), 0)
         self.assertEqual(set(states(a, "k").values()), {"absent"})
 
+    def test_keys_that_expire_together_cause_no_repair(self):
+        cluster = self.cluster(repair__interval_s=1)
+        first = cluster.nodes[0]
+        self.bucket(first, ttl=5)
+        keys = self.fill(cluster, 2000)
+        self.cli(cluster, "repair", "--wait")
+        names = ("lariat_repair_keys_received_total", "lariat_hints_stored_total",
+                 "lariat_read_repairs_total")
+        before = {name: total(cluster, name) for name in names}
+        wait_until(lambda: all(node.http("GET", f"/kv/{keys[-1]}?r=1").status == 404
+                               for node in cluster.nodes), 20, "expiry")
+        sessions = total(cluster, "lariat_repair_sessions_total")
+        wait_until(lambda: total(cluster, "lariat_repair_sessions_total") >= sessions + 12, 60,
+                   "several rounds")
+        self.assertEqual({name: total(cluster, name) for name in names}, before)
+        self.assertEqual(first.http("GET", f"/kv/{keys[0]}?r=3").status, 404)
+
     def test_expired_values_are_never_seen_again_and_go(self):
         cluster = self.cluster(repair__interval_s=1, **self.SOON)
         first, second, third = cluster.nodes
