@@ -5,6 +5,7 @@ What a node itself holds is read at r=1 through it: a replica asks itself first.
 """
 
 import json
+import threading
 import time
 import unittest
 
@@ -201,6 +202,27 @@ class AntiEntropy(Test):
         wait_until(lambda: total(cluster, "lariat_repair_sessions_total") >= sessions + 12, 60,
                    "several rounds")
         self.assertEqual({name: total(cluster, name) for name in names}, before)
+
+    def test_the_hash_tree_is_right_after_a_kill(self):
+        cluster = self.cluster(hints__enabled="false", repair__enabled="false",
+                               repair__scrub_bytes_per_s=0, storage__memtable_bytes=65536)
+        first, _, third = cluster.nodes
+        third.args = ["--set", f"repair.scrub_bytes_per_s={1 << 30}"]
+        for round_number in range(3):
+            load = threading.Thread(target=self.fill, args=(cluster, 3000, f"r{round_number}"))
+            load.start()
+            stored = third.metric("lariat_syncs_total")
+            wait_until(lambda: third.metric("lariat_syncs_total") > stored + 20, 20, "writes",
+                       every=0.005)
+            third.kill9()
+            third.start()
+            third.wait_ready()
+            third.drop_client()
+            self.assertEqual(third.metric("lariat_tree_leaves_unknown"), 0)
+            load.join()
+        wait_until(lambda: third.metric("lariat_scrub_passes_total") > 0, 60, "all is counted")
+        self.assertGreater(third.metric("lariat_scrub_bytes_total"), 100000)
+        self.assertEqual(third.metric("lariat_tree_corrections_total"), 0)
 
     def test_a_lost_disk_is_refilled(self):
         cluster = self.cluster()

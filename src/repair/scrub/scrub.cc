@@ -42,6 +42,7 @@ auto Scrub::WhileAlive(Use use) {
 
 void Scrub::Start() {
   asked_ = true;
+  stored_ = env_.clock.Now();
   meta_.List(kName, WhileAlive([this](base::Result<replica::MetaStore::Values> values) {
                asked_ = false;
                for (const auto& [name, value] : values ? *values : replica::MetaStore::Values()) {
