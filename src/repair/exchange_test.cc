@@ -261,6 +261,11 @@ TEST_F(ExchangeTest, WhatIsNotHeldIsRefused) {
   theirs_.source.SetHeld({{1, {{{UINT64_MAX}, {UINT64_MAX}}}}});
   EXPECT_EQ(tree(1, kAll), Code::kOk);
   EXPECT_EQ(tree(1, {5, uint64_t{5} << 50}), Code::kInvalidArgument) << "not cut along leaves";
+  EXPECT_EQ(Serve<wire::TreeReply>(wire::TreeRequest{1, {kAll, {5, 10}}}).outcome.code,
+            Code::kInvalidArgument)
+      << "the same twice";
+  EXPECT_EQ(Serve<wire::TreeReply>(wire::TreeRequest{1, {{10, 11}, {5, 10}}}).outcome.code,
+            Code::kOk);
   EXPECT_EQ(Serve<wire::FetchReply>(
                 wire::FetchRequest{std::vector<std::string>(wire::kRecordsMax + 1, KeyAt(1, 1))})
                 .outcome.code,

@@ -105,6 +105,8 @@ HintDelivery::HintDelivery(env::Env env, Parts parts, telemetry::Metrics& metric
       metrics_(metrics),
       log_(log),
       throttle_(OptionsOf(settings)),
+      started_(env.clock.Now()),
+      started_wall_(env.clock.Wall()),
       window_ms_(settings.hints_window_s * 1000),
       life_(std::make_shared<uint64_t>(0)) {}
 
@@ -147,13 +149,24 @@ void HintDelivery::ApplySettings(const config::Settings& settings) {
   if (view_) OnView(view_);
 }
 
+// The grace may be all that 64 bits hold.
+int64_t HintDelivery::AgeMaxMs(const membership::BucketProperties& bucket) const {
+  const auto window_s = static_cast<uint64_t>(window_ms_ / 1000);
+  return static_cast<int64_t>(std::min(window_s, bucket.gc_grace_s)) * 1000;
+}
+
+// The wall clock as it would be had nobody set it since the start.
+base::WallTime HintDelivery::SteadyWall() const {
+  return {started_wall_.ms + (env_.clock.Now() - started_) / base::Millis(1)};
+}
+
 void HintDelivery::OnView(std::shared_ptr<const membership::View> view) {
   view_ = std::move(view);
   buckets_.clear();
   int64_t age_min_ms = window_ms_;
   for (const auto& [name, bucket] : view_->topology.buckets) {
     buckets_[bucket.id] = &bucket;
-    age_min_ms = std::min(age_min_ms, static_cast<int64_t>(bucket.gc_grace_s) * 1000);
+    age_min_ms = std::min(age_min_ms, AgeMaxMs(bucket));
   }
   core_.SetAgeLimit(age_min_ms);
   core_.OnView(env_.clock.Now());
@@ -181,7 +194,8 @@ void HintDelivery::Look() {
     target.usable = target.member && port_.IsAlive(figures.target);
   }
   std::erase_if(careful_, [&](uint64_t target) { return !targets.contains(target); });
-  core_.OnTargets(targets, env_.clock.Now(), env_.clock.Wall());
+  const base::WallTime wall = {std::min(env_.clock.Wall().ms, SteadyWall().ms)};
+  core_.OnTargets(targets, env_.clock.Now(), wall);
   PumpAfter({});
 }
 
@@ -230,15 +244,16 @@ HintStep HintDelivery::Judge(const Batch& batch, const replica::HintPage::Entry&
   const auto bucket = buckets_.find(key->bucket);
   HintCase seen;
   seen.age_ms = env_.clock.Wall().ms - hint.stored_ms;
+  seen.steady_age_ms = SteadyWall().ms - hint.stored_ms;
   seen.age_max_ms = window_ms_;
   seen.usable = batch.usable;
   seen.has_object = !hint.object.empty();
   seen.leaving = batch.view->MemberAt(batch.view->self).state == membership::MemberState::kLeaving;
   // A bucket that is not known here yet: somebody will tell.
   if (bucket == buckets_.end()) {
-    return seen.age_ms >= window_ms_ ? HintStep::kExpire : HintStep::kKeep;
+    return seen.steady_age_ms >= window_ms_ ? HintStep::kExpire : HintStep::kKeep;
   }
-  seen.age_max_ms = std::min(window_ms_, static_cast<int64_t>(bucket->second->gc_grace_s) * 1000);
+  seen.age_max_ms = AgeMaxMs(*bucket->second);
   const auto replicas = batch.view->ReplicasOf(key->token, *bucket->second);
   for (const auto* list : {&replicas.read, &replicas.other}) {
     for (const ring::NodeIndex node : *list) {

@@ -82,6 +82,8 @@ class HintDelivery {
   void Pump();
   void PumpAfter(base::Duration delay);
   void ReadPage(const HintDeliveryCore::Page& page);
+  int64_t AgeMaxMs(const membership::BucketProperties& bucket) const;
+  base::WallTime SteadyWall() const;
   HintStep Judge(const Batch& batch, const replica::HintPage::Entry& hint) const;
   void Gather(const BatchPtr& batch);
   void OnRecord(const BatchPtr& batch, size_t index,
@@ -104,6 +106,8 @@ class HintDelivery {
   telemetry::LogSink& log_;
   Throttle throttle_;
   HintDeliveryCore core_;
+  const base::Instant started_;
+  const base::WallTime started_wall_;
   int64_t window_ms_ = 0;
   std::shared_ptr<const membership::View> view_;
   std::map<uint32_t, const membership::BucketProperties*> buckets_;  // of view_

@@ -20,7 +20,9 @@ int64_t LastCallMs(int64_t age_max_ms) { return age_max_ms - age_max_ms / kExpir
 }  // namespace
 
 HintStep StepFor(const HintCase& hint) {
-  if (hint.age_ms >= hint.age_max_ms) return HintStep::kExpire;
+  if (hint.age_ms >= hint.age_max_ms) {
+    return hint.steady_age_ms >= hint.age_max_ms ? HintStep::kExpire : HintStep::kKeep;
+  }
   if (!hint.is_replica) return hint.has_object ? HintStep::kReroute : HintStep::kDrop;
   if (hint.usable) return HintStep::kSend;
   const bool last_call = hint.leaving || hint.age_ms >= LastCallMs(hint.age_max_ms);

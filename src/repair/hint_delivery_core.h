@@ -17,6 +17,7 @@
 //                   target is no member                        goes to all present replicas
 //                   ... and nothing was written     kDrop      the record itself is with them
 //   any             older than the limit            kExpire    dropped, its range is marked dirty
+//                   ... by the wall clock alone     kKeep      somebody has set the clock
 //
 // Soon nobody could: this node leaves the cluster, or the hint is nearly too old. What a stand-in
 // keeps may be the only copy of an acknowledged write if all replicas were away then, so those that
@@ -36,12 +37,13 @@ namespace lariat::repair {
 enum class HintStep : uint8_t { kSend, kKeep, kReroute, kDrop, kExpire };
 
 struct HintCase {
-  int64_t age_ms = 0;
-  int64_t age_max_ms = 0;   // the smaller of hints.window_s and the bucket's gc_grace_s
-  bool usable = false;      // the target can be reached
-  bool is_replica = false;  // the target holds the key by the present topology, in either list
-  bool has_object = false;  // something was written here in its place
-  bool leaving = false;     // this node leaves the cluster
+  int64_t age_ms = 0;         // by the wall clock
+  int64_t steady_age_ms = 0;  // by a clock that nobody sets; a restart begins it anew from the wall
+  int64_t age_max_ms = 0;     // the smaller of hints.window_s and the bucket's gc_grace_s
+  bool usable = false;        // the target can be reached
+  bool is_replica = false;    // the target holds the key by the present topology, in either list
+  bool has_object = false;    // something was written here in its place
+  bool leaving = false;       // this node leaves the cluster
 };
 HintStep StepFor(const HintCase& hint);
 

@@ -19,7 +19,7 @@ using base::Seconds;
 // --------------------------------------------------------------------------------------
 
 TEST(HintStep, EveryCaseOfTheTable) {
-  const HintCase good = {10, 100, true, true, true};
+  const HintCase good = {10, 10, 100, true, true, true};
   EXPECT_EQ(StepFor(good), HintStep::kSend);
   HintCase hint = good;
   hint.usable = false;
@@ -39,8 +39,10 @@ TEST(HintStep, EveryCaseOfTheTable) {
   hint.usable = true;
   EXPECT_EQ(StepFor(hint), HintStep::kDrop);
   for (int bits = 0; bits < 8; ++bits) {
-    const HintCase old = {100, 100, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
+    HintCase old = {100, 100, 100, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0};
     EXPECT_EQ(StepFor(old), HintStep::kExpire) << "too old is too old: " << bits;
+    old.steady_age_ms = 99;
+    EXPECT_EQ(StepFor(old), HintStep::kKeep) << "neither sent nor dropped: " << bits;
   }
 }
 
@@ -427,9 +429,9 @@ TEST_F(HintDeliveryTest, PastTheWindowAHintIsDroppedAndItsRangeMarked) {
   View({1, 2, 3});
   away_ = {2};
   Keep(10, 2, "v");
-  env_.PassWall(Seconds(30));
+  env_.Pass(Seconds(30));
   Keep(uint64_t{0xab} << 56, 2, "younger");
-  env_.PassWall(Seconds(31));
+  env_.Pass(Seconds(31));
   Go(Seconds(10));
   EXPECT_EQ(Pending(), 1);
   ASSERT_EQ(marks_.List().size(), 1U);
@@ -442,19 +444,49 @@ TEST_F(HintDeliveryTest, PastTheWindowAHintIsDroppedAndItsRangeMarked) {
   EXPECT_EQ(Pending(), 0);
 }
 
+TEST_F(HintDeliveryTest, AClockThatJumpsDropsNothingAndNothingIsDeliveredByIt) {
+  View({1, 2, 3});
+  away_ = {2};
+  Keep(10, 2, "the only copy");
+  Go(Seconds(2));
+  env_.PassWall(Seconds(1'000'000));
+  Go(Seconds(700));
+  EXPECT_EQ(Pending(), 1);
+  EXPECT_EQ(marks_.size(), 0U);
+  away_.clear();
+  delivery_->OnLiveness();
+  Go(Seconds(70));
+  EXPECT_EQ(Pending(), 1) << "by the clock it is too old to be delivered";
+  env_.PassWall(Seconds(-1'000'000));
+  Go(Seconds(70));
+  EXPECT_EQ(got_[2].size(), 1U);
+  EXPECT_EQ(Pending(), 0);
+}
+
+TEST_F(HintDeliveryTest, AGraceWithoutEndIsNoReasonToDropHints) {
+  View({1, 2, 3}, /*gc_grace_s=*/UINT64_MAX >> 1);
+  away_ = {2};
+  Keep(10, 2, "v");
+  Go(Seconds(100));
+  EXPECT_EQ(Pending(), 1);
+  View({1, 2, 3}, /*gc_grace_s=*/UINT64_MAX);
+  Go(Seconds(100));
+  EXPECT_EQ(Pending(), 1);
+}
+
 TEST_F(HintDeliveryTest, BeforeItIsDroppedAStandInsStateGoesToTheReplicasThatAreThere) {
   View({1, 2, 3, 4}, /*gc_grace_s=*/160);
   away_ = {2, 3, 4};
   Keep(uint64_t{1} << 32 | 1, 2, "the only copy");  // of 2, 3 and 4
   Go(Seconds(1));
   away_ = {2};
-  env_.PassWall(Seconds(145));
+  env_.Pass(Seconds(145));
   Go(Seconds(12));
   const std::string key = KeyAt(1, uint64_t{1} << 32 | 1);
   EXPECT_EQ(got_[3][key], Texts{"the only copy"});
   EXPECT_EQ(got_[4][key], Texts{"the only copy"});
   EXPECT_EQ(Pending(), 1) << "its member may come back yet";
-  env_.PassWall(Seconds(20));
+  env_.Pass(Seconds(20));
   Go(Seconds(60));
   EXPECT_EQ(Pending(), 0);
   EXPECT_EQ(marks_.size(), 1U);
@@ -471,7 +503,7 @@ TEST_F(HintDeliveryTest, AHintOlderThanTheGraceOfDeletesIsNeverDelivered) {
   PutRecord(world_, 1, 20, "x");
   Owe(20, 2);
   Go(Seconds(1));
-  env_.PassWall(Seconds(101));  // away for longer than the grace, and nothing was dropped meanwhile
+  env_.Pass(Seconds(101));  // away for longer than the grace, and nothing was dropped meanwhile
   away_.clear();
   delivery_->OnLiveness();
   Go(Seconds(20));
@@ -490,7 +522,7 @@ TEST_F(HintDeliveryTest, NothingIsDroppedBeforeItsMarkIsDurable) {
   View({1, 2, 3});
   away_ = {2};
   Keep(10, 2, "v");
-  env_.PassWall(Seconds(61));
+  env_.Pass(Seconds(61));
   world_.plan.hold_syncs = true;
   Go(Seconds(10));
   EXPECT_EQ(Pending(), 1);

@@ -37,6 +37,16 @@ bool IsInside(const wire::TokenSpan& span, const ring::TokenRange& range) {
   return span.from != span.to && inner.First() >= range.First().value && span.to <= range.to.value;
 }
 
+// Whoever asks for the same twice makes this node work without end.
+bool Overlap(std::vector<wire::TokenSpan> spans) {
+  std::sort(spans.begin(), spans.end(),
+            [](const auto& a, const auto& b) { return a.from + 1 < b.from + 1; });
+  for (size_t i = 1; i < spans.size(); ++i) {
+    if (spans[i].from + 1 <= spans[i - 1].to) return true;
+  }
+  return false;
+}
+
 bool GoesOverZero(const merkle::Span& span) {
   return span.from != span.to ? span.First() > span.to : span.to != UINT64_MAX;
 }
@@ -162,6 +172,9 @@ struct Source::Hashing {
 void Source::Hash(wire::TreeRequest request, Done done) {
   if (request.spans.size() > wire::kSpansMax) {
     return done(Refusal<wire::TreeReply>({Code::kTooLarge, "too many spans at once"}));
+  }
+  if (Overlap(request.spans)) {
+    return done(Refusal<wire::TreeReply>({Code::kInvalidArgument, "spans that overlap"}));
   }
   auto work = std::make_shared<Hashing>();  // co-owned by the callbacks below
   work->bucket = request.bucket;
