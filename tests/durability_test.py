@@ -448,6 +448,38 @@ class DamagedFiles(Test):
             flip_bytes(log, os.path.getsize(log) // 3, 8)
         self.heals(*self.damage(flip))
 
+    def test_log_after_deletes_were_purged(self):
+        """M12: values in a table, their tombstones and the purge in the log, which is damaged
+        before both: what comes back on this node must not come back anywhere."""
+        cluster = self.cluster(settings={
+            "repair.interval_s": 2, "repair.purge_interval_s": 1, "repair.settle_ms": 300})
+        first, broken, third = cluster.nodes
+        reply = first.http("PUT", "/v1/buckets/default", {"gc_grace": 1})
+        self.assertIn(reply.status, (200, 201))
+        paths = ["/kv/" + fresh() for _ in range(100)]
+        for path in paths:
+            self.put(first, path + "?w=3", b"deleted")
+        broken.kill9()
+        broken.start()
+        broken.wait_ready()
+        wait_until(lambda: whole(cluster))
+        for path in paths:
+            self.assertEqual(third.http("DELETE", path + "?w=3").status, 204)
+        wait_until(lambda: sum(node.metric("lariat_tombstones_purged_total")
+                               for node in (first, third)) > 0
+                   and sum(node.metric("lariat_tombstones") for node in cluster.nodes) == 0,
+                   60, "the sweep has purged all of them")
+        broken.kill9()
+        log = max(glob.glob(os.path.join(store(broken), "*.log")), key=os.path.getsize)
+        flip_bytes(log, 200, 8)
+        broken.start()
+        broken.wait_ready(60)
+        broken.drop_client()
+        wait_until(lambda: broken.metric("lariat_doubt_ranges") == 0, 60, "it was compared")
+        for node in cluster.nodes:
+            for path in paths:
+                self.assertEqual(node.http("GET", path + "?r=1").status, 404)
+
     def test_manifest(self):
         def flip(node):
             for path in glob.glob(os.path.join(store(node), "MANIFEST-*")):

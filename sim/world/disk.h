@@ -48,6 +48,9 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
            GetDone done) override;
   base::Status Write(const storage::WriteBatch& batch) override;
   void Sync(storage::CompletionQueue* queue, SyncDone done) override;
+  void Flush(storage::Space, storage::CompletionQueue* queue, SyncDone done) override {
+    engine_.Sync(queue, std::move(done));
+  }
   void Scan(storage::Space space, std::string from, std::string to, storage::ScanLimits limits,
             storage::CompletionQueue* queue, ScanDone done) override {
     engine_.Scan(space, std::move(from), std::move(to), limits, queue, std::move(done));

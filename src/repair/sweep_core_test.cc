@@ -80,6 +80,23 @@ TEST(JudgeForSweep, IsRightForEvery64BitTime) {
             SweepDecision::kPurge);
 }
 
+// The sweeper's clock is days ahead, and it takes a living value for an expired one.
+TEST(ConfirmFor, AReplicaConfirmsOnlyWhatItWouldDoItself) {
+  using wire::SweepState;
+  using wire::SweepStep;
+  Object object = Siblings({{kA, Value(1000)}, {kB, Value(1000)}});
+  object.dvv()->Update(object.dvv()->history(), Value(2000, 1'000'000), kA);
+  const std::string bytes = object.Encode();
+  const auto digest = Object::Digest(bytes);
+  ASSERT_EQ(Decide(object, 50'000, 10), SweepDecision::kFold);
+  EXPECT_EQ(ConfirmFor(SweepStep::kFold, bytes, digest, {50'000}, 10), SweepState::kSame);
+  EXPECT_EQ(ConfirmFor(SweepStep::kPurge, bytes, digest, {50'000}, 10), SweepState::kBusy);
+  EXPECT_EQ(ConfirmFor(SweepStep::kPurge, bytes, digest, {1'010'000}, 10), SweepState::kSame);
+  EXPECT_EQ(ConfirmFor(SweepStep::kFold, bytes, digest, {1'010'000}, 10), SweepState::kSame);
+  EXPECT_EQ(ConfirmFor(SweepStep::kFold, bytes, {}, {50'000}, 10), SweepState::kDifferent);
+  EXPECT_EQ(ConfirmFor(SweepStep::kFold, std::nullopt, digest, {50'000}, 10), SweepState::kAbsent);
+}
+
 TEST(JudgeForSweep, FoldsTheHistoryOfActorsWithoutAValue) {
   Object object = Siblings({{kA, Value(1000)}});
   object.dvv()->Update(object.dvv()->history(), Value(2000), kB);

@@ -115,6 +115,9 @@ class Engine {
   // See the comment at the top. Concurrent and repeated calls share one sync.
   using SyncDone = base::UniqueFunction<void(base::Status)>;
   virtual void Sync(CompletionQueue* queue, SyncDone done) = 0;
+  // ok: what was written to the space before the call lies in files of its own, and no damage of
+  // the log can take it back. Costs a file: not for every request.
+  virtual void Flush(Space space, CompletionQueue* queue, SyncDone done) = 0;
   // Entries with from <= key < to in key order ("" as `to` = to the end), from a snapshot of the
   // call's start, bounded by the limits; at least one entry if there is one and entries_max > 0,
   // however large, so that a caller that goes on after the last key always gets further. May read
@@ -129,6 +132,8 @@ class Engine {
   // A file cannot be read, as far as is known: reads of what is in it fail. The next open copies
   // the rest into a new store (EngineStats::salvaged).
   virtual bool damaged() const { return false; }
+  // kDead because compaction or flush met that, and of nothing else.
+  virtual bool died_of_damage() const { return false; }
   virtual EngineStats Stats() const = 0;
 };
 

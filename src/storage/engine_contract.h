@@ -191,6 +191,7 @@ TEST_P(EngineContract, WhatWasSyncedSurvivesARestart) {
   batch.Put(Space::kMeta, "identity", "me");
   ASSERT_TRUE(engine()->Write(batch).has_value());
   Remove("k7");
+  ASSERT_TRUE(FlushAndWait(engine(), queue(), Space::kData).has_value());
   ASSERT_TRUE(SyncAndWait(engine(), queue()).has_value());
   subject_->Restart();
   EXPECT_EQ(Read("k99"), "v");

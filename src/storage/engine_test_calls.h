@@ -30,6 +30,15 @@ inline base::Result<std::string> GetAndWait(Engine* engine, TestQueue* queue, Sp
   return *answer;
 }
 
+inline base::Status FlushAndWait(Engine* engine, TestQueue* queue, Space space) {
+  std::optional<base::Status> answer;
+  engine->Flush(space, queue, [&](base::Status status) { answer = std::move(status); });
+  if (!queue->RunUntil([&] { return answer.has_value(); })) {
+    return base::Fail(base::Code::kTimeout, "no answer");
+  }
+  return *answer;
+}
+
 inline base::Status SyncAndWait(Engine* engine, TestQueue* queue) {
   std::optional<base::Status> answer;
   engine->Sync(queue, [&](base::Status status) { answer = std::move(status); });

@@ -49,6 +49,9 @@ class MemoryEngine final : public Engine {
   void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
   base::Status Write(const WriteBatch& batch) override;
   void Sync(CompletionQueue* queue, SyncDone done) override;
+  void Flush(Space, CompletionQueue* queue, SyncDone done) override {
+    Sync(queue, std::move(done));
+  }
   void Scan(Space space, std::string from, std::string to, ScanLimits limits,
             CompletionQueue* queue, ScanDone done) override;
   base::Result<std::string> GetBlocking(Space space, std::string_view key) override;

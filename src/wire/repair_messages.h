@@ -102,6 +102,7 @@ enum class SweepState : uint8_t { kSame = 0, kDifferent = 1, kAbsent = 2, kBusy 
 struct SweepRequest {
   SweepStep step = SweepStep::kConfirm;
   std::vector<KeyDigest> keys;
+  SweepStep aim = SweepStep::kPurge;  // of kConfirm: what is to be done with them, or kFold
 };
 struct SweepReply {
   Outcome outcome;

@@ -127,6 +127,7 @@ TEST(Wire, RepairMessagesComeThroughWhole) {
       HintsRequest{{"a"}},
       HintsReply{{}, {"a"}, "still cleaning up"},
       SweepRequest{SweepStep::kFold, {digest}},
+      SweepRequest{SweepStep::kConfirm, {digest}, SweepStep::kFold},
       SweepReply{{}, {SweepState::kSame, SweepState::kBusy}},
   };
   for (const Body& body : bodies) {

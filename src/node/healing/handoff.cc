@@ -148,6 +148,7 @@ void Handoff::Join(wire::RecordPush push, base::UniqueFunction<void(wire::Body)>
     return done(PushReply(Fail(Code::kOverloaded, "too many pushes at once")));
   }
   ++joining_;
+  for (const wire::FetchReply::Entry& entry : push.entries) ++joining_keys_[entry.key];
   auto joining = std::make_shared<Joining>();  // co-owned by the writes under way
   joining->push = std::move(push);
   joining->done = std::move(done);
@@ -177,6 +178,10 @@ void Handoff::JoinMore(const std::shared_ptr<Joining>& joining) {
   joining->looping = false;
   if (joining->open > 0 || joining->next < entries.size() || !joining->done) return;
   --joining_;
+  for (const wire::FetchReply::Entry& entry : entries) {
+    const auto known = joining_keys_.find(entry.key);
+    if (--known->second == 0) joining_keys_.erase(known);
+  }
   std::exchange(joining->done, nullptr)(PushReply(joining->status));
 }
 
@@ -188,6 +193,10 @@ void Handoff::FindHinted(const std::vector<std::string>& data_keys, KeysDone don
   };
   auto search = std::make_shared<Search>();  // co-owned by the questions below
   search->done = std::move(done);
+  // What a push is about to write here is on its way as a hint is.
+  for (const std::string& key : data_keys) {
+    if (joining_keys_.contains(key)) search->hinted->push_back(key);
+  }
   const auto close = [this, search] {
     if (--search->open > 0) return;
     // What was removed may come back in a crash until this sync.

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "coordinator/admin_service.h"
@@ -58,7 +59,8 @@ class Handoff final : public repair::HintPort {
   replica::HintReader reader_;
   repair::HintDelivery delivery_;
   std::shared_ptr<const membership::View> view_;
-  size_t joining_ = 0;  // pushes under way
+  size_t joining_ = 0;                                      // pushes under way
+  std::unordered_map<std::string, uint32_t> joining_keys_;  // in how many of them
   uint64_t latency_count_ = 0;
   base::Duration latency_sum_{};
 };

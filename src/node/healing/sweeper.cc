@@ -21,6 +21,10 @@ namespace {
 
 constexpr base::Duration kTimeout = base::Seconds(5);
 constexpr size_t kPushBytes = 1 << 20;
+constexpr size_t kReadWindow = 32;
+constexpr size_t kConfirmsMax = 1024;  // that wait or are being read
+// Each flush makes a file, and serves whoever waits for one.
+constexpr base::Duration kFlushPause = base::Seconds(5);
 
 template <typename Reply>
 base::Result<Reply> ReplyIn(base::Result<wire::Body> body) {
@@ -41,20 +45,6 @@ SweepState StateOf(replica::RecordState state) {
       return SweepState::kBusy;
   }
   return SweepState::kBusy;
-}
-
-// What this node holds, by its own clock: a sweeper whose clock is ahead is stopped here.
-SweepState Confirmed(const base::Result<std::optional<std::string>>& object,
-                     const base::Hash128& digest, base::WallTime now, uint64_t gc_grace_s) {
-  if (!object) return SweepState::kBusy;
-  if (!*object) return SweepState::kAbsent;
-  if (causal::Object::Digest(**object) != digest) return SweepState::kDifferent;
-  const auto decoded = causal::Object::Decode(**object);
-  if (!decoded) return SweepState::kBusy;
-  const auto decision = repair::JudgeForSweep(*decoded, now, gc_grace_s).decision;
-  const bool ripe =
-      decision == repair::SweepDecision::kPurge || decision == repair::SweepDecision::kFold;
-  return ripe ? SweepState::kSame : SweepState::kBusy;
 }
 
 }  // namespace
@@ -197,13 +187,9 @@ base::Status Sweeper::CheckKeys(const std::vector<wire::KeyDigest>& keys) const 
   for (const wire::KeyDigest& entry : keys) {
     const auto key = repair::ParseRecordKey(entry.key);
     if (!key) return Fail(Code::kInvalidArgument, "a malformed key");
-    const auto bucket =
-        std::find_if(view_->topology.buckets.begin(), view_->topology.buckets.end(),
-                     [&key](const auto& named) { return named.second.id == key->bucket; });
-    if (bucket == view_->topology.buckets.end()) {
-      return Fail(Code::kStaleEpoch, "the bucket is not known here yet");
-    }
-    const auto replicas = view_->ReplicasOf(key->token, bucket->second).read;
+    const auto* bucket = view_->FindBucket(key->bucket);
+    if (bucket == nullptr) return Fail(Code::kStaleEpoch, "the bucket is not known here yet");
+    const auto replicas = view_->ReplicasOf(key->token, *bucket).read;
     if (std::find(replicas.begin(), replicas.end(), view_->self) == replicas.end()) {
       return Fail(Code::kStaleEpoch, "this node is no replica of a key");
     }
@@ -212,72 +198,147 @@ base::Status Sweeper::CheckKeys(const std::vector<wire::KeyDigest>& keys) const 
 }
 
 uint64_t Sweeper::GraceOf(uint32_t bucket) const {
-  for (const auto& [name, properties] : view_->topology.buckets) {
-    if (properties.id == bucket) return properties.gc_grace_s;
-  }
-  return UINT64_MAX;
+  const auto* properties = view_ ? view_->FindBucket(bucket) : nullptr;
+  return properties ? properties->gc_grace_s : UINT64_MAX;
 }
 
 void Sweeper::Serve(wire::SweepRequest request, SweepDone done) {
   if (auto status = CheckKeys(request.keys); !status) return done(Fail(status.error()));
-  if (request.step == SweepStep::kConfirm) return Confirm(std::move(request.keys), std::move(done));
+  if (request.step == SweepStep::kConfirm) return Confirm(std::move(request), std::move(done));
   Change(std::move(request), std::move(done));
 }
 
-void Sweeper::ReadOwn(const std::vector<std::string>& data_keys,
-                      base::UniqueFunction<void(Objects)> done) {
-  struct Gather {
-    size_t waiting;
-    Objects objects;
-    base::UniqueFunction<void(Objects)> done;
-  };
-  auto gather = std::make_shared<Gather>();  // co-owned by the reads' callbacks
-  gather->waiting = data_keys.size() + 1;
-  gather->objects.resize(data_keys.size());
-  gather->done = std::move(done);
-  const auto finish = [gather] {
-    if (--gather->waiting == 0) gather->done(std::move(gather->objects));
-  };
-  for (size_t i = 0; i < data_keys.size(); ++i) {
-    const auto key = repair::ParseRecordKey(data_keys[i]);
+// --- confirming ----------------------------------------------------------------------------------
+
+struct Sweeper::Reading {
+  std::vector<std::string> keys;
+  size_t next = 0, open = 0;
+  bool looping = false;
+  std::function<void(size_t, Object)> use;
+  base::UniqueFunction<void()> done;
+};
+
+void Sweeper::ReadOwn(std::vector<std::string> data_keys, std::function<void(size_t, Object)> use,
+                      base::UniqueFunction<void()> done) {
+  auto reading = std::make_shared<Reading>();  // co-owned by the reads under way
+  reading->keys = std::move(data_keys);
+  reading->use = std::move(use);
+  reading->done = std::move(done);
+  ReadMore(reading);
+}
+
+void Sweeper::ReadMore(const std::shared_ptr<Reading>& reading) {
+  // A read may be answered before it returns: then this loop goes on, not a deeper one.
+  if (reading->looping) return;
+  reading->looping = true;
+  while (view_ && reading->next < reading->keys.size() && reading->open < kReadWindow) {
+    const size_t at = reading->next++;
+    const auto key = repair::ParseRecordKey(reading->keys[at]);
     wire::ReadRequest request;
     request.bucket = key->bucket;
     request.token = key->token.value;
     request.key = std::string(key->key);
+    ++reading->open;
     home_.Read({*view_, view_->self, kTimeout}, std::move(request),
-               [gather, i, finish](wire::ReadReply reply) {
+               [this, reading, at](wire::ReadReply reply) {
+                 --reading->open;
                  if (!reply.outcome.ok()) {
-                   gather->objects[i] = Fail(reply.outcome.ToError());
-                 } else if (reply.found) {
-                   gather->objects[i] = std::move(reply.object);
+                   reading->use(at, Fail(reply.outcome.ToError()));
+                 } else {
+                   reading->use(at, reply.found ? std::optional(std::move(reply.object))
+                                                : std::optional<std::string>());
                  }
-                 finish();
+                 ReadMore(reading);
                });
   }
-  finish();
+  reading->looping = false;
+  if (reading->open > 0 || !reading->done) return;
+  for (; reading->next < reading->keys.size(); ++reading->next) {
+    reading->use(reading->next, Fail(Code::kStaleEpoch, "the node is out of the cluster"));
+  }
+  std::exchange(reading->done, nullptr)();
 }
 
-// Read, then synced: whatever was read is durable, also in buckets that do not wait for that.
-void Sweeper::Confirm(std::vector<wire::KeyDigest> keys, SweepDone done) {
-  std::vector<std::string> names;
-  std::vector<uint64_t> graces;
-  for (const wire::KeyDigest& key : keys) {
-    names.push_back(key.key);
-    graces.push_back(GraceOf(repair::ParseRecordKey(key.key)->bucket));
+struct Sweeper::Confirming {
+  wire::SweepRequest request;
+  wire::SweepReply reply;
+  SweepDone done;
+};
+
+// Read, put into files, and read again: what is the same was in them. A purge that the others do
+// must not depend on a log of this node that may be cut one day.
+void Sweeper::Confirm(wire::SweepRequest request, SweepDone done) {
+  if (confirming_ >= kConfirmsMax) {
+    return done(Fail(Code::kOverloaded, "too many proofs at once"));
   }
-  ReadOwn(names, [this, keys = std::move(keys), graces = std::move(graces),
-                  done = std::move(done)](Objects objects) mutable {
-    wire::SweepReply reply;
-    const base::WallTime now = home_.env().clock.Wall();
-    for (size_t i = 0; i < keys.size(); ++i) {
-      reply.states.push_back(Confirmed(objects[i], keys[i].digest, now, graces[i]));
-    }
-    engine_.Sync(&home_, [reply = std::move(reply),
-                          done = std::move(done)](const base::Status& synced) mutable {
-      if (!synced) return done(Fail(synced.error()));
-      done(std::move(reply));
+  ++confirming_;
+  auto confirming = std::make_shared<Confirming>();  // co-owned by the steps below
+  confirming->request = std::move(request);
+  confirming->reply.states.resize(confirming->request.keys.size(), SweepState::kSame);
+  confirming->done = std::move(done);
+  Compare(confirming, [this, confirming] {
+    Flushed([this, confirming](const base::Status& flushed) {
+      if (!flushed) return Answer(*confirming, flushed);
+      Compare(confirming, [this, confirming] {
+        engine_.Sync(&home_, [this, confirming](const base::Status& synced) {
+          Answer(*confirming, synced);
+        });
+      });
     });
   });
+}
+
+void Sweeper::Answer(Confirming& confirming, const base::Status& status) {
+  --confirming_;
+  if (!status) return confirming.done(Fail(status.error()));
+  confirming.done(std::move(confirming.reply));
+}
+
+void Sweeper::Compare(const std::shared_ptr<Confirming>& confirming,
+                      base::UniqueFunction<void()> done) {
+  std::vector<std::string> names;
+  for (const wire::KeyDigest& key : confirming->request.keys) names.push_back(key.key);
+  auto use = [this, confirming](size_t at, Object object) {
+    SweepState& state = confirming->reply.states[at];
+    const wire::KeyDigest& key = confirming->request.keys[at];
+    if (state != SweepState::kSame) return;
+    if (!object) {
+      state = SweepState::kBusy;
+      return;
+    }
+    const uint64_t grace_s = GraceOf(repair::ParseRecordKey(key.key)->bucket);
+    state = repair::ConfirmFor(confirming->request.aim, *object, key.digest,
+                               home_.env().clock.Wall(), grace_s);
+  };
+  ReadOwn(std::move(names), std::move(use), std::move(done));
+}
+
+void Sweeper::Flushed(StatusDone done) {
+  unflushed_.push_back(std::move(done));
+  FlushSoon();
+}
+
+void Sweeper::FlushSoon() {
+  if (flushing_ || unflushed_.empty()) return;
+  const auto settle = base::Millis(home_.settings().repair_settle_ms);
+  const base::Instant now = home_.env().clock.Now();
+  const base::Instant due = flushed_ ? *flushed_ + std::min(kFlushPause, settle / 2) : now;
+  flushing_ = true;
+  if (due > now) {
+    home_.env().timers.After(due - now, [this] {
+      flushing_ = false;
+      flushed_.reset();
+      FlushSoon();
+    });
+    return;
+  }
+  flushed_ = now;
+  engine_.Flush(storage::Space::kData, &home_,
+                [this, waited = std::exchange(unflushed_, {})](const base::Status& status) mutable {
+                  flushing_ = false;
+                  for (StatusDone& done : waited) done(status);
+                  FlushSoon();
+                });
 }
 
 void Sweeper::Change(wire::SweepRequest request, SweepDone done) {
@@ -353,21 +414,20 @@ void Sweeper::MakeEqual(uint64_t fence, Mend mend) {
 
 // To all of them: what was joined here, the others lack too.
 void Sweeper::PushOwn(uint64_t fence, const Mend& mend) {
-  ReadOwn(mend.keys, [this, fence, mend](Objects objects) {
-    std::vector<wire::RecordPush> pushes(1);
-    size_t bytes = 0;
-    for (size_t i = 0; i < objects.size(); ++i) {
-      if (!objects[i] || !*objects[i]) continue;
-      if (bytes > kPushBytes) {
-        pushes.emplace_back();
-        bytes = 0;
-      }
-      bytes += mend.keys[i].size() + (*objects[i])->size();
-      pushes.back().entries.push_back({mend.keys[i], std::move(**objects[i])});
+  auto pushes = std::make_shared<std::vector<wire::RecordPush>>(1);  // co-owned by both below
+  auto use = [pushes, keys = mend.keys, bytes = size_t{0}](size_t at, Object object) mutable {
+    if (!object || !*object) return;
+    if (bytes > kPushBytes) {
+      pushes->emplace_back();
+      bytes = 0;
     }
+    bytes += keys[at].size() + (*object)->size();
+    pushes->back().entries.push_back({keys[at], std::move(**object)});
+  };
+  ReadOwn(mend.keys, std::move(use), [this, fence, mend, pushes] {
     for (const uint64_t member : mend.replicas) {
       if (!view_ || view_->MemberAt(view_->self).Number() == member) continue;
-      for (const wire::RecordPush& push : pushes) {
+      for (const wire::RecordPush& push : *pushes) {
         if (push.entries.empty()) continue;
         home_.metrics().repair_keys_sent.Add(push.entries.size());
         Send({fence, member, kTimeout}, push, [](const base::Result<wire::Body>&) {});

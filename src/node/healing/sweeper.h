@@ -68,9 +68,20 @@ class Sweeper final : public repair::SweepPort {
   void Send(const To& to, wire::Body request, Done done);
   base::Status CheckKeys(const std::vector<wire::KeyDigest>& keys) const;
   uint64_t GraceOf(uint32_t bucket) const;
-  using Objects = std::vector<base::Result<std::optional<std::string>>>;
-  void ReadOwn(const std::vector<std::string>& data_keys, base::UniqueFunction<void(Objects)> done);
-  void Confirm(std::vector<wire::KeyDigest> keys, SweepDone done);
+  using Object = base::Result<std::optional<std::string>>;  // nothing: there is none
+  struct Reading;
+  // A few at a time; `use` once for each, in any order, then `done`.
+  void ReadOwn(std::vector<std::string> data_keys, std::function<void(size_t, Object)> use,
+               base::UniqueFunction<void()> done);
+  void ReadMore(const std::shared_ptr<Reading>& reading);
+  struct Confirming;
+  void Confirm(wire::SweepRequest request, SweepDone done);
+  void Compare(const std::shared_ptr<Confirming>& confirming, base::UniqueFunction<void()> done);
+  void Answer(Confirming& confirming, const base::Status& status);
+  // ok: every record that was stored before the call lies in files.
+  using StatusDone = base::UniqueFunction<void(const base::Status&)>;
+  void Flushed(StatusDone done);
+  void FlushSoon();
   void Change(wire::SweepRequest request, SweepDone done);
   void PushOwn(uint64_t fence, const Mend& mend);
 
@@ -81,6 +92,10 @@ class Sweeper final : public repair::SweepPort {
   replica::RangeReader reader_;
   repair::Sweep sweep_;
   std::shared_ptr<const membership::View> view_;
+  size_t confirming_ = 0;
+  std::vector<StatusDone> unflushed_;  // wait for the next flush
+  bool flushing_ = false;              // one runs, or a timer for it does
+  std::optional<base::Instant> flushed_;
   uint64_t latency_count_ = 0;
   base::Duration latency_sum_{};
 };

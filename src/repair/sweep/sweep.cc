@@ -16,11 +16,14 @@ static_assert(kSweepBlocks == static_cast<size_t>(telemetry::SweepBlock::kCount)
 namespace {
 
 constexpr size_t kBatchKeys = 256;
+// Each replica reads them.
+constexpr uint64_t kBatchBytes = 4 << 20;
 // Proofs that wait at the same time, and so the keys that can be dealt with in two pauses.
 constexpr size_t kBatchesMax = 128;
 constexpr size_t kPageBytes = 256 << 10;
 constexpr size_t kPageEntries = 1024;
-constexpr base::Duration kAskTimeout = base::Seconds(5);
+// A replica may have to write a file before it confirms.
+constexpr base::Duration kAskTimeout = base::Seconds(20);
 constexpr base::Duration kThrottlePause = base::Millis(50);
 constexpr base::Duration kFailurePause = base::Seconds(1);
 // After a new topology: members learn of it one by one.
@@ -170,8 +173,9 @@ bool Sweep::NextPart() {
     run.item_begun = false;
     if (run.item == run.plan.items.size()) {
       run.walked = true;
-      for (auto& [group, keys] : std::exchange(run.gathered, {}))
-        StartBatch(group, std::move(keys));
+      for (auto& [group, gathered] : std::exchange(run.gathered, {})) {
+        StartBatch(group, std::move(gathered.keys));
+      }
       return false;
     }
     const SweepPlan::Item& item = run.plan.items[run.item];
@@ -220,6 +224,7 @@ void Sweep::OnPage(base::Result<replica::RecordPage> page) {
   running_->looking = false;
   if (!page) {
     log_.Log(LogLevel::kWarn, "repair", "the sweep cannot read records: {}", page.error().message);
+    if (page.error().code == base::Code::kCorruption) SkipPart();
     return WalkSoon(kFailurePause);
   }
   Run& run = *running_;
@@ -235,6 +240,13 @@ void Sweep::OnPage(base::Result<replica::RecordPage> page) {
     run.after.clear();
   }
   WalkSoon({});
+}
+
+// What lies behind an unreadable place stays; what comes after it need not.
+void Sweep::SkipPart() {
+  ++running_->blocked[static_cast<size_t>(SweepBlock::kUnclean)];
+  running_->parts.pop_front();
+  running_->after.clear();
 }
 
 // Damaged records are not the sweep's concern: they are not purged, and the scrub finds them.
@@ -258,13 +270,15 @@ void Sweep::Judge(const replica::RecordPage::Record& record) {
   const bool fold = verdict.decision == SweepDecision::kFold;
   run.candidates[record.key] = verdict;
   Gather({item.replicas, fold ? SweepStep::kFold : SweepStep::kPurge},
-         {record.key, causal::Object::Digest(record.object)});
+         {record.key, causal::Object::Digest(record.object)}, record.bytes);
 }
 
-void Sweep::Gather(Group group, wire::KeyDigest key) {
-  auto& keys = running_->gathered[group];
-  keys.push_back(std::move(key));
-  if (keys.size() >= kBatchKeys) StartBatch(group, std::exchange(keys, {}));
+void Sweep::Gather(Group group, wire::KeyDigest key, uint64_t bytes) {
+  Gathered& gathered = running_->gathered[group];
+  gathered.keys.push_back(std::move(key));
+  gathered.bytes += bytes;
+  if (gathered.keys.size() < kBatchKeys && gathered.bytes < kBatchBytes) return;
+  StartBatch(group, std::exchange(gathered, {}).keys);
 }
 
 // --- proofs --------------------------------------------------------------------------------------

@@ -94,6 +94,10 @@ class Sweep {
  private:
   // Keys with the same replicas and the same step wait for each other in a group.
   using Group = std::pair<std::vector<uint64_t>, wire::SweepStep>;
+  struct Gathered {
+    std::vector<wire::KeyDigest> keys;
+    uint64_t bytes = 0;  // of their records
+  };
   struct Run {
     SweepPlan plan;
     size_t item = 0;
@@ -104,7 +108,7 @@ class Sweep {
     std::string after;
     bool walked = false;
     bool looking = false;  // a page or the leaves are being read
-    std::map<Group, std::vector<wire::KeyDigest>> gathered;
+    std::map<Group, Gathered> gathered;
     std::map<uint64_t, SweepBatch> batches;
     std::unordered_map<std::string, SweepVerdict> candidates;  // gathered and in batches
     uint64_t tombstones = 0;
@@ -122,7 +126,8 @@ class Sweep {
   bool NextPart();
   void OnPage(base::Result<replica::RecordPage> page);
   void Judge(const replica::RecordPage::Record& record);
-  void Gather(Group group, wire::KeyDigest key);
+  void SkipPart();
+  void Gather(Group group, wire::KeyDigest key, uint64_t bytes);
   void StartBatch(const Group& group, std::vector<wire::KeyDigest> keys);
   void Pump(uint64_t number);
   void Send(uint64_t number, SweepBatch::Ask ask);

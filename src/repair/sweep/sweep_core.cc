@@ -58,6 +58,19 @@ std::optional<SweepBlock> TroubleIn(const base::Result<Reply>& reply) {
 
 // --- one record ----------------------------------------------------------------------------------
 
+wire::SweepState ConfirmFor(SweepStep aim, const std::optional<std::string>& object,
+                            const base::Hash128& digest, base::WallTime now, uint64_t gc_grace_s) {
+  using wire::SweepState;
+  if (!object) return SweepState::kAbsent;
+  if (causal::Object::Digest(*object) != digest) return SweepState::kDifferent;
+  const auto decoded = causal::Object::Decode(*object);
+  if (!decoded) return SweepState::kBusy;
+  const SweepDecision decision = JudgeForSweep(*decoded, now, gc_grace_s).decision;
+  const bool purge = decision == SweepDecision::kPurge;
+  const bool fold = decision == SweepDecision::kFold && aim == SweepStep::kFold;
+  return purge || fold ? SweepState::kSame : SweepState::kBusy;
+}
+
 bool GracePassed(int64_t since_ms, base::WallTime now, uint64_t gc_grace_s) {
   if (since_ms > now.ms) return false;
   // The true difference of any two 64-bit times fits into 64 bits without a sign.
@@ -166,7 +179,7 @@ void SweepBatch::Enter(Stage stage, base::Instant now) {
     case Stage::kConfirm:
       // The earliest moment at which one of them can have been looked at.
       confirmed_ = now;
-      return AskFor(wire::SweepRequest{SweepStep::kConfirm, keys_}, plan_.replicas);
+      return AskFor(wire::SweepRequest{SweepStep::kConfirm, keys_, plan_.step}, plan_.replicas);
     case Stage::kSettle:
     case Stage::kSettleAgain:
       wake_ = now + times_.settle;

@@ -4,7 +4,8 @@
 //
 //   1 hints      every member is asked whether it holds a hint for the keys, or old records that it
 //                has yet to clean up: a cheap filter
-//   2 confirm    every replica holds exactly this state, durably
+//   2 confirm    every replica holds exactly this state, in files of its own: a log that is cut
+//                later must not bring back what it replaced
 //     settle     what was sent before step 2 has arrived or is lost
 //   3 hints      again, of every member: late messages may have left new ones
 //     settle     what was sent to deliver hints before step 3 has arrived or is lost
@@ -57,6 +58,10 @@ struct SweepVerdict {
   bool tombstone = false;  // there is one among the values
 };
 SweepVerdict JudgeForSweep(const causal::Object& object, base::WallTime now, uint64_t gc_grace_s);
+// What a replica confirms of the object that it holds (nothing: none), by its own clock: kSame only
+// if it would have decided for this aim itself. A sweeper whose clock is ahead is stopped here.
+wire::SweepState ConfirmFor(wire::SweepStep aim, const std::optional<std::string>& object,
+                            const base::Hash128& digest, base::WallTime now, uint64_t gc_grace_s);
 // Right for every 64-bit time: what lies in the future has not passed.
 bool GracePassed(int64_t since_ms, base::WallTime now, uint64_t gc_grace_s);
 

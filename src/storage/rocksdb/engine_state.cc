@@ -3,10 +3,18 @@
 
 namespace lariat::storage::internal {
 
-void EngineState::Die(const std::string& reason) {
+void EngineState::Die(const std::string& reason, bool of_damage) {
   const std::lock_guard lock(mutex_);
-  if (reason_.empty()) reason_ = reason;  // the first error is the cause, later ones its effects
+  if (reason_.empty()) {  // the first error is the cause, later ones its effects
+    reason_ = reason;
+    of_damage_ = of_damage;
+  }
   dead_.store(true, std::memory_order_release);
+}
+
+bool EngineState::died_of_damage() const {
+  const std::lock_guard lock(mutex_);
+  return of_damage_;
 }
 
 base::Error EngineState::DeadError() const {
@@ -28,7 +36,7 @@ void ErrorListener::OnBackgroundError(rocksdb::BackgroundErrorReason reason,
   if (error->IsNoSpace() && !writing) {
     state_->LackSpace();
   } else {
-    state_->Die(error->ToString());
+    state_->Die(error->ToString(), error->IsCorruption() && !writing);
   }
 }
 

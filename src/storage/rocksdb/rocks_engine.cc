@@ -190,6 +190,23 @@ void RocksEngine::Sync(CompletionQueue* queue, SyncDone done) {
   committer_.Request(queue, std::move(done));
 }
 
+void RocksEngine::Flush(Space space, CompletionQueue* queue, SyncDone done) {
+  auto finish = std::make_unique<SyncDone>(std::move(done));
+  SyncDone* const refused = finish.get();
+  base::UniqueFunction<void()> task = [this, space, queue, finish = std::move(finish)]() mutable {
+    const rocksdb::Status flushed = db_->Flush(rocksdb::FlushOptions(), Family(space));
+    base::Status status;
+    if (!flushed.ok()) status = Fail(FromRocks(flushed));
+    queue->Post([finish = std::move(finish), status = std::move(status)]() mutable {
+      (*finish)(std::move(status));
+    });
+  };
+  if (pool_.Submit(task)) return;
+  queue->Post([finish = std::move(*refused)]() mutable {
+    finish(Fail(Code::kOverloaded, "too many reads wait for the disk"));
+  });
+}
+
 base::Status RocksEngine::SyncLog() {
   if (state_->dead()) return Fail(state_->DeadError());
   // A write counts itself before it returns, so whoever asked for this sync is included.

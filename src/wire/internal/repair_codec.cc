@@ -152,11 +152,14 @@ bool TakeBody(pb::HintsReply* from, HintsReply* to) {
 
 void PutBody(SweepRequest&& from, pb::SweepRequest* to) {
   to->set_step(static_cast<uint32_t>(from.step));
+  to->set_aim(static_cast<uint32_t>(from.aim));
   PutDigests(std::move(from.keys), [to] { return to->add_keys(); });
 }
 bool TakeBody(pb::SweepRequest* from, SweepRequest* to) {
   if (from->step() > static_cast<uint32_t>(SweepStep::kFold)) return false;
   to->step = static_cast<SweepStep>(from->step());
+  const bool fold = from->aim() == static_cast<uint32_t>(SweepStep::kFold);
+  to->aim = fold ? SweepStep::kFold : SweepStep::kPurge;  // purging asks for more
   return TakeDigests(from->mutable_keys(), &to->keys);
 }
 

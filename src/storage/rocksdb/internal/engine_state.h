@@ -28,11 +28,13 @@ class EngineState {
   explicit EngineState(std::function<void(const std::string&)> note_damage = nullptr)
       : note_damage_(std::move(note_damage)) {}
   void LackSpace() { no_space_.store(true, std::memory_order_release); }
-  void Die(const std::string& reason);
+  void Die(const std::string& reason, bool of_damage = false);
   void SpaceIsBack() { no_space_.store(false, std::memory_order_release); }
   bool dead() const { return dead_.load(std::memory_order_acquire); }
   bool no_space() const { return no_space_.load(std::memory_order_acquire); }
   bool damaged() const { return damaged_.load(std::memory_order_acquire); }
+  // Only if that was the first error: after a failed sync nothing else counts.
+  bool died_of_damage() const;
   base::Error DeadError() const;
   // A file of the store cannot be read. The first time it is noted on the disk, which waits for it:
   // a store that is damaged in a way that kills the process must be known to be.
@@ -44,6 +46,7 @@ class EngineState {
   std::atomic<bool> damaged_{false};
   mutable std::mutex mutex_;
   std::string reason_;
+  bool of_damage_ = false;
   const std::function<void(const std::string&)> note_damage_;
 };
 

@@ -50,11 +50,13 @@ class RocksEngine final : public Engine {
   void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
   base::Status Write(const WriteBatch& batch) override;
   void Sync(CompletionQueue* queue, SyncDone done) override;
+  void Flush(Space space, CompletionQueue* queue, SyncDone done) override;
   void Scan(Space space, std::string from, std::string to, ScanLimits limits,
             CompletionQueue* queue, ScanDone done) override;
   base::Result<std::string> GetBlocking(Space space, std::string_view key) override;
   Health health() const override;
   bool damaged() const override { return state_->damaged(); }
+  bool died_of_damage() const override { return state_->died_of_damage(); }
   EngineStats Stats() const override;
 
  private:
