@@ -36,6 +36,8 @@ int main(int argc, char** argv) {
       return usage ? 2 : 1;
     }
     if (const int code = server.Run(); code != Server::kAgain) return code;
-    if (auto now = read_again()) options->settings = *now;
+    options->settings = server.settings();
+    // Until the next one listens: a copy takes a while, and there is nothing to be read again.
+    server.IgnoreReload();
   }
 }

@@ -30,6 +30,7 @@ using telemetry::LogLevel;
 namespace {
 
 constexpr base::Duration kWatch = base::Millis(50);
+constexpr base::Duration kSalvagePause = base::Seconds(5);  // between looks whether it may be
 
 std::string HostName() {
   char name[256] = {};
@@ -95,6 +96,7 @@ struct Server::Impl {
   bool said_ready = false;
   bool draining = false;
   std::string not_salvaged;  // why, as the log was told last
+  std::optional<base::Instant> salvage_tried;
   int exit_code = 0;
 };
 
@@ -204,7 +206,7 @@ void Server::Impl::End(int code) {
 void Server::Impl::Watch() {
   if (engine->health() == storage::Health::kDead) {
     // A compaction met what cannot be read: nothing of the log is in question.
-    if (engine->damaged() && WhyNotSalvaged().empty()) return End(kAgain);
+    if (engine->died_of_damage() && !draining && WhyNotSalvaged().empty()) return End(kAgain);
     log.Write(LogLevel::kError, "storage",
               "a write or sync of the log failed: what is on disk is not known, so this node stops "
               "at once. Check the disk, then start it again");
@@ -225,7 +227,8 @@ std::string Server::Impl::WhyNotSalvaged() {
   }
   if (!may_end_again) return "it has happened too often since this process began: check the disk";
   for (const coordinator::NodeStatus& other : node->admin(0).Status().nodes) {
-    if (!other.alive && other.state == "normal") return other.name + " is down too";
+    const bool down = !other.self && !other.alive && other.state == "normal";
+    if (down) return other.name + " is down too";
   }
   const base::Status fits = storage::CheckSalvage(EngineOptions(settings));
   return fits ? "" : fits.error().message;
@@ -233,7 +236,9 @@ std::string Server::Impl::WhyNotSalvaged() {
 
 // What cannot be read is missing only when the store has been copied without it, and compared.
 void Server::Impl::Salvage() {
-  if (!said_ready) return;
+  const base::Instant now = loops[0]->env().clock.Now();
+  if (!said_ready || (salvage_tried && now - *salvage_tried < kSalvagePause)) return;
+  salvage_tried = now;
   std::string why = WhyNotSalvaged();
   if (why.empty()) {
     log.Write(LogLevel::kError, "storage",
@@ -333,6 +338,13 @@ Server::~Server() {
   impl_->links.clear();
   impl_->loops.clear();
 }
+
+void Server::IgnoreReload() {
+  impl_->signals.reset();
+  std::signal(SIGHUP, SIG_IGN);
+}
+
+const config::Settings& Server::settings() const { return impl_->settings; }
 
 base::Status Server::Open() {
   env::posix::IgnoreBrokenPipes();

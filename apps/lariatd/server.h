@@ -26,6 +26,10 @@ class Server {
   int Run();
   // From Run: a file of the store is unreadable, which the next Server's Open mends.
   static constexpr int kAgain = -1;
+  // After Run: stops listening to signals; SIGHUP does nothing from now on.
+  void IgnoreReload();
+  // As they are now: what SIGHUP has changed included.
+  const config::Settings& settings() const;
 
  private:
   struct Impl;
