@@ -282,11 +282,12 @@ void Shard::Ingest(replica::KeyRef key, std::string object,
   const uint64_t token = key.token.value;
   OnOwner(token, [key = std::move(key), object = std::move(object), why,
                   back = BackOn(*this, std::move(done))](Shard& owner) mutable {
-    // The sender's view was checked, on another shard and some time ago. A record where nobody
-    // looks for it would be old when the range comes back.
+    // The sender's view was checked, on another shard and some time ago, and the change that a page
+    // was fetched for may be cancelled. A record where nobody looks for it would be old when the
+    // range comes back.
     const auto* bucket = owner.view_ ? owner.view_->FindBucket(key.bucket) : nullptr;
     const bool is_replica = bucket && owner.view_->IsReplica(key.token, *bucket);
-    if (why != IngestWhy::kMoved && !is_replica) {
+    if (!is_replica) {
       return back(owner, Fail(base::Code::kStaleEpoch, "this node is no replica of a key"));
     }
     replica::WriteOptions options;
