@@ -18,6 +18,7 @@ struct Arguments {
   std::optional<uint64_t> seed;
   std::string bug = "none";
   std::string key;
+  std::vector<std::string> choices;  // "option=choices"
   int jobs = 2;
   bool trace = false;
   bool list = false;
@@ -85,6 +86,15 @@ int Run(const Arguments& arguments) {
   if (batch.scenarios.empty()) {
     return Complain("there is no scenario '" + arguments.scenario + "' (--list shows them)");
   }
+  Scenario changed;
+  if (!arguments.choices.empty()) {
+    if (batch.scenarios.size() > 1) return Complain("--set needs --scenario");
+    auto set = ParseScenario("", fmt::format("{}\n", fmt::join(arguments.choices, "\n")));
+    if (!set) return Complain(set.error().message);
+    changed = *batch.scenarios[0];
+    for (auto& [option, choices] : set->choices) changed.choices[option] = choices;
+    batch.scenarios = {&changed};
+  }
   if (arguments.seed) {
     if (batch.scenarios.size() > 1) return Complain("--seed needs --scenario");
     // The trace is recorded in any case: it is what a failure is explained with.
@@ -113,6 +123,8 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
   app.add_option("--bug", arguments.bug, "Plants a bug that the checkers have to find");
+  app.add_option("--set", arguments.choices,
+                 "OPTION=CHOICES, instead of the scenario's; repeatable");
   app.add_option("--key", arguments.key, "With --trace: only what concerns this key");
   app.add_flag("--trace", arguments.trace, "With --seed: prints every event");
   app.add_flag("--list", arguments.list, "Lists scenarios and bugs");

@@ -21,13 +21,17 @@ struct Options {
 #undef SIM_OPTION
 
   // Whether every read sees every write acknowledged before it began.
-  bool Regular() const { return r + w > NMax(); }
+  bool Regular() const { return r + w > NMax() && sloppy == 0; }
   // Whether also nothing that a read has shown may be missing from a later one.
   bool Atomic() const { return Regular() && 2 * r > NMax(); }
   int64_t NMax() const { return std::max(n, n_later); }
   // Machines that are there at some time.
   int64_t MachinesMax() const { return nodes + joins + replaces; }
   bool Changes() const { return joins + leaves + removes + replaces + reweights + n_later > 0; }
+  // Whether sweeps can remove something within a run.
+  bool Purges() const { return gc_grace_s < 60 && purge_interval_s < 60; }
+  // Whether hints can grow too old within a run.
+  bool HintsAge() const { return std::min(hint_window_s, gc_grace_s) < 60; }
   std::string Text() const;  // "nodes=3 shards=1 ..."
 };
 

@@ -2,6 +2,7 @@
 #include "sim/run.h"
 
 #include "sim/check/convergence.h"
+#include "sim/check/healing.h"
 #include "sim/check/reads.h"
 #include "sim/check/topology.h"
 #include "sim/check/writes.h"
@@ -53,6 +54,7 @@ class Run {
                   [&traffic](size_t machine) { traffic.OnDown(machine); });
     Operator people(cluster_, faults, report_, SeedOf("operator"),
                     [this] { CheckHeld(cluster_, history_, dots_, &report_); });
+    hints_.Start();
     traffic.Start();
     faults.Start();
     people.Start();
@@ -67,7 +69,15 @@ class Run {
     Finish(&traffic);
   }
 
+  uint64_t Removed() {
+    uint64_t removed = 0;
+    for (size_t i = 0; i < cluster_.size(); ++i)
+      removed += cluster_.machine(i).disk().counts().removed;
+    return removed;
+  }
+
   void Finish(Traffic* traffic) {
+    report_.Count("disk: records removed before the faults ended", Removed());
     if (!report_.failed() && !cluster_.Heal()) {
       report_.Fail("heals", "", "the nodes do not find together after all faults have ended",
                    cluster_.scheduler().Now());
@@ -84,6 +94,9 @@ class Run {
       }
     }
     if (!report_.failed() && options_.Changes()) CheckTopology(cluster_, &report_);
+    if (!report_.failed() && options_.heals_alone != 0) {
+      CheckHealing(cluster_, traffic->keys(), &report_);
+    }
     if (!report_.failed()) CheckConvergence(cluster_, *traffic, &report_);
     for (const auto& [key, history] : history_.keys) {
       if (options_.lww != 0) {
@@ -106,6 +119,7 @@ class Run {
       report_.Count("faults: writes stalled or refused", disk.stalls);
       report_.Count("disk: reads that missed memory", disk.misses);
     }
+    report_.Count("disk: records removed", Removed());
     RunResult result;
     result.scenario = request_.scenario->name;
     result.seed = request_.seed;
@@ -125,6 +139,7 @@ class Run {
   History history_;
   Cluster cluster_;
   DotRegistry dots_;
+  HintWatch hints_{cluster_, report_};
 };
 
 }  // namespace

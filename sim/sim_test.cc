@@ -64,8 +64,8 @@ TEST(SimSummary, SurvivesThePipe) {
 // --- determinism (M44) -------------------------------------------------------------------------
 
 TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
-  for (const char* scenario :
-       {"everything", "power", "forwards", "lww", "repeats", "late", "moves"}) {
+  for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats", "late", "moves",
+                               "deletes_sloppy", "expiry"}) {
     for (const uint64_t seed : {3U, 4U}) {
       RunRequest request = Request(scenario, seed);
       const RunResult first = RunOne(request);
@@ -90,7 +90,9 @@ class SimScenario : public ::testing::TestWithParam<std::string> {};
 // The name says Slow because of the sanitizers, under which it is left out.
 TEST_P(SimScenario, SlowHoldsItsGuarantees) {
   Summary summary;
-  for (uint64_t seed = 1; seed <= 20; ++seed) {
+  // Healing takes virtual minutes.
+  const uint64_t seeds = DrawOptions(*FindScenario(GetParam()), 1).heals_alone != 0 ? 5 : 20;
+  for (uint64_t seed = 1; seed <= seeds; ++seed) {
     const RunResult result = RunAndExplain(Request(GetParam(), seed), Batch{});
     EXPECT_TRUE(result.failures.empty()) << GetParam() << " " << seed;
     summary.Add(result);
@@ -227,6 +229,45 @@ const Plant kPlants[] = {
     {Bug::kStepUntold, "leave", {"settles"}, 2},
     {Bug::kNotRemoved, "join", {"misplaced"}, 5},
     {Bug::kLeaverUntold, "leave", {"serves"}, 20},
+    // Nothing mends or overwrites what a node brings back.
+    {Bug::kPurgedByTime,
+     "sweeps",
+     {"returned"},
+     40,
+     {{"kill_every_ms", "1500"}, {"down_ms", "4000"}}},
+    // Few faults: while a member is away nothing goes.
+    {Bug::kConfirmSkipped,
+     "sweeps",
+     {"returned"},
+     60,
+     {{"keys", "100"},
+      {"loss_ppm", "0"},
+      {"power_every_ms", "0"},
+      {"pause_every_ms", "0"},
+      {"cut_every_ms", "0"},
+      {"one_way_every_ms", "0"},
+      {"kill_every_ms", "3000"}}},
+    // Hints that are there for long: their deliveries are lost, and nodes miss much.
+    {Bug::kHintsUnseen,
+     "deletes_sloppy",
+     {"returned"},
+     30,
+     {{"keys", "40"},
+      {"loss_ppm", "30000"},
+      {"one_way_every_ms", "300"},
+      {"kill_every_ms", "800"},
+      {"power_every_ms", "0"},
+      {"down_ms", "300"},
+      {"think_ms", "10"},
+      {"strict_percent", "0"}}},
+    {Bug::kFallbackCounted, "hints", {"durable"}, 5},
+    // Few members and comparisons: it takes the whole of the time to heal.
+    {Bug::kOnlyKeysCompared,
+     "heal",
+     {"heals"},
+     5,
+     {{"nodes", "3"}, {"shards", "1"}, {"repair_interval_s", "3"}}},
+    {Bug::kTtlByArrival, "expiry", {"dots"}, 5, {{"lww", "1"}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants),

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "storage/record.h"
 
 namespace lariat::sim {
@@ -41,7 +43,19 @@ void DotRegistry::Add(const std::string& key, const causal::Dot& dot, const caus
                              meaning.value),
                  scheduler_.Now());
   }
-  if (!value.tombstone) dots_[value.bytes].insert(dot);
+  if (value.tombstone) return;
+  dots_[value.bytes].insert(dot);
+  if (value.expires_ms == 0) return;
+  const auto [at, first] =
+      expiries_.try_emplace(value.bytes, Expiry{value.expires_ms, value.expires_ms});
+  at->second.first_ms = std::min(at->second.first_ms, value.expires_ms);
+  at->second.last_ms = std::max(at->second.last_ms, value.expires_ms);
+}
+
+std::optional<DotRegistry::Expiry> DotRegistry::ExpiryOf(const std::string& value) const {
+  const auto found = expiries_.find(value);
+  if (found == expiries_.end()) return std::nullopt;
+  return found->second;
 }
 
 const std::set<causal::Dot>& DotRegistry::DotsOf(const std::string& value) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_set>
@@ -25,6 +26,12 @@ class DotRegistry {
   void OnRecord(const std::string& data_key, const std::string& record);
   // Dots under which the value was stored anywhere; empty if it never was.
   const std::set<causal::Dot>& DotsOf(const std::string& value) const;
+  // When the value expires, at the earliest and at the latest (a repeated request may have stored
+  // it twice), wall clock; nothing: never, or it never was stored.
+  struct Expiry {
+    int64_t first_ms = 0, last_ms = 0;
+  };
+  std::optional<Expiry> ExpiryOf(const std::string& value) const;
 
  private:
   struct Meaning {
@@ -39,6 +46,7 @@ class DotRegistry {
   std::unordered_set<uint64_t> known_;  // hashes of objects already looked at
   std::map<std::pair<std::string, causal::Dot>, Meaning> meanings_;
   std::map<std::string, std::set<causal::Dot>> dots_;  // by value
+  std::map<std::string, Expiry> expiries_;             // by value
 };
 
 }  // namespace lariat::sim

@@ -2,8 +2,29 @@
 #include <fmt/format.h>
 
 #include "sim/check/reads.h"
+#include "sim/world/scheduler.h"
 
 namespace lariat::sim {
+
+namespace {
+
+// Whether nothing may be left of the key: a delete that is not known to be older, or the value with
+// the greatest stamp of those known, expired.
+bool MayBePurged(const KeyHistory& history, const DotRegistry& dots, const Read& read) {
+  std::pair<Stamp, bool> newest;  // and whether it is gone
+  for (size_t i = 0; i < history.writes.size(); ++i) {
+    const Write& write = history.writes[i];
+    if (write.sent >= read.ended || write.outcome == Outcome::kNotDone) continue;
+    if (write.is_delete && !write.stamp) return true;
+    const auto expiry = dots.ExpiryOf(TokenText(history.key, static_cast<int>(i)));
+    const bool expired = expiry && expiry->first_ms <= WallAt(read.ended).ms;
+    if (expired && !write.stamp) return true;
+    if (write.stamp) newest = std::max(newest, {*write.stamp, write.is_delete || expired});
+  }
+  return newest.second;
+}
+
+}  // namespace
 
 void CheckLwwReads(const KeyHistory& history, const DotRegistry& dots, const Options& options,
                    Report* report) {
@@ -22,6 +43,8 @@ void CheckLwwReads(const KeyHistory& history, const DotRegistry& dots, const Opt
       if (earlier.stamp) newest = std::max(newest, *earlier.stamp);
     }
     const Stamp given = read.stamp.value_or(Stamp{});
+    const bool nothing = !read.stamp && read.shown.empty();
+    if (nothing && options.Purges() && MayBePurged(history, dots, read)) continue;
     if (given < newest) {
       report->Fail(read.all_replicas ? "lost" : "regular", history.key,
                    fmt::format("a read gives the stamp {}.{}, older than {}.{} known before it",
@@ -30,6 +53,11 @@ void CheckLwwReads(const KeyHistory& history, const DotRegistry& dots, const Opt
                    read.ended);
     }
     for (const int t : read.shown) {
+      const auto expiry = dots.ExpiryOf(TokenText(history.key, t));
+      if (expiry && expiry->last_ms <= WallAt(read.started).ms) {
+        report->Fail("expired", history.key, fmt::format("t{} is shown after it has expired", t),
+                     read.ended);
+      }
       // A repeated request may have stored it under two stamps.
       bool stamped_so = false;
       for (const causal::Dot& dot : dots.DotsOf(TokenText(history.key, t))) {

@@ -3,6 +3,7 @@
 
 #include "sim/check/reads.h"
 #include "sim/model/token_set.h"
+#include "sim/world/scheduler.h"
 
 namespace lariat::sim {
 namespace {
@@ -15,7 +16,9 @@ class Judge {
       : history_(history), options_(options), report_(report) {
     const size_t size = history.writes.size();
     for (size_t i = 0; i < size; ++i) {
-      twice_.push_back(dots.DotsOf(TokenText(history.key, static_cast<int>(i))).size() > 1);
+      const std::string value = TokenText(history.key, static_cast<int>(i));
+      twice_.push_back(dots.DotsOf(value).size() > 1);
+      expiries_.push_back(dots.ExpiryOf(value));
       surely_.emplace_back(size);
       perhaps_.emplace_back(size);
     }
@@ -30,6 +33,7 @@ class Judge {
       JudgeMissing(read);
       JudgeReturned(read);
       JudgeTogether(read);
+      JudgeExpired(read);
     }
   }
 
@@ -57,7 +61,7 @@ class Judge {
     const Write& write = W(i);
     if (write.covers_what_it_found) {
       AddSentBefore(EndOf(write), &perhaps_[i]);
-      if (history_.damaged) return;
+      if (history_.damaged || options_.sloppy != 0) return;
       for (size_t t = 0; t < history_.writes.size(); ++t) {
         const bool found = !W(t).is_delete && DoneBefore(W(t), write.started);
         if (found) surely_[i].Add(static_cast<int>(t));
@@ -100,6 +104,13 @@ class Judge {
       }
       explained.Join(perhaps_[i]);
     }
+    // An expired value is not shown, and goes on covering what it covered.
+    for (size_t i = 0; i < history_.writes.size(); ++i) {
+      const auto& expiry = expiries_[i];
+      if (!expiry || expiry->first_ms > WallAt(read.ended).ms) continue;
+      explained.Add(static_cast<int>(i));
+      explained.Join(perhaps_[i]);
+    }
     const int lost = KnownBefore(read.started).FirstNotIn(explained);
     if (lost < 0) return;
     Complain(read, read.all_replicas ? "lost" : "regular",
@@ -133,6 +144,14 @@ class Judge {
     }
   }
 
+  void JudgeExpired(const Read& read) const {
+    for (const int t : read.shown) {
+      const auto& expiry = expiries_[static_cast<size_t>(t)];
+      if (!expiry || expiry->last_ms > WallAt(read.started).ms) continue;
+      Complain(read, "expired", fmt::format("t{} is shown after it has expired", t));
+    }
+  }
+
   void Complain(const Read& read, const char* checker, const std::string& what) const {
     std::string shown;
     for (const int t : read.shown) shown += fmt::format(" t{}", t);
@@ -149,6 +168,7 @@ class Judge {
   const Options& options_;
   Report* report_;
   std::vector<bool> twice_;  // tokens that a repeated request stored twice
+  std::vector<std::optional<DotRegistry::Expiry>> expiries_;
   std::vector<TokenSet> surely_;
   std::vector<TokenSet> perhaps_;
 };

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "replica/hint.h"
 #include "ring/token.h"
 #include "storage/record.h"
 
@@ -38,6 +39,49 @@ uint32_t CountDurable(Cluster& cluster, const DotRegistry& dots, const KeyHistor
     durable += record != nullptr && Holds(*record, own) ? 1 : 0;
   }
   return durable;
+}
+
+// Machines that hold the write for another one, durably.
+uint32_t CountHints(Cluster& cluster, const DotRegistry& dots, const KeyHistory& history,
+                    int token) {
+  const auto& own = dots.DotsOf(TokenText(history.key, token));
+  const std::string data_key = cluster.DataKey(history.key);
+  uint32_t holders = 0;
+  for (size_t machine = 0; machine < cluster.size(); ++machine) {
+    const auto& hints =
+        cluster.machine(machine).disk().Image()[static_cast<size_t>(storage::Space::kHints)];
+    holders += std::any_of(hints.begin(), hints.end(), [&](const auto& entry) {
+      const auto key = replica::ParseHintKey(entry.first);
+      if (!key || key->data_key != data_key) return false;
+      const auto hint = replica::ParseHint(entry.second);
+      return hint && !hint->record.empty() && Holds(std::string(hint->record), own);
+    });
+  }
+  return holders;
+}
+
+// Who took part is told truly: stand-ins never as replicas, and only where they may count.
+void CheckStandIns(Cluster& cluster, const DotRegistry& dots, const KeyHistory& history,
+                   const Acknowledgement& ack, Report* report) {
+  const auto fail = [&](const char* checker, const std::string& what) {
+    report->Fail(checker, history.key, fmt::format("t{} {}", ack.token, what),
+                 cluster.scheduler().Now());
+  };
+  if (ack.fallbacks > 0) report->Count("checks: stand-ins counted");
+  if (!ack.sloppy && ack.fallbacks > 0) fail("quorum", "counts stand-ins, and it is strict");
+  if (ack.primaries + ack.fallbacks == 0) return;  // a replay
+  if (ack.primaries + ack.fallbacks < ack.needed) {
+    fail("quorum", fmt::format("is acknowledged by {} and {} stand-ins; needed {}", ack.primaries,
+                               ack.fallbacks, ack.needed));
+  }
+  // A hint that was delivered meanwhile is on one more replica.
+  const auto replicas =
+      CountDurable(cluster, dots, history, ack.token, cluster.Primaries(history.key));
+  const uint32_t holders = replicas + CountHints(cluster, dots, history, ack.token);
+  if (ack.fallbacks > 0 && holders < ack.primaries + ack.fallbacks) {
+    fail("durable", fmt::format("is acknowledged by {} replicas and {} stand-ins; {} disks hold it",
+                                ack.primaries, ack.fallbacks, holders));
+  }
 }
 
 void CheckOneEvent(const KeyHistory& history, int token, const DotRegistry& dots,
@@ -116,8 +160,12 @@ void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHi
                           const Acknowledgement& ack, Report* report) {
   report->Count("checks: acknowledgements");
   const auto now = cluster.scheduler().Now();
-  const uint32_t said = ack.primaries == 0 ? ack.needed : ack.primaries;
-  if (said < ack.needed || said > cluster.options().NMax()) {
+  CheckStandIns(cluster, dots, history, ack, report);
+  const bool replay = ack.primaries + ack.fallbacks == 0;
+  // Where stand-ins count, a replay says nothing of replicas.
+  if (replay && ack.sloppy) return;
+  const uint32_t said = replay ? ack.needed : ack.primaries;
+  if (said + ack.fallbacks < ack.needed || said > cluster.options().NMax()) {
     report->Fail("quorum", history.key,
                  fmt::format("t{} acknowledged by {} replicas; needed {} of {}", ack.token, said,
                              ack.needed, cluster.options().NMax()),
@@ -133,7 +181,8 @@ void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHi
     const Answering answering = AnsweringOf(cluster, *view, replicas.read);
     const uint32_t durable = CountDurable(cluster, dots, history, ack.token, answering.machines);
     const auto there = static_cast<uint32_t>(replicas.read.size());  // fewer where n has shrunk
-    if (durable + answering.lost >= std::min(moves ? ack.needed : said, there)) continue;
+    const uint32_t wanted = moves ? std::min(ack.needed, said) : said;
+    if (durable + answering.lost >= std::min(wanted, there)) continue;
     report->Fail("durable", history.key,
                  fmt::format("t{} is acknowledged for {} replicas; {} disks of epoch {} hold it",
                              ack.token, said, durable, view->topology.epoch),
@@ -142,6 +191,8 @@ void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHi
 }
 
 void CheckHeld(Cluster& cluster, const History& history, const DotRegistry& dots, Report* report) {
+  // Where stand-ins count, or overwritten values are forgotten, nothing of it can be asked.
+  if (cluster.options().sloppy != 0 || cluster.options().Purges()) return;
   const auto needed = static_cast<uint32_t>(cluster.options().w);
   for (const auto& view : cluster.InUse()) {
     const auto* bucket = view->FindBucket(kBucket);

@@ -13,11 +13,14 @@ struct Acknowledgement {
   int token = 0;
   uint32_t needed = 0;     // replicas that the request asked for
   uint32_t primaries = 0;  // that are said to hold it; 0 in a replay, which stands for `needed`
+  uint32_t fallbacks = 0;  // stand-ins that are said to hold it
+  bool sloppy = false;     // they count
 };
 // So many disks have to hold the write durably, right now. One less is excused where a disk was
 // damaged.
 void CheckAcknowledgement(Cluster& cluster, const DotRegistry& dots, const KeyHistory& history,
                           const Acknowledgement& ack, Report* report);
+// In a sloppy quorum: of those that hold it for others, too.
 // What was ever acknowledged: as many replicas as a write needs hold it, of those that are read by
 // whatever document a member works at this moment. Moving ranges must not change that.
 void CheckHeld(Cluster& cluster, const History& history, const DotRegistry& dots, Report* report);

@@ -56,6 +56,7 @@ void Faults::Start() {
   Every(o.clock_step_every_ms, &Faults::StepClock);
   Every(o.amnesia_every_ms, &Faults::ForgetRecord);
   Every(o.rollback_every_ms, &Faults::RollBack);
+  Every(o.wipe_every_ms, &Faults::Wipe);
   if (o.rollback_every_ms > 0) TakeImage();
   if (o.sync_error_every_ms > 0) WatchHealth();
 }
@@ -282,14 +283,33 @@ void Faults::TakeImage() {
   });
 }
 
+void Faults::DamageAll() {
+  for (auto& [key, history] : history_.keys) {
+    if (!history.damaged) history.damaged = cluster_.scheduler().Now();
+  }
+}
+
+// What the node knows of itself is kept: it comes back as the same one.
+void Faults::Wipe() {
+  Machine& machine = cluster_.machine(damaged_machine_);
+  if (!machine.Running()) return;
+  report_.Count("faults: disks wiped");
+  Say(fmt::format("m{} loses its data", machine.number() + 1));
+  DamageAll();
+  TakeDown(damaged_machine_, false);
+  storage::MemoryEngine::Image image = machine.disk().Image();
+  for (const auto space : {storage::Space::kData, storage::Space::kTree, storage::Space::kHints}) {
+    image[static_cast<size_t>(space)].clear();
+  }
+  machine.disk().Restore(std::move(image));
+}
+
 void Faults::RollBack() {
   Machine& machine = cluster_.machine(damaged_machine_);
   if (!machine.Running() || image_[0].empty()) return;
   report_.Count("faults: disks rolled back");
   Say(fmt::format("m{} gets an old copy of its disk", machine.number() + 1));
-  for (auto& [key, history] : history_.keys) {
-    if (!history.damaged) history.damaged = cluster_.scheduler().Now();
-  }
+  DamageAll();
   TakeDown(damaged_machine_, false);
   machine.disk().Restore(image_);
 }

@@ -51,6 +51,8 @@ class Faults {
   void StepClock();
   void ForgetRecord();
   void RollBack();
+  void Wipe();
+  void DamageAll();
 
   // The links to and from all others. The result mends them, once.
   std::function<void()> CutOff(size_t machine);

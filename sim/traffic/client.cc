@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "sim/check/writes.h"
-
 namespace lariat::sim {
 
 using base::Code;
 
 namespace {
+
+constexpr base::Instant kNotYet{};
 
 // Whether the answer says for certain that nothing was done.
 Outcome OutcomeOf(const base::Error& error, Bug bug) {
@@ -95,6 +95,14 @@ std::optional<int64_t> Traffic::Client::MoreThan(int64_t replicas) {
   return prng_.Between(replicas, o.n);
 }
 
+std::optional<bool> Traffic::Client::StrictOrNot() {
+  const Options& o = cluster_.options();
+  if (o.sloppy == 0 || !prng_.Chance(static_cast<double>(o.strict_percent) / 100)) {
+    return std::nullopt;
+  }
+  return false;
+}
+
 // --- reads -------------------------------------------------------------------------------------
 
 void Traffic::Client::Read(const std::string& key) {
@@ -107,32 +115,35 @@ void Traffic::Client::Read(const std::string& key) {
   cluster_.scheduler().After(Patience(), [this, attempt] {
     if (traffic_.End(attempt)) ThinkThenAct();
   });
-  AtMachine(
-      machine, shard, [this, key, attempt, machine, shard, r = MoreThan(cluster_.options().r)] {
-        const base::Instant started = cluster_.scheduler().Now();
-        coordinator::GetRequest request{kBucket, key, {}};
-        request.consistency.r = r;
-        cluster_.machine(machine).node().shard(shard).coordinator().Get(
-            std::move(request),
-            [this, key, attempt, started, machine, r](base::Result<coordinator::GetReply> reply) {
-              if (reply) traffic_.CheckServer(machine, started, key);
-              std::vector<int> shown;
-              const ReadTerms terms{started, r.value_or(cluster_.options().r), false};
-              if (reply) traffic_.RecordRead(key, terms, *reply, &shown);
-              std::string text = "read " + key + ":";
-              if (!reply) text += " " + reply.error().message;
-              for (const int t : shown) text += fmt::format(" t{}", t);
-              Note(key, text);
-              if (!traffic_.End(attempt)) return;
-              if (reply) {
-                traffic_.report_.Count("requests: reads answered");
-                knowledge_[key] = {reply->context.empty() ? std::optional<std::string>()
-                                                          : std::move(reply->context),
-                                   std::move(shown)};
-              }
-              ThinkThenAct();
+  AtMachine(machine, shard,
+            [this, key, attempt, machine, shard, r = MoreThan(cluster_.options().r),
+             sloppy = StrictOrNot()] {
+              const base::Instant started = cluster_.scheduler().Now();
+              coordinator::GetRequest request{kBucket, key, {}};
+              request.consistency.r = r;
+              request.consistency.sloppy = sloppy;
+              cluster_.machine(machine).node().shard(shard).coordinator().Get(
+                  std::move(request), [this, key, attempt, started, machine, r,
+                                       sloppy](base::Result<coordinator::GetReply> reply) {
+                    if (reply) traffic_.CheckServer(machine, started, key);
+                    std::vector<int> shown;
+                    const ReadTerms terms{started, r.value_or(cluster_.options().r), false,
+                                          sloppy.has_value()};
+                    if (reply) traffic_.RecordRead(key, terms, *reply, &shown);
+                    std::string text = "read " + key + ":";
+                    if (!reply) text += " " + reply.error().message;
+                    for (const int t : shown) text += fmt::format(" t{}", t);
+                    Note(key, text);
+                    if (!traffic_.End(attempt)) return;
+                    if (reply) {
+                      traffic_.report_.Count("requests: reads answered");
+                      knowledge_[key] = {reply->context.empty() ? std::optional<std::string>()
+                                                                : std::move(reply->context),
+                                         std::move(shown)};
+                    }
+                    ThinkThenAct();
+                  });
             });
-      });
 }
 
 // --- writes ------------------------------------------------------------------------------------
@@ -144,6 +155,11 @@ Traffic::Client::OrderRef Traffic::Client::NewOrder(const std::string& key, bool
   order->is_delete = is_delete;
   order->token = static_cast<int>(history.writes.size());
   order->w = MoreThan(cluster_.options().w);
+  order->sloppy = StrictOrNot();
+  const Options& o = cluster_.options();
+  if (!is_delete && prng_.Chance(static_cast<double>(o.ttl_percent) / 100)) {
+    order->ttl_s = prng_.Between(1, o.ttl_max_s);
+  }
   Write write;
   write.is_delete = is_delete;
   write.sent = cluster_.scheduler().Now();
@@ -247,6 +263,7 @@ void Traffic::Client::Submit(const OrderRef& order, uint64_t attempt, size_t mac
     coordinator::DeleteRequest request{kBucket,         order->key,  order->context,
                                        order->if_match, idempotency, {}};
     request.consistency.w = order->w;
+    request.consistency.sloppy = order->sloppy;
     return service.Delete(std::move(request), std::move(done));
   }
   coordinator::PutRequest request;
@@ -258,6 +275,8 @@ void Traffic::Client::Submit(const OrderRef& order, uint64_t attempt, size_t mac
   request.if_none_match_any = order->if_none_match;
   request.idempotency_key = idempotency;
   request.consistency.w = order->w;
+  request.consistency.sloppy = order->sloppy;
+  request.ttl_s = order->ttl_s;
   service.Put(std::move(request), std::move(done));
 }
 
@@ -287,18 +306,32 @@ void Traffic::Client::OnAnswer(const OrderRef& order, uint64_t attempt, size_t m
   if (traffic_.End(attempt)) Acknowledge(order, std::move(*reply));
 }
 
+Acknowledgement Traffic::Client::AckOf(const Order& order,
+                                       const coordinator::WriteReply& reply) const {
+  const Options& o = cluster_.options();
+  Acknowledgement ack{order.token, static_cast<uint32_t>(order.w.value_or(o.w))};
+  ack.sloppy = o.sloppy != 0 && !order.sloppy;
+  if (reply.replayed) return ack;
+  ack.primaries = reply.replicas.primaries;
+  ack.fallbacks = reply.replicas.fallbacks;
+  if (cluster_.bug() == Bug::kFallbackCounted) ack.primaries += std::exchange(ack.fallbacks, 0);
+  return ack;
+}
+
 void Traffic::Client::Acknowledge(const OrderRef& order, coordinator::WriteReply reply) {
   const base::Instant now = cluster_.scheduler().Now();
   Write& write = WriteOf(*order);
   KeyHistory& history = traffic_.history_.Of(order->key);
-  if (write.outcome != Outcome::kDone) write.done = now;
-  write.outcome = Outcome::kDone;
+  const Acknowledgement ack = AckOf(*order, reply);
+  // Stand-ins alone may forget it before a replica is back, where hints are kept for a moment only.
+  const bool fragile =
+      ack.sloppy && ack.primaries == 0 && cluster_.options().HintsAge() && write.done == kNotYet;
+  const Outcome outcome = fragile ? Outcome::kUnknown : Outcome::kDone;
+  if (!fragile && write.outcome != Outcome::kDone) write.done = now;
+  if (!fragile) write.outcome = Outcome::kDone;
   traffic_.report_.Count("requests: writes acknowledged");
   if (!order->is_delete) {
-    const auto needed = static_cast<uint32_t>(order->w.value_or(cluster_.options().w));
-    const uint32_t primaries = reply.replayed ? 0 : reply.replicas.primaries;
-    CheckAcknowledgement(cluster_, traffic_.dots_, history, {order->token, needed, primaries},
-                         &traffic_.report_);
+    CheckAcknowledgement(cluster_, traffic_.dots_, history, ack, &traffic_.report_);
   }
   const bool lww = cluster_.options().lww != 0;
   if (!reply.context.empty()) {
@@ -324,7 +357,7 @@ void Traffic::Client::Acknowledge(const OrderRef& order, coordinator::WriteReply
     known.seen.push_back(order->token);
     known.context = std::move(reply.context);
   }
-  OnOutcome(order, Outcome::kDone);
+  OnOutcome(order, outcome);
 }
 
 void Traffic::Client::OnOutcome(const OrderRef& order, Outcome outcome) {

@@ -2,6 +2,7 @@
 // One client of the traffic. Internal to this folder.
 #pragma once
 
+#include "sim/check/writes.h"
 #include "sim/traffic/traffic.h"
 
 namespace lariat::sim {
@@ -26,6 +27,8 @@ class Traffic::Client {
     std::optional<std::string> if_match;
     bool if_none_match = false;
     std::optional<int64_t> w;  // more than the bucket asks for
+    std::optional<bool> sloppy;
+    std::optional<int64_t> ttl_s;
     std::string idempotency_key;
     int attempts_left = 1;
     bool again_at_once = false;  // repeats without waiting for the answer
@@ -48,9 +51,12 @@ class Traffic::Client {
   void OnAnswer(const OrderRef& order, uint64_t attempt, size_t machine, uint32_t shard,
                 base::Result<coordinator::WriteReply> reply);
   void Acknowledge(const OrderRef& order, coordinator::WriteReply reply);
+  Acknowledgement AckOf(const Order& order, const coordinator::WriteReply& reply) const;
   void OnOutcome(const OrderRef& order, Outcome outcome);
   // For some requests a number of replicas above the bucket's.
   std::optional<int64_t> MoreThan(int64_t replicas);
+  // In a sloppy bucket some requests ask for replicas alone.
+  std::optional<bool> StrictOrNot();
   // A machine to ask; false if it is down, which the client notices at once.
   bool PickMachine(size_t* machine, uint32_t* shard);
   template <typename Task>

@@ -77,7 +77,8 @@ void Traffic::RecordRead(const std::string& key, const ReadTerms& terms,
       read.stamp = Stamp{context->lww_stamp, context->lww_node};
     }
   }
-  const uint32_t answered = reply.replicas.primaries;
+  const bool sloppy = options.sloppy != 0 && !terms.strict;
+  const uint32_t answered = reply.replicas.primaries + (sloppy ? reply.replicas.fallbacks : 0);
   if (answered < terms.needed || answered > options.NMax()) {
     report_.Fail("quorum", key,
                  fmt::format("a read of {} replicas, needed {}", answered, terms.needed), now);
@@ -91,6 +92,7 @@ void Traffic::ReadAll(size_t machine, const std::string& key,
   cluster_.machine(machine).Post(0, [this, machine, key, done = std::move(done)]() mutable {
     coordinator::GetRequest request{kBucket, key, {}};
     request.consistency.level = coordinator::Level::kAll;
+    request.consistency.sloppy = false;
     request.consistency.timeout_ms = 3000;
     const base::Instant started = cluster_.scheduler().Now();
     cluster_.machine(machine).node().shard(0).coordinator().Get(
@@ -98,7 +100,7 @@ void Traffic::ReadAll(size_t machine, const std::string& key,
                                 base::Result<coordinator::GetReply> reply) mutable {
           std::vector<int> shown;
           const auto* bucket = cluster_.Newest()->FindBucket(kBucket);
-          const ReadTerms terms{started, bucket->n, true};
+          const ReadTerms terms{started, bucket->n, true, true};
           if (reply) RecordRead(key, terms, *reply, &shown);
           cluster_.trace().Note(cluster_.scheduler().Now(), -1, key, "", [&] {
             std::string text = "read of all replicas: ";

@@ -46,6 +46,7 @@ class Traffic {
     base::Instant started{};
     int64_t needed = 0;  // replicas
     bool at_the_end = false;
+    bool strict = false;  // stand-ins do not count
   };
   // Somebody was answered by this machine: it must not have left the cluster before it was asked.
   void CheckServer(size_t machine, base::Instant started, const std::string& key);

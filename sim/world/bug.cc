@@ -41,6 +41,18 @@ std::string_view BugName(Bug bug) {
       return "not_removed";
     case Bug::kLeaverUntold:
       return "leaver_untold";
+    case Bug::kPurgedByTime:
+      return "purged_by_time";
+    case Bug::kConfirmSkipped:
+      return "confirm_skipped";
+    case Bug::kHintsUnseen:
+      return "hints_unseen";
+    case Bug::kFallbackCounted:
+      return "fallback_counted";
+    case Bug::kOnlyKeysCompared:
+      return "only_keys_compared";
+    case Bug::kTtlByArrival:
+      return "ttl_by_arrival";
     case Bug::kCount:
       break;
   }

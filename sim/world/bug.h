@@ -28,6 +28,12 @@ enum class Bug : uint8_t {
   kStepUntold,           // members never tell that they know of a step
   kNotRemoved,           // the disk keeps what it is told to remove
   kLeaverUntold,         // nobody tells a node that it is out of the cluster
+  kPurgedByTime,         // the disk drops tombstones when their grace is over
+  kConfirmSkipped,       // a replica confirms whatever the sweep asks about
+  kHintsUnseen,          // nobody tells the sweep of hints
+  kFallbackCounted,      // a client is told of stand-ins as if they were replicas
+  kOnlyKeysCompared,     // comparisons do not see that values differ
+  kTtlByArrival,         // a value lives from when it arrives
   kCount,
 };
 

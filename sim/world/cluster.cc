@@ -45,6 +45,14 @@ config::Settings Cluster::MakeSettings(size_t index) const {
   s.membership_confirm_ms = kConfirmMs;
   s.membership_drive_ms = options_.drive_ms;
   s.stream_parallel = options_.stream_parallel;
+  s.hints_enabled = options_.hints != 0;
+  s.hints_window_s = options_.hint_window_s;
+  s.hints_max_bytes_per_target = options_.hint_target_bytes;
+  s.hints_max_bytes_total = options_.hint_total_bytes;
+  s.repair_enabled = options_.repair != 0;
+  s.repair_interval_s = options_.repair_interval_s;
+  s.repair_purge_interval_s = options_.purge_interval_s;
+  s.repair_settle_ms = options_.settle_ms;
   return s;
 }
 
@@ -93,6 +101,9 @@ bool Cluster::Form() {
   bucket.r = static_cast<uint32_t>(options_.r);
   bucket.w = static_cast<uint32_t>(options_.w);
   bucket.allow_eventual = bucket.Eventual();
+  bucket.sloppy = options_.sloppy != 0;
+  bucket.gc_grace_s = static_cast<uint64_t>(options_.gc_grace_s);
+  bucket.read_repair = static_cast<uint32_t>(options_.read_repair);
   bucket.conflict = options_.lww != 0 ? causal::Kind::kLww : causal::Kind::kSiblings;
   while (!BucketKnown()) {
     if (scheduler_.Now() > end) return false;

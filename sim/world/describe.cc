@@ -3,12 +3,25 @@
 
 #include <fmt/format.h>
 
+#include "storage/record.h"
+
 namespace lariat::sim {
 namespace {
 
 std::string Ending(const wire::Outcome& outcome) {
   if (outcome.ok()) return "ok";
   return fmt::format("{} ({})", base::CodeName(outcome.code), outcome.error);
+}
+
+std::string KeyOf(const std::string& data_key) {
+  const auto parts = storage::ParseDataKey(data_key);
+  return parts ? std::string(parts->key) : "?";
+}
+
+// The first of several keys.
+std::string_view FirstKey(const std::string& data_key) {
+  const auto parts = storage::ParseDataKey(data_key);
+  return parts ? parts->key : std::string_view();
 }
 
 struct Words {
@@ -44,6 +57,45 @@ struct Words {
     return "document reply " + Ending(m.outcome);
   }
   std::string operator()(const wire::SealRequest&) const { return "seal"; }
+  std::string operator()(const wire::TreeRequest& m) const {
+    return fmt::format("hashes of {} spans?", m.spans.size());
+  }
+  std::string operator()(const wire::LeafRequest&) const { return "keys of a leaf?"; }
+  std::string operator()(const wire::FetchRequest& m) const {
+    std::string text = "fetch";
+    for (const std::string& key : m.keys) text += " " + KeyOf(key);
+    return text;
+  }
+  std::string operator()(const wire::RecordPush& m) const {
+    std::string text = m.kind == wire::PushKind::kHint ? "hinted" : "repaired";
+    for (const auto& e : m.entries) text += " " + KeyOf(e.key) + " " + DescribeObject(e.object);
+    return text;
+  }
+  std::string operator()(const wire::RecordPushReply& m) const {
+    return "push reply " + Ending(m.outcome);
+  }
+  std::string operator()(const wire::HintsRequest& m) const {
+    std::string text = "hints for";
+    for (const std::string& key : m.keys) text += " " + KeyOf(key);
+    return text + "?";
+  }
+  std::string operator()(const wire::HintsReply& m) const {
+    std::string text = "hints reply " + Ending(m.outcome) + " " + m.unclean;
+    for (const std::string& key : m.hinted) text += " " + KeyOf(key);
+    return text;
+  }
+  std::string operator()(const wire::SweepRequest& m) const {
+    constexpr const char* kSteps[] = {"confirm", "purge", "fold"};
+    std::string text = kSteps[static_cast<size_t>(m.step)];
+    for (const auto& key : m.keys) text += " " + KeyOf(key.key);
+    return text;
+  }
+  std::string operator()(const wire::SweepReply& m) const {
+    std::string text = "sweep reply " + Ending(m.outcome);
+    for (const wire::SweepState state : m.states)
+      text += fmt::format(" {}", static_cast<int>(state));
+    return text;
+  }
   template <typename Other>
   std::string operator()(const Other&) const {
     return "another message";
@@ -56,6 +108,10 @@ std::string_view SubjectOf(const wire::Envelope& envelope) {
   if (const auto* read = std::get_if<wire::ReadRequest>(&envelope.body)) return read->key;
   if (const auto* write = std::get_if<wire::WriteRequest>(&envelope.body)) return write->key;
   if (const auto* write = std::get_if<wire::ForwardedWrite>(&envelope.body)) return write->key;
+  const auto* push = std::get_if<wire::RecordPush>(&envelope.body);
+  if (push != nullptr && !push->entries.empty()) return FirstKey(push->entries[0].key);
+  const auto* sweep = std::get_if<wire::SweepRequest>(&envelope.body);
+  if (sweep != nullptr && !sweep->keys.empty()) return FirstKey(sweep->keys[0].key);
   return {};
 }
 

@@ -3,6 +3,10 @@
 
 #include <cmath>
 
+#include "causal/object.h"
+#include "replica/hint.h"
+#include "storage/record.h"
+
 namespace lariat::sim {
 
 using base::Code;
@@ -10,6 +14,9 @@ using base::Fail;
 using storage::Space;
 
 namespace {
+
+// A planted bug: hints do not grow old for that long.
+constexpr int64_t kYoungForMs = 3600 * 1000;
 
 bool Happens(int64_t ppm, base::Prng* prng) {
   return ppm > 0 && prng->Below(1000000) < static_cast<uint64_t>(ppm);
@@ -125,21 +132,56 @@ base::Status Disk::Write(const storage::WriteBatch& batch) {
       if (present) before_[operation.key] = std::move(*present);
     }
   }
-  if (bug_ == Bug::kNotRemoved) {
-    storage::WriteBatch kept = batch;
-    std::erase_if(kept.operations, [](const auto& operation) {
-      return operation.space == Space::kData && operation.remove;
-    });
-    if (auto status = engine_.Write(kept); !status) return status;
-  } else if (auto status = engine_.Write(batch); !status) {
-    return status;
-  }
+  const bool lies = bug_ == Bug::kNotRemoved || bug_ == Bug::kHintsUnseen;
+  if (auto status = engine_.Write(lies ? Tampered(batch) : batch); !status) return status;
   for (const auto& operation : batch.operations) {
-    if (operation.space == Space::kData && !operation.remove) {
-      on_record_(operation.key, operation.value);
+    if (!operation.remove) {
+      Show(operation);
+    } else if (operation.space == Space::kData) {
+      ++counts_.removed;
     }
   }
   return {};
+}
+
+storage::WriteBatch Disk::Tampered(storage::WriteBatch batch) const {
+  if (bug_ == Bug::kNotRemoved) {
+    std::erase_if(batch.operations, [](const auto& operation) {
+      return operation.space == Space::kData && operation.remove;
+    });
+    return batch;
+  }
+  for (auto& operation : batch.operations) {
+    if (operation.space != Space::kHints || operation.remove) continue;
+    auto hint = replica::ParseHint(operation.value);
+    if (!hint) continue;
+    hint->stored_ms = std::max(hint->stored_ms, WallAt(scheduler_.Now()).ms + kYoungForMs);
+    operation.value = replica::EncodeHint(*hint);
+  }
+  return batch;
+}
+
+// Records, and what is kept in the place of others.
+void Disk::Show(const storage::WriteBatch::Operation& operation) {
+  if (operation.space == Space::kData) {
+    on_record_(operation.key, operation.value);
+    if (bug_ == Bug::kPurgedByTime) PurgeByTime(operation);
+  }
+  if (operation.space != Space::kHints) return;
+  const auto key = replica::ParseHintKey(operation.key);
+  const auto hint = replica::ParseHint(operation.value);
+  if (!key || !hint || hint->record.empty()) return;
+  on_record_(std::string(key->data_key), std::string(hint->record));
+}
+
+void Disk::PurgeByTime(const storage::WriteBatch::Operation& operation) {
+  const auto record = storage::ParseRecord(operation.value);
+  const auto object = record ? causal::Object::Decode(record->object) : base::Fail(record.error());
+  if (!object || !object->Traits().tombstone) return;
+  scheduler_.After(base::Seconds(options_.gc_grace_s), [this, operation] {
+    const auto present = engine_.GetBlocking(Space::kData, operation.key);
+    if (present && *present == operation.value) Forget(operation.key);
+  });
 }
 
 void Disk::Sync(storage::CompletionQueue* queue, SyncDone done) {

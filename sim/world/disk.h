@@ -20,8 +20,9 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
  public:
   struct Counts {
     uint64_t misses = 0, read_errors = 0, stalls = 0;
+    uint64_t removed = 0;  // records
   };
-  // Called for every record written, after it is in the engine.
+  // Called for every record written, after it is in the engine; also for those in hints.
   using OnRecord = std::function<void(const std::string& data_key, const std::string& record)>;
 
   Disk(Scheduler& scheduler, const Options& options, base::Prng prng, Bug bug, OnRecord on_record);
@@ -66,6 +67,10 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   base::Status FailWrite() override;
   bool FailSync() override { return std::exchange(fail_next_sync_, false); }
   size_t LoseInCrash(size_t unsynced) override;
+  void Show(const storage::WriteBatch::Operation& operation);
+  // Planted bugs.
+  storage::WriteBatch Tampered(storage::WriteBatch batch) const;
+  void PurgeByTime(const storage::WriteBatch::Operation& operation);
   // A planted bug: what a get gives instead of the truth, or nothing.
   void Lie(storage::Space space, std::string_view key, base::Result<std::string>* result);
 

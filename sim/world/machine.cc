@@ -5,12 +5,12 @@
 #include <utility>
 
 #include "base/check.h"
+#include "causal/object.h"
+#include "storage/record.h"
 
 namespace lariat::sim {
 
 namespace {
-
-constexpr int64_t kWallStartMs = 1'700'000'000'000;
 
 class TraceLog final : public telemetry::LogSink {
  public:
@@ -39,9 +39,7 @@ class Machine::ShardWorld final : public env::Clock,
 
   base::Instant Now() const override { return machine_.world_.scheduler.Now(); }
   base::WallTime Wall() const override {
-    const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(
-        machine_.world_.scheduler.Now().time_since_epoch());
-    return {kWallStartMs + passed.count() + machine_.wall_offset_ms_};
+    return {WallAt(machine_.world_.scheduler.Now()).ms + machine_.wall_offset_ms_};
   }
   uint64_t Next() override { return prng_.Next(); }
 
@@ -177,6 +175,13 @@ uint64_t Machine::Fence() const {
 bool Machine::KnowsAsGone(const Party& other) const {
   const auto view = View();
   return view && other.Id() && view->topology.FindRemoved(*other.Id()) != nullptr;
+}
+
+std::optional<base::Hash128> Machine::DigestOf(const std::string& data_key) {
+  const auto record = disk_.GetBlocking(storage::Space::kData, data_key);
+  const auto view = record ? storage::ParseRecord(*record) : base::Fail(record.error());
+  if (!view) return std::nullopt;
+  return causal::Object::Digest(view->object);
 }
 
 void Machine::Post(uint32_t shard, env::Task task) {

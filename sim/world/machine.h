@@ -33,6 +33,7 @@ class Machine final : public Party {
   // REQUIRES: running. Not from inside the process.
   void Stop(bool power_cut);
   void Pause(base::Duration length);
+  base::Instant PausedUntil() const { return paused_until_; }
   void SetWallOffset(int64_t offset_ms) { wall_offset_ms_ = offset_ms; }
 
   // Whether faults and the end of faults bring it back. A machine is wanted from its first start.
@@ -55,6 +56,7 @@ class Machine final : public Party {
   node::PeerEvents& Events(uint32_t shard) override { return node().shard(shard); }
   uint64_t Fence() const override;
   bool KnowsAsGone(const Party& other) const override;
+  std::optional<base::Hash128> DigestOf(const std::string& data_key) override;
   void Run(env::Task task) override { RunAt(world_.scheduler.Now(), std::move(task)); }
 
   // It comes back with another address. REQUIRES: not running.

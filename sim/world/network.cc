@@ -40,6 +40,15 @@ std::string NewestAlone(const std::string& encoded, uint64_t node) {
   return alone.Encode();
 }
 
+// The same register, its value living from now on.
+std::string LivesFrom(base::WallTime now, const std::string& encoded) {
+  auto object = causal::Object::Decode(encoded);
+  if (!object || object->lww() == nullptr) return encoded;
+  causal::Value& value = object->lww()->value;
+  if (value.expires_ms != 0) value.expires_ms += now.ms - value.written.ms;
+  return object->Encode();
+}
+
 }  // namespace
 
 // --- the transport of a shard ------------------------------------------------------------------
@@ -274,7 +283,7 @@ void Network::Deliver(uint64_t id, Way way, const std::string& bytes) {
     if (parties_[sender]->KnowsAsGone(*parties_[static_cast<size_t>(receiver)])) return;
   }
   if (!there) {
-    TamperWithReply(&*envelope);
+    TamperWithReply(*parties_[static_cast<size_t>(receiver)], &*envelope);
     parties_[static_cast<size_t>(receiver)]
         ->Events(c.from_shard)
         .OnReply(c.peer, std::move(*envelope));
@@ -286,7 +295,7 @@ void Network::Deliver(uint64_t id, Way way, const std::string& bytes) {
       .OnRequest(c.asker, id, std::move(*envelope));
 }
 
-void Network::TamperWithReply(wire::Envelope* reply) const {
+void Network::TamperWithReply(Party& receiver, wire::Envelope* reply) const {
   auto* page = std::get_if<wire::RangePage>(&reply->body);
   if (page != nullptr && bug_ == Bug::kStreamSkips) {
     page->entries.clear();
@@ -294,12 +303,27 @@ void Network::TamperWithReply(wire::Envelope* reply) const {
   }
   auto* progress = std::get_if<wire::ProgressReply>(&reply->body);
   if (progress != nullptr && bug_ == Bug::kStepUntold) progress->fence = 0;
+  auto* hints = std::get_if<wire::HintsReply>(&reply->body);
+  if (hints != nullptr && bug_ == Bug::kHintsUnseen) hints->hinted.clear();
+  auto* sweep = std::get_if<wire::SweepReply>(&reply->body);
+  if (sweep != nullptr && bug_ == Bug::kConfirmSkipped) {
+    for (wire::SweepState& state : sweep->states) state = wire::SweepState::kSame;
+  }
+  auto* leaf = std::get_if<wire::LeafReply>(&reply->body);
+  if (leaf != nullptr && bug_ == Bug::kOnlyKeysCompared) {
+    for (wire::KeyDigest& entry : leaf->entries) {
+      entry.digest = receiver.DigestOf(entry.key).value_or(entry.digest);
+    }
+  }
 }
 
 bool Network::Tamper(uint64_t id, wire::Envelope* request) {
   auto* write = std::get_if<wire::WriteRequest>(&request->body);
   if (write != nullptr && bug_ == Bug::kDotOnly && !write->repair) {
     write->object = NewestAlone(write->object, connections_[id].asker.high);
+  }
+  if (write != nullptr && bug_ == Bug::kTtlByArrival) {
+    write->object = LivesFrom(WallAt(scheduler_.Now()), write->object);
   }
   const bool skips = write != nullptr && ((bug_ == Bug::kSkipWriteBack && write->repair) ||
                                           (bug_ == Bug::kAckWithoutWrite && prng_.Chance(0.1)));

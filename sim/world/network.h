@@ -33,7 +33,9 @@ class Party {
   // Whether it knows that the node of that machine is out of the cluster.
   virtual bool KnowsAsGone(const Party& other) const = 0;
   virtual const std::optional<base::Uuid>& Id() const = 0;  // nothing before its first start
-  virtual node::PeerEvents& Events(uint32_t shard) = 0;     // REQUIRES: Running
+  // Of the object that it holds under a data key, if it holds one.
+  virtual std::optional<base::Hash128> DigestOf(const std::string& data_key) = 0;
+  virtual node::PeerEvents& Events(uint32_t shard) = 0;  // REQUIRES: Running
   // Runs the task now, or when a paused machine goes on; never in a later life.
   virtual void Run(env::Task task) = 0;
 };
@@ -114,7 +116,7 @@ class Network {
   void Deliver(uint64_t id, Way way, const std::string& bytes);
   // A planted bug may swallow or repeat a request. True: it was dealt with.
   bool Tamper(uint64_t id, wire::Envelope* request);
-  void TamperWithReply(wire::Envelope* reply) const;
+  void TamperWithReply(Party& receiver, wire::Envelope* reply) const;
   // Ends a connection; the asking side hears of it after `notice`.
   void End(uint64_t id, base::Duration notice);
   bool IsCut(int from, int to) const;

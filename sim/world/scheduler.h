@@ -13,6 +13,13 @@
 
 namespace lariat::sim {
 
+// What a clock says that is right.
+inline base::WallTime WallAt(base::Instant now) {
+  constexpr int64_t kStartMs = 1'700'000'000'000;
+  return {kStartMs +
+          std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count()};
+}
+
 class Scheduler {
  public:
   base::Instant Now() const { return now_; }
