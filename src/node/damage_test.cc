@@ -5,6 +5,7 @@
 
 #include "node/cluster_test_util.h"
 #include "replica/doubt.h"
+#include "replica/tree/layout.h"
 
 namespace lariat::node {
 namespace {
@@ -46,14 +47,49 @@ class DamageTest : public ClusterTest {
     batch.Put(space, key, value);
     ASSERT_TRUE(machine.engine.Write(batch).has_value());
   }
+  // So that the sums are counted again.
+  static void ForgetTrees(Machine& machine, storage::WriteBatch* batch) {
+    const auto image = machine.engine.DurableImage();
+    for (const auto& [tree_key, value] : image[static_cast<size_t>(Space::kTree)]) {
+      batch->Remove(Space::kTree, tree_key);
+    }
+  }
+  // "v2" is acknowledged by the others; the machine has the state before. All are down then.
+  void OnlyTheOthersHaveTheNewest(Machine& machine) {
+    const std::string older = Stored(machine);
+    ASSERT_TRUE(Put(*machines[0], "v2"));
+    time.Run(Seconds(5));
+    for (auto& any : machines) any->GoDown();
+    HasOnly(machine, older);
+  }
+  static void HasOnly(Machine& machine, const std::string& older, bool in_doubt = false) {
+    storage::WriteBatch batch;
+    for (const auto& [key, value] :
+         machine.engine.DurableImage()[static_cast<size_t>(Space::kData)])
+      batch.Put(Space::kData, key, older);
+    ForgetTrees(machine, &batch);
+    if (in_doubt) {
+      batch.Put(Space::kMeta, std::string(replica::kDoubtName),
+                replica::EncodeDoubt({1, "a test", {}}));
+    }
+    ASSERT_TRUE(machine.engine.Write(batch).has_value());
+  }
+  std::string Why() {
+    (void)machines[0]->node().admin(0).Plan();  // somebody looks: it is gathered for a while
+    time.Run(Seconds(5));
+    return machines[0]->node().admin(0).Plan().why;
+  }
+  // By those that were there from the start: a newcomer whose join was cancelled knows no more.
+  bool Moves() {
+    return std::any_of(machines.begin(), machines.begin() + 3, [](const auto& machine) {
+      return machine->Formed() && machine->topology().operation;
+    });
+  }
   // As salvage leaves a store that had an unreadable block with the key.
   static void Lose(Machine& machine, const std::string& key) {
     storage::WriteBatch batch;
     batch.Remove(Space::kData, key);
-    const auto image = machine.engine.DurableImage();
-    for (const auto& [tree_key, value] : image[static_cast<size_t>(Space::kTree)]) {
-      batch.Remove(Space::kTree, tree_key);
-    }
+    ForgetTrees(machine, &batch);
     batch.Put(Space::kMeta, std::string(replica::kDoubtName),
               replica::EncodeDoubt({1, "a test", {}}));
     ASSERT_TRUE(machine.engine.Write(batch).has_value());
@@ -170,6 +206,27 @@ TEST_F(DamageTest, ANodeAloneEndsItsDoubtByItself) {
   ASSERT_TRUE(time.RunUntil([&] { return alone.Formed(); }));
   EXPECT_EQ(ReadHere(alone), Code::kUnavailable);
   ASSERT_TRUE(time.RunUntil([&] { return !InDoubt(alone); }));
+}
+
+// Start-up ends after the engine has said that the log was cut, and is made again.
+TEST_F(DamageTest, ALogThatWasCutIsNotForgottenByWhoeverHasToTakeNote) {
+  Machine& cut = *machines[1];
+  cut.GoDown();
+  Write(cut, Space::kMeta, std::string(storage::kLogCutKey), "1");
+  ASSERT_TRUE(LoadCluster(cut.engine).value().lost_votes);
+  EXPECT_TRUE(cut.engine.Stats().log_truncated) << "half of them have taken note";
+  const auto tree = cut.engine.GetBlocking(Space::kTree, replica::TreeHeadKey());
+  const auto head = replica::DecodeTreeHead(*tree);
+  cut.Start();
+  EXPECT_TRUE(InDoubt(cut));
+  EXPECT_TRUE(cut.engine.GetBlocking(Space::kMeta, "register_lost").has_value());
+  EXPECT_FALSE(cut.engine.Stats().log_truncated);
+  // If it dies here, the trees are not believed either.
+  const auto noted = cut.engine.GetBlocking(Space::kTree, replica::TreeHeadKey());
+  EXPECT_EQ(replica::DecodeTreeHead(*noted)->shards, 0U);
+  EXPECT_EQ(replica::DecodeTreeHead(*noted)->generation, head->generation);
+  ASSERT_TRUE(time.RunUntil([&] { return cut.Formed() && !InDoubt(cut); }));
+  EXPECT_EQ(Values(cut), Texts{"v"});
 }
 
 }  // namespace
