@@ -229,5 +229,60 @@ TEST_F(DamageTest, ALogThatWasCutIsNotForgottenByWhoeverHasToTakeNote) {
   EXPECT_EQ(Values(cut), Texts{"v"});
 }
 
+TEST_F(DamageTest, NothingMovesBeforeADoubtHasEnded) {
+  Machine& doubtful = *machines[2];
+  const std::string older = Stored(doubtful);
+  OnlyTheOthersHaveTheNewest(*machines[1]);
+  HasOnly(doubtful, older, true);
+  doubtful.settings.repair_keep_tree = false;  // so that it does not end
+  for (auto& machine : machines) machine->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+  time.Run(Seconds(5));
+  Machine& fourth = Add(4, {Address(1)});
+  fourth.Start();
+  time.Run(Seconds(20));
+  EXPECT_FALSE(Moves());
+  EXPECT_NE(Why().find("'node3' may have lost records and is compared with the others first"),
+            std::string::npos)
+      << Why();
+  doubtful.GoDown();
+  doubtful.settings.repair_keep_tree = true;
+  doubtful.Start();
+  const auto is_in = [&] {
+    if (!fourth.Formed() || fourth.topology().operation) return false;
+    return fourth.topology().FindByName("node4")->state == membership::MemberState::kNormal;
+  };
+  ASSERT_TRUE(time.RunUntil(is_in)) << Why();
+  EXPECT_FALSE(InDoubt(doubtful));
+  time.Run(Seconds(2));
+  for (auto& machine : machines) EXPECT_EQ(Values(*machine), (Texts{"v", "v2"}));
+}
+
+TEST_F(DamageTest, ANodeInDoubtGivesNothingToAChangeUnderWay) {
+  Machine& doubtful = *machines[2];
+  const std::string older = Stored(doubtful);
+  OnlyTheOthersHaveTheNewest(*machines[1]);
+  HasOnly(doubtful, older, true);
+  machines[0]->Start();
+  machines[1]->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return machines[0]->Formed() && machines[1]->Formed(); }));
+  Machine& fourth = Add(4, {Address(1)});
+  fourth.Start();
+  ASSERT_TRUE(time.RunUntil([&] { return Moves(); })) << "it does not wait for who is down";
+  doubtful.Start();
+  time.Run(Seconds(20));
+  EXPECT_NE(Why().find("may have lost records"), std::string::npos) << Why();
+  EXPECT_NE(Why().find("lariat cluster cancel"), std::string::npos) << Why();
+  EXPECT_TRUE(Moves());
+  EXPECT_EQ(doubtful.shard().metrics().stream_sent_bytes.value(), 0U);
+  std::optional<base::Status> answer;
+  machines[0]->node().admin(0).Cancel(0, [&](base::Status status) { answer = std::move(status); });
+  ASSERT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
+  ASSERT_TRUE(*answer) << answer->error().message;
+  ASSERT_TRUE(time.RunUntil([&] { return !Moves() && !InDoubt(doubtful); })) << Why();
+  time.Run(Seconds(2));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(Values(*machines[i]), (Texts{"v", "v2"})) << i;
+}
+
 }  // namespace
 }  // namespace lariat::node
