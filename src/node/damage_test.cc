@@ -284,5 +284,22 @@ TEST_F(DamageTest, ANodeInDoubtGivesNothingToAChangeUnderWay) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(Values(*machines[i]), (Texts{"v", "v2"})) << i;
 }
 
+// Of the two that had the newest state one cannot read it, and the other may have lost it.
+TEST_F(DamageTest, ARefillDoesNotBelieveANodeInDoubt) {
+  const std::string older = Stored(*machines[2]);
+  OnlyTheOthersHaveTheNewest(*machines[0]);
+  HasOnly(*machines[2], older, true);
+  machines[2]->settings.repair_keep_tree = false;  // its doubt does not end
+  Damage(*machines[1]);
+  const std::string damaged = Stored(*machines[1]);
+  for (auto& machine : machines) machine->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+  EXPECT_TRUE(time.RunUntil([&] { return Status(*machines[1]).scrub.damaged > 0; }) ||
+              time.RunUntil([&] { return Status(*machines[1]).scrub.damaged > 0; }));
+  time.Run(Seconds(60));
+  EXPECT_EQ(Stored(*machines[1]), damaged);
+  EXPECT_EQ(ReadHere(*machines[1]), Code::kCorruption);
+}
+
 }  // namespace
 }  // namespace lariat::node
