@@ -33,6 +33,8 @@ using IsAlive = std::function<bool(const base::Uuid&)>;
 struct Asked {
   base::WallTime now;
   IsAlive alive;  // as the node that was asked sees it
+  // Whether it may have lost records, as it says itself; nothing: nobody may have.
+  std::function<bool(const base::Uuid&)> in_doubt = nullptr;
 };
 
 // Takes a newcomer in (it joins when its turn comes), or one that takes the place of the dead

@@ -107,10 +107,58 @@ std::string HeldBack(const Topology& now, const Change& change, const Asked& ask
   return "";
 }
 
+using Doubtful = std::vector<ring::NodeIndex>;
+
+Doubtful InDoubt(const Topology& now, const Asked& asked) {
+  Doubtful doubtful;
+  if (!asked.in_doubt) return doubtful;
+  for (ring::NodeIndex i = 0; i < now.members.size(); ++i) {
+    const Member& member = now.members[i];
+    const bool counts = !member.tokens.empty() && !member.given_up;
+    if (counts && asked.alive(member.id) && asked.in_doubt(member.id)) doubtful.push_back(i);
+  }
+  return doubtful;
+}
+
+// Whether a receiver of the operation would copy from that member what it may have lost, and not
+// from all other holders too.
+bool IsCopiedAlone(const Topology& running, ring::NodeIndex doubtful) {
+  const auto view = MakeView(running, running.members[doubtful].id);
+  for (const auto& [name, bucket] : running.buckets) {
+    for (const ring::Move& move : view->MovesOf(bucket)) {
+      const bool gives = std::binary_search(move.sources.begin(), move.sources.end(), doubtful);
+      if (gives && !move.from_all) return true;
+    }
+  }
+  return false;
+}
+
+// As HeldBack, of the change at that place of the queue.
+std::string HeldBackByDoubt(const Topology& now, size_t place, const Asked& asked,
+                            const ring::AllocationOptions& allocation) {
+  const Doubtful doubtful = InDoubt(now, asked);
+  if (doubtful.empty()) return "";
+  const ChangeKind kind = now.queue[place].kind;
+  if (kind != ChangeKind::kRemove && kind != ChangeKind::kReplace) {
+    return NameOf(now, now.members[doubtful.front()].id) +
+           " may have lost records and is compared with the others first";
+  }
+  Topology running = now;
+  Begin(&running, place, asked, allocation);
+  for (const ring::NodeIndex node : doubtful) {
+    if (!IsCopiedAlone(running, node)) continue;
+    return NameOf(now, now.members[node].id) +
+           " may have lost records, and some would be copied from it alone; it is compared with "
+           "the others first, and if it cannot be, stop it and remove it too";
+  }
+  return "";
+}
+
 Drive StartOne(const Topology& now, const Asked& asked, const ring::AllocationOptions& allocation) {
   Drive drive;
   for (size_t i = 0; i < now.queue.size(); ++i) {
-    const std::string why = HeldBack(now, now.queue[i], asked);
+    std::string why = HeldBack(now, now.queue[i], asked);
+    if (why.empty()) why = HeldBackByDoubt(now, i, asked, allocation);
     if (why.empty()) {
       drive.next = now;
       drive.next->fence = ++drive.next->epoch;

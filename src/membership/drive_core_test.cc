@@ -65,9 +65,11 @@ class Driven : public testing::Test {
   size_t Tokens(uint64_t number) { return now.Find(IdOf(number))->tokens.size(); }
 
   Topology now;
-  Asked asked{{1000}, [this](const base::Uuid& id) { return !dead.contains(id.low); }};
+  Asked asked{{1000},
+              [this](const base::Uuid& id) { return !dead.contains(id.low); },
+              [this](const base::Uuid& id) { return doubtful.contains(id.low); }};
   Reports reports;
-  std::set<uint64_t> dead, silent, lagging, streaming;
+  std::set<uint64_t> dead, silent, lagging, streaming, doubtful;
   std::string waiting_for;
 };
 
@@ -191,6 +193,53 @@ TEST_F(Driven, AStagedChangeWaitsToBeCommitted) {
   const Topology after = AfterAll(now, kAllocation);
   EXPECT_EQ(after.Find(IdOf(2)), nullptr);
   EXPECT_NE(now.Find(IdOf(2)), nullptr);
+}
+
+TEST_F(Driven, NothingMovesWhileAMemberIsInDoubt) {
+  doubtful = {3};
+  Take(AskToJoin(now, MakeMember(5), "", asked));
+  Take(AskForChange(now, {.kind = ChangeKind::kLeave, .node = IdOf(3)}, asked));
+  Take(AskForChange(now, {.kind = ChangeKind::kReweight, .node = IdOf(1), .weight = 2}, asked));
+  EXPECT_FALSE(Step());
+  EXPECT_THAT(waiting_for, HasSubstr("'node3' may have lost records and is compared with the "
+                                     "others first"));
+  dead = {3};  // what it holds is not believed, and nobody knows when it is back
+  EXPECT_TRUE(Step());
+  dead = {};
+  doubtful = {};
+  RunToTheEnd();
+  EXPECT_EQ(now.members.size(), 4U);
+}
+
+// The doubt of 3 waits for 4, which is dead: its removal is the way out.
+TEST_F(Driven, TheRemovalOfADeadMemberDoesNotWaitForADoubt) {
+  doubtful = {3};
+  dead = silent = {4};
+  Take(AskForChange(now, {.kind = ChangeKind::kRemove, .node = IdOf(4)}, asked));
+  RunToTheEnd();
+  EXPECT_EQ(now.Find(IdOf(4)), nullptr) << waiting_for;
+}
+
+TEST_F(Driven, NorDoesTheReplacementOfADeadMember) {
+  doubtful = {3, 5};
+  dead = silent = {4};
+  Take(AskToJoin(now, MakeMember(5), "node4", asked));
+  RunToTheEnd();
+  EXPECT_EQ(now.Find(IdOf(4)), nullptr) << waiting_for;
+}
+
+// With racks, node 6 does not only take the place of 4: it takes some of 3's, too.
+TEST_F(Driven, ARemovalWaitsIfRecordsWouldBeCopiedFromTheMemberInDoubtAlone) {
+  Member other = MakeMember(6);
+  other.rack = "another rack";
+  doubtful = {1, 2, 3};
+  dead = silent = {4};
+  Take(AskToJoin(now, other, "node4", asked));
+  EXPECT_FALSE(Step());
+  EXPECT_THAT(waiting_for, HasSubstr("would be copied from it alone"));
+  doubtful = {};
+  RunToTheEnd();
+  EXPECT_EQ(now.Find(IdOf(4)), nullptr) << waiting_for;
 }
 
 // Node 4 dies while ranges move.

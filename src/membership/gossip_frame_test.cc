@@ -21,6 +21,7 @@ NodeStates SomeStates() {
   states.load_bytes = 1;
   states.hint_bytes = 2;
   states.convictions = {{{1, 2}, 3}, {{4, 5}, 6}};
+  states.in_doubt = true;
   return states;
 }
 

@@ -431,6 +431,14 @@ std::vector<ring::RingNode> NodesOf(const Topology& topology) {
   return nodes;
 }
 
+std::vector<ring::Move> View::MovesOf(const BucketProperties& bucket) const {
+  std::vector<ring::NodeIndex> gone;
+  for (ring::NodeIndex i = 0; i < topology.members.size(); ++i) {
+    if (topology.IsGone(MemberAt(i).id)) gone.push_back(i);
+  }
+  return ring::Diff(ring, bucket.n, *next, topology.NextN(bucket), gone);
+}
+
 std::shared_ptr<const View> MakeView(Topology topology, const base::Uuid& self) {
   auto view = std::make_shared<View>();
   view->digest = base::Hash64(EncodeTopology(topology));

@@ -17,6 +17,7 @@
 
 #include "base/uuid.h"
 #include "membership/bucket.h"
+#include "ring/diff.h"
 #include "ring/ring.h"
 
 namespace lariat::membership {
@@ -172,6 +173,8 @@ struct View {
     std::vector<ring::NodeIndex> other;
   };
   Replicas ReplicasOf(ring::Token token, const BucketProperties& bucket) const;
+  // What moves of the bucket; nobody copies from who is gone. REQUIRES: an operation.
+  std::vector<ring::Move> MovesOf(const BucketProperties& bucket) const;
   // Whether this node is in either list.
   bool IsReplica(ring::Token token, const BucketProperties& bucket) const;
 };

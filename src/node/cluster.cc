@@ -67,8 +67,9 @@ Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
       lost_votes_(home, engine, log, RegisterPorts(), stored.lost_votes),
       register_(home, engine, RegisterPorts(), std::move(stored.decisions)),
       changes_(home, register_, AllocationOf(options), log,
-               {[this] { return Decided(); }, ports_.alive, [this] { return Progress(); },
-                [this] { Spread([](const base::Status&) {}); }, ports_.publish_changes}),
+               {[this] { return Decided(); }, ports_.alive, ports_.in_doubt,
+                [this] { return Progress(); }, [this] { Spread([](const base::Status&) {}); },
+                ports_.publish_changes}),
       expelled_before_(std::move(stored.expelled_by)),
       durable_(std::move(stored.topology)) {}
 

@@ -25,6 +25,7 @@ class Cluster {
     // Gives a new view to all shards; done when all of them work by it.
     std::function<void(std::shared_ptr<const membership::View>, StatusDone)> publish;
     membership::IsAlive alive;
+    std::function<bool(const base::Uuid&)> in_doubt;  // as in membership::Asked
     // What this node tells of its streams; `fence` is filled in by the cluster.
     std::function<wire::ProgressReply()> streams;
     std::function<void(std::shared_ptr<const ChangesSeen>)> publish_changes;

@@ -5,6 +5,7 @@
 
 #include "node/cluster_test_util.h"
 #include "replica/doubt.h"
+#include "replica/tree/layout.h"
 
 namespace lariat::node {
 namespace {
@@ -46,14 +47,49 @@ class DamageTest : public ClusterTest {
     batch.Put(space, key, value);
     ASSERT_TRUE(machine.engine.Write(batch).has_value());
   }
+  // So that the sums are counted again.
+  static void ForgetTrees(Machine& machine, storage::WriteBatch* batch) {
+    const auto image = machine.engine.DurableImage();
+    for (const auto& [tree_key, value] : image[static_cast<size_t>(Space::kTree)]) {
+      batch->Remove(Space::kTree, tree_key);
+    }
+  }
+  // "v2" is acknowledged by the others; the machine has the state before. All are down then.
+  void OnlyTheOthersHaveTheNewest(Machine& machine) {
+    const std::string older = Stored(machine);
+    ASSERT_TRUE(Put(*machines[0], "v2"));
+    time.Run(Seconds(5));
+    for (auto& any : machines) any->GoDown();
+    HasOnly(machine, older);
+  }
+  static void HasOnly(Machine& machine, const std::string& older, bool in_doubt = false) {
+    storage::WriteBatch batch;
+    for (const auto& [key, value] :
+         machine.engine.DurableImage()[static_cast<size_t>(Space::kData)])
+      batch.Put(Space::kData, key, older);
+    ForgetTrees(machine, &batch);
+    if (in_doubt) {
+      batch.Put(Space::kMeta, std::string(replica::kDoubtName),
+                replica::EncodeDoubt({1, "a test", {}}));
+    }
+    ASSERT_TRUE(machine.engine.Write(batch).has_value());
+  }
+  std::string Why() {
+    (void)machines[0]->node().admin(0).Plan();  // somebody looks: it is gathered for a while
+    time.Run(Seconds(5));
+    return machines[0]->node().admin(0).Plan().why;
+  }
+  // By those that were there from the start: a newcomer whose join was cancelled knows no more.
+  bool Moves() {
+    return std::any_of(machines.begin(), machines.begin() + 3, [](const auto& machine) {
+      return machine->Formed() && machine->topology().operation;
+    });
+  }
   // As salvage leaves a store that had an unreadable block with the key.
   static void Lose(Machine& machine, const std::string& key) {
     storage::WriteBatch batch;
     batch.Remove(Space::kData, key);
-    const auto image = machine.engine.DurableImage();
-    for (const auto& [tree_key, value] : image[static_cast<size_t>(Space::kTree)]) {
-      batch.Remove(Space::kTree, tree_key);
-    }
+    ForgetTrees(machine, &batch);
     batch.Put(Space::kMeta, std::string(replica::kDoubtName),
               replica::EncodeDoubt({1, "a test", {}}));
     ASSERT_TRUE(machine.engine.Write(batch).has_value());
@@ -170,6 +206,99 @@ TEST_F(DamageTest, ANodeAloneEndsItsDoubtByItself) {
   ASSERT_TRUE(time.RunUntil([&] { return alone.Formed(); }));
   EXPECT_EQ(ReadHere(alone), Code::kUnavailable);
   ASSERT_TRUE(time.RunUntil([&] { return !InDoubt(alone); }));
+}
+
+// Start-up ends after the engine has said that the log was cut, and is made again.
+TEST_F(DamageTest, ALogThatWasCutIsNotForgottenByWhoeverHasToTakeNote) {
+  Machine& cut = *machines[1];
+  cut.GoDown();
+  Write(cut, Space::kMeta, std::string(storage::kLogCutKey), "1");
+  ASSERT_TRUE(LoadCluster(cut.engine).value().lost_votes);
+  EXPECT_TRUE(cut.engine.Stats().log_truncated) << "half of them have taken note";
+  const auto tree = cut.engine.GetBlocking(Space::kTree, replica::TreeHeadKey());
+  const auto head = replica::DecodeTreeHead(*tree);
+  cut.Start();
+  EXPECT_TRUE(InDoubt(cut));
+  EXPECT_TRUE(cut.engine.GetBlocking(Space::kMeta, "register_lost").has_value());
+  EXPECT_FALSE(cut.engine.Stats().log_truncated);
+  // If it dies here, the trees are not believed either.
+  const auto noted = cut.engine.GetBlocking(Space::kTree, replica::TreeHeadKey());
+  EXPECT_EQ(replica::DecodeTreeHead(*noted)->shards, 0U);
+  EXPECT_EQ(replica::DecodeTreeHead(*noted)->generation, head->generation);
+  ASSERT_TRUE(time.RunUntil([&] { return cut.Formed() && !InDoubt(cut); }));
+  EXPECT_EQ(Values(cut), Texts{"v"});
+}
+
+TEST_F(DamageTest, NothingMovesBeforeADoubtHasEnded) {
+  Machine& doubtful = *machines[2];
+  const std::string older = Stored(doubtful);
+  OnlyTheOthersHaveTheNewest(*machines[1]);
+  HasOnly(doubtful, older, true);
+  doubtful.settings.repair_keep_tree = false;  // so that it does not end
+  for (auto& machine : machines) machine->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+  time.Run(Seconds(5));
+  Machine& fourth = Add(4, {Address(1)});
+  fourth.Start();
+  time.Run(Seconds(20));
+  EXPECT_FALSE(Moves());
+  EXPECT_NE(Why().find("'node3' may have lost records and is compared with the others first"),
+            std::string::npos)
+      << Why();
+  doubtful.GoDown();
+  doubtful.settings.repair_keep_tree = true;
+  doubtful.Start();
+  const auto is_in = [&] {
+    if (!fourth.Formed() || fourth.topology().operation) return false;
+    return fourth.topology().FindByName("node4")->state == membership::MemberState::kNormal;
+  };
+  ASSERT_TRUE(time.RunUntil(is_in)) << Why();
+  EXPECT_FALSE(InDoubt(doubtful));
+  time.Run(Seconds(2));
+  for (auto& machine : machines) EXPECT_EQ(Values(*machine), (Texts{"v", "v2"}));
+}
+
+TEST_F(DamageTest, ANodeInDoubtGivesNothingToAChangeUnderWay) {
+  Machine& doubtful = *machines[2];
+  const std::string older = Stored(doubtful);
+  OnlyTheOthersHaveTheNewest(*machines[1]);
+  HasOnly(doubtful, older, true);
+  machines[0]->Start();
+  machines[1]->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return machines[0]->Formed() && machines[1]->Formed(); }));
+  Machine& fourth = Add(4, {Address(1)});
+  fourth.Start();
+  ASSERT_TRUE(time.RunUntil([&] { return Moves(); })) << "it does not wait for who is down";
+  doubtful.Start();
+  time.Run(Seconds(20));
+  EXPECT_NE(Why().find("may have lost records"), std::string::npos) << Why();
+  EXPECT_NE(Why().find("lariat cluster cancel"), std::string::npos) << Why();
+  EXPECT_TRUE(Moves());
+  EXPECT_EQ(doubtful.shard().metrics().stream_sent_bytes.value(), 0U);
+  std::optional<base::Status> answer;
+  machines[0]->node().admin(0).Cancel(0, [&](base::Status status) { answer = std::move(status); });
+  ASSERT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
+  ASSERT_TRUE(*answer) << answer->error().message;
+  ASSERT_TRUE(time.RunUntil([&] { return !Moves() && !InDoubt(doubtful); })) << Why();
+  time.Run(Seconds(2));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(Values(*machines[i]), (Texts{"v", "v2"})) << i;
+}
+
+// Of the two that had the newest state one cannot read it, and the other may have lost it.
+TEST_F(DamageTest, ARefillDoesNotBelieveANodeInDoubt) {
+  const std::string older = Stored(*machines[2]);
+  OnlyTheOthersHaveTheNewest(*machines[0]);
+  HasOnly(*machines[2], older, true);
+  machines[2]->settings.repair_keep_tree = false;  // its doubt does not end
+  Damage(*machines[1]);
+  const std::string damaged = Stored(*machines[1]);
+  for (auto& machine : machines) machine->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
+  EXPECT_TRUE(time.RunUntil([&] { return Status(*machines[1]).scrub.damaged > 0; }) ||
+              time.RunUntil([&] { return Status(*machines[1]).scrub.damaged > 0; }));
+  time.Run(Seconds(60));
+  EXPECT_EQ(Stored(*machines[1]), damaged);
+  EXPECT_EQ(ReadHere(*machines[1]), Code::kCorruption);
 }
 
 }  // namespace

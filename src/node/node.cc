@@ -96,6 +96,9 @@ Cluster::Ports Node::ClusterPorts() {
   ports.publish = [this](const std::shared_ptr<const membership::View>& view,
                          Cluster::StatusDone done) { Publish(view, std::move(done)); };
   ports.alive = [&home](const base::Uuid& id) { return home.IsAlive(id); };
+  ports.in_doubt = [this](const base::Uuid& id) {
+    return id == options_.identity.id ? healing_->InDoubt() : watch_->SaysInDoubt(id);
+  };
   ports.streams = [this] { return streams_->Progress(); };
   ports.publish_changes = [this](std::shared_ptr<const ChangesSeen> seen) {
     std::atomic_store(&changes_seen_, std::move(seen));
@@ -151,6 +154,7 @@ membership::NodeStates Node::States() const {
   }
   states.fence = cluster_->adopted_fence();
   states.draining = draining();
+  states.in_doubt = healing_->InDoubt();
   states.peer_address = options_.addresses.peer;
   states.load_bytes = engine_.Stats().disk_bytes / kStep * kStep;
   // Rounded up: what there is shows.
@@ -184,9 +188,9 @@ void Node::Dispatch(const base::Uuid& from, uint64_t fence, wire::Body request,
     return done(watch_->OnGossip(from, *gossip));
   }
   if (auto* pull = std::get_if<wire::RangePull>(&request)) {
-    return streams_->Serve(std::move(*pull), [done = std::move(done)](wire::RangePage p) mutable {
-      done(std::move(p));
-    });
+    return streams_->Serve(
+        from, std::move(*pull),
+        [done = std::move(done)](wire::RangePage p) mutable { done(std::move(p)); });
   }
   cluster_->OnRequest(std::move(request), std::move(done));
 }

@@ -6,7 +6,6 @@
 
 #include "membership/drive_core.h"
 #include "node/node.h"
-#include "repair/plan.h"
 
 namespace lariat::node {
 
@@ -40,6 +39,7 @@ void Streams::ApplySettings(const config::Settings& settings) {
 
 void Streams::OnView(std::shared_ptr<const membership::View> view) {
   view_ = std::move(view);
+  in_doubt_.reset();
   const auto& operation = view_->topology.operation;
   if (operation || cleaned_fence_ != view_->fence()) cleaner_.Stop();
   if (!operation || operation->phase != membership::Phase::kStream) {
@@ -57,8 +57,22 @@ void Streams::Stop() {
   cleaner_.Stop();
 }
 
-void Streams::Serve(wire::RangePull request, base::UniqueFunction<void(wire::RangePage)> done) {
+void Streams::Serve(const base::Uuid& from, wire::RangePull request,
+                    base::UniqueFunction<void(wire::RangePage)> done) {
+  if (streaming_ != 0 && node_.healing().InDoubt() && !MayGiveInDoubt(from, request)) {
+    return done(repair::RangeSource::Refusal(
+        Code::kUnavailable,
+        "it may have lost records and is compared with the others first, which goes on when this "
+        "change is cancelled (lariat cluster cancel)"));
+  }
   source_.Serve(request, streaming_, home_.env().clock.Now(), std::move(done));
+}
+
+bool Streams::MayGiveInDoubt(const base::Uuid& to, const wire::RangePull& request) {
+  if (!in_doubt_) in_doubt_ = repair::PlanInDoubt(*view_);
+  const membership::Member* receiver = view_->topology.Find(to);
+  const ring::TokenRange range = {{request.from_token}, {request.to_token}};
+  return receiver != nullptr && in_doubt_->contains({receiver->Number(), request.bucket, range});
 }
 
 wire::ProgressReply Streams::Progress() const {

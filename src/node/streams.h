@@ -6,11 +6,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "node/shard.h"
 #include "repair/cleaner.h"
+#include "repair/plan.h"
 #include "repair/range_source.h"
 #include "repair/transfer.h"
 #include "replica/meta_store.h"
@@ -29,7 +31,10 @@ class Streams final : public repair::TransferPort, public repair::CleanerPort {
   // The node is out of the cluster.
   void Stop();
   void ApplySettings(const config::Settings& settings);
-  void Serve(wire::RangePull request, base::UniqueFunction<void(wire::RangePage)> done);
+  // While this node may have lost records it gives out only what the receiver copies from all other
+  // holders too: the rest would look whole there.
+  void Serve(const base::Uuid& from, wire::RangePull request,
+             base::UniqueFunction<void(wire::RangePage)> done);
   // Why this node may hold old records of ranges that are not its own; empty: it does not.
   std::string Unclean() const;
   // What is about streams is filled in.
@@ -48,6 +53,7 @@ class Streams final : public repair::TransferPort, public repair::CleanerPort {
   void Remove(uint64_t fence, std::vector<std::string> data_keys, RemoveDone done) override;
 
  private:
+  bool MayGiveInDoubt(const base::Uuid& to, const wire::RangePull& request);
   void EachSecond();
   void AskWhetherAllKnow();
   std::optional<base::Duration> LatencySince(uint64_t* count, base::Duration* sum) const;
@@ -60,8 +66,9 @@ class Streams final : public repair::TransferPort, public repair::CleanerPort {
   repair::Transfer transfer_;
   repair::Cleaner cleaner_;
   std::shared_ptr<const membership::View> view_;
-  uint64_t streaming_ = 0;      // the change whose ranges are given out
-  uint64_t cleaned_fence_ = 0;  // the fence that the cleaner was started for
+  std::optional<repair::InDoubtPlan> in_doubt_;  // of view_, worked out when it is asked for
+  uint64_t streaming_ = 0;                       // the change whose ranges are given out
+  uint64_t cleaned_fence_ = 0;                   // the fence that the cleaner was started for
   bool asking_ = false;
   uint64_t source_count_ = 0, transfer_count_ = 0;
   base::Duration source_sum_{}, transfer_sum_{};

@@ -207,6 +207,11 @@ void Watch::CompareDocuments() {
   ports_.publish_draining(std::make_shared<const std::set<uint64_t>>(std::move(draining)));
 }
 
+bool Watch::SaysInDoubt(const base::Uuid& member) const {
+  const auto said = core_.gossip().Find(member);
+  return said && said->states.in_doubt;
+}
+
 // It grows while the node runs when others remember a later run of it than its disk did.
 void Watch::KeepGeneration() {
   const uint64_t generation = core_.gossip().generation();

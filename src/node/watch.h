@@ -44,6 +44,8 @@ class Watch {
   void Stop() { stopped_ = true; }
   void OnView(const std::shared_ptr<const membership::View>& view);
   wire::GossipReply OnGossip(const base::Uuid& from, const wire::Gossip& gossip);
+  // What the member says of itself.
+  bool SaysInDoubt(const base::Uuid& member) const;
   void OnDown(uint64_t node);  // a connection to it broke: a reason to look
 
  private:

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "repair/plan.h"
 
+#include <algorithm>
+
 #include "base/check.h"
-#include "ring/diff.h"
 
 namespace lariat::repair {
 
@@ -11,10 +12,8 @@ using membership::View;
 
 namespace {
 
-void AddStreams(const View& view, const BucketProperties& bucket,
-                const std::vector<ring::NodeIndex>& gone, TransferPlan* plan) {
-  const auto moves = ring::Diff(view.ring, bucket.n, *view.next, view.topology.NextN(bucket), gone);
-  for (const ring::Move& move : moves) {
+void AddStreams(const View& view, const BucketProperties& bucket, TransferPlan* plan) {
+  for (const ring::Move& move : view.MovesOf(bucket)) {
     if (move.receiver != view.self) continue;
     if (move.sources.empty()) ++plan->lost;
     for (const ring::NodeIndex source : move.sources) {
@@ -31,11 +30,21 @@ TransferPlan PlanTransfer(const View& view) {
   LARIAT_CHECK(view.topology.operation && view.next, "ranges move while an operation is under way");
   TransferPlan plan;
   plan.change = view.topology.operation->change.number;
-  std::vector<ring::NodeIndex> gone;
-  for (ring::NodeIndex i = 0; i < view.topology.members.size(); ++i) {
-    if (view.topology.IsGone(view.MemberAt(i).id)) gone.push_back(i);
+  for (const auto& [name, bucket] : view.topology.buckets) AddStreams(view, bucket, &plan);
+  return plan;
+}
+
+InDoubtPlan PlanInDoubt(const View& view) {
+  LARIAT_CHECK(view.topology.operation && view.next, "ranges move while an operation is under way");
+  InDoubtPlan plan;
+  for (const auto& [name, bucket] : view.topology.buckets) {
+    for (const ring::Move& move : view.MovesOf(bucket)) {
+      const bool gives =
+          std::find(move.sources.begin(), move.sources.end(), view.self) != move.sources.end();
+      if (!gives || !move.from_all) continue;
+      plan.insert({view.MemberAt(move.receiver).Number(), bucket.id, move.range});
+    }
   }
-  for (const auto& [name, bucket] : view.topology.buckets) AddStreams(view, bucket, gone, &plan);
   return plan;
 }
 

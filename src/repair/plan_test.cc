@@ -90,6 +90,33 @@ TEST(PlanTransfer, ADeadNodeIsNoSource) {
   EXPECT_GT(lost, 0U) << "what the dead node alone held";
 }
 
+TEST(PlanInDoubt, IsWhatIsCopiedFromAllOtherHoldersToo) {
+  auto document = Joining();
+  const uint32_t small = membership::BucketIdOf("small");
+  // A join takes places: what its leavers hold, and nothing else. One holder alone is all of them.
+  for (const auto& [to, bucket, range] : PlanInDoubt(*membership::MakeView(document, IdOf(3)))) {
+    EXPECT_EQ(to, IdOf(5).high);
+    EXPECT_EQ(bucket, small);
+  }
+  for (membership::Member& member : document.members) {
+    member.tokens = member.next_tokens;
+    if (member.id == IdOf(2)) member.next_tokens.clear();
+  }
+  document.operation->change.kind = ChangeKind::kRemove;
+  document.operation->change.node = IdOf(2);
+  const InDoubtPlan given = PlanInDoubt(*membership::MakeView(document, IdOf(3)));
+  size_t asked = 0;
+  for (const uint64_t number : {1, 4, 5}) {
+    for (const Stream& stream :
+         PlanTransfer(*membership::MakeView(document, IdOf(number))).streams) {
+      if (stream.source != IdOf(3).high) continue;
+      ++asked;
+      EXPECT_TRUE(given.contains({IdOf(number).high, stream.bucket, stream.range}));
+    }
+  }
+  EXPECT_GT(asked, 0U);
+}
+
 TEST(PlanCleaner, IsWhatTheNodeDoesNotHold) {
   auto document = Joining();
   document.operation.reset();

@@ -19,13 +19,6 @@ ThrottleOptions OptionsOf(const config::Settings& settings) {
   return options;
 }
 
-wire::RangePage Refusal(Code code, std::string why) {
-  wire::RangePage page;
-  page.outcome = {code, std::move(why)};
-  page.checksum = wire::PageChecksum(page.entries);
-  return page;
-}
-
 wire::RangePage PageOf(replica::RecordPage read) {
   wire::RangePage page;
   page.entries.reserve(read.records.size());
@@ -43,6 +36,13 @@ wire::RangePage PageOf(replica::RecordPage read) {
 }
 
 }  // namespace
+
+wire::RangePage RangeSource::Refusal(Code code, std::string why) {
+  wire::RangePage page;
+  page.outcome = {code, std::move(why)};
+  page.checksum = wire::PageChecksum(page.entries);
+  return page;
+}
 
 RangeSource::RangeSource(replica::RangeReader& reader, telemetry::Metrics& metrics,
                          const config::Settings& settings)

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "config/settings.h"
 #include "repair/throttle_core.h"
@@ -27,6 +28,8 @@ class RangeSource {
               const config::Settings& settings);
 
   using Done = base::UniqueFunction<void(wire::RangePage)>;
+  // A page that gives nothing and says why.
+  static wire::RangePage Refusal(base::Code code, std::string why);
   // `streaming`: number of the change that is in its streaming phase by this node's document and
   // whose fence all its shards work by; 0: none. Other requests are refused with kStaleEpoch.
   // REQUIRES: the sender is a member.

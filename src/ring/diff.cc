@@ -45,6 +45,7 @@ std::vector<TokenRange> Pieces(const std::vector<const Ring*>& rings) {
 struct Copy {
   NodeIndex receiver;
   Nodes sources;
+  bool from_all;
 };
 
 // The rules of the header for one range.
@@ -68,7 +69,8 @@ std::vector<Copy> CopiesFor(const Nodes& before, const Nodes& after, const Nodes
     if (has_pair && !needs_all) sources.push_back(leavers[gainer]);
     if (!gains && sources.empty()) continue;
     std::sort(sources.begin(), sources.end());
-    copies.push_back({node, std::move(sources)});
+    const bool from_all = sources.size() == Without(readable, {node}).size();
+    copies.push_back({node, std::move(sources), from_all});
   }
   return copies;
 }
@@ -115,10 +117,11 @@ std::vector<Move> Diff(const Ring& before, uint32_t n_before, const Ring& after,
       const auto it = std::find_if(growing.begin(), growing.end(), same);
       if (it != growing.end()) {
         moves[*it].range.to = piece.to;
+        moves[*it].from_all = moves[*it].from_all && copy.from_all;
         grown.push_back(*it);
       } else {
         grown.push_back(moves.size());
-        moves.push_back({piece, copy.receiver, std::move(copy.sources)});
+        moves.push_back({piece, copy.receiver, std::move(copy.sources), copy.from_all});
       }
     }
     growing = std::move(grown);

@@ -61,6 +61,9 @@ struct Move {
   // Ascending, never the receiver, none of them gone. Empty if all that held the range are gone:
   // then its data is lost.
   std::vector<NodeIndex> sources;
+  // All that held the range and can be read are sources, but for the receiver itself. Only then
+  // may one of them have lost records: whatever any other one has gets to the receiver too.
+  bool from_all = false;
   bool operator==(const Move&) const = default;
 };
 

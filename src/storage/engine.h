@@ -83,7 +83,8 @@ struct EngineStats {
   uint64_t compaction_bytes_pending = 0;
   uint64_t compaction_bytes = 0;  // read and written by compaction and flush, since the open
   // At the last open a bad record ended the log early: what came after it is forgotten, perhaps
-  // writes that were acknowledged. The node owes its ranges a repair.
+  // writes that were acknowledged. The node owes its ranges a repair. Said at every open until
+  // kLogCutKey is removed.
   bool log_truncated = false;
   // The store was damaged, and what could be read of it was copied into a new one: any record but
   // those of kMeta may be missing. Said at every open until kSalvagedKey is removed.
@@ -91,9 +92,10 @@ struct EngineStats {
   uint64_t quarantine_bytes = 0;  // of damaged stores that are kept for people, at the last open
 };
 
-// In kMeta: put there when the store is salvaged. Whoever has durably taken note of what that means
-// removes it.
+// In kMeta: put there, durably, when the store is salvaged or its log was cut, before the open
+// returns. Whoever has durably taken note of what that means removes them.
 inline constexpr std::string_view kSalvagedKey = "salvaged";
+inline constexpr std::string_view kLogCutKey = "log_cut";
 
 enum class Health : uint8_t { kOk, kDiskFull, kDead };
 

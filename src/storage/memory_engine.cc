@@ -179,6 +179,9 @@ void MemoryEngine::Scan(Space space, std::string from, std::string to, ScanLimit
 EngineStats MemoryEngine::Stats() const {
   EngineStats stats = stats_;
   stats.keys_estimate = live_[static_cast<size_t>(Space::kData)].size();
+  const auto& notes = live_[static_cast<size_t>(Space::kMeta)];
+  stats.log_truncated = notes.contains(std::string(kLogCutKey));
+  stats.salvaged = notes.contains(std::string(kSalvagedKey));
   return stats;
 }
 

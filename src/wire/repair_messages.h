@@ -61,6 +61,7 @@ struct LeafReply {
 // The objects of these keys.
 struct FetchRequest {
   std::vector<std::string> keys;  // storage::DataKey
+  bool certain = false;           // a node that may have lost records refuses (kUnavailable)
 };
 struct FetchReply {
   struct Entry {

@@ -121,6 +121,7 @@ TEST(Wire, RepairMessagesComeThroughWhole) {
       LeafRequest{7, {1, 2}, "after"},
       LeafReply{{}, {digest, {"other", {3, 4}}}, "last", true},
       FetchRequest{{"a", "b"}},
+      FetchRequest{{"c"}, true},
       FetchReply{{}, {{"a", "object"}}, false},
       RecordPush{PushKind::kHint, {{"a", "object"}}},
       RecordPushReply{{base::Code::kStaleEpoch, "stale", 0, 0}},

@@ -26,6 +26,7 @@ enum class StateKey : uint8_t {
   kLoadBytes = 6,
   kHintBytes = 7,
   kConvictions = 8,
+  kInDoubt = 9,
 };
 
 void AppendUuid(const base::Uuid& id, base::ByteWriter* out) {
@@ -102,6 +103,10 @@ bool ReadState(uint64_t key, std::string_view value, NodeStates* states) {
       return ReadNumber(in, &states->hint_bytes);
     case StateKey::kConvictions:
       return ReadConvictions(in, &states->convictions);
+    case StateKey::kInDoubt:
+      if (!ReadNumber(in, &number)) return false;
+      states->in_doubt = number != 0;
+      return true;
   }
   return true;
 }
@@ -179,6 +184,7 @@ std::string EncodeStates(const NodeStates& states) {
   if (!states.convictions.empty()) {
     AppendState(StateKey::kConvictions, EncodeConvictions(states.convictions), &writer);
   }
+  AppendNumber(StateKey::kInDoubt, states.in_doubt ? 1 : 0, &writer);
   return bytes;
 }
 

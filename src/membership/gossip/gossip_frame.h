@@ -38,6 +38,7 @@ struct NodeStates {
   uint64_t load_bytes = 0;
   uint64_t hint_bytes = 0;
   std::vector<Conviction> convictions;  // sorted; at most kGossipConvictionsMax
+  bool in_doubt = false;                // it may have lost records (replica::Doubt)
   bool operator==(const NodeStates&) const = default;
 };
 

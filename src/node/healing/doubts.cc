@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "node/node.h"
+#include "replica/tree/layout.h"
 
 namespace lariat::node {
 
@@ -47,6 +48,7 @@ Doubts::Doubts(Node& node, Shard& home, storage::Engine& engine, telemetry::LogS
     doubt->why = loss.empty() ? "a note about it cannot be read" : loss;
   }
   doubt_ = std::move(doubt);
+  noted_ = loss.empty();
   Store();
   for (uint32_t i = 0; i < node.shards(); ++i) node.shard(i).replica().SetDoubt(doubt_);
 }
@@ -130,9 +132,21 @@ void Doubts::Store() {
   } else {
     batch.Remove(Space::kMeta, std::string(replica::kDoubtName));
   }
-  // From here on the engine's word is not needed any more.
-  batch.Remove(Space::kMeta, std::string(storage::kSalvagedKey));
+  if (!noted_) TakeNote(&batch);
   unsaved_ = !engine_.Write(batch).has_value();
+  noted_ = noted_ || !unsaved_;
+}
+
+// With this batch the engine's word is not needed any more. LoadLostVotes has written before, so
+// what it wrote is durable if this is. The trees write later: until they have, what they keep is
+// not to be believed at the next start either, whatever happens to this one.
+void Doubts::TakeNote(storage::WriteBatch* batch) {
+  batch->Remove(Space::kMeta, std::string(storage::kSalvagedKey));
+  batch->Remove(Space::kMeta, std::string(storage::kLogCutKey));
+  const auto stored = engine_.GetBlocking(Space::kTree, replica::TreeHeadKey());
+  const auto head = stored ? replica::DecodeTreeHead(*stored) : std::nullopt;
+  if (!head) return;  // none to believe
+  batch->Put(Space::kTree, replica::TreeHeadKey(), replica::EncodeTreeHead({0, head->generation}));
 }
 
 void Doubts::Publish() {

@@ -30,6 +30,7 @@ class Doubts {
   void Stop() { view_ = nullptr; }
   // A complete comparison that began then.
   void OnPassed(const repair::ExchangePair& pair, base::Instant began);
+  bool InDoubt() const { return doubt_ != nullptr; }
   // Why this node may lack records; empty if it does not.
   std::string Why() const;
   void FillStatus(std::vector<coordinator::RepairRange>* ranges) const;
@@ -40,6 +41,7 @@ class Doubts {
   bool IsCompared(storage::BucketId bucket) const;
   void SetGauge();
   void Store();
+  void TakeNote(storage::WriteBatch* batch);
   void Publish();
 
   Node& node_;
@@ -50,6 +52,7 @@ class Doubts {
   std::shared_ptr<const replica::Doubt> doubt_;  // co-owned by the shards' replicas
   base::Instant since_;                          // of this process
   bool unsaved_ = false;
+  bool noted_ = true;  // the engine's word is not needed any more
   std::shared_ptr<const membership::View> view_;
   base::Instant view_since_{};
   repair::ExchangeMap map_;

@@ -154,6 +154,10 @@ void Healing::Serve(uint64_t fence, wire::Body request, BodyDone done) {
   if (auto* sweep = std::get_if<wire::SweepRequest>(&request)) {
     return sweeper_.Serve(std::move(*sweep), ReplyOf<wire::SweepReply>(std::move(done)));
   }
+  const auto* fetch = std::get_if<wire::FetchRequest>(&request);
+  if (fetch != nullptr && fetch->certain && doubts_.InDoubt()) {
+    return done(Refuse(request, {Code::kUnavailable, "this replica is being repaired"}));
+  }
   anti_entropy_.Serve(std::move(request), std::move(done));
 }
 

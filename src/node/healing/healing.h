@@ -34,6 +34,9 @@ class Healing {
   // Hints were dropped there.
   void MarkDirty(std::vector<replica::DirtyMark> marks);
 
+  // Whether this node may have lost records.
+  bool InDoubt() const { return doubts_.InDoubt(); }
+
   using BodyDone = base::UniqueFunction<void(wire::Body)>;
   // Whether the body is one of repair_messages.h. Requests are refused (kStaleEpoch) unless
   // `fence` is that of the view.

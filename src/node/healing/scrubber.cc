@@ -222,7 +222,8 @@ void Scrubber::AskOthers(std::string data_key, AnswersDone done) {
     if (!peer) {
       use(Fail(Code::kUnavailable, "it is not known how to reach it"));
     } else {
-      home_.Call(*peer, wire::FetchRequest{{data_key}}, kTimeout, std::move(use));
+      // What a node in doubt lacks may be what it lost: an older state would be believed.
+      home_.Call(*peer, wire::FetchRequest{{data_key}, true}, kTimeout, std::move(use));
     }
   }
   close();

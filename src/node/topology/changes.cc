@@ -28,7 +28,9 @@ Changes::Changes(Shard& home, TopologyRegister& decisions, ring::AllocationOptio
 
 void Changes::Start() { Tick(); }
 
-membership::Asked Changes::Asked() const { return {home_.env().clock.Wall(), ports_.alive}; }
+membership::Asked Changes::Asked() const {
+  return {home_.env().clock.Wall(), ports_.alive, ports_.in_doubt};
+}
 
 // --- proposing ---------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ class Changes {
   struct Ports {
     std::function<const membership::Topology*()> decided;  // as in TopologyRegister
     membership::IsAlive alive;
+    std::function<bool(const base::Uuid&)> in_doubt;  // as in membership::Asked
     // How far this node itself is.
     std::function<wire::ProgressReply()> progress;
     // Tells the others of a document that was decided here.

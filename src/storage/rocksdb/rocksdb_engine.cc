@@ -23,6 +23,7 @@ using base::Fail;
 using internal::Opened;
 
 constexpr uint64_t kTextLogBytesMax = 8ULL << 20;
+constexpr const char* kCutMark = "/CUT";  // a file; docs/formats/notes.md
 
 // The reserve, but no more than an eighth of a small disk.
 uint64_t ReserveOn(const RocksOptions& options) {
@@ -60,6 +61,48 @@ base::Result<uint64_t> PrepareDirectory(const RocksOptions& options, rocksdb::En
                                    " bytes free; starting needs " + std::to_string(minimum));
 }
 
+// Durable before recovery drops the log: a crash in the middle of it must not hide what it found.
+// If it cannot be noted, what is noted after the open has to do.
+void NoteCut(rocksdb::Env* env, const std::string& directory) {
+  const std::string path = directory + kCutMark;
+  if (!rocksdb::WriteStringToFile(env, "\n", path, /*should_sync=*/true).ok()) return;
+  std::unique_ptr<rocksdb::Directory> names;
+  if (env->NewDirectory(directory, &names).ok()) names->Fsync().PermitUncheckedError();
+}
+
+// One that cannot be read counts as there: it costs work, never data.
+bool HasNote(const Opened& opened, std::string_view key, std::string* value) {
+  const auto meta = opened.families[static_cast<size_t>(Space::kMeta)];
+  return !opened.db
+              ->Get(rocksdb::ReadOptions(), meta, rocksdb::Slice(key.data(), key.size()), value)
+              .IsNotFound();
+}
+
+// What earlier opens and this one have found out, none of which may be forgotten before somebody
+// has taken note of it.
+base::Status ReadNotes(const RocksOptions& options, rocksdb::Env* env, bool cut, Opened* opened) {
+  if (cut || env->FileExists(options.directory + kCutMark).ok()) {
+    rocksdb::WriteOptions write;
+    write.sync = true;
+    const rocksdb::Status noted =
+        opened->db->Put(write, opened->families[static_cast<size_t>(Space::kMeta)],
+                        rocksdb::Slice(kLogCutKey.data(), kLogCutKey.size()), "1");
+    if (!noted.ok()) {
+      for (auto* family : opened->families) {
+        opened->db->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+      }
+      return Fail(internal::FromRocks(noted));
+    }
+    env->DeleteFile(options.directory + kCutMark).PermitUncheckedError();
+  }
+  std::string value;
+  opened->log_truncated = HasNote(*opened, kLogCutKey, &value);
+  value.clear();
+  opened->salvaged = HasNote(*opened, kSalvagedKey, &value);
+  if (value == "truncated") opened->log_truncated = true;
+  return {};
+}
+
 base::Result<Opened> OpenDatabase(const RocksOptions& options, rocksdb::Env* env,
                                   internal::EngineState* state) {
   Opened opened;
@@ -67,7 +110,9 @@ base::Result<Opened> OpenDatabase(const RocksOptions& options, rocksdb::Env* env
   opened.statistics = db_options.statistics;
   opened.cache = internal::BlockCache(options);
   db_options.listeners.push_back(std::make_shared<internal::ErrorListener>(state));
-  const auto log = std::make_shared<internal::TextLog>(options.directory, kTextLogBytesMax, env);
+  const auto log = std::make_shared<internal::TextLog>(
+      options.directory, kTextLogBytesMax, env,
+      [env, directory = options.directory] { NoteCut(env, directory); });
   db_options.info_log = log;
 
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
@@ -83,15 +128,10 @@ base::Result<Opened> OpenDatabase(const RocksOptions& options, rocksdb::Env* env
   if (!status.ok()) return Fail(OpenError(status, options.directory));
   opened.db.reset(db);
   std::copy(handles.begin(), handles.end(), opened.families.begin());
-  opened.log_truncated = log->said_truncated();
-  const auto meta = opened.families[static_cast<size_t>(Space::kMeta)];
-  std::string salvaged;
-  const rocksdb::Status told =
-      opened.db->Get(rocksdb::ReadOptions(), meta,
-                     rocksdb::Slice(kSalvagedKey.data(), kSalvagedKey.size()), &salvaged);
-  opened.salvaged = told.ok();
+  if (auto read = ReadNotes(options, env, log->said_truncated(), &opened); !read) {
+    return Fail(std::move(read.error()));
+  }
   opened.quarantine_bytes = internal::QuarantineBytes(options.directory);
-  if (salvaged == "truncated") opened.log_truncated = true;
   return opened;
 }
 

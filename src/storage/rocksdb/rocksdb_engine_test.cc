@@ -538,6 +538,28 @@ TEST_F(RocksEngineTest, ADamagedLogEndsEarlyAndSaysSo) {
   EXPECT_TRUE(engine_->Stats().log_truncated);
   EXPECT_TRUE(Has(0));
   EXPECT_FALSE(Has(99));
+  // This recovery dropped the bad log. It is said until somebody has taken note.
+  ASSERT_EQ(Open(), Code::kOk);
+  EXPECT_TRUE(engine_->Stats().log_truncated);
+  ASSERT_EQ(Open(), Code::kOk);
+  EXPECT_TRUE(engine_->Stats().log_truncated);
+  WriteBatch noted;
+  noted.Remove(Space::kMeta, std::string(kLogCutKey));
+  ASSERT_TRUE(engine_->Write(noted).has_value());
+  ASSERT_EQ(Sync(), Code::kOk);
+  ASSERT_EQ(Open(), Code::kOk);
+  EXPECT_FALSE(engine_->Stats().log_truncated);
+}
+
+TEST_F(RocksEngineTest, ALogThatWasCutIsNotForgottenInACrashWithinTheOpen) {
+  ASSERT_EQ(Open(), Code::kOk);
+  engine_.reset();
+  std::ofstream(directory_.path() + "/CUT") << "\n";  // recovery noted it, and died
+  ASSERT_EQ(Open(), Code::kOk);
+  EXPECT_TRUE(engine_->Stats().log_truncated);
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() + "/CUT"));
+  ASSERT_EQ(Open(), Code::kOk);
+  EXPECT_TRUE(engine_->Stats().log_truncated);
 }
 
 // A tombstone that was confirmed and removed: wherever the log is cut, the value that it deleted

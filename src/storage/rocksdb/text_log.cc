@@ -17,8 +17,12 @@ constexpr size_t kLineBytesMax = 4096;  // what is longer is cut
 
 }  // namespace
 
-TextLog::TextLog(std::string directory, uint64_t file_bytes_max, rocksdb::Env* env)
-    : path_(std::move(directory) + "/LOG"), file_bytes_max_(file_bytes_max), env_(env) {
+TextLog::TextLog(std::string directory, uint64_t file_bytes_max, rocksdb::Env* env,
+                 std::function<void()> truncated)
+    : path_(std::move(directory) + "/LOG"),
+      file_bytes_max_(file_bytes_max),
+      env_(env),
+      truncated_(std::move(truncated)) {
   StartFile();
 }
 
@@ -35,7 +39,9 @@ void TextLog::StartFile() {
 }
 
 void TextLog::Logv(const char* format, va_list arguments) {
-  if (std::strstr(format, "Point in time recovered to log") != nullptr) said_truncated_ = true;
+  if (std::strstr(format, "Point in time recovered to log") != nullptr) {
+    if (!said_truncated_.exchange(true) && truncated_) truncated_();
+  }
   std::array<char, kLineBytesMax> line;
   int length = std::snprintf(line.data(), line.size(), "%llu ",
                              static_cast<unsigned long long>(env_->NowMicros()));

@@ -112,8 +112,12 @@ bool TakeBody(pb::LeafReply* from, LeafReply* to) {
   return TakeDigests(from->mutable_entries(), &to->entries);
 }
 
-void PutBody(FetchRequest&& from, pb::FetchRequest* to) { PutKeys(std::move(from.keys), to); }
+void PutBody(FetchRequest&& from, pb::FetchRequest* to) {
+  PutKeys(std::move(from.keys), to);
+  to->set_certain(from.certain);
+}
 bool TakeBody(pb::FetchRequest* from, FetchRequest* to) {
+  to->certain = from->certain();
   return TakeKeys(from->mutable_keys(), &to->keys);
 }
 

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <cstdarg>
+#include <functional>
 #include <mutex>
 #include <string>
 
@@ -17,7 +18,10 @@ namespace lariat::storage::internal {
 class TextLog final : public rocksdb::Logger {
  public:
   // Lines start with the time of `env` in microseconds since 1970, as RocksDB's events have it.
-  TextLog(std::string directory, uint64_t file_bytes_max, rocksdb::Env* env);
+  // `truncated` is called when recovery says that it stops at a bad record, before it drops the
+  // log.
+  TextLog(std::string directory, uint64_t file_bytes_max, rocksdb::Env* env,
+          std::function<void()> truncated = nullptr);
   ~TextLog() override;
 
   using rocksdb::Logger::Logv;
@@ -31,6 +35,7 @@ class TextLog final : public rocksdb::Logger {
   const std::string path_;
   const uint64_t file_bytes_max_;
   rocksdb::Env* const env_;
+  const std::function<void()> truncated_;
   std::mutex mutex_;
   int file_ = -1;
   std::atomic<size_t> size_{0};
