@@ -92,7 +92,12 @@ Exit AskAll(Nodes& nodes, const RepairOptions& o) {
   request.headers.emplace_back("Content-Type", "application/json");
   request.body = json::serialize(body);
   for (Asked& node : nodes.live) {
-    auto ticket = Ask(*node.client, request);
+    const net::Outcome outcome = node.client->Send(request);
+    if (!outcome) {  // the others are repaired all the same
+      node.failure = "it does not answer: " + outcome.error().message;
+      continue;
+    }
+    auto ticket = Answer(*node.client, outcome);
     if (!ticket) return ticket.error();
     node.task = static_cast<uint64_t>(NumberOf(*ticket, "task"));
     node.last = std::move(*ticket);

@@ -165,7 +165,11 @@ ErrorBody ParseErrorBody(std::string_view body) {
 }
 
 tl::expected<boost::json::value, Exit> Ask(net::Client& client, const net::Request& request) {
-  net::Outcome outcome = client.Send(request);
+  return Answer(client, client.Send(request));
+}
+
+tl::expected<boost::json::value, Exit> Answer(const net::Client& client,
+                                              const net::Outcome& outcome) {
   if (!outcome) return tl::unexpected(Explain(outcome.error()));
   if (!outcome->Ok()) return tl::unexpected(Explain(*outcome));
   if (outcome->body.empty()) return boost::json::value(nullptr);

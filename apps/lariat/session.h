@@ -76,6 +76,9 @@ ErrorBody ParseErrorBody(std::string_view body);
 
 // Sends and gives the parsed JSON body, or says why not and gives the exit code.
 tl::expected<boost::json::value, Exit> Ask(net::Client& client, const net::Request& request);
+// The same of an answer that is there already.
+tl::expected<boost::json::value, Exit> Answer(const net::Client& client,
+                                              const net::Outcome& outcome);
 void PrintLine(std::string_view text);  // stdout, newline added
 
 // Members of an answer. What is missing or of another type is empty, 0 or false.

@@ -207,9 +207,13 @@ void Server::Impl::Watch() {
   if (engine->health() == storage::Health::kDead) {
     // A compaction met what cannot be read: nothing of the log is in question.
     if (engine->died_of_damage() && !draining && WhyNotSalvaged().empty()) return End(kAgain);
-    log.Write(LogLevel::kError, "storage",
-              "a write or sync of the log failed: what is on disk is not known, so this node stops "
-              "at once. Check the disk, then start it again");
+    log.Write(
+        LogLevel::kError, "storage",
+        engine->died_of_damage()
+            ? "compaction met a file that cannot be read, so this node stops. Start it again: "
+              "it copies the rest of its store, and the others refill what is missing"
+            : "a write or sync of the log failed: what is on disk is not known, so this node "
+              "stops at once. Check the disk, then start it again");
     log.Flush();
     std::_Exit(1);
   }

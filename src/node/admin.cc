@@ -25,7 +25,9 @@ void Describe(const wire::ReadReply& reply, const membership::View& view, base::
   if (!reply.outcome.ok()) {
     const bool silent =
         reply.outcome.code == Code::kTimeout || reply.outcome.code == Code::kUnavailable;
-    report->state = silent ? "unreachable" : "error: " + reply.outcome.error;
+    const bool in_doubt = reply.outcome.error.starts_with(replica::kInDoubt);
+    report->state =
+        silent ? (in_doubt ? "in doubt" : "unreachable") : "error: " + reply.outcome.error;
     return;
   }
   report->state = reply.found ? "found" : "absent";
@@ -46,11 +48,11 @@ void Describe(const wire::ReadReply& reply, const membership::View& view, base::
 bool Agree(const std::vector<ReplicaReport>& replicas) {
   const ReplicaReport* first = nullptr;
   for (const ReplicaReport& r : replicas) {
-    if (r.state == "unreachable") continue;
+    if (r.state == "unreachable" || r.state == "in doubt") continue;
     if (first == nullptr) first = &r;
     if (r.digest != first->digest || r.state != first->state) return false;
   }
-  return true;
+  return first != nullptr;
 }
 
 // What gossip and the failure detector know of a member.
@@ -182,7 +184,7 @@ coordinator::HealthSummary NodeAdmin::Health() const {
   health.uptime_s = static_cast<uint64_t>(base::ToSeconds(shard_.env().clock.Now() - started_));
   switch (node_.engine().health()) {
     case storage::Health::kOk:
-      health.storage = "ok";
+      health.storage = node_.engine().damaged() ? "damaged" : "ok";
       break;
     case storage::Health::kDiskFull:
       health.storage = "disk_full";

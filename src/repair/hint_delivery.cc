@@ -76,6 +76,7 @@ struct HintDelivery::Batch {
   std::map<uint64_t, Push> pushes;  // by member
   uint64_t bytes = 0;
   std::vector<replica::HintMark> old, obsolete;
+  size_t old_states = 0;  // of the old ones: what stand-ins took
   std::vector<replica::DirtyMark> dirty;
   HintDeliveryCore::PageEnd end;
   size_t open = 0;  // steps under way
@@ -318,6 +319,7 @@ void HintDelivery::TakeHint(Batch* batch, size_t index) {
     case HintStep::kKeep:
       return batch->KeepsOld(hint.stored_ms);
     case HintStep::kExpire:
+      batch->old_states += hint.object.empty() ? 0 : 1;
       batch->old.push_back(std::move(mark));
       return batch->dirty.push_back(
           replica::DirtyMark::Of(batch->target, key->bucket, key->token.value));
@@ -378,6 +380,13 @@ void HintDelivery::DropOld(const BatchPtr& batch) {
   batch->dirty.erase(std::unique(batch->dirty.begin(), batch->dirty.end()), batch->dirty.end());
   auto removed = [this, batch, count = batch->old.size()](const base::Status& status) {
     if (status) metrics_.hints_expired.Add(count);
+    if (status && batch->old_states > 0) {
+      log_.Log(
+          LogLevel::kWarn, "hints",
+          "{} writes that this node took in place of a member were too old to be delivered, and "
+          "are dropped: where no replica of theirs was there in time they are lost",
+          batch->old_states);
+    }
     batch->end.failed |= !status;
     Finish(batch);
   };

@@ -17,6 +17,8 @@
 
 namespace lariat::replica {
 
+// How the refusals of reads begin.
+inline constexpr std::string_view kInDoubt = "this replica is being repaired";
 // In Space::kMeta, while there is a doubt.
 inline constexpr std::string_view kDoubtName = "doubt/store";
 

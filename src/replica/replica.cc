@@ -158,7 +158,7 @@ void Replica::Read(KeyRef key, ReadOptions options, ReadDone done) {
   // Hints are no part of what this node holds itself.
   const bool refused = doubt_ && !options.even_in_doubt && key.hint_for == 0;
   if (refused && doubt_->Covers(key.bucket)) {
-    return done(Fail(Code::kUnavailable, "this replica is being repaired: " + doubt_->why));
+    return done(Fail(Code::kUnavailable, std::string(kInDoubt) + ": " + doubt_->why));
   }
   StartRead(PlaceOf(key), std::move(options), std::move(done));
 }

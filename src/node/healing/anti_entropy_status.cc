@@ -120,7 +120,7 @@ void AntiEntropy::FillRange(const repair::ReplicaSet& set, coordinator::RepairRa
     } else if (!pair.trouble.empty()) {
       worse("waits", pair.trouble);
     } else if (pair.back || pair.last_pass_ms == 0) {
-      worse("waits", "it is soon compared with " + name);
+      worse("waits", enabled_ ? "it is soon compared with " + name : "repair.enabled is off");
     }
   }
   std::sort(range->replicas.begin(), range->replicas.end());

@@ -113,7 +113,7 @@ void Doubts::Look() {
     left->settled.insert(bucket.id);
     const bool alone =
         map_.pairs.lower_bound({bucket.id, 0}) == map_.pairs.upper_bound({bucket.id, UINT64_MAX});
-    log_.Log(LogLevel::kInfo, "doubt", "bucket {} {}", name,
+    log_.Log(alone ? LogLevel::kError : LogLevel::kInfo, "doubt", "bucket {} {}", name,
              alone ? "has no other replica: what was lost of it is lost"
                    : "was compared with all its other replicas: it is read here again");
   }

@@ -182,7 +182,9 @@ base::Status ExchangeCore::OnHashes(Side side, wire::TreeReply reply) {
   if (!our_hashes_ || !their_hashes_) return {};
   if (MostAreUnknown()) {
     figures_.spans_unknown += spans_asked_;
-    End(ExchangeEnd::kIncomplete, "a replica is still reading its data to build its hash tree");
+    End(ExchangeEnd::kIncomplete,
+        "a replica is still reading its data to build its hash tree, or keeps none "
+        "(repair.keep_tree)");
     return {};
   }
   descent_.Compare(*our_hashes_, *their_hashes_);

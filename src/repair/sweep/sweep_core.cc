@@ -208,7 +208,8 @@ void SweepBatch::OnHints(uint64_t member, uint64_t ticket,
   if (const auto trouble = TroubleIn(reply)) {
     trouble_of_all_ = trouble;
   } else if (!reply->unclean.empty()) {
-    trouble_of_all_ = SweepBlock::kUnclean;
+    // Members that wait for an absent one are unclean because of it.
+    if (!trouble_of_all_) trouble_of_all_ = SweepBlock::kUnclean;
   } else {
     const std::set<std::string_view> hinted(reply->hinted.begin(), reply->hinted.end());
     for (size_t i = 0; i < keys_.size(); ++i) {
