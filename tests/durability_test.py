@@ -327,7 +327,8 @@ class Disk(Test):
     def test_corrupted_blocks(self):
         """M6: a read error is never "not found", nor another value."""
         cluster = self.cluster(settings={"storage.memtable_bytes": 65536,
-                                         "storage.compression": "none"})
+                                         "storage.compression": "none",
+                                         "storage.salvage_max_bytes": 0})  # it serves on
         paths = [f"/kv/{number}-{fresh()}" for number in range(300)]
         for path in paths:
             self.put(cluster.nodes[0], path + "?w=3", path.encode() * 20)

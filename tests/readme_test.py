@@ -112,8 +112,12 @@ def marked(mark):
 
 
 def kill_marked(mark):
-    """Again until none is left: a process may start another while the list is read."""
-    while pids := marked(mark):
+    """Until none is left, seen twice: a process may start another while the list is read, and the
+    environment of one that is just running another program reads as empty."""
+    unseen = 0
+    while unseen < 2:
+        pids = marked(mark)
+        unseen = 0 if pids else unseen + 1
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
