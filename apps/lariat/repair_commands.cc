@@ -221,9 +221,14 @@ void AddRepairCommands(CLI::App& app, Session& session) {
       "What can go wrong: a replica that stays away for a minute fails the repair (exit code 1\n"
       "  with --wait); while a change of the cluster is under way it waits.\n"
       "How to go back: there is no need to; nothing is lost and nothing is undone.");
-  command->add_option("--bucket", o->bucket, "Only this bucket");
+  // An empty one is a shell variable that was not set, not a wish to repair everything.
+  const auto not_empty = [](const std::string& text) {
+    return std::string(text.empty() ? "it is empty" : "");
+  };
+  command->add_option("--bucket", o->bucket, "Only this bucket")->check(not_empty);
   command
       ->add_option("--range", o->range, "Only tokens in (FROM, TO], decimal or 0x and hexadecimal")
+      ->check(not_empty)
       ->type_name("FROM-TO");
   command->add_flag("--wait", o->wait, "Show progress until it is done; exit code 1 if it fails");
   CLI::App* status = AddCommand(

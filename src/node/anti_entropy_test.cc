@@ -34,16 +34,6 @@ class AntiEntropyTest : public ClusterTest {
     time.Run(Seconds(1));
   }
   static std::string Key(int i) { return "key" + std::to_string(i); }
-  bool PutKey(Machine& machine, const std::string& key, const std::string& value) {
-    std::optional<base::Result<coordinator::WriteReply>> answer;
-    coordinator::PutRequest put;
-    put.bucket = "default";
-    put.key = key;
-    put.value = value;
-    machine.coordinator().Put(put, [&](auto reply) { answer = std::move(reply); });
-    EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
-    return answer->has_value();
-  }
   std::string DataKey(const std::string& key) {
     const uint32_t bucket = machines[0]->topology().buckets.at("default").id;
     return storage::DataKey(bucket, ring::TokenOf(key).value, key);

@@ -99,17 +99,6 @@ class ChangeTest : public ClusterTest {
       ASSERT_TRUE(put) << put.error().message;
     }
   }
-  base::Result<coordinator::WriteReply> PutKey(Machine& machine, const std::string& key,
-                                               const std::string& value) {
-    std::optional<base::Result<coordinator::WriteReply>> answer;
-    coordinator::PutRequest put;
-    put.bucket = "default";
-    put.key = key;
-    put.value = value;
-    machine.coordinator().Put(put, [&](auto reply) { answer = std::move(reply); });
-    EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
-    return *answer;
-  }
   size_t ReadableKeys(Machine& machine) {
     size_t readable = 0;
     for (int i = 0; i < kKeys; ++i) {

@@ -154,10 +154,14 @@ class ClusterTest : public testing::Test {
     return true;
   }
   base::Result<coordinator::WriteReply> Put(Machine& machine, const std::string& value) {
+    return PutKey(machine, "k", value);
+  }
+  base::Result<coordinator::WriteReply> PutKey(Machine& machine, const std::string& key,
+                                               const std::string& value) {
     std::optional<base::Result<coordinator::WriteReply>> answer;
     coordinator::PutRequest put;
     put.bucket = "default";
-    put.key = "k";
+    put.key = key;
     put.value = value;
     machine.coordinator().Put(put, [&](auto reply) { answer = std::move(reply); });
     EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));

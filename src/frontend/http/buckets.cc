@@ -69,6 +69,13 @@ base::Status ReadNumber(const JsonMember& member, uint32_t& to) {
   return {};
 }
 
+base::Status ReadPercent(const JsonMember& member, uint32_t& to) {
+  const auto number = TakeCount(member);
+  if (!number || *number > 100) return Bad("'" + member.name + "' is 0 to 100 percent");
+  to = static_cast<uint32_t>(*number);
+  return {};
+}
+
 base::Status ReadCount(const JsonMember& member, std::optional<Count>& to) {
   Count count;
   if (const auto* text = std::get_if<std::string>(&member.value)) {
@@ -149,7 +156,7 @@ constexpr Property kProperties[] = {
      }},
     {"allow_eventual",
      [](JsonMember& m, Change& c) { return ReadFlag(m, c.bucket.allow_eventual); }},
-    {"read_repair", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.read_repair); }},
+    {"read_repair", [](JsonMember& m, Change& c) { return ReadPercent(m, c.bucket.read_repair); }},
 };
 
 uint32_t Resolve(const Count& count, uint32_t n) {

@@ -156,7 +156,7 @@ void Healing::Serve(uint64_t fence, wire::Body request, BodyDone done) {
   }
   const auto* fetch = std::get_if<wire::FetchRequest>(&request);
   if (fetch != nullptr && fetch->certain && doubts_.InDoubt()) {
-    return done(Refuse(request, {Code::kUnavailable, "this replica is being repaired"}));
+    return done(Refuse(request, {Code::kUnavailable, std::string(replica::kInDoubt)}));
   }
   anti_entropy_.Serve(std::move(request), std::move(done));
 }
