@@ -124,6 +124,32 @@ class Hints(Test):
         third.restart()
         wait_until(lambda: all(held(third, key) for key in keys), 60, "dirty ranges are repaired")
 
+    def test_past_the_window_a_hint_is_dropped_and_its_range_compared(self):
+        cluster = self.cluster(hints__window_s=2)
+        first, second, third = cluster.nodes
+        keys = self.fill(cluster, 50)
+        self.cli(cluster, "repair", "--wait")
+        stop(third, (first, second))
+        for key in keys[:-1]:
+            self.put(first, key, b"new", context=first.http("GET", f"/kv/{key}").header("X-Context"))
+        self.delete(first, keys[-1])
+        stored = sum(n.metric("lariat_hints_stored_total") for n in (first, second))
+        self.assertGreaterEqual(stored, len(keys))
+        wait_until(lambda: sum(n.metric("lariat_hints_expired_total")
+                               for n in (first, second)) == stored, 30, "all are too old")
+        wait_until(lambda: sum(n.metric("lariat_hints_pending") for n in (first, second)) == 0, 10,
+                   "none is kept")
+        self.assertGreater(sum(n.metric("lariat_repair_ranges_dirty") for n in (first, second)), 0)
+        self.assertIn("dirty", self.cli(cluster, "repair", "status"))
+        third.restart()
+        wait_until(lambda: all(n.metric("lariat_repair_ranges_dirty") == 0 for n in cluster.nodes),
+                   60, "what was dropped is compared")
+        self.assertEqual(total(cluster, "lariat_hints_delivered_total"), 0)
+        for key in keys[:-1]:
+            self.assertEqual(held(third, key), [b"new"])
+        self.assertEqual(held(third, keys[-1]), [])
+        self.assertEqual(first.http("GET", f"/kv/{keys[-1]}?r=3").status, 404)
+
 
 class Sloppy(Test):
     def test_stand_ins_take_writes_and_hand_them_over(self):
@@ -289,6 +315,35 @@ class Deletes(Test):
                 self.assertEqual(node.http("GET", "/kv/k?r=1").status, 404)
         self.assertEqual(total(cluster, "lariat_tombstones"), 0)
         self.assertEqual(total(cluster, "lariat_hints_pending"), 0)
+        self.assertEqual(set(states(a, "k").values()), {"absent"})
+
+    def test_nor_does_a_hint_past_its_window(self):
+        window = 3
+        cluster = self.cluster(nodes=4, hints__window_s=window, **self.SOON)
+        self.bucket(cluster.nodes[0], gc_grace=1)
+        told = fresh_get(cluster.nodes[0], "/v1/debug/explain?key=k").json()
+        owners = [replica["node"] for replica in told["replicas"]]
+        by_name = {node.name: node for node in cluster.nodes}
+        other = next(node for node in cluster.nodes if node.name not in owners)
+        a, b, c = (by_name[name] for name in owners)
+        stop(c, (a, b, other))
+        self.put(a, "k", b"old", "?w=3&sloppy=true")
+        put = time.monotonic()
+        wait_until(lambda: other.metric("lariat_hints_pending") == 1, 2, "a hint is kept",
+                   every=0.02)
+        other.kill9()
+        c.restart()
+        self.delete(a, "k")
+        wait_until(lambda: time.monotonic() > put + window, 10, "it is too old")
+        self.assertGreater(a.metric("lariat_tombstones"), 0)
+        other.restart()
+        deadline = time.monotonic() + 40
+        while total(cluster, "lariat_tombstones") > 0 and time.monotonic() < deadline:
+            for node in cluster.nodes:
+                self.assertNotEqual(node.http("GET", "/kv/k").status, 200)
+        self.assertEqual(total(cluster, "lariat_tombstones"), 0)
+        self.assertEqual(other.metric("lariat_hints_expired_total"), 1)
+        self.assertEqual(other.metric("lariat_hints_delivered_total"), 0)
         self.assertEqual(set(states(a, "k").values()), {"absent"})
 
     def test_keys_that_expire_together_cause_no_repair(self):

@@ -35,18 +35,32 @@ TEST_F(ClusterTest, ThreeNodesFormServeAndComeBack) {
 
 TEST_F(ClusterTest, BucketsReachEverybody) {
   ThreeNodes();
-  membership::BucketProperties bucket;
-  bucket.name = "events";
-  bucket.conflict = causal::Kind::kLww;
-  std::optional<base::Status> done;
-  machines[1]->coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
-  ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
-  EXPECT_TRUE(*done);
+  EXPECT_TRUE(AddBucket(*machines[1], "events"));
   time.Run(base::Seconds(1));
   for (auto& machine : machines) {
     EXPECT_TRUE(machine->coordinator().Bucket("events"));
     EXPECT_EQ(machine->Stored(), machines[0]->Stored());
   }
+}
+
+// The link to a node that has just come back may still be down when a change needs its vote.
+TEST_F(ClusterTest, AChangeWaitsForAVoterThatIsComingBack) {
+  ThreeNodes();
+  machines[1]->GoDown();
+  machines[2]->GoDown();
+  time.env().timers.After(base::Seconds(1), [this] { machines[1]->Start(); });
+  const base::Status added = AddBucket(*machines[0], "events");
+  EXPECT_TRUE(added) << added.error().message;
+}
+
+TEST_F(ClusterTest, AChangeWithoutAMajorityIsRefused) {
+  ThreeNodes();
+  machines[1]->GoDown();
+  machines[2]->GoDown();
+  EXPECT_EQ(AddBucket(*machines[0], "events").error().code, Code::kUnavailable);
+  machines[1]->Start();
+  time.Run(base::Seconds(5));
+  EXPECT_FALSE(machines[0]->coordinator().Bucket("events"));
 }
 
 TEST_F(ClusterTest, AnotherClustersNodeIsNotListenedTo) {
@@ -315,14 +329,6 @@ class LostVotesTest : public ClusterTest {
     machine.Start();
     net.CloseAll();
     ASSERT_TRUE(time.RunUntil([&] { return machine.Formed(); }));
-  }
-  base::Status AddBucket(Machine& machine, const std::string& name) {
-    membership::BucketProperties bucket;
-    bucket.name = name;
-    std::optional<base::Status> done;
-    machine.coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
-    EXPECT_TRUE(time.RunUntil([&] { return done.has_value(); }));
-    return *done;
   }
   wire::RegisterReply Step(Machine& from, Machine& to, wire::RegisterRequest request) {
     request.epoch = from.topology().epoch + 1;

@@ -167,6 +167,15 @@ class ClusterTest : public testing::Test {
     EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
     return *answer;
   }
+  base::Status AddBucket(Machine& machine, const std::string& name) {
+    membership::BucketProperties bucket;
+    bucket.name = name;
+    bucket.conflict = causal::Kind::kLww;
+    std::optional<base::Status> done;
+    machine.coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+    EXPECT_TRUE(time.RunUntil([&] { return done.has_value(); }));
+    return done.value_or(base::Fail(base::Code::kUnknown, "not answered"));
+  }
   std::vector<std::string> Values(Machine& machine) {
     std::optional<base::Result<coordinator::GetReply>> answer;
     machine.coordinator().Get({"default", "k", {}}, [&](auto reply) { answer = std::move(reply); });

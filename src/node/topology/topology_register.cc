@@ -20,6 +20,10 @@ namespace {
 constexpr const char* kRegisterKey = "register";
 constexpr base::Duration kStepTimeout = base::Seconds(1);
 constexpr base::Duration kAttemptTimeout = base::Seconds(5);
+// A voter that has just come back is reached again after peer.backoff_max_ms at most (2 s unless
+// set otherwise), and is asked again until then; so long does it take to say that too few are left.
+constexpr base::Duration kAskAgainFor = base::Millis(2500);
+constexpr base::Duration kAskAgainAfter = base::Millis(50);
 constexpr uint64_t kBackOffMs = 30;  // longest wait after the first conflict; grows with each
 
 }  // namespace
@@ -139,6 +143,7 @@ class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
   }
 
   void Start() {
+    ask_again_until_ = owner_.home_.env().clock.Now() + kAskAgainFor;
     owner_.home_.env().timers.After(
         kAttemptTimeout, [self = shared_from_this()] { self->Run(self->core_.OnTimeout()); });
     Run(core_.Start());
@@ -172,6 +177,10 @@ class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
       request.ballot = core_.proposal().ballot;
       request.value = core_.proposal().value.value_or("");
     }
+    Ask(action, std::move(request));
+  }
+
+  void Ask(const ProposerCore::Action& action, wire::RegisterRequest request) {
     auto answered = [self = shared_from_this(), action,
                      ballot = request.ballot](wire::RegisterReply reply) {
       self->OnReply(action, ballot, std::move(reply));
@@ -182,13 +191,22 @@ class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
     }
     const auto peer = owner_.home_.PeerOf(voter);
     if (!peer) return Fail(action, "");
-    owner_.home_.Call(*peer, std::move(request), kStepTimeout,
-                      [self = shared_from_this(), action,
+    owner_.home_.Call(*peer, request, kStepTimeout,
+                      [self = shared_from_this(), action, request,
                        answered = std::move(answered)](base::Result<wire::Body> body) mutable {
                         auto* reply = body ? std::get_if<wire::RegisterReply>(&*body) : nullptr;
-                        if (reply == nullptr) return self->Fail(action, "");
+                        if (reply == nullptr) return self->AskAgain(action, std::move(request));
                         answered(std::move(*reply));
                       });
+  }
+
+  // The same question again is no harm: an acceptor answers it as it did before.
+  void AskAgain(const ProposerCore::Action& action, wire::RegisterRequest request) {
+    if (owner_.home_.env().clock.Now() >= ask_again_until_) return Fail(action, "");
+    owner_.home_.env().timers.After(kAskAgainAfter, [self = shared_from_this(), action,
+                                                     request = std::move(request)]() mutable {
+      if (self->done_) self->Ask(action, std::move(request));
+    });
   }
 
   // Later, since the core is not to be called from within its own actions.
@@ -269,6 +287,7 @@ class TopologyRegister::Attempt : public std::enable_shared_from_this<Attempt> {
   std::vector<base::Uuid> voters_;
   std::vector<std::string> names_;  // of the voters
   std::map<std::string, std::string> refusals_;
+  base::Instant ask_again_until_{};
   ProposerCore core_;
   Decided done_;
 };
