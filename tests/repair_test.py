@@ -131,7 +131,8 @@ class Hints(Test):
         self.cli(cluster, "repair", "--wait")
         stop(third, (first, second))
         for key in keys[:-1]:
-            self.put(first, key, b"new", context=first.http("GET", f"/kv/{key}").header("X-Context"))
+            seen = first.http("GET", f"/kv/{key}").header("X-Context")
+            self.put(first, key, b"new", context=seen)
         self.delete(first, keys[-1])
         stored = sum(n.metric("lariat_hints_stored_total") for n in (first, second))
         self.assertGreaterEqual(stored, len(keys))
