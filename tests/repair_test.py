@@ -93,7 +93,7 @@ class Hints(Test):
         wait_until(lambda: total(cluster, "lariat_hints_pending") >= 200, 20, "hints")
         self.assertGreater(total(cluster, "lariat_hints_pending_bytes"), 0)
         self.assertIn("hints", self.cli(cluster, "status", code=6))
-        self.assertIn("hints", self.cli(cluster, "repair", "status"))
+        self.assertIn("hints", self.cli(cluster, "repair", "status", code=6))
         third.restart()
         wait_until(lambda: total(cluster, "lariat_hints_pending") == 0, 30, "hints are delivered")
         self.assertEqual(held(third, keys[0]), [])
@@ -141,7 +141,7 @@ class Hints(Test):
         wait_until(lambda: sum(n.metric("lariat_hints_pending") for n in (first, second)) == 0, 10,
                    "none is kept")
         self.assertGreater(sum(n.metric("lariat_repair_ranges_dirty") for n in (first, second)), 0)
-        self.assertIn("dirty", self.cli(cluster, "repair", "status"))
+        self.assertIn("dirty", self.cli(cluster, "repair", "status", code=6))
         third.restart()
         wait_until(lambda: all(n.metric("lariat_repair_ranges_dirty") == 0 for n in cluster.nodes),
                    60, "what was dropped is compared")

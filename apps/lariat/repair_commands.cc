@@ -51,6 +51,7 @@ struct Asked {
 struct Nodes {
   std::vector<Asked> live;
   std::vector<std::string> down;
+  std::vector<std::string> silent;  // of the live ones: asked in vain
 };
 
 tl::expected<Nodes, Exit> FindNodes(const Common& common, std::chrono::milliseconds wait) {
@@ -185,27 +186,58 @@ Exit Repair(const Common& common, const RepairOptions& o) {
 
 // --- repair status -----------------------------------------------------------------------------
 
+// The names that the node knows; none if it does not say.
+std::vector<std::string> BucketNames(net::Client& client) {
+  net::Request request;
+  request.target = "/v1/buckets";
+  std::vector<std::string> names;
+  const net::Outcome outcome = client.Send(request);
+  if (!outcome || !outcome->Ok()) return names;
+  json::error_code problem;
+  const json::value reply = json::parse(outcome->body, problem);
+  for (const json::value& bucket : ArrayOf(reply, "buckets")) {
+    names.push_back(TextOf(bucket, "name"));
+  }
+  return names;
+}
+
 Exit Status(const Common& common) {
   auto nodes = FindNodes(common, kUsualWait);
   if (!nodes) return nodes.error();
   net::Request request;
   request.target = "/v1/admin/repair";
   json::array answers;
+  std::vector<std::string> buckets;
   for (Asked& node : nodes->live) {
-    auto reply = Ask(*node.client, request);
+    const net::Outcome outcome = node.client->Send(request);
+    if (!outcome) {  // the others are shown all the same
+      nodes->silent.push_back(node.name);
+      continue;
+    }
+    auto reply = Answer(*node.client, outcome);
     if (!reply) return reply.error();
     answers.push_back(json::object{{"node", node.name}, {"repair", std::move(*reply)}});
+    if (buckets.empty()) buckets = BucketNames(*node.client);
   }
+  const auto unanswered = Unanswered(buckets, answers);
+  const bool all = unanswered.empty() && nodes->silent.empty() && nodes->down.empty();
+  const Exit exit = all && IsHealthy(answers) ? Exit::kDone : Exit::kUnhealthy;
   if (common.json) {
-    PrintLine(json::serialize(json::object{{"nodes", std::move(answers)}}));
-    return Exit::kDone;
+    json::array missing;
+    for (const auto& [bucket, share] : unanswered) {
+      missing.push_back(json::object{{"bucket", bucket}, {"share", share}});
+    }
+    PrintLine(json::serialize(
+        json::object{{"nodes", std::move(answers)}, {"unanswered", std::move(missing)}}));
+    return exit;
   }
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const double now_ms = std::chrono::duration<double, std::milli>(now).count();
-  fmt::print("{}", RepairStatusText(answers, now_ms));
+  fmt::print("{}{}", RepairStatusText(answers, now_ms), UnansweredText(unanswered));
   for (const std::string& name : nodes->down) fmt::print("{} is down\n", name);
+  for (const std::string& name : nodes->silent) fmt::print("{} does not answer\n", name);
   std::fflush(stdout);
-  return Exit::kDone;
+  return exit;
 }
 
 }  // namespace
@@ -235,7 +267,8 @@ void AddRepairCommands(CLI::App& app, Session& session) {
       *command, session, "status", "When each range was last compared, and what is behind",
       "  lariat repair status\n"
       "LAST PASS is how long ago the oldest complete comparison of any two of the replicas began:\n"
-      "since then all of them have agreed at least once. It changes nothing.");
+      "since then all of them have agreed at least once. It changes nothing.\n"
+      "Exit code: 6 if a node does not answer, or a range is dirty, in doubt or damaged.");
   command->callback([&session, o, command] {
     if (!command->get_subcommands().empty()) return;
     session.run = [&session, o] { return Repair(session.common, *o); };

@@ -84,6 +84,7 @@ class RepairCommand : public ::testing::Test {
     if (start == "GET /v1/admin/repair") {
       return {200, node == 1 ? RepairAnswer("ok", "") : RepairAnswer("dirty", "x is down")};
     }
+    if (start == "GET /v1/buckets") return {200, R"({"buckets":[{"name":"lonely"}]})"};
     // Each task ends at its third question.
     if (++polls_[node] < 3) return {200, Task("running", "")};
     return {200, node == 2 ? Task(end_, why_) : Task("done", "")};
@@ -138,9 +139,10 @@ TEST_F(RepairCommand, Refusals) {
 
 TEST_F(RepairCommand, StatusUnitesTheNodes) {
   const Told told = Call({"repair", "status", "--node", one_.address()});
-  EXPECT_EQ(told.exit, 0) << told.err;
+  EXPECT_EQ(told.exit, 6) << told.err;
   EXPECT_THAT(told.out, AllOf(HasSubstr("default  2       node1, node2"),
-                              HasSubstr("dirty: x is down"), HasSubstr("node3 is down")));
+                              HasSubstr("dirty: x is down"), HasSubstr("node3 is down"),
+                              HasSubstr("unknown: 100.0 % of bucket lonely: no replica")));
   const Told json = Call({"repair", "status", "--json", "--node", one_.address()});
   const auto nodes = boost::json::parse(json.out).at("nodes");
   EXPECT_EQ(nodes.at(1).at("node").as_string(), "node2");
@@ -166,6 +168,41 @@ TEST(RepairText, Status) {
             "bad\n");
   EXPECT_THAT(RepairStatusText({answers[0]}, 1000000), HasSubstr("60 s ago   ok"));
   EXPECT_THAT(RepairStatusText({}, 1), HasSubstr("hints: none"));
+}
+
+boost::json::array Ranges(const std::string& ranges, const std::string& trouble = "") {
+  return {boost::json::parse(fmt::format(R"({{"node":"n","repair":{{"ranges":[{}],)"
+                                         R"("scrub":{{"trouble":"{}"}}}}}})",
+                                         ranges, trouble))};
+}
+
+std::string Range(const char* from, const char* to, const char* state = "ok") {
+  return fmt::format(R"({{"bucket":"b","from":"{}","to":"{}","state":"{}"}})", from, to, state);
+}
+
+TEST(RepairText, WhatNobodyAnswersFor) {
+  constexpr const char* kMax = "18446744073709551615";
+  using Shares = std::map<std::string, double>;
+  EXPECT_EQ(Unanswered({"b"}, {}), (Shares{{"b", 1.0}}));
+  EXPECT_EQ(Unanswered({"b"}, Ranges(Range("7", "7"))), Shares{});
+  EXPECT_EQ(Unanswered({}, Ranges(Range("9", kMax) + "," + Range(kMax, "9"))), Shares{});
+  EXPECT_EQ(Unanswered({}, Ranges(Range("5", kMax) + "," + Range(kMax, "9"))), Shares{});
+  EXPECT_GT(Unanswered({}, Ranges(Range("9", kMax) + "," + Range(kMax, "8"))).at("b"), 0);
+  EXPECT_GT(
+      Unanswered({}, Ranges(Range("9", "18446744073709551614") + "," + Range(kMax, "9"))).at("b"),
+      0);
+  EXPECT_EQ(Unanswered({}, Ranges(Range("9223372036854775807", kMax))), (Shares{{"b", 0.5}}));
+  EXPECT_EQ(Unanswered({}, Ranges(Range("x", kMax))).size(), 0U);
+  EXPECT_EQ(UnansweredText({{"b", 0.5}}),
+            "unknown: 50.0 % of bucket b: no replica of it answers\n");
+}
+
+TEST(RepairText, IsHealthyUnlessSomethingIsBehind) {
+  EXPECT_TRUE(IsHealthy(Ranges(Range("7", "7") + "," + Range("7", "7", "waits"))));
+  for (const char* state : {"dirty", "doubt"}) {
+    EXPECT_FALSE(IsHealthy(Ranges(Range("7", "7") + "," + Range("7", "7", state)))) << state;
+  }
+  EXPECT_FALSE(IsHealthy(Ranges(Range("7", "7"), "a record is damaged")));
 }
 
 TEST(RepairText, Progress) {

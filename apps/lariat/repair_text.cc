@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <set>
@@ -65,6 +67,37 @@ void AddRange(const json::value& range, Rows* rows) {
   if (Badness(state) <= Badness(row.state)) return;
   row.state = state;
   row.why = Printable(TextOf(range, "why"));
+}
+
+struct Tokens {
+  uint64_t first = 0, last = 0;  // both included
+  auto operator<=>(const Tokens&) const = default;
+};
+
+std::optional<Tokens> TokensOf(const json::value& range) {
+  const std::string from = TextOf(range, "from"), to = TextOf(range, "to");
+  Tokens tokens;
+  const auto read = [](const std::string& text, uint64_t* out) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
+    return error == std::errc() && end == text.data() + text.size();
+  };
+  if (!read(from, &tokens.first) || !read(to, &tokens.last)) return std::nullopt;
+  if (tokens.first++ == tokens.last) return Tokens{0, ~uint64_t{0}};
+  if (tokens.first > tokens.last) return std::nullopt;  // nodes cut their ranges at zero
+  return tokens;
+}
+
+// Of the token space; exactly 0 if nothing is missing.
+double ShareMissing(std::vector<Tokens> known) {
+  std::sort(known.begin(), known.end());
+  double missing = 0;
+  uint64_t next = 0;  // all before it is known
+  for (const Tokens& tokens : known) {
+    if (tokens.first > next) missing += static_cast<double>(tokens.first - next);
+    if (tokens.last == ~uint64_t{0}) return std::ldexp(missing, -64);
+    next = std::max(next, tokens.last + 1);
+  }
+  return std::ldexp(missing + static_cast<double>(~next) + 1, -64);
 }
 
 std::string HintText(const std::string& node, const json::value& hint, double now_ms) {
@@ -146,6 +179,43 @@ std::string RepairEndText(const json::value& summary) {
                      TextOf(summary, "state"),
                      CountText(static_cast<uint64_t>(NumberOf(summary, "records"))),
                      Bytes(summary, "bytes"), why.empty() ? "" : ": " + why);
+}
+
+std::map<std::string, double> Unanswered(const std::vector<std::string>& buckets,
+                                         const json::array& answers) {
+  std::map<std::string, std::vector<Tokens>> known;
+  for (const std::string& bucket : buckets) known[bucket];
+  for (const json::value& answer : answers) {
+    for (const json::value& range : ArrayOf(Member(answer, "repair"), "ranges")) {
+      if (const auto tokens = TokensOf(range)) known[TextOf(range, "bucket")].push_back(*tokens);
+    }
+  }
+  std::map<std::string, double> unanswered;
+  for (auto& [bucket, tokens] : known) {
+    const double missing = ShareMissing(std::move(tokens));
+    if (missing > 0) unanswered[bucket] = missing;
+  }
+  return unanswered;
+}
+
+std::string UnansweredText(const std::map<std::string, double>& unanswered) {
+  std::string text;
+  for (const auto& [bucket, share] : unanswered) {
+    text += fmt::format("unknown: {} of bucket {}: no replica of it answers\n", PercentText(share),
+                        Printable(bucket));
+  }
+  return text;
+}
+
+bool IsHealthy(const json::array& answers) {
+  for (const json::value& answer : answers) {
+    const json::value& repair = Member(answer, "repair");
+    if (!TextOf(Member(repair, "scrub"), "trouble").empty()) return false;
+    for (const json::value& range : ArrayOf(repair, "ranges")) {
+      if (Badness(TextOf(range, "state")) > Badness("waits")) return false;
+    }
+  }
+  return true;
 }
 
 std::string RepairStatusText(const json::array& answers, double now_ms) {
