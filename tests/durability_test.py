@@ -370,7 +370,8 @@ class DamagedFiles(Test):
         has ended."""
         cluster = self.cluster(settings={
             "storage.compression": "none",
-            "repair.scrub_bytes_per_s": 100 * MIB, "repair.interval_s": 600,
+            "repair.scrub_bytes_per_s": 100 * MIB, "repair.scrub_pause_s": 1,
+            "repair.interval_s": 600,
             **{name.replace("__", "."): value for name, value in settings.items()}})
         self.paths = {f"/kv/{number}-{fresh()}": (b"%d." % number) * 200
                       for number in range(self.KEYS)}
@@ -386,9 +387,8 @@ class DamagedFiles(Test):
         broken.start()
         return cluster, broken
 
-    # The pass of the scrub that began before the damage goes on behind it; the next one begins a
-    # minute after its end.
-    SCRUBBED_S = 150
+    # The pass of the scrub that began before the damage goes on behind it.
+    SCRUBBED_S = 90
 
     def heals(self, cluster, broken):
         broken.wait_ready(60)

@@ -53,7 +53,7 @@ class ScrubCoreTest : public testing::Test {
 };
 
 TEST_F(ScrubCoreTest, WalksAllBucketsAndBeginsAgain) {
-  ScrubCore core(now_);
+  ScrubCore core;
   const std::vector<std::pair<uint32_t, uint32_t>> all = {{3, 5003}, {8, 5008}};
   EXPECT_EQ(Walk(&core, {8, 3}), all);
   EXPECT_EQ(core.position().last_ms, 777);
@@ -62,17 +62,29 @@ TEST_F(ScrubCoreTest, WalksAllBucketsAndBeginsAgain) {
   EXPECT_EQ(Walk(&core, {8, 3}), all);
 }
 
+TEST_F(ScrubCoreTest, PausesBetweenPasses) {
+  ScrubCore core;
+  core.SetPause(base::Seconds(3600));
+  EXPECT_EQ(Walk(&core, {3}).size(), 1U);
+  now_ += base::Seconds(3599);
+  EXPECT_TRUE(Walk(&core, {3}).empty());
+  core.SetPause(base::Seconds(1800));  // while it pauses
+  EXPECT_EQ(Walk(&core, {3}, false).size(), 1U);
+  now_ += ScrubCore::kRest;
+  EXPECT_EQ(Walk(&core, {3}).size(), 1U) << "the last one could not read all";
+}
+
 TEST_F(ScrubCoreTest, NothingStoredIsSoonRead) {
-  ScrubCore core(now_);
+  ScrubCore core;
   EXPECT_TRUE(Walk(&core, {}).empty());
   EXPECT_EQ(core.position().last_ms, 777);
 }
 
 TEST_F(ScrubCoreTest, APassGoesOnInTheNextProcess) {
-  ScrubCore first(now_);
+  ScrubCore first;
   EXPECT_EQ(Walk(&first, {3, 8}, true, 1).size(), 1U);
   EXPECT_NEAR(first.Fraction(), 0.538, 0.001);
-  ScrubCore second(now_);
+  ScrubCore second;
   second.Restore(DecodeScrubPosition(EncodeScrubPosition(first.position())).value());
   const std::vector<std::pair<uint32_t, uint32_t>> rest = {{8, 5008}};
   EXPECT_EQ(Walk(&second, {3, 8}), rest);
@@ -81,7 +93,7 @@ TEST_F(ScrubCoreTest, APassGoesOnInTheNextProcess) {
 }
 
 TEST_F(ScrubCoreTest, ALeafThatCannotBeReadIsPassedButThePassIsNotComplete) {
-  ScrubCore core(now_);
+  ScrubCore core;
   EXPECT_EQ(Walk(&core, {3, 8}, false).size(), 2U);
   EXPECT_EQ(core.position().last_ms, 0);
   now_ += ScrubCore::kRest;
@@ -90,7 +102,7 @@ TEST_F(ScrubCoreTest, ALeafThatCannotBeReadIsPassedButThePassIsNotComplete) {
 }
 
 TEST_F(ScrubCoreTest, TheBucketOfThePositionMayBeGone) {
-  ScrubCore core(now_);
+  ScrubCore core;
   core.Restore({.resting = false, .bucket = 5, .leaf = 60000});
   const std::vector<std::pair<uint32_t, uint32_t>> rest = {{8, 5008}};
   EXPECT_EQ(Walk(&core, {3, 8}), rest);

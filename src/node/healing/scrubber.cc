@@ -70,6 +70,7 @@ void Scrubber::OnView(std::shared_ptr<const membership::View> view) {
 
 void Scrubber::ApplySettings(const config::Settings& settings) {
   scrub_.SetRate(static_cast<uint64_t>(settings.repair_scrub_bytes_per_s));
+  scrub_.SetPause(base::Seconds(settings.repair_scrub_pause_s));
 }
 
 void Scrubber::FillStatus(coordinator::ScrubStatus* status) const {

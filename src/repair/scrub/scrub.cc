@@ -28,7 +28,6 @@ Scrub::Scrub(env::Env env, ScrubPort& port, replica::MetaStore& meta, telemetry:
       metrics_(metrics),
       log_(log),
       throttle_({}),
-      core_(env.clock.Now()),
       alive_(std::make_shared<bool>(true)) {}
 
 Scrub::~Scrub() = default;

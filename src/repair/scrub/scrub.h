@@ -77,7 +77,8 @@ class Scrub {
   ~Scrub();
 
   void Start();
-  void SetRate(uint64_t bytes_per_s);  // 0: not at all
+  void SetRate(uint64_t bytes_per_s);                             // 0: not at all
+  void SetPause(base::Duration pause) { core_.SetPause(pause); }  // between two passes
   // The other replicas may have changed, or come back: what could not be refilled is tried again.
   void Retry();
   ScrubStatus Status() const;

@@ -42,7 +42,8 @@ std::optional<ScrubPosition> DecodeScrubPosition(std::string_view bytes) {
 }
 
 ScrubCore::Step ScrubCore::Next(base::Instant now) const {
-  if (now < not_before_) return {};
+  const base::Duration rest = position_.whole ? pause_ : std::min(pause_, kRest);
+  if (position_.resting && ended_ && now < *ended_ + rest) return {};
   if (!knows_buckets_) return {Kind::kBuckets};
   if (!leaves_.empty()) return {Kind::kCheck, position_.bucket, leaves_.front(), leaves_.front()};
   const uint32_t last = std::min(position_.leaf + kStretch, merkle::kLeaves) - 1;
@@ -102,7 +103,7 @@ bool ScrubCore::EndIfDone(base::Instant now, base::WallTime wall) {
   position_.resting = true;
   position_.bucket = position_.leaf = 0;
   knows_buckets_ = false;
-  not_before_ = now + kRest;
+  ended_ = now;
   return true;
 }
 

@@ -34,10 +34,11 @@ std::optional<ScrubPosition> DecodeScrubPosition(std::string_view bytes);
 
 class ScrubCore {
  public:
-  static constexpr uint32_t kStretch = 1024;  // leaves
-  static constexpr base::Duration kRest = base::Seconds(60);
+  static constexpr uint32_t kStretch = 1024;                  // leaves
+  static constexpr base::Duration kRest = base::Seconds(60);  // after an incomplete pass
 
-  explicit ScrubCore(base::Instant now) : not_before_(now) {}
+  // After a complete pass, the last one too.
+  void SetPause(base::Duration pause) { pause_ = pause; }
   // Of an earlier run.
   void Restore(const ScrubPosition& position) { position_ = position; }
 
@@ -66,7 +67,8 @@ class ScrubCore {
   bool EndIfDone(base::Instant now, base::WallTime wall);
 
   ScrubPosition position_;
-  base::Instant not_before_;
+  std::optional<base::Instant> ended_;  // the last pass of this process
+  base::Duration pause_ = kRest;
   bool knows_buckets_ = false;
   std::vector<uint32_t> buckets_;        // ascending
   std::deque<uint32_t> leaves_;          // to be checked, of the stretch
