@@ -40,6 +40,7 @@ struct Asked {
   uint64_t task = 0;
   json::value last;
   Clock::time_point answered = Clock::now();
+  bool silent = false;  // to the last question
   std::string failure;  // it gave no answer
 
   bool Ended() const {
@@ -83,7 +84,7 @@ void WarnOfDown(const Nodes& nodes) {
   }
 }
 
-Exit AskAll(Nodes& nodes, const RepairOptions& o) {
+net::Request RepairRequest(const RepairOptions& o) {
   json::object body;
   if (!o.bucket.empty()) body["bucket"] = o.bucket;
   if (!o.range.empty()) body["range"] = o.range;
@@ -92,8 +93,12 @@ Exit AskAll(Nodes& nodes, const RepairOptions& o) {
   request.target = "/v1/admin/repair";
   request.headers.emplace_back("Content-Type", "application/json");
   request.body = json::serialize(body);
+  return request;
+}
+
+Exit AskAll(Nodes& nodes, const RepairOptions& o) {
   for (Asked& node : nodes.live) {
-    const net::Outcome outcome = node.client->Send(request);
+    const net::Outcome outcome = node.client->Send(RepairRequest(o));
     if (!outcome) {  // the others are repaired all the same
       node.failure = "it does not answer: " + outcome.error().message;
       continue;
@@ -106,18 +111,26 @@ Exit AskAll(Nodes& nodes, const RepairOptions& o) {
   return Exit::kDone;
 }
 
-void Poll(Asked& node) {
+bool Poll(Asked& node, const net::Request& request) {
+  const net::Outcome outcome = node.client->Send(request);
+  if (!outcome || !outcome->Ok()) return outcome && outcome->status == 404;
+  json::error_code problem;
+  json::value answer = json::parse(outcome->body, problem);
+  if (problem) return false;
+  node.task = static_cast<uint64_t>(NumberOf(answer, "task"));
+  node.last = std::move(answer);
+  node.answered = Clock::now();
+  node.silent = false;
+  return false;
+}
+
+// A node that was restarted knows nothing of the task, and is asked to repair once more.
+void Poll(Asked& node, const RepairOptions& o) {
   net::Request request;
   request.target = fmt::format("/v1/admin/tasks/{}", node.task);
-  const net::Outcome outcome = node.client->Send(request);
-  if (outcome && outcome->Ok()) {
-    json::error_code problem;
-    json::value task = json::parse(outcome->body, problem);
-    if (!problem) node.last = std::move(task);
-    node.answered = Clock::now();
-  } else if (outcome && outcome->status == 404) {
-    node.failure = "it does not know the task any more: was it restarted?";
-  } else if (Clock::now() - node.answered > kPatience) {
+  node.silent = true;
+  if (Poll(node, request)) Poll(node, RepairRequest(o));
+  if (node.silent && Clock::now() - node.answered > kPatience) {
     node.failure = "it did not answer for a minute";
   }
 }
@@ -149,18 +162,20 @@ Exit ShowEnd(const Nodes& nodes, const Common& common) {
   return failed ? Exit::kFailed : Exit::kDone;
 }
 
-Exit Await(Nodes& nodes, const Common& common) {
+Exit Await(Nodes& nodes, const RepairOptions& o, const Common& common) {
   LiveLine live(common.json);
   while (true) {
     bool open = false;
     json::array tasks;
+    std::string silent;
     for (Asked& node : nodes.live) {
-      if (!node.Ended()) Poll(node);
+      if (!node.Ended()) Poll(node, o);
       open = open || !node.Ended();
       tasks.push_back(node.last);
+      if (node.silent) silent += (silent.empty() ? "" : ", ") + node.name;
     }
     if (!open) break;
-    if (live.IsDue()) live.Show(RepairProgressText(tasks, live.terminal()));
+    if (live.IsDue()) live.Show(RepairProgressText(tasks, silent, live.terminal()));
     std::this_thread::sleep_for(kPollPause);
   }
   live.Finish();
@@ -172,7 +187,7 @@ Exit Repair(const Common& common, const RepairOptions& o) {
   if (!nodes) return nodes.error();
   if (const Exit asked = AskAll(*nodes, o); asked != Exit::kDone) return asked;
   WarnOfDown(*nodes);
-  if (o.wait) return Await(*nodes, common);
+  if (o.wait) return Await(*nodes, o, common);
   if (common.json) return ShowEnd(*nodes, common);
   for (const Asked& node : nodes->live) {
     const std::string message = Printable(TextOf(node.last, "message"));

@@ -78,6 +78,7 @@ class RepairCommand : public ::testing::Test {
                                one_.address(), two_.address())};
     }
     if (start == "POST /v1/admin/repair") {
+      if (node == 2) restarted_ = false;
       if (!refusal_.empty()) return {404, refusal_};
       return {202, R"({"task":7,"started":true,"message":""})"};
     }
@@ -85,13 +86,17 @@ class RepairCommand : public ::testing::Test {
       return {200, node == 1 ? RepairAnswer("ok", "") : RepairAnswer("dirty", "x is down")};
     }
     if (start == "GET /v1/buckets") return {200, R"({"buckets":[{"name":"lonely"}]})"};
+    if (restarted_ && node == 2)
+      return {404, R"({"error":{"code":"not_found","message":"no task"}})"};
     // Each task ends at its third question.
-    if (++polls_[node] < 3) return {200, Task("running", "")};
+    if (++polls_[node] == 2 && node == 2 && restarts_.exchange(false)) restarted_ = true;
+    if (polls_[node] < 3) return {200, Task("running", "")};
     return {200, node == 2 ? Task(end_, why_) : Task("done", "")};
   }
 
   std::atomic<int> polls_[3] = {};
   std::string end_ = "done", why_, refusal_;
+  std::atomic<bool> restarts_ = false, restarted_ = false;
   FakeNode one_{[this](const std::string& start, const std::string&) { return Answer(1, start); }};
   FakeNode two_{[this](const std::string& start, const std::string&) { return Answer(2, start); }};
 };
@@ -113,6 +118,15 @@ TEST_F(RepairCommand, WaitsUntilAllAreDone) {
                               HasSubstr("node2: done")));
   EXPECT_GE(polls_[1], 3);
   EXPECT_GE(polls_[2], 3);
+}
+
+TEST_F(RepairCommand, ANodeThatWasRestartedIsAskedAgain) {
+  restarts_ = true;
+  const Told told = Call({"repair", "--wait", "--bucket", "b", "--node", one_.address()});
+  EXPECT_EQ(told.exit, 0) << told.out;
+  EXPECT_THAT(told.out, HasSubstr("node2: done"));
+  const auto asked = two_.Asked();
+  EXPECT_EQ(std::count(asked.begin(), asked.end(), R"(POST /v1/admin/repair {"bucket":"b"})"), 2);
 }
 
 TEST_F(RepairCommand, TellsWhyOneFailed) {
@@ -208,11 +222,14 @@ TEST(RepairText, IsHealthyUnlessSomethingIsBehind) {
 TEST(RepairText, Progress) {
   boost::json::array tasks = {boost::json::parse(Task("running", "")),
                               boost::json::parse(Task("done", ""))};
-  EXPECT_EQ(RepairProgressText(tasks, false), "repair 50 %, 4.0 KiB sent, 6 records, 2.00 s left");
-  EXPECT_THAT(RepairProgressText(tasks, true), HasSubstr("repair [####"));
+  EXPECT_EQ(RepairProgressText(tasks, "", false),
+            "repair 50 %, 4.0 KiB sent, 6 records, 2.00 s left");
+  EXPECT_THAT(RepairProgressText(tasks, "", true), HasSubstr("repair [####"));
   tasks.push_back(boost::json::parse(Task("running", "node3 is down")));
-  EXPECT_THAT(RepairProgressText(tasks, false), HasSubstr("; waits: node3 is down"));
-  EXPECT_EQ(RepairProgressText({}, false), "repair 0 %, 0 B sent, 0 records");
+  EXPECT_THAT(RepairProgressText(tasks, "", false), HasSubstr("; waits: node3 is down"));
+  EXPECT_EQ(RepairProgressText(tasks, "node2, node3", false),
+            "repair 50 %, 6.0 KiB sent, 9 records; no answer from node2, node3");
+  EXPECT_EQ(RepairProgressText({}, "", false), "repair 0 %, 0 B sent, 0 records");
 }
 
 }  // namespace

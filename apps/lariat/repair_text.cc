@@ -149,7 +149,7 @@ std::string SessionText(const std::string& node, const json::value& session) {
 
 }  // namespace
 
-std::string RepairProgressText(const json::array& tasks, bool bar) {
+std::string RepairProgressText(const json::array& tasks, const std::string& silent, bool bar) {
   double done = 0, total = 0, bytes = 0, records = 0, rate = 0, left = 0;
   std::string waits;
   for (const json::value& task : tasks) {
@@ -169,6 +169,7 @@ std::string RepairProgressText(const json::array& tasks, bool bar) {
                       BytesText(static_cast<uint64_t>(bytes)),
                       CountText(static_cast<uint64_t>(records)));
   if (rate > 0) text += fmt::format(", {}/s", BytesText(static_cast<uint64_t>(rate)));
+  if (!silent.empty()) return text + "; no answer from " + silent;
   if (left > 0) text += ", " + SecondsText(left) + " left";
   return waits.empty() ? text : text + "; waits: " + Printable(waits);
 }

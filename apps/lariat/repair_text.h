@@ -10,7 +10,9 @@
 namespace lariat::cli {
 
 // Of the tasks of all nodes together: "repair [####....] 42 %, 1.5 MiB sent, 12 records, 3 s left".
-std::string RepairProgressText(const boost::json::array& tasks, bool bar);
+// `silent`: names of nodes that do not answer now; how long it takes is not known then.
+std::string RepairProgressText(const boost::json::array& tasks, const std::string& silent,
+                               bool bar);
 // "node1: done, 12 records and 1.5 MiB sent" or what went wrong.
 std::string RepairEndText(const boost::json::value& summary);
 // How much of each bucket's token space, 0 to 1, is in no answer: all its replicas are down.
