@@ -287,6 +287,8 @@ class Deletes(Test):
         sweeps = first.metric("lariat_sweeps_total")
         wait_until(lambda: first.metric("lariat_sweeps_total") > sweeps + 3, 30, "sweeps")
         self.assertEqual(first.metric("lariat_tombstones"), len(keys))
+        blocked = sum(node.metric("lariat_tombstones_blocked") for node in (first, second))
+        self.assertEqual(blocked, len(keys), "those count too that node3 would sweep")
         told = fresh_get(first, f"/v1/debug/explain?key={keys[0]}").json()
         self.assertIn("node3", told["kept_because"])
         third.restart()

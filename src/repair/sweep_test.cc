@@ -47,7 +47,8 @@ class SweepTest : public testing::Test, public SweepPort {
     plan.fence = fence;
     plan.self = 1;
     plan.members = {1, 2, 3};
-    plan.items = {{kBucket, 60, {{UINT64_MAX}, {100}}, {1, 2}}};
+    plan.items = {{kBucket, 60, {{UINT64_MAX}, {100}}, {1, 2}, {}},
+                  {kBucket, 60, {{100}, {200}}, {1, 2, 3}, {2, 3}}};
     return plan;
   }
   void Boot() {
@@ -111,6 +112,7 @@ class SweepTest : public testing::Test, public SweepPort {
     EXPECT_EQ(mend.member, 2U);
     mended_.insert(mend.keys.begin(), mend.keys.end());
   }
+  bool IsAlive(uint64_t member) override { return !away_.contains(member); }
   std::optional<base::Duration> ForegroundLatency() override { return std::nullopt; }
 
   config::Settings settings_;
@@ -131,7 +133,7 @@ TEST_F(SweepTest, RemovesWhatIsOldEnoughAndConfirmedAndNothingElse) {
   Put(3, replica::PeerObject("v"));
   Put(4, Expiring(kNowMs - 61'000));
   Put(5, Expiring(kNowMs + 1));
-  Put(101, Deleted(1));  // not its own
+  Put(101, Deleted(1));  // another one sweeps it
   Boot();
   ASSERT_TRUE(sweep_->NextIn());
   EXPECT_LE(*sweep_->NextIn(), Seconds(100));
@@ -179,6 +181,24 @@ TEST_F(SweepTest, NothingGoesWhileAMemberIsAway) {
   away_.clear();
   Go(Seconds(150));
   EXPECT_EQ(DurableTokens(world_, kBucket), Tokens{});
+}
+
+TEST_F(SweepTest, CountsForThoseThatWouldSweepAndAreAway) {
+  Put(101, Deleted(1));
+  Put(102, Deleted(kNowMs + 1));
+  away_ = {2};
+  Boot();
+  Go(Seconds(125));
+  EXPECT_EQ(Blocked(SweepBlock::kNodeAway), 0U) << "3 sweeps or counts";
+  away_ = {2, 3};
+  Go(Seconds(150));
+  EXPECT_EQ(Blocked(SweepBlock::kNodeAway), 1U);
+  EXPECT_EQ(Blocked(SweepBlock::kGrace), 1U);
+  EXPECT_EQ(DurableTokens(world_, kBucket), (Tokens{101, 102}));
+  EXPECT_EQ(asked_, 0) << "nobody is asked to confirm";
+  away_.clear();
+  Go(Seconds(150));
+  EXPECT_EQ(Blocked(SweepBlock::kNodeAway), 0U);
 }
 
 TEST_F(SweepTest, ManyBatchesShareTheirPauses) {

@@ -90,19 +90,24 @@ void Sweeper::FillStatus(coordinator::SweepStatus* status) const {
   }
 }
 
+bool Sweeper::IsAlive(uint64_t member) {
+  if (!view_) return false;
+  const auto found = view_->by_number.find(member);
+  return found != view_->by_number.end() && home_.IsAlive(view_->MemberAt(found->second).id);
+}
+
 // --- asking --------------------------------------------------------------------------------------
 
 template <typename Done>
 void Sweeper::Send(const To& to, wire::Body request, Done done) {
-  const auto found = view_ ? view_->by_number.find(to.member) : decltype(view_->by_number.end()){};
-  if (!view_ || found == view_->by_number.end()) {
+  if (!view_ || !view_->by_number.contains(to.member)) {
     return done(Fail(Code::kStaleEpoch, "this node works by another topology"));
   }
   // The shard may be ahead of what this part was told, and stamps its own fence.
   const bool same = view_->fence() == to.fence && home_.view()->fence() == to.fence;
   if (!same) return done(Fail(Code::kStaleEpoch, "this node works by another topology"));
   const auto peer = home_.PeerOf(to.member);
-  if (!peer || !home_.IsAlive(view_->MemberAt(found->second).id)) {
+  if (!peer || !IsAlive(to.member)) {
     return done(Fail(Code::kUnavailable, "the member does not answer"));
   }
   home_.Call(*peer, std::move(request), to.timeout, std::move(done));

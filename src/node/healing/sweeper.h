@@ -59,6 +59,7 @@ class Sweeper final : public repair::SweepPort {
   void Ask(const To& to, wire::SweepRequest request, SweepDone done) override;
   void FindLeaves(uint32_t bucket, LeavesDone done) override;
   void MakeEqual(uint64_t fence, Mend mend) override;
+  bool IsAlive(uint64_t member) override;
   std::optional<base::Duration> ForegroundLatency() override;
 
  private:

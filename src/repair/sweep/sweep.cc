@@ -192,6 +192,8 @@ bool Sweep::NextPart() {
       return false;
     }
     run.item_begun = true;
+    const auto alive = [this](uint64_t member) { return port_.IsAlive(member); };
+    if (std::any_of(item.before.begin(), item.before.end(), alive)) continue;
     const auto parts = PartsIn(item.range, run.leaves.worth_reading);
     run.parts.assign(parts.begin(), parts.end());
   }
@@ -266,6 +268,11 @@ void Sweep::Judge(const replica::RecordPage::Record& record) {
     case SweepDecision::kPurge:
     case SweepDecision::kFold:
       break;
+  }
+  if (!item.before.empty()) {  // who would sweep it is away
+    ++run.blocked[static_cast<size_t>(SweepBlock::kNodeAway)];
+    run.oldest_ms = std::min(run.oldest_ms, verdict.since_ms);
+    return;
   }
   const bool fold = verdict.decision == SweepDecision::kFold;
   run.candidates[record.key] = verdict;

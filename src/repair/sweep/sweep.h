@@ -62,6 +62,9 @@ class SweepPort {
   };
   virtual void MakeEqual(uint64_t fence, Mend mend) = 0;
 
+  // Whether the member with this number is believed alive.
+  virtual bool IsAlive(uint64_t member) = 0;
+
   // As TransferPort::ForegroundLatency.
   virtual std::optional<base::Duration> ForegroundLatency() = 0;
 };

@@ -2,6 +2,7 @@
 #include "repair/sweep/sweep_plan.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/check.h"
 #include "membership/drive_core.h"
@@ -12,23 +13,36 @@ using membership::View;
 
 namespace {
 
+// Those in front of this node; nothing if it holds no replica.
+std::optional<std::vector<uint64_t>> Before(const View& view,
+                                            const std::vector<ring::NodeIndex>& primaries) {
+  std::vector<uint64_t> before;
+  for (const ring::NodeIndex i : primaries) {
+    if (i == view.self) return before;
+    before.push_back(view.MemberAt(i).Number());
+  }
+  return std::nullopt;
+}
+
 void AddRanges(const View& view, const membership::BucketProperties& bucket, SweepPlan* plan) {
   for (const ring::Ring::Range& range : view.ring.Ranges(bucket.n)) {
     const auto& primaries = range.owners.primaries;
-    if (primaries.empty() || primaries.front() != view.self) continue;
+    const auto before = Before(view, primaries);
+    if (!before) continue;
     std::vector<uint64_t> replicas;
     for (const ring::NodeIndex i : primaries) replicas.push_back(view.MemberAt(i).Number());
     std::sort(replicas.begin(), replicas.end());
+    const auto add = [&](const ring::TokenRange& part) {
+      plan->items.push_back({bucket.id, bucket.gc_grace_s, part, replicas, *before});
+    };
     const ring::Token end = {UINT64_MAX};
     if (range.from < range.to) {
-      plan->items.push_back({bucket.id, bucket.gc_grace_s, {range.from, range.to}, replicas});
+      add({range.from, range.to});
       continue;
     }
     // Over zero: cut there.
-    if (range.from != end) {
-      plan->items.push_back({bucket.id, bucket.gc_grace_s, {range.from, end}, replicas});
-    }
-    plan->items.push_back({bucket.id, bucket.gc_grace_s, {end, range.to}, replicas});
+    if (range.from != end) add({range.from, end});
+    add({end, range.to});
   }
 }
 

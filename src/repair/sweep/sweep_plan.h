@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which ranges a node sweeps: those that it is the first replica of. Pure.
+// Which ranges a node sweeps: those that it is the first replica of. Of the others that it holds it
+// counts what waits, in place of first replicas that are away. Pure.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,7 @@ struct SweepPlan {
     uint64_t gc_grace_s = 0;
     ring::TokenRange range;          // does not go over zero
     std::vector<uint64_t> replicas;  // numbers, ascending
+    std::vector<uint64_t> before;    // those in front of this node; none: it sweeps
   };
   std::vector<Item> items;  // those of a bucket follow each other
 };
