@@ -128,18 +128,18 @@ std::vector<std::string> Disk::Spoiled() {
   return keys;
 }
 
-std::vector<std::string> Disk::SpoiledIn(const storage::WriteBatch& batch) {
-  std::vector<std::string> keys;
+std::set<std::string> Disk::SpoiledIn(const storage::WriteBatch& batch) {
+  std::set<std::string> keys;
   if (!damage_.AnySpoiled()) return keys;
   for (const auto& operation : batch.operations) {
     if (operation.space != Space::kData) continue;
     const auto present = engine_.GetBlocking(Space::kData, operation.key);
-    if (present && damage_.IsSpoiled(operation.key, *present)) keys.push_back(operation.key);
+    if (present && damage_.IsSpoiled(operation.key, *present)) keys.insert(operation.key);
   }
   return keys;
 }
 
-void Disk::CountKept(const std::vector<std::string>& spoiled, const storage::WriteBatch& batch) {
+void Disk::CountKept(const std::set<std::string>& spoiled, const storage::WriteBatch& batch) {
   for (const std::string& key : spoiled) {
     const bool kept =
         std::any_of(batch.operations.begin(), batch.operations.end(), [&](const auto& operation) {
@@ -236,7 +236,7 @@ base::Status Disk::Write(const storage::WriteBatch& batch) {
     }
   }
   const bool lies = bug_ == Bug::kNotRemoved || bug_ == Bug::kHintsUnseen;
-  const std::vector<std::string> spoiled = SpoiledIn(batch);
+  const std::set<std::string> spoiled = SpoiledIn(batch);
   if (auto status = engine_.Write(lies ? Tampered(batch) : batch); !status) return status;
   CountKept(spoiled, batch);
   for (const auto& operation : batch.operations) {

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 #include "base/prng.h"
@@ -93,8 +94,8 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   void AlterScan(storage::Space space, std::string_view from, std::string_view to,
                  base::Result<std::vector<storage::Entry>>* result) const;
   // Keys of the batch whose record is damaged before it.
-  std::vector<std::string> SpoiledIn(const storage::WriteBatch& batch);
-  void CountKept(const std::vector<std::string>& spoiled, const storage::WriteBatch& batch);
+  std::set<std::string> SpoiledIn(const storage::WriteBatch& batch);
+  void CountKept(const std::set<std::string>& spoiled, const storage::WriteBatch& batch);
 
   Scheduler& scheduler_;
   const Options& options_;
