@@ -32,6 +32,8 @@ struct Options {
   bool Purges() const { return gc_grace_s < 60 && purge_interval_s < 60; }
   // Whether hints can grow too old within a run.
   bool HintsAge() const { return std::min(hint_window_s, gc_grace_s) < 60; }
+  // Whether nodes notice that their disk is damaged.
+  bool Damages() const { return spoil_every_ms + unreadable_every_ms + cut_log_every_ms > 0; }
   std::string Text() const;  // "nodes=3 shards=1 ..."
 };
 

@@ -65,7 +65,7 @@ TEST(SimSummary, SurvivesThePipe) {
 
 TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
   for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats", "late", "moves",
-                               "deletes_sloppy", "expiry"}) {
+                               "deletes_sloppy", "expiry", "unreadable", "cut_log"}) {
     for (const uint64_t seed : {3U, 4U}) {
       RunRequest request = Request(scenario, seed);
       const RunResult first = RunOne(request);
@@ -169,6 +169,18 @@ TEST(SimScenarios, AllHoldForOneSeed) {
   }
 }
 
+// Damage did happen where it is asked for, was found, and refilled (M39).
+TEST(SimScenarios, SlowDamageIsRefilled) {
+  Tally tally;
+  for (const char* scenario : {"damage", "unreadable", "cut_log"}) {
+    for (const auto& [what, count] : RunOne(Request(scenario, 2)).tally) tally[what] += count;
+  }
+  EXPECT_GT(tally["faults: files damaged"], 0U);
+  EXPECT_GT(tally["faults: logs cut"], 0U);
+  EXPECT_GT(tally["faults: records damaged"], 5U);
+  EXPECT_GT(tally["healing: damaged records refilled"], 5U);
+}
+
 // --- checkers fail on planted bugs (M45) -------------------------------------------------------
 
 struct Plant {
@@ -268,6 +280,38 @@ const Plant kPlants[] = {
      5,
      {{"nodes", "3"}, {"shards", "1"}, {"repair_interval_s", "3"}}},
     {Bug::kTtlByArrival, "expiry", {"dots"}, 5, {{"lww", "1"}}},
+    {Bug::kDamageUnseen, "damage", {"values", "dots"}, 5},
+    {Bug::kDamageIsAbsent, "unreadable", {"regular", "returned"}, 20},
+    // Few restarts and nothing else: what is purged was proven long after the log began.
+    {Bug::kFlushOnlySyncs,
+     "cut_log",
+     {"returned"},
+     40,
+     {{"cut_log_every_ms", "3000"},
+      {"keys", "150..300"},
+      {"hints", "0"},
+      {"repair_interval_s", "3"},
+      {"loss_ppm", "0"},
+      {"kill_every_ms", "0"},
+      {"power_every_ms", "0"},
+      {"cut_every_ms", "0"},
+      {"down_ms", "20"}}},
+    // Replicas miss much, and are read at once.
+    {Bug::kCutUntold,
+     "cut_log",
+     {"regular", "returned"},
+     40,
+     {{"cut_log_every_ms", "400"},
+      {"keys", "8"},
+      {"mix_get", "60"},
+      {"think_ms", "8"},
+      {"duration_ms", "4000"},
+      {"hints", "0"},
+      {"repair_interval_s", "3"},
+      {"loss_ppm", "150000"},
+      {"nodes", "3"},
+      {"shards", "1"},
+      {"down_ms", "5"}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants),

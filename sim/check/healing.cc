@@ -21,6 +21,8 @@ using storage::Space;
 constexpr base::Duration kWatch = base::Millis(50);
 constexpr base::Duration kLook = base::Millis(100);
 constexpr base::Duration kLimit = base::Seconds(120);
+// The scrub rests for a minute between two passes, and for half of one after what it could not do.
+constexpr base::Duration kScrubLimit = base::Seconds(240);
 
 // After that a question whose answer was lost is asked again, or given up.
 base::Duration LostFor(const Options& options) {
@@ -140,6 +142,15 @@ Found FindWrongTree(Cluster& cluster, Machine& machine) {
                                   machine.Name(), counted, keys, wrong ? "; sums differ" : "")};
 }
 
+Found FindDamage(Machine& machine) {
+  for (const std::string& data_key : machine.disk().Spoiled()) {
+    return Unhealed{KeyOf(data_key), fmt::format("{} still has it damaged", machine.Name())};
+  }
+  const int64_t doubts = machine.node().shard(0).metrics().doubt_ranges.value();
+  if (doubts == 0) return std::nullopt;
+  return Unhealed{"", fmt::format("{} is in doubt about {} ranges", machine.Name(), doubts)};
+}
+
 Found FindUnhealed(Cluster& cluster, const std::vector<std::string>& keys) {
   for (const std::string& key : keys) {
     if (auto found = FindDifference(cluster, key)) return found;
@@ -147,6 +158,7 @@ Found FindUnhealed(Cluster& cluster, const std::vector<std::string>& keys) {
   for (const size_t m : cluster.Members()) {
     Machine& machine = cluster.machine(m);
     if (auto found = FindHint(machine)) return found;
+    if (auto found = FindDamage(machine)) return found;
     if (cluster.options().Purges()) {
       if (auto found = FindGarbage(cluster, machine)) return found;
     }
@@ -219,6 +231,28 @@ void WatchQuiet(Cluster& cluster, base::Instant faults_ended, Report* report) {
 
 }  // namespace
 
+void CheckKept(Cluster& cluster, Report* report) {
+  const auto fail = [&](const Machine& machine, const std::string& what) {
+    report->Fail("kept", "", machine.Name() + " " + what, cluster.scheduler().Now());
+  };
+  for (size_t i = 0; i < cluster.size(); ++i) {
+    Machine& machine = cluster.machine(i);
+    const Disk::Counts& disk = machine.disk().counts();
+    report->Count("healing: damaged records refilled", disk.refilled + disk.refilled_before);
+    if (disk.unkept > 0) {
+      fail(machine, fmt::format("has overwritten or removed {} damaged records, and keeps them not",
+                                disk.unkept));
+    }
+    if (!machine.Running()) continue;
+    const telemetry::Metrics& metrics = machine.node().shard(0).metrics();
+    const uint64_t refilled = metrics.scrub_refilled.value();
+    if (refilled != disk.refilled || metrics.scrub_damaged.value() < refilled) {
+      fail(machine, fmt::format("has refilled {} damaged records, and counts {} of {} found",
+                                disk.refilled, refilled, metrics.scrub_damaged.value()));
+    }
+  }
+}
+
 void CheckHealing(Cluster& cluster, const std::vector<std::string>& keys, Report* report) {
   Scheduler& scheduler = cluster.scheduler();
   report->Count("checks: healings");
@@ -226,7 +260,8 @@ void CheckHealing(Cluster& cluster, const std::vector<std::string>& keys, Report
   cluster.RunFor(base::Millis(2 * cluster.options().request_timeout_ms));
   const base::Instant began = scheduler.Now();
   const auto healed = [&] { return !FindUnhealed(cluster, keys); };
-  if (!scheduler.RunUntilTrue(healed, kLimit, kLook)) {
+  const base::Duration limit = cluster.options().Damages() ? kScrubLimit : kLimit;
+  if (!scheduler.RunUntilTrue(healed, limit, kLook)) {
     const Found left = FindUnhealed(cluster, keys);
     if (left) report->Fail("heals", left->key, left->what, scheduler.Now());
     return;

@@ -45,4 +45,7 @@ class HintWatch {
 // the disks hold. Afterwards comparisons go on and change nothing.
 void CheckHealing(Cluster& cluster, const std::vector<std::string>& keys, Report* report);
 
+// Whatever was damaged and is not there any more lies in quarantine, and was counted.
+void CheckKept(Cluster& cluster, Report* report);
+
 }  // namespace lariat::sim

@@ -34,9 +34,14 @@ uint32_t CountDurable(Cluster& cluster, const DotRegistry& dots, const KeyHistor
   const auto& own = dots.DotsOf(TokenText(history.key, token));
   uint32_t durable = history.damaged ? 1 : 0;
   for (const size_t machine : machines) {
-    const std::string* record =
-        cluster.machine(machine).disk().FindDurable(cluster.DataKey(history.key));
-    durable += record != nullptr && Holds(*record, own) ? 1 : 0;
+    const Disk& disk = cluster.machine(machine).disk();
+    const std::string data_key = cluster.DataKey(history.key);
+    const std::string* record = disk.FindDurable(data_key);
+    // What it held until the disk was damaged, others may have heard of.
+    const auto& lost = disk.damage().LostOf(data_key);
+    const bool held = std::any_of(lost.begin(), lost.end(),
+                                  [&own](const std::string& old) { return Holds(old, own); });
+    durable += held || (record != nullptr && Holds(*record, own)) ? 1 : 0;
   }
   return durable;
 }

@@ -16,6 +16,7 @@ constexpr int64_t kOutMinMs = 500;
 constexpr int64_t kOutMaxMs = 3500;
 constexpr int64_t kClockStepMs = 400;
 constexpr int64_t kHourMs = 3600 * 1000;
+constexpr int64_t kServesDamagedMs = 300;
 constexpr base::Duration kWatch = base::Millis(5);
 
 }  // namespace
@@ -57,6 +58,10 @@ void Faults::Start() {
   Every(o.amnesia_every_ms, &Faults::ForgetRecord);
   Every(o.rollback_every_ms, &Faults::RollBack);
   Every(o.wipe_every_ms, &Faults::Wipe);
+  Every(o.spoil_every_ms, &Faults::SpoilRecord);
+  Every(o.unreadable_every_ms, &Faults::LoseFile);
+  Every(o.cut_log_every_ms, &Faults::CutLog);
+  if (o.cut_log_every_ms > 0) cluster_.machine(damaged_machine_).disk().KeepLog();
   if (o.rollback_every_ms > 0) TakeImage();
   if (o.sync_error_every_ms > 0) WatchHealth();
 }
@@ -302,6 +307,43 @@ void Faults::Wipe() {
     image[static_cast<size_t>(space)].clear();
   }
   machine.disk().Restore(std::move(image));
+}
+
+void Faults::SpoilRecord() {
+  Machine& machine = cluster_.machine(damaged_machine_);
+  const auto& data = machine.disk().Image()[static_cast<size_t>(storage::Space::kData)];
+  if (data.empty()) return;
+  const auto at = static_cast<std::ptrdiff_t>(prng_.Below(data.size()));
+  const std::string data_key = std::next(data.begin(), at)->first;
+  if (!machine.disk().Spoil(data_key)) return;
+  report_.Count("faults: records damaged");
+  Say(fmt::format("the record of {} on m{} is damaged", storage::ParseDataKey(data_key)->key,
+                  damaged_machine_ + 1));
+}
+
+// The node drains, and opens its store again without what it cannot read.
+void Faults::LoseFile() {
+  Machine& machine = cluster_.machine(damaged_machine_);
+  if (!machine.Running() || machine.disk().damaged()) return;
+  machine.disk().LoseFile();
+  if (!machine.disk().damaged()) return;
+  report_.Count("faults: files damaged");
+  Say(fmt::format("a file of m{} cannot be read any more", damaged_machine_ + 1));
+  After(Length(kServesDamagedMs), [this] {
+    Machine& served = cluster_.machine(damaged_machine_);
+    if (!stopped_ && served.Running() && served.disk().damaged()) {
+      TakeDown(damaged_machine_, false);
+    }
+  });
+}
+
+void Faults::CutLog() {
+  Machine& machine = cluster_.machine(damaged_machine_);
+  if (!machine.Running()) return;
+  report_.Count("faults: logs cut");
+  Say(fmt::format("the log of m{} is cut", damaged_machine_ + 1));
+  machine.disk().CutLog();
+  TakeDown(damaged_machine_, prng_.Chance(0.5));
 }
 
 void Faults::RollBack() {

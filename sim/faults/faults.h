@@ -52,6 +52,9 @@ class Faults {
   void ForgetRecord();
   void RollBack();
   void Wipe();
+  void SpoilRecord();
+  void LoseFile();
+  void CutLog();
   void DamageAll();
 
   // The links to and from all others. The result mends them, once.

@@ -53,6 +53,14 @@ std::string_view BugName(Bug bug) {
       return "only_keys_compared";
     case Bug::kTtlByArrival:
       return "ttl_by_arrival";
+    case Bug::kDamageUnseen:
+      return "damage_unseen";
+    case Bug::kDamageIsAbsent:
+      return "damage_is_absent";
+    case Bug::kFlushOnlySyncs:
+      return "flush_only_syncs";
+    case Bug::kCutUntold:
+      return "cut_untold";
     case Bug::kCount:
       break;
   }

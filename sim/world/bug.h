@@ -34,6 +34,10 @@ enum class Bug : uint8_t {
   kFallbackCounted,      // a client is told of stand-ins as if they were replicas
   kOnlyKeysCompared,     // comparisons do not see that values differ
   kTtlByArrival,         // a value lives from when it arrives
+  kDamageUnseen,         // damaged records have the checksum of what they are now
+  kDamageIsAbsent,       // what is damaged is shown as "no such record"
+  kFlushOnlySyncs,       // the disk says "in files" of what lies in its log alone
+  kCutUntold,            // nobody tells a node that its log was cut
   kCount,
 };
 

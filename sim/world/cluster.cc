@@ -122,6 +122,7 @@ void Cluster::EndFaults() {
     if (machine->Running() && machine->disk().health() == storage::Health::kDead) {
       machine->Stop(true);
     }
+    if (machine->Running() && machine->disk().damaged()) machine->Stop(false);
     if (!machine->Running() && machine->Wanted()) machine->Start();
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/world/disk.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "causal/object.h"
@@ -70,11 +71,25 @@ size_t Disk::LoseInCrash(size_t unsynced) {
   return prng_.Chance(0.5) ? unsynced : prng_.Below(unsynced + 1);
 }
 
+size_t Disk::CutInCrash(size_t logged) {
+  return std::exchange(cut_log_, false) && logged > 0 ? 1 + prng_.Below(logged) : 0;
+}
+
 void Disk::Crash(bool power_cut) {
   power_cut_ = power_cut;
   fail_next_sync_ = false;
+  counts_.refilled_before += std::exchange(counts_.refilled, 0);
+  const bool loses = cut_log_ || damage_.AnyUnreadable();
+  const auto before = loses ? engine_.DurableImage() : storage::MemoryEngine::Image{};
   engine_.Crash();
   before_.clear();
+  if (damage_.AnyUnreadable()) engine_.Restore(damage_.Salvage(engine_.DurableImage()));
+  if (loses) damage_.NoteLost(before, engine_.DurableImage());
+  if (bug_ == Bug::kCutUntold) {
+    auto image = engine_.DurableImage();
+    image[static_cast<size_t>(Space::kMeta)].erase(std::string(storage::kLogCutKey));
+    engine_.Restore(std::move(image));
+  }
   if (bug_ == Bug::kForgottenClock) {
     auto image = engine_.DurableImage();
     std::erase_if(image[static_cast<size_t>(Space::kMeta)],
@@ -89,6 +104,93 @@ const std::string* Disk::FindDurable(const std::string& data_key) const {
   return found == data.end() ? nullptr : &found->second;
 }
 
+// --- damage ------------------------------------------------------------------------------------
+
+bool Disk::Spoil(const std::string& data_key) {
+  const std::string* durable = FindDurable(data_key);
+  const auto live = engine_.GetBlocking(Space::kData, data_key);
+  const bool whole = durable != nullptr && live && *live == *durable &&
+                     !damage_.IsSpoiled(data_key, *live) &&
+                     !damage_.IsUnreadable(Space::kData, data_key);
+  if (!whole) return false;
+  std::string bytes = Damage::Spoiled(*live, bug_ == Bug::kDamageUnseen, &prng_);
+  engine_.Spoil(Space::kData, data_key, bytes);
+  damage_.AddSpoiled(data_key, *live, std::move(bytes));
+  return true;
+}
+
+std::vector<std::string> Disk::Spoiled() {
+  std::vector<std::string> keys;
+  for (const auto& [key, bytes] : damage_.spoiled()) {
+    const auto present = engine_.GetBlocking(Space::kData, key);
+    if (present && *present == bytes) keys.push_back(key);
+  }
+  return keys;
+}
+
+std::set<std::string> Disk::SpoiledIn(const storage::WriteBatch& batch) {
+  std::set<std::string> keys;
+  if (!damage_.AnySpoiled()) return keys;
+  for (const auto& operation : batch.operations) {
+    if (operation.space != Space::kData) continue;
+    const auto present = engine_.GetBlocking(Space::kData, operation.key);
+    if (present && damage_.IsSpoiled(operation.key, *present)) keys.insert(operation.key);
+  }
+  return keys;
+}
+
+void Disk::CountKept(const std::set<std::string>& spoiled, const storage::WriteBatch& batch) {
+  for (const std::string& key : spoiled) {
+    const bool kept =
+        std::any_of(batch.operations.begin(), batch.operations.end(), [&](const auto& operation) {
+          return operation.space == Space::kQuarantine && operation.key == key &&
+                 damage_.IsSpoiled(key, operation.value);
+        });
+    ++(kept ? counts_.refilled : counts_.unkept);
+  }
+}
+
+void Disk::Alter(Space space, std::string_view key, base::Result<std::string>* result) {
+  const bool spoiled = space == Space::kData && *result && damage_.IsSpoiled(key, **result);
+  const bool unreadable = damage_.IsUnreadable(space, key);
+  if (unreadable) *result = Fail(Code::kCorruption, "an unreadable block");
+  if ((spoiled || unreadable) && bug_ == Bug::kDamageIsAbsent) {
+    *result = Fail(Code::kNotFound, "no such key");
+  }
+  Lie(space, key, result);
+}
+
+void Disk::AlterScan(Space space, std::string_view from, std::string_view to,
+                     base::Result<std::vector<storage::Entry>>* result) const {
+  if (!*result) return;
+  const auto hidden = [&](const storage::Entry& entry) {
+    return space == Space::kData &&
+           (damage_.IsSpoiled(entry.key, entry.value) || damage_.IsUnreadable(space, entry.key));
+  };
+  if (bug_ == Bug::kDamageIsAbsent) {
+    // Not all of them: an empty page would be the end.
+    auto& entries = **result;
+    if (!std::all_of(entries.begin(), entries.end(), hidden)) std::erase_if(entries, hidden);
+  } else if (damage_.Meets(space, from, to, **result)) {
+    *result = Fail(Code::kCorruption, "an unreadable block");
+  }
+}
+
+void Disk::Scan(Space space, std::string from, std::string to, storage::ScanLimits limits,
+                storage::CompletionQueue* queue, ScanDone done) {
+  if (!Alters()) {
+    return engine_.Scan(space, std::move(from), std::move(to), limits, queue, std::move(done));
+  }
+  engine_.Scan(space, from, to, limits, queue,
+               [this, space, from, to,
+                done = std::move(done)](base::Result<std::vector<storage::Entry>> result) mutable {
+                 AlterScan(space, from, to, &result);
+                 done(std::move(result));
+               });
+}
+
+// --- reading and writing -----------------------------------------------------------------------
+
 void Disk::Lie(Space space, std::string_view key, base::Result<std::string>* result) {
   if (space != Space::kData) return;
   if (bug_ == Bug::kErrorIsAbsent && !*result) *result = Fail(Code::kNotFound, "no such key");
@@ -100,26 +202,27 @@ void Disk::Lie(Space space, std::string_view key, base::Result<std::string>* res
 storage::Lookup Disk::TryGet(Space space, std::string_view key, std::string* value,
                              base::Error* error) {
   const storage::Lookup lookup = engine_.TryGet(space, key, value, error);
-  if (bug_ == Bug::kNone || lookup == storage::Lookup::kNotInMemory) return lookup;
+  if (!Alters() || lookup == storage::Lookup::kNotInMemory) return lookup;
   base::Result<std::string> result = *value;
   if (lookup == storage::Lookup::kAbsent) result = Fail(Code::kNotFound, "no such key");
   if (lookup == storage::Lookup::kError) result = Fail(*error);
-  Lie(space, key, &result);
+  Alter(space, key, &result);
   if (!result) {
     if (result.error().code == Code::kNotFound) return storage::Lookup::kAbsent;
-    return lookup;
+    *error = std::move(result.error());
+    return storage::Lookup::kError;
   }
   *value = *std::move(result);
   return storage::Lookup::kFound;
 }
 
 void Disk::Get(Space space, std::string key, storage::CompletionQueue* queue, GetDone done) {
-  if (bug_ == Bug::kNone) return engine_.Get(space, std::move(key), queue, std::move(done));
+  if (!Alters()) return engine_.Get(space, std::move(key), queue, std::move(done));
   std::string copy = key;
   engine_.Get(space, std::move(copy), queue,
               [this, space, key = std::move(key),
                done = std::move(done)](base::Result<std::string> result) mutable {
-                Lie(space, key, &result);
+                Alter(space, key, &result);
                 done(std::move(result));
               });
 }
@@ -133,7 +236,9 @@ base::Status Disk::Write(const storage::WriteBatch& batch) {
     }
   }
   const bool lies = bug_ == Bug::kNotRemoved || bug_ == Bug::kHintsUnseen;
+  const std::set<std::string> spoiled = SpoiledIn(batch);
   if (auto status = engine_.Write(lies ? Tampered(batch) : batch); !status) return status;
+  CountKept(spoiled, batch);
   for (const auto& operation : batch.operations) {
     if (!operation.remove) {
       Show(operation);
@@ -189,6 +294,11 @@ void Disk::Sync(storage::CompletionQueue* queue, SyncDone done) {
   if (!lies || !prng_.Chance(0.5)) return engine_.Sync(queue, std::move(done));
   if (bug_ == Bug::kAckBeforeDurable) engine_.Sync(queue, [](const base::Status&) {});
   queue->Post([done = std::move(done)]() mutable { done({}); });
+}
+
+void Disk::Flush(Space space, storage::CompletionQueue* queue, SyncDone done) {
+  if (bug_ == Bug::kFlushOnlySyncs) return Sync(queue, std::move(done));
+  engine_.Flush(space, queue, std::move(done));
 }
 
 base::Result<std::string> Disk::GetBlocking(Space space, std::string_view key) {

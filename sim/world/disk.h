@@ -6,11 +6,13 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 #include "base/prng.h"
 #include "sim/options.h"
 #include "sim/world/bug.h"
+#include "sim/world/damage.h"
 #include "sim/world/scheduler.h"
 #include "storage/memory_engine.h"
 
@@ -21,6 +23,9 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   struct Counts {
     uint64_t misses = 0, read_errors = 0, stalls = 0;
     uint64_t removed = 0;  // records
+    // Damaged records that were replaced and kept in quarantine, by this process and earlier ones.
+    uint64_t refilled = 0, refilled_before = 0;
+    uint64_t unkept = 0;  // damaged records that went without a trace
   };
   // Called for every record written, after it is in the engine; also for those in hints.
   using OnRecord = std::function<void(const std::string& data_key, const std::string& record)>;
@@ -41,6 +46,18 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   const std::string* FindDurable(const std::string& data_key) const;
   // A record disappears, now and durably, as damage would do it.
   void Forget(const std::string& data_key) { engine_.Forget(storage::Space::kData, data_key); }
+  // A durable record is damaged. False if there is none that is whole.
+  bool Spoil(const std::string& data_key);
+  // Some neighbouring records cannot be read any more, until the next start does without them.
+  void LoseFile() { damage_.AddUnreadable(Image(), &prng_); }
+  bool damaged() const override { return damage_.AnyUnreadable(); }
+  // Files and log are told apart from here on.
+  void KeepLog() { engine_.KeepLog(); }
+  // The next start finds the log damaged.
+  void CutLog() { cut_log_ = true; }
+  const Damage& damage() const { return damage_; }
+  // Of keys whose record is still damaged.
+  std::vector<std::string> Spoiled();
   const Counts& counts() const { return counts_; }
 
   storage::Lookup TryGet(storage::Space space, std::string_view key, std::string* value,
@@ -49,13 +66,9 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
            GetDone done) override;
   base::Status Write(const storage::WriteBatch& batch) override;
   void Sync(storage::CompletionQueue* queue, SyncDone done) override;
-  void Flush(storage::Space, storage::CompletionQueue* queue, SyncDone done) override {
-    engine_.Sync(queue, std::move(done));
-  }
+  void Flush(storage::Space space, storage::CompletionQueue* queue, SyncDone done) override;
   void Scan(storage::Space space, std::string from, std::string to, storage::ScanLimits limits,
-            storage::CompletionQueue* queue, ScanDone done) override {
-    engine_.Scan(space, std::move(from), std::move(to), limits, queue, std::move(done));
-  }
+            storage::CompletionQueue* queue, ScanDone done) override;
   base::Result<std::string> GetBlocking(storage::Space space, std::string_view key) override;
   storage::Health health() const override { return engine_.health(); }
   storage::EngineStats Stats() const override { return engine_.Stats(); }
@@ -67,12 +80,22 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   base::Status FailWrite() override;
   bool FailSync() override { return std::exchange(fail_next_sync_, false); }
   size_t LoseInCrash(size_t unsynced) override;
+  size_t CutInCrash(size_t logged) override;
   void Show(const storage::WriteBatch::Operation& operation);
   // Planted bugs.
   storage::WriteBatch Tampered(storage::WriteBatch batch) const;
   void PurgeByTime(const storage::WriteBatch::Operation& operation);
-  // A planted bug: what a get gives instead of the truth, or nothing.
+  // What a get gives instead of what is there: for damage, and for planted bugs.
+  void Alter(storage::Space space, std::string_view key, base::Result<std::string>* result);
   void Lie(storage::Space space, std::string_view key, base::Result<std::string>* result);
+  bool Alters() const {
+    return bug_ != Bug::kNone || damage_.AnyUnreadable() || damage_.AnySpoiled();
+  }
+  void AlterScan(storage::Space space, std::string_view from, std::string_view to,
+                 base::Result<std::vector<storage::Entry>>* result) const;
+  // Keys of the batch whose record is damaged before it.
+  std::set<std::string> SpoiledIn(const storage::WriteBatch& batch);
+  void CountKept(const std::set<std::string>& spoiled, const storage::WriteBatch& batch);
 
   Scheduler& scheduler_;
   const Options& options_;
@@ -82,7 +105,9 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   bool faults_ = true;
   bool fail_next_sync_ = false;
   bool power_cut_ = false;
+  bool cut_log_ = false;
   Counts counts_;
+  Damage damage_;
   std::map<std::string, std::string> before_;  // kStaleRead: the version before the last one
   storage::MemoryEngine engine_;
 };

@@ -12,15 +12,17 @@ namespace {
 using base::Code;
 using base::Fail;
 
-void Apply(const WriteBatch& batch, MemoryEngine::Image* image) {
-  for (const WriteBatch::Operation& operation : batch.operations) {
-    auto& space = (*image)[static_cast<size_t>(operation.space)];
-    if (operation.remove) {
-      space.erase(operation.key);
-    } else {
-      space.insert_or_assign(operation.key, operation.value);
-    }
+void Apply(const WriteBatch::Operation& operation, MemoryEngine::Image* image) {
+  auto& space = (*image)[static_cast<size_t>(operation.space)];
+  if (operation.remove) {
+    space.erase(operation.key);
+  } else {
+    space.insert_or_assign(operation.key, operation.value);
   }
+}
+
+void Apply(const WriteBatch& batch, MemoryEngine::Image* image) {
+  for (const WriteBatch::Operation& operation : batch.operations) Apply(operation, image);
 }
 
 }  // namespace
@@ -32,12 +34,18 @@ MemoryEngine::MemoryEngine(FaultPlan* plan) : plan_(plan) {
 void MemoryEngine::Crash() {
   const size_t lost = std::min(plan_->LoseInCrash(unsynced_.size()), unsynced_.size());
   MakeDurable(written_ - lost);
+  if (log_) {
+    const size_t cut = std::min(plan_->CutInCrash(log_->batches.size()), log_->batches.size());
+    if (cut > 0) CutLog(cut);
+    KeepLog();  // what recovery has read it puts into files
+  }
   live_ = durable_;
   StartLife();
 }
 
 void MemoryEngine::Restore(Image image) {
   durable_ = std::move(image);
+  if (log_) KeepLog();
   live_ = durable_;
   StartLife();
 }
@@ -54,6 +62,50 @@ void MemoryEngine::Forget(Space space, std::string_view key) {
   }
 }
 
+void MemoryEngine::Spoil(Space space, std::string_view key, const std::string& bytes) {
+  const auto at = static_cast<size_t>(space);
+  auto& live = live_[at].find(key)->second;
+  auto& durable = durable_[at].find(key)->second;
+  LARIAT_CHECK(live == durable, "only what is durable can be damaged");
+  const std::string before = std::exchange(live, bytes);
+  durable = bytes;
+  if (!log_) return;
+  const auto file = log_->files[at].find(key);
+  if (file != log_->files[at].end() && file->second == before) file->second = bytes;
+  for (WriteBatch& batch : log_->batches) {
+    for (WriteBatch::Operation& operation : batch.operations) {
+      const bool same = operation.space == space && operation.key == key;
+      if (same && !operation.remove && operation.value == before) operation.value = bytes;
+    }
+  }
+}
+
+// --- log and files -----------------------------------------------------------------------------
+
+void MemoryEngine::KeepLog() { log_ = Log{durable_, {}, {}}; }
+
+void MemoryEngine::FlushLog(Space space, uint64_t upto) {
+  const uint64_t before = written_ - unsynced_.size() - log_->batches.size();  // the log
+  size_t& done = log_->in_files[static_cast<size_t>(space)];
+  for (; before + done < upto; ++done) {
+    for (const WriteBatch::Operation& operation : log_->batches[done].operations) {
+      if (operation.space == space) Apply(operation, &log_->files);
+    }
+  }
+}
+
+void MemoryEngine::CutLog(size_t batches) {
+  Image kept = log_->files;
+  for (size_t i = 0; i < log_->batches.size() - batches; ++i) {
+    for (const WriteBatch::Operation& operation : log_->batches[i].operations) {
+      const bool in_files = i < log_->in_files[static_cast<size_t>(operation.space)];
+      if (!in_files) Apply(operation, &kept);
+    }
+  }
+  kept[static_cast<size_t>(Space::kMeta)].insert_or_assign(std::string(kLogCutKey), "1");
+  durable_ = std::move(kept);
+}
+
 void MemoryEngine::StartLife() {
   unsynced_.clear();
   dead_ = false;
@@ -63,6 +115,7 @@ void MemoryEngine::StartLife() {
 void MemoryEngine::MakeDurable(uint64_t batches) {
   while (!unsynced_.empty() && written_ - unsynced_.size() < batches) {
     Apply(unsynced_.front(), &durable_);
+    if (log_) log_->batches.push_back(std::move(unsynced_.front()));
     unsynced_.pop_front();
   }
 }
@@ -131,18 +184,29 @@ base::Status MemoryEngine::Write(const WriteBatch& batch) {
 }
 
 void MemoryEngine::Sync(CompletionQueue* queue, SyncDone done) {
-  Later(Operation::kSync, [this, upto = written_, queue, done = std::move(done)]() mutable {
-    if (!dead_) {
-      ++stats_.syncs;
-      dead_ = plan_->FailSync();
-    }
-    if (!dead_) MakeDurable(upto);
-    base::Status status;
-    if (dead_) status = Fail(Code::kIo, "injected sync error");
-    Complete(queue, [done = std::move(done), status = std::move(status)]() mutable {
-      done(std::move(status));
-    });
-  });
+  MakeDurable(queue, std::move(done), std::nullopt);
+}
+
+void MemoryEngine::Flush(Space space, CompletionQueue* queue, SyncDone done) {
+  MakeDurable(queue, std::move(done), space);
+}
+
+void MemoryEngine::MakeDurable(CompletionQueue* queue, SyncDone done,
+                               std::optional<Space> flushed) {
+  Later(Operation::kSync,
+        [this, upto = written_, queue, flushed, done = std::move(done)]() mutable {
+          if (!dead_) {
+            ++stats_.syncs;
+            dead_ = plan_->FailSync();
+          }
+          if (!dead_) MakeDurable(upto);
+          if (!dead_ && flushed && log_) FlushLog(*flushed, upto);
+          base::Status status;
+          if (dead_) status = Fail(Code::kIo, "injected sync error");
+          Complete(queue, [done = std::move(done), status = std::move(status)]() mutable {
+            done(std::move(status));
+          });
+        });
 }
 
 base::Result<std::vector<Entry>> MemoryEngine::ReadRange(Space space, std::string_view from,

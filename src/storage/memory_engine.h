@@ -11,6 +11,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "storage/engine.h"
 
@@ -30,6 +31,9 @@ class FaultPlan {
   virtual bool FailSync() { return false; }        // the engine dies
   // How many of the `unsynced` most recent batches a crash loses (the disk may have kept a prefix).
   virtual size_t LoseInCrash(size_t unsynced) { return unsynced; }
+  // How many of the `logged` most recent batches of the log (KeepLog) lie behind a bad record when
+  // the engine is used again after a crash.
+  virtual size_t CutInCrash(size_t /*logged*/) { return 0; }
 };
 
 class MemoryEngine final : public Engine {
@@ -44,14 +48,19 @@ class MemoryEngine final : public Engine {
   void Restore(Image image);
   // The key is gone, from memory and disk, as damage that nobody notices would have it.
   void Forget(Space space, std::string_view key);
+  // What is stored under the key is from now on these bytes, wherever it lies, as damage would do
+  // it. REQUIRES: it is there, and durable.
+  void Spoil(Space space, std::string_view key, const std::string& bytes);
+  // From now on files and log are told apart: Sync puts into the log, Flush into files, and a start
+  // after a crash what the log has. A crash may cut the log (FaultPlan), which forgets what only
+  // its end has, and leaves kLogCutKey.
+  void KeepLog();
 
   Lookup TryGet(Space space, std::string_view key, std::string* value, base::Error* error) override;
   void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
   base::Status Write(const WriteBatch& batch) override;
   void Sync(CompletionQueue* queue, SyncDone done) override;
-  void Flush(Space, CompletionQueue* queue, SyncDone done) override {
-    Sync(queue, std::move(done));
-  }
+  void Flush(Space space, CompletionQueue* queue, SyncDone done) override;
   void Scan(Space space, std::string from, std::string to, ScanLimits limits,
             CompletionQueue* queue, ScanDone done) override;
   base::Result<std::string> GetBlocking(Space space, std::string_view key) override;
@@ -67,11 +76,21 @@ class MemoryEngine final : public Engine {
   base::Result<std::vector<Entry>> ReadRange(Space space, std::string_view from,
                                              std::string_view to, const ScanLimits& limits);
   void MakeDurable(uint64_t batches);  // all batches up to this number
+  void MakeDurable(CompletionQueue* queue, SyncDone done, std::optional<Space> flushed);
   void StartLife();
+
+  struct Log {
+    Image files;
+    std::deque<WriteBatch> batches;          // durable, since the files of the start
+    std::array<size_t, kSpaces> in_files{};  // of the first so many `files` have their part
+  };
+  void FlushLog(Space space, uint64_t upto);  // batches up to this number
+  void CutLog(size_t batches);
 
   FaultPlan* plan_;
   Image live_;
   Image durable_;
+  std::optional<Log> log_;
   std::deque<WriteBatch> unsynced_;
   uint64_t written_ = 0;  // batches ever written; the last unsynced_.size() of them are not durable
   uint64_t life_ = 0;     // completions of an earlier life are dropped

@@ -15,6 +15,7 @@ namespace lariat::storage {
 namespace {
 
 using base::Code;
+using contract::FlushAndWait;
 using contract::GetAndWait;
 using contract::PutOne;
 using contract::ScanAndWait;
@@ -54,7 +55,10 @@ class TestPlan final : public FaultPlan {
   bool fail_read = false;
   base::Status fail_write;
   bool fail_sync = false;
+  size_t CutInCrash(size_t logged) override { return std::min(logged, cut_at_most); }
+
   size_t lose_at_most = SIZE_MAX;
+  size_t cut_at_most = 0;
 
  private:
   LoopQueue* disk_;
@@ -193,6 +197,64 @@ TEST_F(MemoryEngineTest, ABackupCanBeRestored) {
   EXPECT_FALSE(Has("b"));
   engine_.Crash();
   EXPECT_TRUE(Has("a"));
+}
+
+TEST_F(MemoryEngineTest, ACutLogForgetsWhatOnlyItsEndHas) {
+  Put("old");
+  ASSERT_TRUE(SyncAndWait(&engine_, &queue_).has_value());
+  engine_.KeepLog();
+  Put("flushed");
+  ASSERT_TRUE(PutOne(&engine_, Space::kMeta, "not flushed", "v").has_value());
+  ASSERT_TRUE(FlushAndWait(&engine_, &queue_, Space::kData).has_value());
+  Put("synced");
+  ASSERT_TRUE(SyncAndWait(&engine_, &queue_).has_value());
+  plan_.cut_at_most = SIZE_MAX;
+  engine_.Crash();
+  EXPECT_TRUE(Has("old"));
+  EXPECT_TRUE(Has("flushed"));
+  EXPECT_FALSE(Has("synced"));
+  EXPECT_FALSE(engine_.GetBlocking(Space::kMeta, "not flushed").has_value());
+  EXPECT_TRUE(engine_.Stats().log_truncated);
+}
+
+TEST_F(MemoryEngineTest, AFlushCoversOnlyWhatWasWrittenBeforeIt) {
+  engine_.KeepLog();
+  Put("a");
+  bool flushed = false;
+  engine_.Flush(Space::kData, &queue_, [&](base::Status status) { flushed = status.has_value(); });
+  Put("b");
+  bool synced = false;
+  engine_.Sync(&queue_, [&](base::Status status) { synced = status.has_value(); });
+  ASSERT_TRUE(queue_.RunUntil([&] { return flushed && synced; }));
+  plan_.cut_at_most = SIZE_MAX;
+  engine_.Crash();
+  EXPECT_TRUE(Has("a"));
+  EXPECT_FALSE(Has("b"));
+}
+
+TEST_F(MemoryEngineTest, ACutLogKeepsWhatLiesBeforeTheCut) {
+  engine_.KeepLog();
+  for (const char* key : {"a", "b", "c"}) Put(key);
+  ASSERT_TRUE(SyncAndWait(&engine_, &queue_).has_value());
+  plan_.cut_at_most = 1;
+  engine_.Crash();
+  EXPECT_TRUE(Has("b"));
+  EXPECT_FALSE(Has("c"));
+  plan_.cut_at_most = SIZE_MAX;
+  engine_.Crash();  // recovery has put the rest into files
+  EXPECT_TRUE(Has("b"));
+}
+
+TEST_F(MemoryEngineTest, SpoiledBytesStayInALogThatIsRead) {
+  engine_.KeepLog();
+  Put("a");
+  Put("b");
+  ASSERT_TRUE(SyncAndWait(&engine_, &queue_).has_value());
+  engine_.Spoil(Space::kData, "a", "spoiled");
+  plan_.cut_at_most = 1;
+  engine_.Crash();
+  EXPECT_EQ(engine_.GetBlocking(Space::kData, "a").value(), "spoiled");
+  EXPECT_FALSE(Has("b"));
 }
 
 }  // namespace

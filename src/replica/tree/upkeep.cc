@@ -160,11 +160,24 @@ LeafPart TreeUpkeep::Leaf(const LeafPlace& place) const {
   return {bucket->second.tree.At(place.leaf), bucket->second.known[place.leaf - first_leaf_]};
 }
 
-std::vector<LeafPart> TreeUpkeep::Leaves(storage::BucketId bucket, uint32_t first,
+// Called for all leaves at once: what is the same for each is looked up once.
+std::vector<LeafPart> TreeUpkeep::Leaves(storage::BucketId id, uint32_t first,
                                          uint32_t last) const {
-  std::vector<LeafPart> leaves;
-  leaves.reserve(last - first + 1);
-  for (uint32_t leaf = first; leaf <= last; ++leaf) leaves.push_back(Leaf({bucket, leaf}));
+  std::vector<LeafPart> leaves(last - first + 1);
+  const uint32_t own_first = std::max(first, first_leaf_);
+  const uint32_t own_last = std::min(last, last_leaf_);
+  const bool counted = options_.keep && loaded_;
+  const auto found = buckets_.find(id);
+  for (uint32_t leaf = own_first; leaf <= own_last; ++leaf) {
+    LeafPart& part = leaves[leaf - first];
+    if (!counted || found == buckets_.end()) {
+      part.known = counted && complete_;
+      continue;
+    }
+    const Bucket& bucket = found->second;
+    part.known = bucket.known[leaf - first_leaf_];
+    if (part.known) part.sum = bucket.tree.At(leaf);
+  }
   return leaves;
 }
 

@@ -81,7 +81,7 @@ class TreeUpkeep final : public BatchRider {
 
   // --- reading. As the engine is now: what is staged is not in it.
   // REQUIRES: first <= last < merkle::kLeaves. Leaves of other shards are known and empty.
-  std::vector<LeafPart> Leaves(storage::BucketId bucket, uint32_t first, uint32_t last) const;
+  std::vector<LeafPart> Leaves(storage::BucketId id, uint32_t first, uint32_t last) const;
   LeafPart Leaf(const LeafPlace& place) const;
   std::vector<storage::BucketId> Buckets() const;  // that hold or held a record, as far as known
   struct Counts {
