@@ -53,6 +53,7 @@ config::Settings Cluster::MakeSettings(size_t index) const {
   s.repair_interval_s = options_.repair_interval_s;
   s.repair_purge_interval_s = options_.purge_interval_s;
   s.repair_settle_ms = options_.settle_ms;
+  s.repair_scrub_pause_s = 10;  // a run is short
   return s;
 }
 

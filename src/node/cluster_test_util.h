@@ -54,6 +54,7 @@ class Machine {
         network_(net) {
     settings.cluster_join = std::move(join);
     settings.membership_gossip_period_ms = 100;
+    settings.repair_scrub_pause_s = 10;
   }
 
   void Start() {
