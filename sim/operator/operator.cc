@@ -333,11 +333,18 @@ std::string Operator::WhyNotSettled() {
   if (machine == nullptr) return "nobody runs";
   const std::string why = machine->node().admin(0).Plan().why;
   if (!why.empty()) return why;
-  for (size_t i = 0; i < cluster_.size(); ++i) {
+  const auto newest = cluster_.Newest();
+  for (size_t i = 0; newest && i < cluster_.size(); ++i) {
     Machine& m = cluster_.machine(i);
-    if (m.Running() && !m.node().WaitingFor().empty()) return m.node().WaitingFor();
+    if (!m.Running() && m.Wanted()) return m.Name() + " does not run";
+    if (!m.Running() || newest->topology.FindRemoved(*m.Id()) != nullptr) continue;
+    const auto view = m.View();
+    const bool member = newest->topology.Find(*m.Id()) != nullptr;
+    if (member && view && view->digest == newest->digest) continue;
+    return m.Name() + (member ? " has another document: " : " is no member: ") +
+           m.node().WaitingFor();
   }
-  return "members have different documents";
+  return "changes wait";
 }
 
 bool Operator::Over() const {

@@ -381,6 +381,28 @@ TEST_F(LostVotesTest, DoesNotVoteUntilTheNextDocument) {
   EXPECT_TRUE(Prepare(*machines[1], *machines[0], 4).ok);
 }
 
+TEST_F(LostVotesTest, WithoutEnoughVotesAChangeSaysWhatItWaitsFor) {
+  ThreeNodes();
+  std::optional<base::Result<coordinator::ChangeTicket>> ticket;
+  machines[0]->node().admin(0).RequestChange({coordinator::ChangeVerb::kReweight, "node2", 2},
+                                             [&](auto reply) { ticket = std::move(reply); });
+  ASSERT_TRUE(time.RunUntil([&] { return ticket.has_value(); }));
+  ASSERT_TRUE(*ticket) << ticket->error().message;
+  Restart(*machines[1], true);
+  Restart(*machines[2], true);
+  const auto tell = [&](const std::string& what) {
+    size_t count = 0;  // whoever asks for the plan makes the node gather why it waits
+    for (auto& m : machines) count += m->node().admin(0).Plan().why.find(what) != what.npos ? 1 : 0;
+    return count;
+  };
+  for (int i = 0; i < 100 && tell("does not vote") == 0; ++i) time.Run(base::Millis(100));
+  for (int i = 0; i < 20; ++i) {  // also while it is tried again
+    time.Run(base::Millis(100));
+    EXPECT_EQ(tell("does not vote"), 1U) << "by the one that asks";
+    EXPECT_EQ(tell("' asks them"), 2U);
+  }
+}
+
 TEST_F(LostVotesTest, ADecisionThatItForgotIsNotMadeTwice) {
   ThreeNodes();
   ASSERT_TRUE(AddBucket(*machines[0], "one"));

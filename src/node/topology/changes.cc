@@ -76,13 +76,23 @@ void Changes::RunNext() {
 
 // --- driving -----------------------------------------------------------------------------------
 
-bool Changes::Drives(const Topology& now) const {
+std::optional<base::Uuid> Changes::Driver(const Topology& now) const {
   const base::Uuid self = home_.MakeHello().node;
   for (const base::Uuid& voter : membership::Drivers(now)) {
-    if (voter == self) return true;
-    if (ports_.alive(voter)) return false;
+    if (voter == self || ports_.alive(voter)) return voter;
   }
-  return false;
+  return std::nullopt;
+}
+
+bool Changes::Drives(const Topology& now) const { return Driver(now) == home_.MakeHello().node; }
+
+// Of a step that could be taken; empty while it is tried for the first time.
+std::string Changes::WhyNotAgreed(const Topology& now) const {
+  if (Drives(now)) return not_agreed_epoch_ == now.epoch ? not_agreed_ : "";
+  const auto driver = Driver(now);
+  const std::string step = "the members have to agree on the next step; ";
+  return step + (driver ? "node '" + now.Find(*driver)->name + "' asks them"
+                        : "none of those that may ask them is alive");
 }
 
 void Changes::Tick() {
@@ -136,7 +146,7 @@ void Changes::OnReport(const base::Uuid& node, const base::Result<wire::Body>& b
 
 void Changes::Drive(const Topology& now) {
   membership::Drive drive = membership::DriveOn(now, reports_, Asked(), allocation_);
-  waiting_for_ = drive.waiting_for;
+  waiting_for_ = drive.next ? WhyNotAgreed(now) : drive.waiting_for;
   if (!drive.next || !Drives(now) || driving_) return;
   driving_ = true;
   // Decided on top of what it was worked out from, or not at all.
@@ -146,10 +156,12 @@ void Changes::Drive(const Topology& now) {
         if (base.epoch != epoch) return std::nullopt;
         return next;
       },
-      [this](const base::Result<Topology>& result) {
+      [this, epoch](const base::Result<Topology>& result) {
         driving_ = false;
         if (!result) {
-          waiting_for_ = result.error().message;
+          not_agreed_epoch_ = epoch;
+          not_agreed_ = result.error().message;
+          waiting_for_ = not_agreed_;
           log_.Log(LogLevel::kWarn, "changes", "a step was not agreed on: {}",
                    result.error().message);
           return;

@@ -67,7 +67,9 @@ class Changes {
   void End(base::Result<membership::Topology> result);
 
   void Tick();
+  std::optional<base::Uuid> Driver(const membership::Topology& now) const;
   bool Drives(const membership::Topology& now) const;
+  std::string WhyNotAgreed(const membership::Topology& now) const;
   void Poll(const membership::Topology& now);
   void OnReport(const base::Uuid& node, const base::Result<wire::Body>& body);
   void Drive(const membership::Topology& now);
@@ -83,7 +85,9 @@ class Changes {
   bool stopped_ = false;
   membership::Reports reports_;
   std::string waiting_for_;
-  uint64_t reports_of_ = 0;  // the change that reports_ are about
+  uint64_t not_agreed_epoch_ = 0;  // on a step from this one the members could not agree
+  std::string not_agreed_;         // and why
+  uint64_t reports_of_ = 0;        // the change that reports_ are about
   base::Instant watched_until_{};
   uint64_t bytes_before_ = 0;
   base::Instant rate_since_{};
