@@ -67,6 +67,14 @@ def states(node, key):
     return {replica["node"]: replica["state"] for replica in told["replicas"]}
 
 
+def placed(cluster, key):
+    """The nodes that are replicas of the key, in order, and the others."""
+    told = fresh_get(cluster.nodes[0], f"/v1/debug/explain?key={key}").json()
+    by_name = {node.name: node for node in cluster.nodes}
+    owners = [by_name[replica["node"]] for replica in told["replicas"]]
+    return owners, [node for node in cluster.nodes if node not in owners]
+
+
 def total(cluster, metric):
     return sum(node.metric(metric) for node in cluster.nodes if node.running())
 
@@ -155,11 +163,8 @@ class Hints(Test):
 class Sloppy(Test):
     def test_stand_ins_take_writes_and_hand_them_over(self):
         cluster = self.cluster(nodes=4, repair__enabled="false")
-        told = fresh_get(cluster.nodes[0], "/v1/debug/explain?key=s").json()
-        owners = [replica["node"] for replica in told["replicas"]]
-        by_name = {node.name: node for node in cluster.nodes}
-        other = next(node for node in cluster.nodes if node.name not in owners)
-        dead = [by_name[name] for name in owners[:2]]
+        owners, (other,) = placed(cluster, "s")
+        dead = owners[:2]
         alive = [node for node in cluster.nodes if node not in dead]
         for node in dead:
             stop(node, alive)
@@ -173,22 +178,19 @@ class Sloppy(Test):
         for node in dead:
             node.restart()
         wait_until(lambda: total(cluster, "lariat_hints_pending") == 0, 30, "hints are delivered")
-        for name in owners:
-            self.assertEqual(held(by_name[name], "s"), [b"v"])
+        for owner in owners:
+            self.assertEqual(held(owner, "s"), [b"v"])
 
     def test_any_is_content_with_a_hint(self):
         cluster = self.cluster(nodes=4)
-        told = fresh_get(cluster.nodes[0], "/v1/debug/explain?key=a").json()
-        owners = [replica["node"] for replica in told["replicas"]]
-        by_name = {node.name: node for node in cluster.nodes}
-        other = next(node for node in cluster.nodes if node.name not in owners)
-        for name in owners:
-            stop(by_name[name], [other])
+        owners, (other,) = placed(cluster, "a")
+        for owner in owners:
+            stop(owner, [other])
         reply = other.http("PUT", "/kv/a", b"v", {"Consistency": "ANY"})
         self.assertEqual(reply.status, 201, reply.body)
-        for name in owners:
-            by_name[name].restart()
-        wait_until(lambda: all(held(by_name[name], "a") == [b"v"] for name in owners), 30,
+        for owner in owners:
+            owner.restart()
+        wait_until(lambda: all(held(owner, "a") == [b"v"] for owner in owners), 30,
                    "every replica has it")
 
 
@@ -268,10 +270,10 @@ class Deletes(Test):
     SOON = {"repair__purge_interval_s": 1}
 
     def wait_purged(self, cluster, read):
-        """Until no tombstone is left; what is read meanwhile is gone or unknown, never there. With
-        pauses, because a read between the removals on two replicas copies a tombstone back."""
+        """Until no tombstone is left; what is read meanwhile is gone. With pauses, because a read
+        between the removals on two replicas copies a tombstone back."""
         def purged():
-            self.assertLessEqual(set(read()), {404, 503})
+            self.assertEqual(set(read()), {404})
             return total(cluster, "lariat_tombstones") == 0
         wait_until(purged, 40, "all tombstones are purged", every=0.3)
 
@@ -287,8 +289,9 @@ class Deletes(Test):
         sweeps = first.metric("lariat_sweeps_total")
         wait_until(lambda: first.metric("lariat_sweeps_total") > sweeps + 3, 30, "sweeps")
         self.assertEqual(first.metric("lariat_tombstones"), len(keys))
-        blocked = sum(node.metric("lariat_tombstones_blocked") for node in (first, second))
-        self.assertEqual(blocked, len(keys), "those count too that node3 would sweep")
+        wait_until(lambda: sum(node.metric("lariat_tombstones_blocked")
+                               for node in (first, second)) == len(keys), 30,
+                   "those are counted too that node3 would sweep")
         told = fresh_get(first, f"/v1/debug/explain?key={keys[0]}").json()
         self.assertIn("node3", told["kept_because"])
         third.restart()
@@ -301,11 +304,7 @@ class Deletes(Test):
     def test_nor_does_an_old_hint(self):
         cluster = self.cluster(nodes=4, repair__enabled="false", **self.SOON)
         self.bucket(cluster.nodes[0], gc_grace=1)
-        told = fresh_get(cluster.nodes[0], "/v1/debug/explain?key=k").json()
-        owners = [replica["node"] for replica in told["replicas"]]
-        by_name = {node.name: node for node in cluster.nodes}
-        other = next(node for node in cluster.nodes if node.name not in owners)
-        a, b, c = (by_name[name] for name in owners)
+        (a, b, c), (other,) = placed(cluster, "k")
         stop(c, (a, b, other))
         self.put(a, "k", b"old", "?w=3&sloppy=true")
         wait_until(lambda: other.metric("lariat_hints_pending") > 0, 10, "a hint is kept")
@@ -326,11 +325,7 @@ class Deletes(Test):
         window = 3
         cluster = self.cluster(nodes=4, hints__window_s=window, **self.SOON)
         self.bucket(cluster.nodes[0], gc_grace=1)
-        told = fresh_get(cluster.nodes[0], "/v1/debug/explain?key=k").json()
-        owners = [replica["node"] for replica in told["replicas"]]
-        by_name = {node.name: node for node in cluster.nodes}
-        other = next(node for node in cluster.nodes if node.name not in owners)
-        a, b, c = (by_name[name] for name in owners)
+        (a, b, c), (other,) = placed(cluster, "k")
         stop(c, (a, b, other))
         self.put(a, "k", b"old", "?w=3&sloppy=true")
         put = time.monotonic()

@@ -52,7 +52,6 @@ struct Asked {
 struct Nodes {
   std::vector<Asked> live;
   std::vector<std::string> down;
-  std::vector<std::string> silent;  // of the live ones: asked in vain
 };
 
 tl::expected<Nodes, Exit> FindNodes(const Common& common, std::chrono::milliseconds wait) {
@@ -97,8 +96,9 @@ net::Request RepairRequest(const RepairOptions& o) {
 }
 
 Exit AskAll(Nodes& nodes, const RepairOptions& o) {
+  const net::Request request = RepairRequest(o);
   for (Asked& node : nodes.live) {
-    const net::Outcome outcome = node.client->Send(RepairRequest(o));
+    const net::Outcome outcome = node.client->Send(request);
     if (!outcome) {  // the others are repaired all the same
       node.failure = "it does not answer: " + outcome.error().message;
       continue;
@@ -111,17 +111,18 @@ Exit AskAll(Nodes& nodes, const RepairOptions& o) {
   return Exit::kDone;
 }
 
-bool Poll(Asked& node, const net::Request& request) {
+// Takes over what the node says of its task. False: it knows of none.
+bool Learn(Asked& node, const net::Request& request) {
   const net::Outcome outcome = node.client->Send(request);
-  if (!outcome || !outcome->Ok()) return outcome && outcome->status == 404;
+  if (!outcome || !outcome->Ok()) return !outcome || outcome->status != 404;
   json::error_code problem;
   json::value answer = json::parse(outcome->body, problem);
-  if (problem) return false;
+  if (problem) return true;
   node.task = static_cast<uint64_t>(NumberOf(answer, "task"));
   node.last = std::move(answer);
   node.answered = Clock::now();
   node.silent = false;
-  return false;
+  return true;
 }
 
 // A node that was restarted knows nothing of the task, and is asked to repair once more.
@@ -129,7 +130,7 @@ void Poll(Asked& node, const RepairOptions& o) {
   net::Request request;
   request.target = fmt::format("/v1/admin/tasks/{}", node.task);
   node.silent = true;
-  if (Poll(node, request)) Poll(node, RepairRequest(o));
+  if (!Learn(node, request)) Learn(node, RepairRequest(o));
   if (node.silent && Clock::now() - node.answered > kPatience) {
     node.failure = "it did not answer for a minute";
   }
@@ -222,11 +223,11 @@ Exit Status(const Common& common) {
   net::Request request;
   request.target = "/v1/admin/repair";
   json::array answers;
-  std::vector<std::string> buckets;
+  std::vector<std::string> buckets, silent;
   for (Asked& node : nodes->live) {
     const net::Outcome outcome = node.client->Send(request);
     if (!outcome) {  // the others are shown all the same
-      nodes->silent.push_back(node.name);
+      silent.push_back(node.name);
       continue;
     }
     auto reply = Answer(*node.client, outcome);
@@ -235,7 +236,7 @@ Exit Status(const Common& common) {
     if (buckets.empty()) buckets = BucketNames(*node.client);
   }
   const auto unanswered = Unanswered(buckets, answers);
-  const bool all = unanswered.empty() && nodes->silent.empty() && nodes->down.empty();
+  const bool all = unanswered.empty() && silent.empty() && nodes->down.empty();
   const Exit exit = all && IsHealthy(answers) ? Exit::kDone : Exit::kUnhealthy;
   if (common.json) {
     json::array missing;
@@ -250,7 +251,7 @@ Exit Status(const Common& common) {
   const double now_ms = std::chrono::duration<double, std::milli>(now).count();
   fmt::print("{}{}", RepairStatusText(answers, now_ms), UnansweredText(unanswered));
   for (const std::string& name : nodes->down) fmt::print("{} is down\n", name);
-  for (const std::string& name : nodes->silent) fmt::print("{} does not answer\n", name);
+  for (const std::string& name : silent) fmt::print("{} does not answer\n", name);
   std::fflush(stdout);
   return exit;
 }

@@ -21,7 +21,7 @@ using storage::Space;
 constexpr base::Duration kWatch = base::Millis(50);
 constexpr base::Duration kLook = base::Millis(100);
 constexpr base::Duration kLimit = base::Seconds(120);
-// The scrub rests for a minute between two passes, and for half of one after what it could not do.
+// The scrub rests between two passes, and for half a minute after what it could not refill.
 constexpr base::Duration kScrubLimit = base::Seconds(240);
 
 // After that a question whose answer was lost is asked again, or given up.
