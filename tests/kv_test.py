@@ -136,6 +136,64 @@ class RawDialect(Test):
                          {"deleted": True})
 
 
+class Negotiation(Test):
+    def test_what_a_client_has_is_not_sent_again(self):
+        path = "/kv/" + fresh()
+        first = cluster.nodes[0]
+        self.status(201, first.http("PUT", path, b"one"))
+        tag = {"If-None-Match": first.http("GET", path).header("ETag")}
+        for node in cluster.nodes:
+            same = self.status(304, node.http("GET", path, headers=tag))
+            self.assertEqual((same.body, same.header("Vary")), (b"", "Accept"))
+            self.status(304, node.http("HEAD", path, headers=tag))
+        # Another form, another value: both are something that the client does not have.
+        self.status(200, first.http("GET", path, headers={**tag, **JSON}))
+        self.status(201, first.http("PUT", path, b"two", {"X-Context": tag["If-None-Match"][1:-1]}))
+        for node in cluster.nodes:
+            self.assertEqual(self.status(200, node.http("GET", path, headers=tag)).body, b"two")
+
+    def test_a_tag_changes_when_a_sibling_expires(self):
+        path = "/kv/" + fresh()
+        first = cluster.nodes[0]
+        self.status(201, first.http("PUT", path, b"stays"))
+        self.status(201, first.http("PUT", path, b"goes", {"X-TTL": "1"}))
+        both = self.status(300, first.http("GET", path))
+        tag = {"If-None-Match": both.header("ETag")}
+        one = wait_until(lambda: of_status(200, first.http("GET", path, headers=tag)),
+                         what="one sibling is left")
+        self.assertEqual((one.body, one.header("X-Context")), (b"stays", both.header("X-Context")))
+
+    def test_two_lww_writes_of_one_stamp(self):
+        bucket = fresh("lww")
+        first = cluster.nodes[0]
+        self.status(201, first.http("PUT", f"/v1/buckets/{bucket}", {"conflict": "lww"}))
+        path, stamp = f"/buckets/{bucket}/kv/a", {"X-Client-Timestamp": "1700000000000"}
+        tags = {}
+        for value in (b"a", b"b", b"a"):
+            self.status(201, first.http("PUT", path, value, stamp))
+            shown = self.status(200, first.http("GET", path))
+            self.assertEqual(tags.setdefault(shown.body, shown.header("ETag")),
+                             shown.header("ETag"))
+        self.assertEqual(len(tags), len(set(tags.values())))
+        self.status(201, first.http("PUT", path, b"last", {"If-Match": shown.header("ETag")}))
+
+    def test_accept(self):
+        path = "/kv/" + fresh()
+        first = cluster.nodes[0]
+        self.status(201, first.http("PUT", path, b"text", {"Content-Type": "text/plain"}))
+        for accept, shown in (("application/json;q=0.2, text/*;q=0.9", "text/plain"),
+                              ("application/json, text/plain;q=0.5", "application/json"),
+                              ("application/*", "application/json"), ("image/png", "text/plain")):
+            reply = self.status(200, first.http("GET", path, headers={"Accept": accept}))
+            self.assertEqual((reply.header("Content-Type"), reply.header("Vary")),
+                             (shown, "Accept"), accept)
+        self.error(406, "not_acceptable", first.http("GET", path, headers={"Accept": "*/*;q=0"}))
+
+
+def of_status(wanted, reply):
+    return reply if reply.status == wanted else None
+
+
 class JsonDialect(Test):
     def test_round_trip(self):
         path = "/v1/kv/" + fresh()

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <csignal>
-
 #include "apps/lariat/session.h"
+#include "env/posix/descriptors.h"
+#include "env/posix/signals.h"
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);
+  lariat::env::posix::OpenStandardDescriptors();
+  lariat::env::posix::IgnoreBrokenPipes();
+  lariat::env::posix::RaiseDescriptorLimit();  // for `lariat bench` with many connections
   return lariat::cli::Main(argc, argv);
 }

@@ -1,22 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include <cstdio>
+#include <string>
 
 #include "apps/lariatd/options.h"
 #include "apps/lariatd/server.h"
+#include "env/posix/descriptors.h"
+#include "env/posix/line_output.h"
+#include "env/posix/signals.h"
 
 extern char** environ;
 
 namespace {
 // A disk that goes on damaging files is for people.
 constexpr int kSalvagesMax = 3;
+// Nobody may read what is complained about, and then the end is not to wait.
+constexpr lariat::base::Duration kComplaintLimit = lariat::base::Seconds(2);
+
+void Complain(const std::string& message) {
+  const std::string line = "lariatd: " + message + "\n";
+  lariat::env::posix::WriteWithin(kComplaintLimit, STDERR_FILENO, line);
+}
 }  // namespace
 
 int main(int argc, char** argv) {
   using lariat::base::Code;
   using lariat::lariatd::Server;
+  lariat::env::posix::OpenStandardDescriptors();
+  lariat::env::posix::IgnoreBrokenPipes();
+  const uint64_t descriptors = lariat::env::posix::RaiseDescriptorLimit();
   auto options = lariat::lariatd::ParseOptions(argc, argv, environ);
   if (!options) {
-    std::fputs(options.error().text.c_str(), options.error().code == 0 ? stdout : stderr);
+    if (options.error().code == 0) {
+      std::fputs(options.error().text.c_str(), stdout);
+    } else {
+      lariat::env::posix::WriteWithin(kComplaintLimit, STDERR_FILENO, options.error().text);
+    }
     return options.error().code;
   }
   if (options->print_config) {
@@ -24,14 +44,14 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (auto status = lariat::lariatd::CheckListeners(options->settings); !status) {
-    std::fprintf(stderr, "lariatd: %s\n", status.error().message.c_str());
+    Complain(status.error().message);
     return 2;
   }
   const auto read_again = [argc, argv] { return lariat::lariatd::ReadAgain(argc, argv, environ); };
   for (int salvages_left = kSalvagesMax;; --salvages_left) {
-    Server server(options->settings, read_again, salvages_left > 0);
+    Server server(options->settings, read_again, {salvages_left > 0, descriptors});
     if (auto status = server.Open(); !status) {
-      std::fprintf(stderr, "lariatd: %s\n", status.error().message.c_str());
+      Complain(status.error().message);
       const bool usage = status.error().code == Code::kInvalidArgument;
       return usage ? 2 : 1;
     }

@@ -56,7 +56,8 @@ void Describe(CLI::App* app, Flags* flags) {
                 "Print every setting with value, default, unit and meaning, and exit");
   app->footer(
       "Precedence: flag, environment (LARIAT_SECTION__KEY), file, default.\n"
-      "Signals: SIGTERM and SIGINT drain and exit 0 (a second one exits at once),\n"
+      "Signals: SIGTERM and SIGINT drain and exit 0 (a second one exits at once); after SIGTERM\n"
+      "/readyz says so for shutdown.linger_ms before anything is refused.\n"
       "SIGHUP reads the configuration file again and applies what can change live.\n"
       "Example: lariatd --name node1 --data-dir /var/lib/lariat --join 127.0.0.1:7482");
 }

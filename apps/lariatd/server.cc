@@ -12,6 +12,7 @@
 #include "apps/lariatd/log.h"
 #include "apps/lariatd/version.h"
 #include "config/settings.h"
+#include "env/posix/descriptors.h"
 #include "env/posix/file.h"
 #include "env/posix/shard_loop.h"
 #include "env/posix/signals.h"
@@ -30,14 +31,27 @@ using telemetry::LogLevel;
 namespace {
 
 constexpr base::Duration kWatch = base::Millis(50);
-constexpr base::Duration kSalvagePause = base::Seconds(5);  // between looks whether it may be
+constexpr base::Duration kSalvagePause = base::Seconds(5);   // between looks whether it may be
+constexpr base::Duration kCrowdedPause = base::Seconds(10);  // between two lines about clients
+constexpr base::Duration kLastWords = base::Seconds(2);      // for the log, before an end at once
+// Files past this number are not counted: all stay open, which saves a look-up for each read.
+constexpr uint64_t kStoreFilesMax = 65536;
+// A peer reads whenever it is well, so one that takes nothing for so long is gone.
+constexpr base::Duration kPeerUserTimeout = base::Seconds(10);
+constexpr uint64_t kPeerConnectionsMin = 16;  // of one shard
+constexpr uint64_t kFewDescriptors = 4096;
 
 std::string HostName() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 && name[0] != 0 ? name : "node1";
 }
 
-storage::RocksOptions EngineOptions(const config::Settings& s) {
+uint32_t ShardCount(const config::Settings& settings) {
+  const auto cores = std::max(1U, std::thread::hardware_concurrency());
+  return settings.node_shards > 0 ? static_cast<uint32_t>(settings.node_shards) : cores;
+}
+
+storage::RocksOptions EngineOptions(const config::Settings& s, uint64_t store_files) {
   storage::RocksOptions o;
   o.directory = s.node_data_dir + "/db";
   o.block_cache_bytes = static_cast<uint64_t>(s.storage_block_cache_bytes);
@@ -49,28 +63,33 @@ storage::RocksOptions EngineOptions(const config::Settings& s) {
   o.compression = s.storage_compression;
   o.disk_reserve_bytes = static_cast<uint64_t>(s.storage_disk_reserve_bytes);
   o.periodic_sync_ms = static_cast<uint32_t>(s.storage_periodic_ms);
+  o.open_files_max = store_files < kStoreFilesMax ? static_cast<uint32_t>(store_files) : 0;
   return o;
 }
 
 }  // namespace
 
 struct Server::Impl {
-  Impl(config::Settings s, std::function<base::Result<config::Settings>()> read, bool again)
+  Impl(config::Settings s, std::function<base::Result<config::Settings>()> read, Allowed a)
       : settings(s),
         start_settings(std::move(s)),
         read_settings(std::move(read)),
-        may_end_again(again),
-        log(settings.log_level) {}
+        allowed(a),
+        log(settings) {}
 
+  base::Status PlanDescriptors(uint64_t members);
+  void SayDescriptors();
   base::Status OpenStorage();
   base::Status OpenPeerListeners();
   base::Status OpenHttpListeners();
   void BuildNode();
   void Watch();
+  void WatchClients();
   void Salvage();
   std::string WhyNotSalvaged();
   void OnSignal(int signal);
   void Reload();
+  void Linger();
   void Drain();
   void WaitForIdle(base::Instant give_up);
   void SayReady();
@@ -79,8 +98,9 @@ struct Server::Impl {
   config::Settings settings;              // shard 0's; SIGHUP changes it
   const config::Settings start_settings;  // what other threads may look at
   std::function<base::Result<config::Settings>()> read_settings;
-  const bool may_end_again;
+  const Allowed allowed;
   StderrLog log;
+  env::posix::DescriptorPlan plan;
   std::optional<env::posix::DirectoryLock> lock;
   std::unique_ptr<storage::Engine> engine;
   node::Identity identity;
@@ -94,18 +114,48 @@ struct Server::Impl {
   std::vector<std::unique_ptr<frontend::http::HttpFrontend>> frontends;
   std::unique_ptr<env::posix::Signals> signals;
   bool said_ready = false;
+  bool lingering = false;
   bool draining = false;
+  uint64_t crowded_told = 0;  // clients shed or refused, as the log was told last
+  std::optional<base::Instant> crowded_at;
   std::string not_salvaged;  // why, as the log was told last
   std::optional<base::Instant> salvage_tried;
   int exit_code = 0;
 };
 
+base::Status Server::Impl::PlanDescriptors(uint64_t members) {
+  env::posix::DescriptorNeeds needs;
+  needs.shards = ShardCount(settings);
+  needs.members = std::max<uint64_t>(members, settings.cluster_join.size() + 1);
+  needs.background_threads = static_cast<uint64_t>(settings.storage_background_threads);
+  needs.clients_wanted = needs.shards * static_cast<uint64_t>(settings.http_connections_max);
+  auto planned = env::posix::PlanDescriptors(allowed.descriptors, needs);
+  if (!planned) return Fail(planned.error());
+  plan = *planned;
+  return {};
+}
+
+void Server::Impl::SayDescriptors() {
+  const bool few = plan.allowed < kFewDescriptors;
+  log.Log(few ? LogLevel::kWarn : LogLevel::kInfo, "server",
+          "{} open files are allowed: {} for clients ({} for each of {} shards), {} for other "
+          "nodes, {} for the store{}",
+          plan.allowed, plan.clients, plan.clients / loops.size(), loops.size(), plan.peers,
+          plan.store, few ? ". Raise the limit (LimitNOFILE=, ulimit -n): that is few" : "");
+  for (uint32_t i = 0; i < loops.size(); ++i) {
+    telemetry::Metrics& metrics = node->shard(i).metrics();
+    metrics.descriptors_max.Set(static_cast<int64_t>(plan.allowed));
+    metrics.http_connections_max.Set(static_cast<int64_t>(plan.clients / loops.size()));
+  }
+}
+
 base::Status Server::Impl::OpenStorage() {
+  if (auto planned = PlanDescriptors(1); !planned) return planned;
   if (auto status = env::posix::MakeDirectories(settings.node_data_dir); !status) return status;
   auto taken = env::posix::DirectoryLock::Take(settings.node_data_dir);
   if (!taken) return Fail(Code::kUnavailable, taken.error().message);
   lock = std::move(*taken);
-  auto opened = storage::OpenRocksEngine(EngineOptions(settings));
+  auto opened = storage::OpenRocksEngine(EngineOptions(settings, plan.store));
   if (!opened) return Fail(opened.error());
   engine = std::move(*opened);
   if (engine->Stats().log_truncated) {
@@ -120,12 +170,9 @@ base::Status Server::Impl::OpenStorage() {
             "the store was damaged: what could be read of it was copied into a new one, and the "
             "rest comes from the other replicas. The damaged files are kept in {}/quarantine-* "
             "({} bytes) and can be deleted. Check the disk",
-            EngineOptions(settings).directory, engine->Stats().quarantine_bytes);
+            EngineOptions(settings, plan.store).directory, engine->Stats().quarantine_bytes);
   }
-  const auto cores = std::max(1U, std::thread::hardware_concurrency());
-  const auto shards =
-      settings.node_shards > 0 ? static_cast<uint32_t>(settings.node_shards) : cores;
-  for (uint32_t i = 0; i < shards; ++i) {
+  for (uint32_t i = 0; i < ShardCount(settings); ++i) {
     loops.push_back(std::make_unique<ShardLoop>("shard" + std::to_string(i)));
   }
   const std::string name = settings.node_name.empty() ? HostName() : settings.node_name;
@@ -147,8 +194,11 @@ base::Status Server::Impl::OpenPeerListeners() {
     env::ListenOptions listen;
     listen.address = addresses.peer;
     listen.joins_other_shard = links.size() > 1;
+    listen.user_timeout = kPeerUserTimeout;
+    listen.connections_max = std::max(plan.peers / loops.size(), kPeerConnectionsMin);
     auto bound = loop->network().Listen(
-        listen, [l = links.back().get()](env::Stream& stream) { return l->Accept(stream); });
+        std::move(listen),
+        [l = links.back().get()](env::Stream& stream) { return l->Accept(stream); });
     if (!bound) return Fail(bound.error().code, "peer listener: " + bound.error().message);
     addresses.peer = *bound;
   }
@@ -178,11 +228,13 @@ base::Status Server::Impl::OpenHttpListeners() {
   for (size_t i = 0; i < loops.size(); ++i) {
     env::ListenOptions listen;
     listen.address = addresses.http;
-    listen.connections_max = static_cast<size_t>(settings.http_connections_max);
+    listen.connections_max = plan.clients / loops.size();
+    listen.make_room = [this, i] { return frontends[i]->MakeRoom(); };
+    listen.refuse = [this, i] { return frontends[i]->Refuse(); };
     listen.joins_other_shard = i > 0;
     // The frontend is made when the node is; nothing is accepted before the loops run.
     auto bound = loops[i]->network().Listen(
-        listen, [this, i](env::Stream& stream) { return frontends[i]->Accept(stream); });
+        std::move(listen), [this, i](env::Stream& stream) { return frontends[i]->Accept(stream); });
     if (!bound) return Fail(bound.error().code, "HTTP listener: " + bound.error().message);
     addresses.http = *bound;
   }
@@ -191,10 +243,8 @@ base::Status Server::Impl::OpenHttpListeners() {
 
 void Server::Impl::SayReady() {
   said_ready = true;
-  std::printf("lariatd ready: node=%s http=%s resp=%s peer=%s data=%s\n", identity.name.c_str(),
-              addresses.http.c_str(), addresses.resp.c_str(), addresses.peer.c_str(),
-              settings.node_data_dir.c_str());
-  std::fflush(stdout);
+  log.Say(fmt::format("lariatd ready: node={} http={} resp={} peer={} data={}\n", identity.name,
+                      addresses.http, addresses.resp, addresses.peer, settings.node_data_dir));
 }
 
 void Server::Impl::End(int code) {
@@ -214,12 +264,40 @@ void Server::Impl::Watch() {
               "it copies the rest of its store, and the others refill what is missing"
             : "a write or sync of the log failed: what is on disk is not known, so this node "
               "stops at once. Check the disk, then start it again");
-    log.Flush();
+    log.Flush(kLastWords);
     std::_Exit(1);
   }
   if (!said_ready && node->admin(0).Health().ready) SayReady();
   if (engine->damaged() && !draining) Salvage();
+  WatchClients();
   loops[0]->env().timers.After(kWatch, [this] { Watch(); });
+}
+
+// Figures that have no thread of a shard to count them, and a line now and then about clients that
+// found no room.
+void Server::Impl::WatchClients() {
+  telemetry::Metrics& own = node->shard(0).metrics();
+  own.log_dropped.Add(log.dropped() - own.log_dropped.value());
+  uint64_t errors = 0;
+  uint64_t shed = 0;
+  uint64_t refused = 0;
+  for (uint32_t i = 0; i < loops.size(); ++i) {
+    const telemetry::Metrics& metrics = node->shard(i).metrics();
+    errors += loops[i]->network_stats().accept_errors.value();
+    shed += metrics.http_shed.value();
+    refused += metrics.http_refused[telemetry::HttpRefusal::kTooManyConnections].value();
+  }
+  own.accept_errors.Add(errors - own.accept_errors.value());
+  const uint64_t crowded = errors + shed + refused;
+  const base::Instant now = loops[0]->env().clock.Now();
+  if (crowded == crowded_told || (crowded_at && now - *crowded_at < kCrowdedPause)) return;
+  crowded_told = crowded;
+  crowded_at = now;
+  log.Log(LogLevel::kWarn, "http",
+          "more clients than the {} that this node takes: so far {} idle connections were closed "
+          "for new ones, {} new ones refused, {} times no descriptor was left. The limits are "
+          "http.connections_max for each shard and the open files that are allowed ({})",
+          plan.clients, shed, refused, errors, plan.allowed);
 }
 
 // Empty: nothing is in the way of ending, to open the store anew.
@@ -229,12 +307,13 @@ std::string Server::Impl::WhyNotSalvaged() {
   if (size > limit) {
     return fmt::format("it has {} bytes, storage.salvage_max_bytes is {}", size, limit);
   }
-  if (!may_end_again) return "it has happened too often since this process began: check the disk";
+  if (!allowed.end_again)
+    return "it has happened too often since this process began: check the disk";
   for (const coordinator::NodeStatus& other : node->admin(0).Status().nodes) {
     const bool down = !other.self && !other.alive && other.state == "normal";
     if (down) return other.name + " is down too";
   }
-  const base::Status fits = storage::CheckSalvage(EngineOptions(settings));
+  const base::Status fits = storage::CheckSalvage(EngineOptions(settings, plan.store));
   return fits ? "" : fits.error().message;
 }
 
@@ -265,11 +344,24 @@ void Server::Impl::OnSignal(int signal) {
     exit_code = 0;  // it drains already, and stays away
     return;
   }
-  if (draining) {
+  if (draining || lingering) {
     log.Write(LogLevel::kWarn, "server", "second signal: stopping at once");
     return End(1);
   }
+  // Whoever presses Ctrl-C waits himself, and there is no load balancer before him.
+  if (signal == SIGTERM && settings.shutdown_linger_ms > 0) return Linger();
   Drain();
+}
+
+// Load balancers look now and then. Until they had time to, requests are served as ever.
+void Server::Impl::Linger() {
+  lingering = true;
+  log.Log(LogLevel::kInfo, "server", "going: /readyz says so, and requests are served for {} ms",
+          settings.shutdown_linger_ms);
+  node->SetDraining();
+  loops[0]->env().timers.After(base::Millis(settings.shutdown_linger_ms), [this] {
+    if (!draining) Drain();
+  });
 }
 
 void Server::Impl::Reload() {
@@ -330,8 +422,8 @@ void Server::Impl::WaitForIdle(base::Instant give_up) {
 }
 
 Server::Server(config::Settings settings,
-               std::function<base::Result<config::Settings>()> read_settings, bool may_end_again)
-    : impl_(std::make_unique<Impl>(std::move(settings), std::move(read_settings), may_end_again)) {}
+               std::function<base::Result<config::Settings>()> read_settings, Allowed allowed)
+    : impl_(std::make_unique<Impl>(std::move(settings), std::move(read_settings), allowed)) {}
 
 Server::~Server() {
   // Frontends and node use the loops; the engine calls back into the node's shards.
@@ -351,11 +443,13 @@ void Server::IgnoreReload() {
 const config::Settings& Server::settings() const { return impl_->settings; }
 
 base::Status Server::Open() {
-  env::posix::IgnoreBrokenPipes();
   if (auto status = impl_->OpenStorage(); !status) return status;
   auto stored = node::LoadCluster(*impl_->engine);
   if (!stored) return Fail(stored.error());
   impl_->stored = std::move(*stored);
+  const auto& topology = impl_->stored.topology;
+  const size_t members = topology ? topology->members.size() : 1;
+  if (auto planned = impl_->PlanDescriptors(members); !planned) return planned;
   auto generation = node::DrawGeneration(*impl_->engine, impl_->loops[0]->env().clock.Wall());
   if (!generation) return Fail(generation.error());
   impl_->generation = *generation;
@@ -371,6 +465,7 @@ base::Status Server::Open() {
         shard.coordinator(), impl_->node->admin(i), impl_->start_settings, shard.metrics(),
         impl_->environments[i]);
   }
+  impl_->SayDescriptors();
   return {};
 }
 

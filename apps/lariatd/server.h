@@ -3,6 +3,7 @@
 // chosen and put together.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,10 +15,13 @@ namespace lariat::lariatd {
 
 class Server {
  public:
-  // `read_settings` reads the configuration again (SIGHUP). Without `may_end_again` Run never gives
-  // kAgain.
+  struct Allowed {
+    bool end_again = true;         // otherwise Run never gives kAgain
+    uint64_t descriptors = 65536;  // that this process may have open
+  };
+  // `read_settings` reads the configuration again (SIGHUP).
   Server(config::Settings settings, std::function<base::Result<config::Settings>()> read_settings,
-         bool may_end_again);
+         Allowed allowed);
   ~Server();
   // Opens storage and listeners. Errors carry the exit code's meaning: kInvalidArgument and
   // kConflict of identity are configuration (2), everything else is failure (1).

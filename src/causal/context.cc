@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/hash.h"
+#include "causal/context_kind.h"
 #include "causal/object.h"
 
 namespace lariat::causal {
@@ -50,6 +51,12 @@ base::Result<Context> Refuse(std::string message) {
 }
 
 }  // namespace
+
+bool NamesStamp(std::string_view context) {
+  // Four characters hold the first three bytes.
+  const auto start = base::Base64Decode(context.substr(0, 4));
+  return start && start->size() > 1 && (*start)[1] == static_cast<char>(Kind::kLww);
+}
 
 std::string EncodeContext(const Context& context, std::string_view bucket, std::string_view key) {
   const bool lww = context.lww_stamp.packed != 0 || context.lww_node != 0;

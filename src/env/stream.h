@@ -60,9 +60,17 @@ class StreamHandler {
 using MakeHandler = base::UniqueFunction<std::unique_ptr<StreamHandler>(Stream&)>;
 
 struct ListenOptions {
-  std::string address;                              // "host:port"; port 0 takes a free one
-  size_t connections_max = 10000;                   // further ones are closed at once and counted
-  base::Duration user_timeout = base::Seconds(10);  // TCP_USER_TIMEOUT
+  std::string address;             // "host:port"; port 0 takes a free one
+  size_t connections_max = 10000;  // further ones are closed at once and counted
+  // A connection whose bytes the other side takes none of for so long is reset (TCP_USER_TIMEOUT);
+  // zero leaves it to the handler. For peers: a reader that makes a pause is no dead one.
+  base::Duration user_timeout{};
+  // Asked when connections_max are open or no descriptor is left: closes a connection that can be
+  // done without. False if there is none.
+  base::UniqueFunction<bool()> make_room;
+  // Told when one over the limit is refused. Result: what is sent to it, as far as it leaves at
+  // once; static.
+  base::UniqueFunction<std::string_view()> refuse;
   // Another shard of this process listens on this address already. Without it the address must
   // be free: a second process that takes it is an error and never a silent sharing of clients.
   bool joins_other_shard = false;

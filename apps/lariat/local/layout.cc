@@ -76,6 +76,8 @@ base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
     node.command = {server,    "--name",  node.name, "--data-dir", node.data_dir,
                     "--http",  node.http, "--resp",  node.resp,    "--peer",
                     node.peer, "--join",  join,      "--shards",   std::to_string(input.shards)};
+    // No load balancer is in front of these nodes, so none has to be given time.
+    node.command.insert(node.command.end(), {"--set", "shutdown.linger_ms=0"});
     for (const std::string& setting : options.settings) {
       node.command.insert(node.command.end(), {"--set", setting});
     }

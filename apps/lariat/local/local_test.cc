@@ -41,7 +41,7 @@ TEST(LayoutTest, PortsNamesAndJoinList) {
               ElementsAre("/bin/lariatd", "--name", "node2", "--data-dir", "/d/node2", "--http",
                           "127.0.0.1:7490", "--resp", "127.0.0.1:7491", "--peer", "127.0.0.1:7492",
                           "--join", "127.0.0.1:7482,127.0.0.1:7492,127.0.0.1:7502", "--shards", "2",
-                          "--set", "a.b=1"));
+                          "--set", "shutdown.linger_ms=0", "--set", "a.b=1"));
   EXPECT_FALSE(second.joins);
   layout = PlanLayout(options, {5, 7480, 2, 3}, "/bin/lariatd", "/d");
   ASSERT_EQ(layout->nodes.size(), 5U);

@@ -2,7 +2,9 @@
 // Streams between loops and plain sockets over the loopback device.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <string>
@@ -428,6 +430,90 @@ TEST(Network, ClosesWhatIsOverTheLimit) {
   PlainSocket d = PlainSocket::Dial(server.address);
   d.Send("d");
   EXPECT_EQ(d.Receive(1), "d");
+}
+
+TEST(Network, MakesRoomForNewOnesOrSaysWhyNot) {
+  Stream* first = nullptr;
+  bool may = true;
+  ListenOptions options{.address = "127.0.0.1:0", .connections_max = 1};
+  options.make_room = [&] {
+    if (may) first->Close();
+    return may;
+  };
+  options.refuse = [] { return std::string_view("no room"); };
+  TestServer server(
+      [&](Stream& stream) {
+        first = &stream;
+        return EchoHandler(stream);
+      },
+      std::move(options));
+  PlainSocket a = PlainSocket::Dial(server.address);
+  a.Send("a");
+  EXPECT_EQ(a.Receive(1), "a");
+  PlainSocket b = PlainSocket::Dial(server.address);
+  b.Send("b");
+  EXPECT_EQ(b.Receive(1), "b");
+  EXPECT_TRUE(a.AtEnd());
+  EXPECT_EQ(server.loop.network_stats().accepts_refused.value(), 0u);
+  OnLoop(server.loop, [&] { may = false; });
+  PlainSocket c = PlainSocket::Dial(server.address);
+  EXPECT_EQ(c.Receive(100), "no room");
+  EXPECT_EQ(server.loop.network_stats().accepts_refused.value(), 1u);
+}
+
+TEST(Network, WithoutADescriptorItGoesOnAndDoesNotSpin) {
+  TestServer server(EchoHandler);
+  PlainSocket before = PlainSocket::Dial(server.address);
+  before.Send("a");
+  EXPECT_EQ(before.Receive(1), "a");
+  rlimit usual = {};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  // The waiting client has its descriptor already; the server finds none for it.
+  Fd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  rlimit none = usual;
+  none.rlim_cur = 1;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const SocketAddress to = *NumericAddress(*ParseHostPort(server.address));
+  EXPECT_EQ(::connect(client.get(), to.raw(), to.size), 0);
+  const auto& errors = server.loop.network_stats().accept_errors;
+  EXPECT_TRUE(Eventually([&] { return errors.value() > 0; }));
+  const uint64_t turns = server.loop.turns();
+  before.Send("b");
+  EXPECT_EQ(before.Receive(1), "b");
+  EXPECT_LT(server.loop.turns() - turns, 100u);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
+  PlainSocket waited(std::move(client));
+  waited.Send("c");
+  EXPECT_EQ(waited.Receive(1), "c");
+}
+
+// Of the server's end of this client's connection: both ends are in this process.
+int UserTimeoutMs(const PlainSocket& client) {
+  SocketAddress mine;
+  mine.size = sizeof(mine.storage);
+  EXPECT_EQ(::getsockname(client.fd(), mine.raw(), &mine.size), 0);
+  for (int fd = 3; fd < 1024; ++fd) {
+    SocketAddress theirs;
+    theirs.size = sizeof(theirs.storage);
+    if (::getpeername(fd, theirs.raw(), &theirs.size) != 0) continue;
+    if (AddressText(theirs) != AddressText(mine)) continue;
+    int value = -1;
+    socklen_t size = sizeof(value);
+    EXPECT_EQ(::getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &size), 0);
+    return value;
+  }
+  return -1;
+}
+
+TEST(Network, OnlyPeersAreResetForReadingNothing) {
+  TestServer clients(EchoHandler);
+  TestServer peers(EchoHandler, {.address = "127.0.0.1:0", .user_timeout = Millis(1500)});
+  for (const auto& [server, expected] : {std::pair(&clients, 0), std::pair(&peers, 1500)}) {
+    PlainSocket client = PlainSocket::Dial(server->address);
+    client.Send("x");
+    EXPECT_EQ(client.Receive(1), "x");
+    EXPECT_EQ(UserTimeoutMs(client), expected);
+  }
 }
 
 TEST(Network, AHandlerMayRefuseAConnection) {

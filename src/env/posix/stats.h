@@ -21,7 +21,7 @@ class Figure {
 struct NetworkStats {
   Figure connections_open;  // accepted and connected ones
   Figure accepted;
-  Figure accepts_refused;  // over connections_max, closed at once
+  Figure accepts_refused;  // over connections_max and no room made
   Figure accept_errors;    // no file descriptor left, ...
   Figure connects_failed;
   Figure receive_calls;  // system calls

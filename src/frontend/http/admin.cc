@@ -54,9 +54,9 @@ void GetLive(Request& request, Exchange exchange) {
 void GetReady(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
   HealthSummary health = exchange.shared().admin.Health();
-  if (exchange.shared().draining) {
+  if (exchange.shared().draining && health.ready) {
     health.ready = false;
-    health.reasons.push_back("the node is draining");
+    health.reasons.push_back("draining");
   }
   AnswerJson(exchange, health.ready ? 200 : 503, [&](JsonWriter& json) {
     json.BeginObject().Key("ready").Bool(health.ready).Key("reasons");

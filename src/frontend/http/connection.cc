@@ -15,6 +15,15 @@ using telemetry::Op;
 // How much of a refused body is read for its framing, so that the connection can go on.
 constexpr uint64_t kSkippedBytesMax = 16 << 20;
 
+constexpr const char* kUnread = "replies that clients do not read (http.output_total_bytes_max)";
+
+Refusal Crowded(const char* of_what) {
+  Refusal refusal{503, base::CodeName(base::Code::kOverloaded),
+                  std::string("this shard holds too many bytes of ") + of_what};
+  refusal.retry_after = true;
+  return refusal;
+}
+
 HttpRefusal ReasonOf(int status) {
   switch (status) {
     case 408:
@@ -34,11 +43,11 @@ HttpRefusal ReasonOf(int status) {
 HttpConnection::HttpConnection(const std::shared_ptr<Shared>& shared, env::Stream& stream)
     : link_(std::make_shared<Link>(Link{this, shared})),
       shared_(*shared),
-      place_(shared_.connections.insert(shared_.connections.end(), this)),
+      place_(shared_.connections.emplace(shared_.env.clock.Now(), this)),
       stream_(stream),
       parser_(static_cast<size_t>(shared_.settings.http_header_bytes_max)),
       pipeline_(static_cast<size_t>(shared_.settings.http_pipeline_max)),
-      awaiting_since_(shared_.env.clock.Now()),
+      awaiting_since_(place_->first),
       sent_some_at_(awaiting_since_) {
   shared_.metrics.http_connections.Add(1);
 }
@@ -46,6 +55,7 @@ HttpConnection::HttpConnection(const std::shared_ptr<Shared>& shared, env::Strea
 HttpConnection::~HttpConnection() {
   link_->connection = nullptr;
   shared_.connections.erase(place_);
+  LeaveTotals();
   if (shared_.alive) shared_.metrics.http_connections.Add(-1);
 }
 
@@ -83,6 +93,7 @@ size_t HttpConnection::Consume(std::string_view bytes) {
   }
   consuming_ = false;
   NoteAwaited();
+  NoteTotals();
   FinishIfDone();
   return Reading() ? used : bytes.size();
 }
@@ -126,6 +137,11 @@ void HttpConnection::OnHead() {
     if (refusal->status == 413) shared_.metrics.http_refused[HttpRefusal::kBodyTooLarge].Add();
     return RefuseEarly(*refusal);
   }
+  const auto bodies_max = static_cast<uint64_t>(shared_.settings.limits_in_flight_bytes);
+  if (request.HasBody() && shared_.totals.bodies > bodies_max) {
+    shared_.metrics.http_refused[HttpRefusal::kOverloaded].Add();
+    return RefuseEarly(Crowded("bodies that are half received (limits.in_flight_bytes)"));
+  }
   parser_.LimitBody(BodyBytesMax(route_->body, value_bytes_max));
   continue_due_ = expects;
   SendContinueIfDue();
@@ -154,7 +170,12 @@ void HttpConnection::OnRequest() {
   const Pending* pending = pipeline_.At(number_);
   if (pending != nullptr && pending->form.close) state_ = State::kLast;
   if (!answered_early_) {
-    route_->handler(parser_.request(), Exchange(link_, number_, started_, route_->op));
+    Exchange exchange(link_, number_, started_, route_->op);
+    if (route_->op == Op::kGet && !Promise(*pipeline_.At(number_))) {
+      exchange.Refuse(Crowded(kUnread));
+    } else {
+      route_->handler(parser_.request(), std::move(exchange));
+    }
   }
   parser_.Next();
 }
@@ -178,9 +199,10 @@ void HttpConnection::RefuseAndStop(const Refusal& refusal) {
 void HttpConnection::Answer(uint64_t number, Reply reply) {
   Pending& pending = *pipeline_.At(number);
   LARIAT_CHECK(!pending.answered, "a request is answered once");
-  ready_bytes_ += reply.head.size() + reply.body.size();
-  pending.reply = std::move(reply);
+  const bool fits = Redeem(pending, reply.head.size() + reply.body.size());
+  pending.reply = fits ? std::move(reply) : RefusalReply(shared_, pending.form, Crowded(kUnread));
   pending.answered = true;
+  ready_bytes_ += pending.reply.head.size() + pending.reply.body.size();
   Flush();
 }
 
@@ -192,12 +214,15 @@ void HttpConnection::Flush() {
     if (close) return CloseAfterWrite();
   }
   SendContinueIfDue();
+  NoteTotals();
   ResumeIfRoom();
   FinishIfDone();
 }
 
 void HttpConnection::Write(Reply reply) {
-  ready_bytes_ -= reply.head.size() + reply.body.size();
+  const size_t bytes = reply.head.size() + reply.body.size();
+  ready_bytes_ -= bytes;
+  written_ += bytes;
   stream_.Write(std::move(reply.head));
   if (!reply.body.empty()) stream_.Write(std::move(reply.body));
 }
@@ -206,7 +231,9 @@ void HttpConnection::SendContinueIfDue() {
   if (!continue_due_ || !pipeline_.IsFront(number_)) return;
   continue_due_ = false;
   may_be_sending_ = true;
-  stream_.Write(std::string_view("HTTP/1.1 100 Continue\r\n\r\n"));
+  constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  written_ += kContinue.size();
+  stream_.Write(kContinue);
 }
 
 void HttpConnection::CloseAfterWrite() {
@@ -242,6 +269,7 @@ bool HttpConnection::KeepOpenAfterPeerClosed() {
 
 void HttpConnection::OnClosed(const std::string&) {
   state_ = State::kClosed;
+  LeaveTotals();
   link_->connection = nullptr;
 }
 

@@ -2,6 +2,9 @@
 // Life of a connection: order of replies, limits, deadlines, back-pressure, its end.
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <vector>
+
 #include "frontend/http/test_client.h"
 
 namespace lariat::frontend::http {
@@ -105,13 +108,212 @@ TEST(BackPressure, APeerThatDoesNotReadIsNotRead) {
   EXPECT_EQ(Replies(client).size(), 2u);
 }
 
+// A node with a value of 1000 bytes at /kv/a, of which a read is reckoned to bring 1024.
+struct CrowdedNode : FakeNode {
+  CrowdedNode(int64_t output_max, int64_t total_max) {
+    settings.http_output_bytes_max = output_max;
+    settings.http_output_total_bytes_max = total_max;
+    kv.value_bytes_max = 1024;
+    Store(*this, "a", std::string(1000, 'v'));
+    kv.defer = true;
+  }
+  std::string Gets(int count) const {
+    std::string bytes;
+    for (int i = 0; i < count; ++i) bytes += MakeRequest("GET /kv/a");
+    return bytes;
+  }
+  void CompleteAll() {
+    while (!kv.deferred.empty()) kv.Complete(0);
+  }
+};
+
+TEST(BackPressure, WhatIsPromisedCountsBeforeItIsFetched) {
+  CrowdedNode node(65536, 1 << 30);
+  FakeClient client(node.Frontend());
+  client.Send(node.Gets(100));
+  EXPECT_EQ(node.kv.deferred.size(), 64u);
+  EXPECT_TRUE(client.stream.paused);
+  EXPECT_EQ(node.metrics.http_output_waits.value(), 1u);
+  // They are fetched, and nobody takes them.
+  client.stream.unsent = 65536;
+  node.CompleteAll();
+  EXPECT_TRUE(client.stream.paused);
+  EXPECT_EQ(Replies(client).size(), 64u);
+  client.Drained();
+  EXPECT_EQ(node.kv.deferred.size(), 36u);
+  node.CompleteAll();
+  EXPECT_EQ(Replies(client).size(), 100u);
+  EXPECT_FALSE(client.stream.paused || client.stream.Ended());
+}
+
+TEST(BackPressure, RequestsWithoutValuesArePromisedNothing) {
+  CrowdedNode node(65536, 1 << 30);
+  FakeClient client(node.Frontend());
+  std::string bytes;
+  for (int i = 0; i < 100; ++i) bytes += MakeRequest("PUT /kv/k" + std::to_string(i), "", "v");
+  client.Send(bytes);
+  EXPECT_EQ(node.kv.deferred.size(), 100u);
+}
+
+TEST(BackPressure, AllTogetherHaveALimitThatReadersDoNotFeel) {
+  CrowdedNode node(65536, 20 * 1024);
+  std::vector<std::unique_ptr<FakeClient>> deaf;
+  for (int i = 0; i < 5; ++i) {
+    deaf.push_back(std::make_unique<FakeClient>(node.Frontend()));
+    deaf.back()->Send(node.Gets(10));
+  }
+  // Half of the total is for those that hold something already: the first has all ten. The others
+  // hold nothing, so each may have one.
+  EXPECT_EQ(node.kv.deferred.size(), 10u + 4u);
+  EXPECT_GE(node.metrics.http_output_bytes.value(), 14 * 1000);
+  deaf[0]->stream.unsent = 10000;
+  for (int i = 1; i < 5; ++i) deaf[static_cast<size_t>(i)]->stream.unsent = 1000;
+  node.CompleteAll();
+  node.world.RunTasks();
+  EXPECT_TRUE(node.kv.deferred.empty());
+
+  FakeClient reader(node.Frontend());
+  reader.Send(node.Gets(3));
+  for (int i = 1; i <= 3; ++i) {
+    ASSERT_EQ(node.kv.deferred.size(), 1u);
+    node.kv.Complete(0);
+    reader.Drained();
+    EXPECT_EQ(Replies(reader).size(), static_cast<size_t>(i));
+  }
+  // The others go on as soon as the first has read.
+  for (auto& client : deaf) client->Drained();
+  node.world.RunTasks();
+  while (!node.kv.deferred.empty()) {
+    node.CompleteAll();
+    for (auto& client : deaf) client->Drained();
+    node.world.RunTasks();
+  }
+  for (auto& client : deaf) EXPECT_EQ(Replies(*client).size(), 10u);
+  EXPECT_EQ(node.metrics.http_output_bytes.value(), 0);
+}
+
+TEST(BackPressure, ReadsAreRefusedWhereNobodyTakesAnything) {
+  CrowdedNode node(65536, 4 * 1024);
+  std::vector<std::unique_ptr<FakeClient>> deaf;
+  for (int i = 0; i < 3; ++i) {
+    deaf.push_back(std::make_unique<FakeClient>(node.Frontend()));
+    deaf.back()->Send(node.Gets(1));
+    deaf.back()->stream.unsent = 1000;
+    node.CompleteAll();
+  }
+  FakeClient client(node.Frontend());
+  client.Send(node.Gets(1));
+  ASSERT_EQ(Replies(client).size(), 1u);
+  EXPECT_EQ(Replies(client)[0].status, 503);
+  EXPECT_EQ(Replies(client)[0].headers.at("retry-after"), "1");
+  EXPECT_EQ(node.metrics.http_refused[telemetry::HttpRefusal::kOverloaded].value(), 1u);
+  client.Send(MakeRequest("GET /livez"));
+  EXPECT_EQ(Replies(client).at(1).status, 200);
+  // One of them goes away, and what it held is nobody's any more.
+  deaf.pop_back();
+  client.Send(node.Gets(1));
+  EXPECT_EQ(node.kv.deferred.size(), 1u);
+}
+
+TEST(BackPressure, ASurpriseIsNotKeptBeyondTheLimit) {
+  CrowdedNode node(65536, 10 * 1024);
+  FakeClient reader(node.Frontend());
+  // Replies of a few hundred bytes, so that many reads fit into the total.
+  for (int i = 0; i < 2000; ++i) {
+    reader.Send(MakeRequest("GET /kv/nothing"));
+    node.CompleteAll();
+    reader.TakeOutput();
+  }
+  FakeClient deaf(node.Frontend()), late(node.Frontend());
+  deaf.Send(node.Gets(10));
+  EXPECT_GT(node.kv.deferred.size(), 5u);
+  late.Send(node.Gets(1));
+  ASSERT_GT(node.kv.deferred.size(), 6u);
+  // All that was read for it waits with it.
+  deaf.stream.unsent = 9800;
+  node.kv.Complete(0);
+  node.kv.Complete(node.kv.deferred.size() - 1);
+  ASSERT_EQ(Replies(late).size(), 1u);
+  EXPECT_EQ(Replies(late)[0].status, 503);
+  EXPECT_EQ(node.metrics.http_refused[telemetry::HttpRefusal::kOverloaded].value(), 1u);
+}
+
+TEST(BackPressure, BodiesHalfReceivedHaveALimitTogether) {
+  FakeNode node;
+  node.settings.limits_in_flight_bytes = 1000;
+  FakeClient slow(node.Frontend());
+  slow.Send("PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" +
+            std::string(1001, 'v'));
+  EXPECT_EQ(Ask(node, "PUT /kv/b", "", "w").status, 503);
+  slow.Disconnect();
+  EXPECT_EQ(Ask(node, "PUT /kv/b", "", "w").status, 201);
+}
+
 TEST(BackPressure, APeerThatNeverReadsIsDropped) {
   FakeNode node;
+  node.settings.http_write_stall_ms = 60000;
   FakeClient client(node.Frontend());
   client.Send(MakeRequest("GET /livez"));
   client.stream.unsent = 100;
-  node.world.Advance(base::Seconds(125));
+  node.world.Advance(base::Seconds(55));
+  EXPECT_FALSE(client.stream.closed);
+  node.world.Advance(base::Seconds(10));
   EXPECT_TRUE(client.stream.closed);
+  EXPECT_EQ(node.metrics.http_stalled.value(), 1u);
+}
+
+TEST(BackPressure, APeerThatReadsSlowlyIsKept) {
+  FakeNode node;
+  node.settings.http_write_stall_ms = 60000;
+  FakeClient client(node.Frontend());
+  // As much comes behind as is taken: the queue never gets shorter.
+  for (int i = 0; i < 10; ++i) {
+    client.Send(MakeRequest("GET /livez"));
+    client.stream.unsent = 100;
+    node.world.Advance(base::Seconds(20));
+  }
+  EXPECT_FALSE(client.stream.closed);
+}
+
+TEST(Room, TheOneThatWasIdleForLongestGoes) {
+  FakeNode node;
+  node.kv.defer = true;
+  FakeClient a(node.Frontend()), b(node.Frontend()), c(node.Frontend()), busy(node.Frontend());
+  node.world.Advance(base::Seconds(1));
+  busy.Send(MakeRequest("GET /kv/x"));
+  for (FakeClient* client : {&b, &c, &a}) {
+    client->Send(MakeRequest("GET /livez"));
+    node.world.Advance(base::Seconds(1));
+  }
+  // Whoever is in the middle of a request is not idle, however old it is.
+  FakeClient half(node.Frontend());
+  half.Send("GET /li");
+  for (FakeClient* client : {&b, &c, &a}) {
+    EXPECT_FALSE(client->stream.closed);
+    EXPECT_TRUE(node.Frontend().MakeRoom());
+    EXPECT_TRUE(client->stream.closed);
+    node.world.Advance(base::Millis(1));
+  }
+  EXPECT_FALSE(node.Frontend().MakeRoom());
+  EXPECT_FALSE(busy.stream.Ended() || half.stream.Ended());
+  EXPECT_EQ(node.metrics.http_shed.value(), 3u);
+  node.kv.Complete(0);
+  node.world.Advance(base::Millis(1));
+  EXPECT_TRUE(node.Frontend().MakeRoom());
+  EXPECT_TRUE(busy.stream.closed);
+  EXPECT_FALSE(half.stream.Ended());
+}
+
+TEST(Room, WhoeverFindsNoneIsToldSo) {
+  FakeNode node;
+  const auto replies = ParseReplies(node.Frontend().Refuse());
+  ASSERT_TRUE(replies.has_value());
+  ASSERT_EQ(replies->size(), 1u);
+  EXPECT_EQ(replies->front().status, 503);
+  EXPECT_TRUE(replies->front().body.starts_with(R"({"error":{"code":"overloaded")"));
+  EXPECT_TRUE(replies->front().body.ends_with("}}"));
+  using telemetry::HttpRefusal;
+  EXPECT_EQ(node.metrics.http_refused[HttpRefusal::kTooManyConnections].value(), 1u);
 }
 
 TEST(Bodies, TooLargeByLengthIsRefusedBeforeItIsRead) {

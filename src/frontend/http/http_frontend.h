@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "config/settings.h"
 #include "coordinator/admin_service.h"
@@ -24,6 +25,10 @@ class HttpFrontend {
 
   // The handler of a new connection; `stream` as env::MakeHandler gives it.
   std::unique_ptr<env::StreamHandler> Accept(env::Stream& stream);
+  // For env::ListenOptions: closes the connection that was idle for longest; false if all are busy.
+  bool MakeRoom();
+  // Likewise: counts a connection that is one too many. Result: what it is told.
+  std::string_view Refuse();
   // From now on connections end after the requests that are in work; idle ones end now. /readyz
   // says that the node is draining.
   void Drain();

@@ -7,6 +7,7 @@
 #include "frontend/http/internal/handlers.h"
 #include "frontend/http/internal/kv_reply.h"
 #include "frontend/http/internal/kv_request.h"
+#include "frontend/http/internal/negotiation.h"
 
 namespace lariat::frontend::http {
 namespace {
@@ -97,6 +98,8 @@ size_t ShownBytes(const GetReply& reply) {
 }
 
 Reply Shown(Shared& shared, const Pending& waiting, const GetReply& reply) {
+  const std::string tag = EntityTag(reply, Form::kJson);
+  if (MatchesTag(waiting.if_none_match, tag)) return NotModified(shared, waiting, reply, tag);
   const bool conflict = reply.values.size() > 1;
   std::string large;
   std::string& body = ShownBytes(reply) > kScratchBytesMax ? large : shared.scratch;
@@ -120,7 +123,7 @@ Reply Shown(Shared& shared, const Pending& waiting, const GetReply& reply) {
   WriteReplicas(json, reply.replicas);
   json.EndObject();
   ReplyBuilder builder(shared, waiting.form, 200);
-  builder.AddContext(reply.context).Add("ETag", '"' + reply.context + '"');
+  builder.AddContext(reply.context).Add("ETag", tag);
   return &body == &large ? builder.Move(kJsonType, std::move(large))
                          : builder.Copy(kJsonType, body);
 }
@@ -130,7 +133,9 @@ Reply Shown(Shared& shared, const Pending& waiting, const GetReply& reply) {
 void GetJson(Request& request, Exchange exchange) {
   auto get = ReadGet(request);
   if (!get) return exchange.Refuse(std::move(get.error()));
-  exchange.pending()->key = get->key;
+  Pending& pending = *exchange.pending();
+  pending.key = get->key;
+  pending.if_none_match = request.Get(Header::kIfNoneMatch).value_or("");
   exchange.shared().kv.Get(
       std::move(*get), [exchange = std::move(exchange)](base::Result<GetReply> result) mutable {
         if (!result) return exchange.Refuse(std::move(result.error()));

@@ -6,6 +6,7 @@
 #include "frontend/http/internal/handlers.h"
 #include "frontend/http/internal/kv_reply.h"
 #include "frontend/http/internal/kv_request.h"
+#include "frontend/http/internal/negotiation.h"
 
 namespace lariat::frontend::http {
 namespace {
@@ -13,16 +14,10 @@ namespace {
 using coordinator::GetReply;
 using coordinator::ShownValue;
 
-void AddShown(ReplyBuilder& builder, const GetReply& reply) {
-  builder.AddVersion(reply.version).AddContext(reply.context).AddReplicas(reply.replicas);
-  // The context is the entity tag: If-Match takes either.
-  builder.Add("ETag", '"' + reply.context + '"').AddDate("Last-Modified", reply.timestamp);
-}
-
-Reply OneValue(Shared& shared, const Pending& waiting, GetReply& reply) {
+Reply OneValue(Shared& shared, const Pending& waiting, GetReply& reply, std::string_view tag) {
   ShownValue& value = reply.values.front();
   ReplyBuilder builder(shared, waiting.form, 200);
-  AddShown(builder, reply);
+  AddShown(builder, reply, tag);
   if (value.expires_ms != 0) builder.AddNumber("X-Expires", value.expires_ms);
   return builder.Move(ShownType(value), std::move(value.bytes));
 }
@@ -35,7 +30,8 @@ void AppendPart(std::string& body, const ShownValue& value) {
   body += value.bytes;
 }
 
-Reply Siblings(Shared& shared, const Pending& waiting, const GetReply& reply) {
+Reply Siblings(Shared& shared, const Pending& waiting, const GetReply& reply,
+               std::string_view tag) {
   // 128 random bits: no value can hold the boundary but by guessing.
   env::Entropy& entropy = shared.env.entropy;
   const uint64_t high = entropy.Next();
@@ -48,11 +44,11 @@ Reply Siblings(Shared& shared, const Pending& waiting, const GetReply& reply) {
   }
   body += "--" + boundary + "--\r\n";
   ReplyBuilder builder(shared, waiting.form, 300);
-  AddShown(builder, reply);
+  AddShown(builder, reply, tag);
   return builder.Move("multipart/mixed; boundary=" + boundary, std::move(body));
 }
 
-Reply AsJson(Shared& shared, const Pending& waiting, const GetReply& reply) {
+Reply AsJson(Shared& shared, const Pending& waiting, const GetReply& reply, std::string_view tag) {
   const bool conflict = reply.values.size() > 1;
   std::string body;
   JsonWriter json(&body);
@@ -74,28 +70,46 @@ Reply AsJson(Shared& shared, const Pending& waiting, const GetReply& reply) {
   WriteReplicas(json, reply.replicas);
   json.EndObject();
   ReplyBuilder builder(shared, waiting.form, 200);
-  AddShown(builder, reply);
+  AddShown(builder, reply, tag);
   return builder.Move(kJsonType, std::move(body));
+}
+
+Reply Shown(Shared& shared, const Pending& waiting, GetReply& reply) {
+  const bool several = reply.values.size() > 1;
+  const Form form =
+      ChooseForm(waiting.accept, several ? "multipart/mixed" : ShownType(reply.values.front()));
+  if (form == Form::kNone) {
+    return RefusalReply(shared, waiting.form,
+                        {406, "not_acceptable", "Accept refuses the value's type and JSON"});
+  }
+  const std::string tag = EntityTag(reply, form);
+  if (MatchesTag(waiting.if_none_match, tag)) return NotModified(shared, waiting, reply, tag);
+  if (form == Form::kJson) return AsJson(shared, waiting, reply, tag);
+  return several ? Siblings(shared, waiting, reply, tag) : OneValue(shared, waiting, reply, tag);
 }
 
 void AnswerGet(Exchange& exchange, base::Result<GetReply> result) {
   if (!result) return exchange.Refuse(std::move(result.error()));
   if (result->values.empty()) return AnswerNotFound(exchange, *result);
   exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
-    if (waiting.form.wants_json) return AsJson(shared, waiting, *result);
-    if (result->values.size() > 1) return Siblings(shared, waiting, *result);
-    return OneValue(shared, waiting, *result);
+    return Shown(shared, waiting, *result);
   });
 }
 
 }  // namespace
 
 void GetRaw(Request& request, Exchange exchange) {
+  Pending& waiting = *exchange.pending();
+  waiting.form.varies = true;
   auto get = ReadGet(request);
   if (!get) return exchange.Refuse(std::move(get.error()));
-  Pending& waiting = *exchange.pending();
-  waiting.form.wants_json = request.WantsJson();
-  if (waiting.form.wants_json) waiting.key = get->key;
+  waiting.if_none_match = request.Get(Header::kIfNoneMatch).value_or("");
+  // "*/*", which many clients send always, leaves the choice to this side, as no header does.
+  const std::string_view accept = request.Get(Header::kAccept).value_or("");
+  if (!accept.empty() && accept != "*/*") {
+    waiting.accept = accept;
+    waiting.key = get->key;
+  }
   exchange.shared().kv.Get(std::move(*get),
                            [exchange = std::move(exchange)](base::Result<GetReply> result) mutable {
                              AnswerGet(exchange, std::move(result));
@@ -119,9 +133,11 @@ void PutRaw(Request& request, Exchange exchange) {
 }
 
 void DeleteRaw(Request& request, Exchange exchange) {
+  ReplyForm& form = exchange.pending()->form;
+  form.varies = true;
+  form.wants_json = NamesJson(request.Get(Header::kAccept).value_or(""));
   auto del = ReadDelete(request);
   if (!del) return exchange.Refuse(std::move(del.error()));
-  exchange.pending()->form.wants_json = request.WantsJson();
   exchange.shared().kv.Delete(
       std::move(*del),
       [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {

@@ -52,6 +52,18 @@ void AnswerDeleted(Exchange& exchange, base::Result<WriteReply> result) {
   });
 }
 
+void AddShown(ReplyBuilder& builder, const coordinator::GetReply& reply, std::string_view tag) {
+  builder.AddVersion(reply.version).AddContext(reply.context).AddReplicas(reply.replicas);
+  builder.Add("ETag", tag).AddDate("Last-Modified", reply.timestamp);
+}
+
+Reply NotModified(Shared& shared, const Pending& waiting, const coordinator::GetReply& reply,
+                  std::string_view tag) {
+  ReplyBuilder builder(shared, waiting.form, 304);
+  AddShown(builder, reply, tag);
+  return builder.NoContent();
+}
+
 std::string_view ShownType(const coordinator::ShownValue& value) {
   if (value.content_type.empty()) return "application/octet-stream";
   return value.content_type;

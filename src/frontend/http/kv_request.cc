@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/uuid.h"
+#include "frontend/http/internal/negotiation.h"
 
 namespace lariat::frontend::http {
 namespace {
@@ -118,11 +119,8 @@ base::Result<std::optional<std::string>> ReadIfMatch(const Request& request) {
   const auto text = request.Get(Header::kIfMatch);
   if (!text) return std::nullopt;
   if (*text == "*") return std::optional<std::string>("*");
-  const bool quoted = text->size() > 2 && text->front() == '"' && text->back() == '"';
-  const std::string_view context = quoted ? text->substr(1, text->size() - 2) : std::string_view();
-  if (!quoted || context.find('"') != std::string_view::npos) {
-    return BadHeader(Header::kIfMatch, "one context in double quotes, or *");
-  }
+  const std::string_view context = ContextOfTag(*text);
+  if (context.empty()) return BadHeader(Header::kIfMatch, "one ETag or context in quotes, or *");
   return std::optional<std::string>(context);
 }
 

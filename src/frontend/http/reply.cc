@@ -25,12 +25,16 @@ std::string_view ReasonPhrase(int status) {
       return "No Content";
     case 300:
       return "Multiple Choices";
+    case 304:
+      return "Not Modified";
     case 400:
       return "Bad Request";
     case 404:
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 406:
+      return "Not Acceptable";
     case 408:
       return "Request Timeout";
     case 409:
@@ -183,6 +187,7 @@ void ReplyBuilder::EndHead(std::string_view content_type, size_t body_size) {
     Add("Content-Type", content_type);
     AddNumber("Content-Length", static_cast<int64_t>(body_size));
   }
+  if (form_.varies) reply_.head += "Vary: Accept\r\n";
   if (form_.close) {
     reply_.head += "Connection: close\r\n";
   } else if (!form_.http11) {

@@ -22,12 +22,6 @@ int HexDigit(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 }  // namespace
 
 std::string_view HeaderName(Header header) { return kHeaderNames[static_cast<size_t>(header)]; }
@@ -63,15 +57,10 @@ void Request::Clear() {
   present.reset();
 }
 
-bool Request::WantsJson() const {
-  std::string_view rest = Get(Header::kAccept).value_or("");
-  while (!rest.empty()) {
-    const size_t comma = std::min(rest.find(','), rest.size());
-    const std::string_view range = rest.substr(0, comma);
-    if (EqualsIgnoringCase(Trim(range.substr(0, range.find(';'))), "application/json")) return true;
-    rest.remove_prefix(std::min(comma + 1, rest.size()));
-  }
-  return false;
+std::string_view TrimBlanks(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
 }
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b) {

@@ -134,7 +134,7 @@ inline std::optional<std::vector<ParsedReply>> ParseReplies(std::string_view byt
       }
       head.remove_prefix(eol + 2);
     }
-    const bool no_body = reply.status == 204 || reply.status == 100;
+    const bool no_body = reply.status == 204 || reply.status == 304 || reply.status == 100;
     if (no_body == (reply.headers.count("content-length") > 0)) return std::nullopt;
     const size_t length =
         no_body || head_only ? 0 : std::stoull(reply.headers.at("content-length"));

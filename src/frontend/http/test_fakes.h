@@ -24,6 +24,9 @@ class FakeWorld : public env::Clock, public env::Entropy, public env::Executor, 
   }
   uint64_t Next() override { return prng_.Next(); }
   void Post(env::Task task) override { tasks_.push_back(std::move(task)); }
+  void RunTasks() {
+    for (; !tasks_.empty(); tasks_.pop_front()) tasks_.front()();
+  }
   env::TimerId After(base::Duration delay, env::Task task) override {
     timers_.emplace(++last_timer_, std::pair(now_ + delay, std::move(task)));
     return last_timer_;

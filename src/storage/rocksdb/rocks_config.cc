@@ -86,7 +86,8 @@ rocksdb::DBOptions DatabaseOptions(const RocksOptions& options, rocksdb::Env* en
   db.create_if_missing = true;
   db.create_missing_column_families = true;
   SetUpRecovery(&db);
-  db.max_open_files = -1;  // FIFO with a time limit asks for it, and a lookup saves the table cache
+  db.max_open_files = -1;  // a look-up saves the table cache
+  if (options.open_files_max > 0) db.max_open_files = static_cast<int>(options.open_files_max);
   db.max_background_jobs = static_cast<int>(std::max(options.background_threads, 1U));
   // The rarely written spaces would otherwise hold back old logs for ever.
   db.max_total_wal_size = 4 * options.memtable_bytes;
@@ -119,11 +120,10 @@ rocksdb::ColumnFamilyOptions SpaceOptions(Space space, const RocksOptions& optio
   }
   family.write_buffer_size = std::min(kSmallMemtableBytes, options.memtable_bytes);
   if (space == Space::kIdempotency) {
-    // Whole files are dropped by age or when there is too much, never rewritten. A file's age is
-    // that of its oldest entry; the sweep closes files often enough that its youngest is not much
-    // younger, and the time limit is longer by as much, so no answer is forgotten too early.
+    // Whole files are dropped when there is too much, never rewritten, and by age in the engine's
+    // sweep: FIFO's own time limit asks for all files to be open.
     family.compaction_style = rocksdb::kCompactionStyleFIFO;
-    family.ttl = options.idempotency_ttl_s + 2 * IdempotencySweepSeconds(options);
+    family.ttl = 0;
     family.compaction_options_fifo =
         rocksdb::CompactionOptionsFIFO(options.idempotency_bytes_max, /*_allow_compaction=*/false);
   }

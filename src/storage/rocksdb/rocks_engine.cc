@@ -40,6 +40,7 @@ RocksEngine::RocksEngine(const RocksOptions& options, rocksdb::Env* env, uint64_
              reserve_bytes, clock_->NowNanos()),
       pool_(options.io_threads, options.io_queue_max),
       committer_([this] { return SyncLog(); }, std::chrono::milliseconds(options.periodic_sync_ms)),
+      idempotency_ttl_s_(options.idempotency_ttl_s),
       sweep_turns_(IdempotencySweepSeconds(options) * 1000 / kWatchPeriod.count()),
       watcher_([this] { Watch(); }) {}
 RocksEngine::~RocksEngine() {
@@ -232,14 +233,25 @@ void RocksEngine::Watch() {
     lock.unlock();
     guard_.Measure(clock_->NowNanos());
     ResumeIfThereIsRoom();
-    if (++turns % sweep_turns_ == 0 && health() == Health::kOk) {
-      // Closes the file of the newest answers and drops the files that are too old. Errors come
-      // back through the listener.
-      db_->CompactRange(rocksdb::CompactRangeOptions(), Family(Space::kIdempotency), nullptr,
-                        nullptr)
-          .PermitUncheckedError();
-    }
+    if (++turns % sweep_turns_ == 0 && health() == Health::kOk) ForgetOldAnswers();
     lock.lock();
+  }
+}
+
+// Drops the files of answers whose youngest is too old: a file is as old as its flush, which comes
+// after all that it holds. Errors come back through the listener, and at the next turn.
+void RocksEngine::ForgetOldAnswers() {
+  rocksdb::ColumnFamilyHandle* family = Family(Space::kIdempotency);
+  // Closes the file of the newest answers, so that none becomes much older than its oldest.
+  if (!db_->Flush(rocksdb::FlushOptions(), family).ok()) return;
+  int64_t now = 0;
+  if (!clock_->GetCurrentTime(&now).ok()) return;
+  rocksdb::ColumnFamilyMetaData files;
+  db_->GetColumnFamilyMetaData(family, &files);
+  auto& newest_first = files.levels.front().files;
+  for (auto file = newest_first.rbegin(); file != newest_first.rend(); ++file) {
+    if (file->file_creation_time + idempotency_ttl_s_ >= static_cast<uint64_t>(now)) return;
+    if (!db_->DeleteFile(file->name).ok()) return;
   }
 }
 

@@ -29,6 +29,7 @@ struct RocksOptions {
                                                // the disk, if that is less) writes get kDiskFull
   uint64_t idempotency_ttl_s = 86400;
   uint64_t idempotency_bytes_max = 1ULL << 30;
+  uint32_t open_files_max = 0;    // table files kept open at once, 0 = all there are
   uint32_t periodic_sync_ms = 0;  // > 0: a sync at least this often even if nobody asks
 };
 

@@ -177,7 +177,7 @@ void SetConnectionOptions(int fd, base::Duration user_timeout) {
   using std::chrono::milliseconds;
   const auto timeout_ms = std::chrono::duration_cast<milliseconds>(user_timeout).count();
   SetInt(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  SetInt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(timeout_ms));
+  if (timeout_ms > 0) SetInt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(timeout_ms));
   // The user timeout only runs while bytes are on their way; keepalive covers quiet connections.
   SetInt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   SetInt(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleSeconds);

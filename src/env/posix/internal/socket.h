@@ -70,7 +70,8 @@ base::Result<Fd> StartConnect(const SocketAddress& address);
 // 0 if the finished attempt worked, otherwise its errno.
 int ConnectOutcome(int fd);
 
-// What every connection gets: no Nagle delay, and dead peers are found out.
+// What every connection gets: no Nagle delay, and dead peers are found out. Without a user timeout
+// (zero) bytes that the other side does not take wait until the kernel or the handler gives up.
 void SetConnectionOptions(int fd, base::Duration user_timeout);
 int PendingError(int fd);  // SO_ERROR
 

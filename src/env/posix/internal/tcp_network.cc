@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <string_view>
 #include <utility>
 
 #include "base/check.h"
@@ -15,8 +16,17 @@ namespace {
 
 constexpr int kAcceptsPerTurn = 64;
 constexpr base::Duration kAcceptPause = base::Millis(100);
+constexpr base::Duration kConnectedUserTimeout = base::Seconds(10);  // only peers are connected to
 // EPOLLOUT costs nothing while no send was refused: the kernel reports only that change.
 constexpr uint32_t kStreamEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
+// As much as leaves at once. What the other side has sent is taken, since a close with unread bytes
+// is a reset, which may overtake the answer.
+void Refuse(int fd, std::string_view answer) {
+  (void)::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  char unread[4096];
+  (void)::recv(fd, unread, sizeof(unread), MSG_DONTWAIT);
+}
 
 }  // namespace
 
@@ -101,11 +111,15 @@ bool TcpNetwork::AcceptOne(Listener* listener) {
   Fd fd(::accept4(listener->fd.get(), peer.raw(), &peer.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) {
     if (errno == EINTR || errno == ECONNABORTED) return true;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) PauseAccepting(listener);
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+    stats_.accept_errors.Add(1);
+    if (MakeRoom(listener)) return true;
+    PauseAccepting(listener);
     return false;
   }
-  if (listener->open >= listener->options.connections_max) {
+  if (listener->open >= listener->options.connections_max && !MakeRoom(listener)) {
     stats_.accepts_refused.Add(1);
+    if (listener->options.refuse) Refuse(fd.get(), listener->options.refuse());
     return true;
   }
   SetConnectionOptions(fd.get(), listener->options.user_timeout);
@@ -117,9 +131,12 @@ bool TcpNetwork::AcceptOne(Listener* listener) {
   return true;
 }
 
+bool TcpNetwork::MakeRoom(Listener* listener) {
+  return listener->options.make_room && listener->options.make_room();
+}
+
 // Out of descriptors or memory: the waiting connection would make the loop spin.
 void TcpNetwork::PauseAccepting(Listener* listener) {
-  stats_.accept_errors.Add(1);
   loop_.ChangeWatch(listener->fd.get(), 0, listener);
   loop_.Cancel(listener->resume_timer);
   listener->resume_timer = loop_.After(kAcceptPause, [this, listener] {
@@ -204,7 +221,7 @@ void TcpNetwork::OnAttemptEvent(Attempt* attempt) {
     return;
   }
   loop_.Cancel(attempt->timer);
-  SetConnectionOptions(attempt->fd.get(), ListenOptions().user_timeout);
+  SetConnectionOptions(attempt->fd.get(), kConnectedUserTimeout);
   const auto found = attempts_.find(attempt->id);
   ended_attempts_.push_back(std::move(found->second));
   attempts_.erase(found);

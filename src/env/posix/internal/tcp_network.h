@@ -52,6 +52,7 @@ class TcpNetwork final : public Network {
 
   void AcceptSome(Listener* listener);
   bool AcceptOne(Listener* listener);
+  static bool MakeRoom(Listener* listener);
   void PauseAccepting(Listener* listener);
   Connection* Adopt(Fd fd, std::string peer, MakeHandler* make);
   void Remove(Connection* connection);

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // One HTTP/1.1 connection: bytes in, requests to the services, replies out in the order of the
 // requests. It holds at most http.pipeline_max requests and stops reading when these are in work
-// or when the peer does not read its replies. Deadlines are checked by the frontend's sweep, so no
-// request sets a timer.
+// or when the peer does not read its replies: what a read may bring counts before it is fetched,
+// for this connection (http.output_bytes_max) and for all (http.output_total_bytes_max). Deadlines
+// are checked by the frontend's sweep, so no request sets a timer.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <list>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,7 +31,7 @@ class HttpConnection final : public env::StreamHandler {
   ~HttpConnection() override;
 
   size_t OnData(std::string_view bytes) override;
-  void OnDrained() override { ResumeIfRoom(); }
+  void OnDrained() override;
   // A client that sent its last byte still gets its replies.
   bool KeepOpenAfterPeerClosed() override;
   void OnClosed(const std::string& reason) override;
@@ -39,8 +42,14 @@ class HttpConnection final : public env::StreamHandler {
 
   // For the frontend.
   void CheckDeadlines(base::Instant now);
+  // Nothing while anything is in work, half received or not sent.
+  std::optional<base::Instant> IdleSince() const;
+  void ListAs(base::Instant idle_since);  // its place in shared->connections
+  void CloseIdle();
   // Closes as soon as nothing is in work.
   void Finish();
+  // Others hold less than before: a connection of Totals::queues[queue] may go on.
+  void OnRoom(size_t queue);
   // The frontend ends: nothing of `shared` may be used any more.
   void Abandon();
 
@@ -70,7 +79,15 @@ class HttpConnection final : public env::StreamHandler {
   void SendContinueIfDue();
   void CloseAfterWrite();
   void FinishIfDone();
+  uint64_t Held() const;
   bool HasRoom() const;
+  // Counts what the reply to the request just read may have; false if there is no room for it.
+  bool Promise(Pending& pending);
+  // The reply is there. False if it is so much larger than was expected that there is no room.
+  bool Redeem(Pending& pending, size_t size);
+  void NoteTotals();
+  void LeaveTotals();
+  void WaitForOthers();
   void Pause();
   void ResumeIfRoom();
   void NoteAwaited();
@@ -79,7 +96,7 @@ class HttpConnection final : public env::StreamHandler {
 
   const std::shared_ptr<Link> link_;  // co-owners: see Link
   Shared& shared_;
-  const std::list<HttpConnection*>::iterator place_;
+  std::multimap<base::Instant, HttpConnection*>::iterator place_;
   env::Stream& stream_;
   RequestParser parser_;
   Pipeline pipeline_;
@@ -89,6 +106,10 @@ class HttpConnection final : public env::StreamHandler {
   bool paused_ = false;
   std::string held_;        // received, to be read after a pause; the network does not have it
   size_t ready_bytes_ = 0;  // replies that wait for earlier ones
+  size_t promised_ = 0;     // Pending::promised of all
+  size_t fetching_ = 0;     // Pending::expected of all
+  size_t counted_waiting_ = 0, counted_bodies_ = 0;  // in the totals
+  std::array<bool, 2> queued_{};                     // in Totals::queues
 
   // The request that is being read.
   uint64_t number_ = 0;
@@ -102,7 +123,8 @@ class HttpConnection final : public env::StreamHandler {
   uint64_t requests_read_ = 0;
   uint64_t awaiting_request_ = 0;  // requests_read_ at `awaiting_since_`
   base::Instant awaiting_since_;
-  size_t unsent_bytes_ = 0;  // at the last sweep
+  uint64_t written_ = 0;  // to the stream, ever
+  uint64_t sent_ = 0;     // of it, at the last sweep
   base::Instant sent_some_at_;
 };
 

@@ -17,6 +17,12 @@ void AnswerWritten(Exchange& exchange, base::Result<coordinator::WriteReply> res
 // 204, or {"deleted": true} where the client accepts JSON only.
 void AnswerDeleted(Exchange& exchange, base::Result<coordinator::WriteReply> result);
 
+// What every reply that shows values has in its head.
+void AddShown(ReplyBuilder& builder, const coordinator::GetReply& reply, std::string_view tag);
+// 304, for a client that has what this tag names.
+Reply NotModified(Shared& shared, const Pending& waiting, const coordinator::GetReply& reply,
+                  std::string_view tag);
+
 // The type that replies name when the writer gave none.
 std::string_view ShownType(const coordinator::ShownValue& value);
 // The members value, version, timestamp, content_type, expires.

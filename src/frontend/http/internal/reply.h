@@ -24,7 +24,8 @@ struct ReplyForm {
   bool head_only = false;  // HEAD: everything but the body
   bool http11 = true;
   bool close = false;       // the connection ends with this reply
-  bool wants_json = false;  // raw dialect only
+  bool varies = false;      // Accept has a say: raw dialect only
+  bool wants_json = false;  // DELETE of the raw dialect only
 };
 
 constexpr std::string_view kJsonType = "application/json";
@@ -44,7 +45,7 @@ class ReplyBuilder {
   ReplyBuilder& AddContext(std::string_view context);
   Reply Copy(std::string_view content_type, std::string_view body);
   Reply Move(std::string_view content_type, std::string body);
-  Reply NoContent();  // 204 only: neither type nor length
+  Reply NoContent();  // 204 and 304 only: neither type nor length
 
  private:
   void EndHead(std::string_view content_type, size_t body_size);

@@ -57,14 +57,13 @@ struct Request {
   void Set(Header header, std::string_view value);
   void Clear();
   bool HasBody() const { return chunked || content_length.value_or(0) > 0; }
-  // Accept names application/json.
-  bool WantsJson() const;
 
   std::array<std::string, static_cast<size_t>(Header::kCount)> values;
   std::bitset<static_cast<size_t>(Header::kCount)> present;
 };
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view b);
+std::string_view TrimBlanks(std::string_view text);  // spaces and tabs at both ends
 // Any bytes, %00 and %2F too; '+' is a plus. Nothing if a '%' is not followed by two hex digits.
 std::optional<std::string> PercentDecode(std::string_view text);
 // Digits only, no sign, no space; nothing if it does not fit.

@@ -76,6 +76,7 @@ class RocksEngine final : public Engine {
   base::Result<std::vector<Entry>> ScanNow(const ScanRequest& request);
   base::Status SyncLog();  // on the committer's thread
   void Watch();            // the watcher's thread
+  void ForgetOldAnswers();
   void ResumeIfThereIsRoom();
 
   const std::shared_ptr<rocksdb::SystemClock> clock_;  // with the environment
@@ -94,6 +95,7 @@ class RocksEngine final : public Engine {
 
   IoPool pool_;
   GroupCommit committer_;
+  const uint64_t idempotency_ttl_s_;
   const uint64_t sweep_turns_;
   std::mutex watch_mutex_;
   std::condition_variable watch_wake_;
