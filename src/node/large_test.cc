@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys whose values together are larger than a frame, and than a message.
+// Keys whose values together are larger than a frame, and than a message. Figures of running nodes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <set>
+#include <sstream>
 
 #include "node/cluster_test_util.h"
 
@@ -107,6 +110,55 @@ TEST_F(LargeTest, WhatNoMessageCarriesIsSaidAndStopsNothingBehindIt) {
   }
   ASSERT_FALSE(status.hints.empty());
   EXPECT_THAT(status.hints[0].state, HasSubstr("peer.message_bytes_max"));
+}
+
+std::set<std::string> NamesIn(const std::string& text) {
+  std::set<std::string> names;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("# TYPE ")) continue;
+    names.insert(line.substr(7, line.find(' ', 7) - 7));
+  }
+  return names;
+}
+
+TEST_F(ClusterTest, ARunningNodePrintsTheMetricsOfTheTableAndNoOthers) {
+  ThreeNodes();
+  std::set<std::string> table;
+  for (const telemetry::MetricInfo& info : telemetry::MetricTable()) table.emplace(info.name);
+  EXPECT_EQ(NamesIn(machines[0]->node().MetricsText()), table);
+}
+
+TEST_F(ClusterTest, WhatOneShardHandsToAnotherIsCounted) {
+  ThreeNodes();
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(PutKey(*machines[0], "k" + std::to_string(i), "v"));
+  uint64_t batches = 0, tasks = 0;
+  for (uint32_t i = 0; i < 2; ++i) {
+    batches += machines[0]->node().shard(i).metrics().cross_shard_batches.value();
+    tasks += machines[0]->node().shard(i).metrics().cross_shard_tasks.value();
+  }
+  EXPECT_GT(batches, 0U);
+  EXPECT_LE(batches, tasks);
+}
+
+TEST_F(ClusterTest, PeersCountAsUpAfterARestartToo) {
+  ThreeNodes();
+  ASSERT_TRUE(Put(*machines[0], "v"));
+  const auto all_up = [&] {
+    return std::all_of(machines.begin(), machines.end(), [](auto& machine) {
+      // Two shards, two peers.
+      return machine->node().MetricsText().find("\nlariat_peers_up 4\n") != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(all_up());
+  machines[2]->GoDown();
+  machines[2]->engine.Crash();
+  time.Run(base::Seconds(3));
+  EXPECT_THAT(machines[0]->node().MetricsText(), HasSubstr("\nlariat_peers_up 2\n"));
+  machines[2]->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return machines[2]->Formed(); }));
+  time.Run(base::Seconds(2));
+  EXPECT_TRUE(all_up());
 }
 
 }  // namespace

@@ -68,7 +68,8 @@ Shard::Shard(Node& node, uint32_t index, World world, const config::Settings& se
       replica_(ReplicaOptionsOf(node, index, settings, engine, world_.env.entropy), engine, *this,
                clock_, metrics, log),
       calls_(world.env.entropy.Next()),
-      coordinator_(world.env, settings, *this, *this, metrics) {}
+      coordinator_(world.env, settings, *this, *this, metrics),
+      handed_over_(node.shards()) {}
 
 void Shard::Start() {
   replica_.SetRecordLimits(RecordLimitsOf(settings_));
@@ -131,6 +132,7 @@ void Shard::SetView(std::shared_ptr<const membership::View> view) {
     peers_.erase(it->second);
     it = by_address_.erase(it);
   }
+  metrics_.peers_up.Set(PeersAlive());  // connections that were made before the view came, too
   // An adoption may end after the node was put out of the cluster.
   coordinator_.SetView(expelled_ ? nullptr : view_);
 }
