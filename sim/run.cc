@@ -122,6 +122,10 @@ class Run {
   RunResult Result() {
     const Network::Counts& net = cluster_.network().counts();
     report_.Count("messages: delivered", net.delivered);
+    if (net.parts > 0) {
+      report_.Count("messages: parts sent", net.parts);
+      report_.Count("faults: connections ended by a gap", net.parts_refused);
+    }
     report_.Count("faults: messages lost", net.lost + net.cut);
     report_.Count("faults: messages repeated", net.repeated);
     for (size_t i = 0; i < cluster_.size(); ++i) {

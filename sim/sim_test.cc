@@ -65,7 +65,7 @@ TEST(SimSummary, SurvivesThePipe) {
 
 TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
   for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats", "late", "moves",
-                               "deletes_sloppy", "expiry", "unreadable", "cut_log"}) {
+                               "deletes_sloppy", "expiry", "unreadable", "cut_log", "large"}) {
     for (const uint64_t seed : {3U, 4U}) {
       RunRequest request = Request(scenario, seed);
       const RunResult first = RunOne(request);
@@ -167,6 +167,18 @@ TEST(SimScenarios, AllHoldForOneSeed) {
     const RunResult result = RunAndExplain({&scenario, 1000, Bug::kNone, false}, Batch{});
     EXPECT_TRUE(result.failures.empty()) << scenario.name;
   }
+}
+
+// Messages did travel in parts, were cut off in the middle, and keys grew up to their limit.
+TEST(SimScenarios, SlowLargeMessagesTravelInParts) {
+  Tally tally;
+  for (const char* scenario : {"large", "large_moves"}) {
+    for (const uint64_t seed : {1U, 2U, 3U}) {
+      for (const auto& [what, count] : RunOne(Request(scenario, seed)).tally) tally[what] += count;
+    }
+  }
+  EXPECT_GT(tally["messages: parts sent"], 3000U);
+  EXPECT_GT(tally["faults: connections ended by a gap"], 5U);
 }
 
 // Damage did happen where it is asked for, was found, and refilled (M39).
@@ -273,6 +285,7 @@ const Plant kPlants[] = {
       {"think_ms", "10"},
       {"strict_percent", "0"}}},
     {Bug::kFallbackCounted, "hints", {"durable"}, 5},
+    {Bug::kPartTakenForEnd, "large", {"regular", "lost", "durable"}, 5},
     // Few members and comparisons: it takes the whole of the time to heal.
     {Bug::kOnlyKeysCompared,
      "heal",

@@ -109,6 +109,7 @@ TEST(ExitCodes, OfAnswers) {
   EXPECT_EQ(exit(504), 1);
   EXPECT_EQ(exit(409, R"({"error":{"code":"conflict","message":"m"}})"), 1);
   EXPECT_EQ(exit(409, R"({"error":{"code":"too_many_siblings","message":"m"}})"), 7);
+  EXPECT_EQ(exit(413, R"({"error":{"code":"object_too_large","message":"m"}})"), 7);
 }
 
 TEST(ExitCodes, ErrorBodies) {

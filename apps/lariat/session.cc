@@ -99,7 +99,7 @@ std::optional<net::Client> Connect(const Common& common, std::chrono::millisecon
 Exit ExitOf(const net::Response& response) {
   if (response.Ok()) return Exit::kDone;
   const std::string code = ParseErrorBody(response.body).code;
-  if (code == "too_many_siblings") return Exit::kSiblings;
+  if (code == "too_many_siblings" || code == "object_too_large") return Exit::kSiblings;
   if (code == "conflict") return Exit::kFailed;  // no condition of the caller's was false
   switch (response.status) {
     case 300:

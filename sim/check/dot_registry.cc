@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sim/model/history.h"
 #include "storage/record.h"
 
 namespace lariat::sim {
@@ -32,7 +33,8 @@ void DotRegistry::Add(const std::string& key, const causal::Dot& dot, const caus
   std::string bytes;
   base::ByteWriter writer(&bytes);
   causal::EncodeValue(value, &writer);
-  Meaning meaning{key, base::Hash64(bytes), value.tombstone ? "(tombstone)" : value.bytes};
+  const std::string text(WithoutPadding(value.bytes));
+  Meaning meaning{key, base::Hash64(bytes), value.tombstone ? "(tombstone)" : text};
   // An actor writes one record only. Stamps of registers are told apart by their keys.
   const bool is_stamp = dot.actor.incarnation == 0;
   const auto [it, is_new] = meanings_.try_emplace({is_stamp ? key : "", dot}, meaning);
@@ -44,10 +46,9 @@ void DotRegistry::Add(const std::string& key, const causal::Dot& dot, const caus
                  scheduler_.Now());
   }
   if (value.tombstone) return;
-  dots_[value.bytes].insert(dot);
+  dots_[text].insert(dot);
   if (value.expires_ms == 0) return;
-  const auto [at, first] =
-      expiries_.try_emplace(value.bytes, Expiry{value.expires_ms, value.expires_ms});
+  const auto [at, first] = expiries_.try_emplace(text, Expiry{value.expires_ms, value.expires_ms});
   at->second.first_ms = std::min(at->second.first_ms, value.expires_ms);
   at->second.last_ms = std::max(at->second.last_ms, value.expires_ms);
 }

@@ -23,6 +23,10 @@ std::string TokenText(const std::string& key, int token) {
   return key + "/t" + std::to_string(token);
 }
 
+std::string PaddedBy(size_t bytes, std::string text) { return text.append(bytes, ' '); }
+
+std::string_view WithoutPadding(std::string_view text) { return text.substr(0, text.find(' ')); }
+
 std::optional<int> TokenOfText(const std::string& key, std::string_view text) {
   const std::string start = key + "/t";
   if (!text.starts_with(start)) return std::nullopt;

@@ -69,6 +69,9 @@ struct History {
 };
 
 std::string TokenText(const std::string& key, int token);
+// With as many bytes behind it that mean nothing.
+std::string PaddedBy(size_t bytes, std::string text);
+std::string_view WithoutPadding(std::string_view text);
 // The token of a value; nothing if it is not a value of this key.
 std::optional<int> TokenOfText(const std::string& key, std::string_view text);
 

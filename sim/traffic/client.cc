@@ -269,7 +269,8 @@ void Traffic::Client::Submit(const OrderRef& order, uint64_t attempt, size_t mac
   coordinator::PutRequest request;
   request.bucket = kBucket;
   request.key = order->key;
-  request.value = TokenText(order->key, order->token);
+  request.value = PaddedBy(static_cast<size_t>(cluster_.options().value_bytes),
+                           TokenText(order->key, order->token));
   request.context = order->context;
   request.if_match = order->if_match;
   request.if_none_match_any = order->if_none_match;

@@ -61,6 +61,8 @@ std::string_view BugName(Bug bug) {
       return "flush_only_syncs";
     case Bug::kCutUntold:
       return "cut_untold";
+    case Bug::kPartTakenForEnd:
+      return "part_taken_for_end";
     case Bug::kCount:
       break;
   }

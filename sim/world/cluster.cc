@@ -39,6 +39,7 @@ config::Settings Cluster::MakeSettings(size_t index) const {
   s.request_timeout_ms = options_.request_timeout_ms;
   s.request_hedge_ms = options_.hedge_ms;
   s.limits_siblings = options_.siblings_max;
+  s.limits_object_bytes = options_.object_bytes;
   s.limits_in_flight_requests = options_.in_flight_max;
   s.limits_replica_queue = options_.replica_queue;
   s.membership_gossip_period_ms = options_.gossip_ms;

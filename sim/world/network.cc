@@ -4,9 +4,11 @@
 #include <utility>
 
 #include "base/check.h"
+#include "coordinator/ports.h"
 #include "sim/world/describe.h"
 #include "sim/world/disk.h"
 #include "wire/codec.h"
+#include "wire/frame.h"
 
 namespace lariat::sim {
 
@@ -40,6 +42,30 @@ std::string NewestAlone(const std::string& encoded, uint64_t node) {
   return alone.Encode();
 }
 
+// The message as it is to somebody who takes what came of it for all: the history of an object
+// stands before its values.
+std::string WithoutItsEnd(const std::string& message, size_t end) {
+  auto envelope = wire::DecodeEnvelope(message);
+  LARIAT_CHECK(envelope.has_value(), "what a node encodes it can decode");
+  const double share = static_cast<double>(end) / static_cast<double>(message.size());
+  const auto cut = [share](std::string* encoded) {
+    auto object = causal::Object::Decode(*encoded);
+    if (!object || object->dvv() == nullptr) return;
+    const auto& values = object->dvv()->values();
+    causal::DotSet lost;
+    for (size_t i = 0; i < values.size(); ++i) {
+      const bool came = static_cast<double>(i + 1) <= share * static_cast<double>(values.size());
+      if (!came) lost.Add(values[i].dot);
+    }
+    object->dvv()->Discard(lost);
+    *encoded = object->Encode();
+  };
+  if (auto* write = std::get_if<wire::WriteRequest>(&envelope->body)) cut(&write->object);
+  if (auto* push = std::get_if<wire::RecordPush>(&envelope->body))
+    cut(&push->entries.back().object);
+  return wire::EncodeEnvelope(std::move(*envelope));
+}
+
 // The same register, its value living from now on.
 std::string LivesFrom(base::WallTime now, const std::string& encoded) {
   auto object = causal::Object::Decode(encoded);
@@ -65,11 +91,13 @@ void Transport::Close(PeerHandle peer) {
   if (!closed.empty()) network_.connections_.erase(closed.mapped().connection);
 }
 
-bool Transport::Send(PeerHandle peer, wire::Envelope request) {
+base::Status Transport::Send(PeerHandle peer, wire::Envelope request) {
   const auto found = peers_.find(peer);
-  if (found == peers_.end() || found->second.connection == 0) return false;
+  if (found == peers_.end() || found->second.connection == 0) {
+    return base::Fail(base::Code::kUnavailable, coordinator::kNotSent);
+  }
   network_.Transmit(found->second.connection, Network::Way::kThere, std::move(request));
-  return true;
+  return {};
 }
 
 void Transport::Reply(node::LinkId link, wire::Envelope reply) {
@@ -136,6 +164,13 @@ void Network::OnConnect(Transport* transport, PeerHandle peer, int to, const std
   connection.to_life = party->Life();
   connection.transport = transport;
   connection.peer = peer;
+  if (options_.frame_bytes > 0) {
+    const auto frame_bytes = static_cast<uint32_t>(options_.frame_bytes);
+    for (auto* lane : {&connection.there, &connection.back}) {
+      *lane = std::make_shared<Lane>();
+      (*lane)->out.SetLimits({frame_bytes, std::numeric_limits<uint32_t>::max()});
+    }
+  }
   auto envelope = wire::DecodeEnvelope(hello);
   LARIAT_CHECK(envelope.has_value(), "a hello decodes");
   const auto& body = std::get<wire::Hello>(envelope->body);
@@ -223,47 +258,98 @@ void Network::OnDown(int machine) {
 // --- messages ----------------------------------------------------------------------------------
 
 void Network::Transmit(uint64_t id, Way way, wire::Envelope envelope) {
-  if (!connections_.contains(id)) return;
-  const auto bytes = std::make_shared<const std::string>(wire::EncodeEnvelope(std::move(envelope)));
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const auto& lane = found->second.LaneOf(way);
+  if (lane == nullptr) {
+    return Launch(id, way,
+                  {std::make_shared<const std::string>(wire::EncodeEnvelope(std::move(envelope)))});
+  }
+  std::string frame;
+  if (lane->out.Add(std::move(envelope), &frame) == wire::Outbox::Added::kWaits) {
+    return TransmitParts(id, way);
+  }
+  frame.erase(0, wire::kFrameHeaderBytes);
+  Launch(id, way, {std::make_shared<const std::string>(std::move(frame))});
+}
+
+void Network::Launch(uint64_t id, Way way, const Packet& packet) {
   if (Happens(faults_, options_.loss_ppm, &prng_)) {
     ++counts_.lost;
     return;
   }
-  ArriveAt(scheduler_.Now() + Delay(), id, way, bytes);
+  ArriveAt(scheduler_.Now() + Delay(), id, way, packet);
   if (Happens(faults_, options_.duplicate_ppm, &prng_)) {
     ++counts_.repeated;
     const auto late = prng_.Chance(0.5) ? Delay() : 20 * Delay();
-    ArriveAt(scheduler_.Now() + late, id, way, bytes);
+    ArriveAt(scheduler_.Now() + late, id, way, packet);
   }
 }
 
-void Network::ArriveAt(base::Instant when, uint64_t id, Way way,
-                       std::shared_ptr<const std::string> bytes) {
+void Network::TransmitParts(uint64_t id, Way way) {
+  Lane& lane = *connections_[id].LaneOf(way);
+  std::vector<Packet> parts;
+  std::string message;
+  for (std::string frame; !(frame = lane.out.NextPart(0)).empty();) {
+    frame.erase(0, wire::kFrameHeaderBytes);
+    message += wire::ParsePart(frame)->bytes;
+    parts.push_back({std::make_shared<const std::string>(std::move(frame)), true});
+  }
+  counts_.parts += parts.size();
+  if (bug_ == Bug::kPartTakenForEnd && prng_.Chance(0.05)) {
+    message = WithoutItsEnd(message, prng_.Below(message.size()));
+    return Launch(id, way, {std::make_shared<const std::string>(std::move(message))});
+  }
+  for (const Packet& part : parts) Launch(id, way, part);
+}
+
+// Messages may overtake each other and parts, but parts come in order.
+void Network::ArriveAt(base::Instant when, uint64_t id, Way way, const Packet& packet) {
   Connection& connection = connections_[id];
   base::Instant& last = way == Way::kThere ? connection.last_there : connection.last_back;
   if (options_.reorder == 0) when = std::max(when, last);
+  if (packet.part) {
+    base::Instant& last_part = connection.LaneOf(way)->last;
+    when = last_part = std::max(when, last_part);
+  }
   last = std::max(last, when);
-  scheduler_.At(when, [this, id, way, bytes = std::move(bytes)] { Arrive(id, way, bytes); });
+  scheduler_.At(when, [this, id, way, packet] { Arrive(id, way, packet); });
 }
 
-void Network::Arrive(uint64_t id, Way way, const std::shared_ptr<const std::string>& bytes) {
+void Network::Arrive(uint64_t id, Way way, const Packet& packet) {
   const auto found = connections_.find(id);
   if (found == connections_.end()) return;
   const Connection& c = found->second;
   const bool there = way == Way::kThere;
   if (faults_ && there && held_.contains({c.from, c.from_shard, c.to})) {
-    return ArriveAt(scheduler_.Now() + kParked, id, way, bytes);
+    return ArriveAt(scheduler_.Now() + kParked, id, way, packet);
   }
   if (IsCut(there ? c.from : c.to, there ? c.to : c.from)) {
     if (options_.cut_parks != 0) {
-      return ArriveAt(scheduler_.Now() + kParked, id, way, bytes);
+      return ArriveAt(scheduler_.Now() + kParked, id, way, packet);
     }
     ++counts_.cut;
     return;
   }
   Party* receiver = parties_[static_cast<size_t>(there ? c.to : c.from)];
   if (receiver->Life() != (there ? c.to_life : c.from_life)) return;
-  receiver->Run([this, id, way, bytes] { Deliver(id, way, *bytes); });
+  receiver->Run([this, id, way, packet] { TakePacket(id, way, packet); });
+}
+
+void Network::TakePacket(uint64_t id, Way way, const Packet& packet) {
+  if (!packet.part) return Deliver(id, way, *packet.bytes);
+  const auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  const std::shared_ptr<Lane> lane = found->second.LaneOf(way);
+  switch (lane->in.Take(*packet.bytes)) {
+    case wire::PartsReader::Took::kMore:
+      return;
+    case wire::PartsReader::Took::kMessage:
+      return Deliver(id, way, lane->in.TakeMessage());
+    default:
+      ++counts_.parts_refused;
+      End(id, DrawDelay(kNoticeUs, &prng_));
+  }
 }
 
 void Network::Deliver(uint64_t id, Way way, const std::string& bytes) {

@@ -2,7 +2,8 @@
 // Messages between simulated machines: connections as TCP would give them, over a network that
 // delays, loses, repeats, reorders and cuts, in one direction or both. Every message is encoded by
 // the sender and decoded by the receiver. A message belongs to its connection and both ends' lives:
-// it never reaches a later connection or a restarted process.
+// it never reaches a later connection or a restarted process. With frame_bytes larger ones travel
+// in parts (wire/parts.h), each with a fate of its own; a gap ends the connection.
 #pragma once
 
 #include <functional>
@@ -18,6 +19,8 @@
 #include "sim/world/bug.h"
 #include "sim/world/scheduler.h"
 #include "sim/world/trace.h"
+#include "wire/outbox.h"
+#include "wire/parts.h"
 
 namespace lariat::sim {
 
@@ -49,7 +52,7 @@ class Transport final : public node::PeerTransport {
       : network_(network), machine_(machine), shard_(shard), life_(life) {}
   node::PeerHandle Open(const std::string& address, std::optional<base::Uuid> expected) override;
   void Close(node::PeerHandle peer) override;
-  bool Send(node::PeerHandle peer, wire::Envelope request) override;
+  base::Status Send(node::PeerHandle peer, wire::Envelope request) override;
   void Reply(node::LinkId link, wire::Envelope reply) override;
 
  private:
@@ -71,6 +74,7 @@ class Network {
  public:
   struct Counts {
     uint64_t delivered = 0, lost = 0, repeated = 0, cut = 0, broken = 0, connects = 0;
+    uint64_t parts = 0, parts_refused = 0;
   };
 
   Network(Scheduler& scheduler, Trace& trace, const Options& options, base::Prng prng, Bug bug);
@@ -95,6 +99,18 @@ class Network {
 
  private:
   friend class Transport;
+  enum class Way : uint8_t { kThere, kBack };
+  // Large messages of one direction.
+  struct Lane {
+    wire::Outbox out;
+    wire::PartsBudget budget{std::numeric_limits<uint32_t>::max()};
+    wire::PartsReader in{budget};
+    base::Instant last{};  // arrival of the last part
+  };
+  struct Packet {
+    std::shared_ptr<const std::string> bytes;
+    bool part = false;
+  };
   struct Connection {
     int from = 0, to = 0;
     uint32_t from_shard = 0, to_shard = 0;
@@ -103,16 +119,21 @@ class Network {
     node::PeerHandle peer = 0;
     base::Uuid asker;
     base::Instant last_there{}, last_back{};  // arrival of the last message each way
+    std::shared_ptr<Lane> there, back;        // co-owned by copies of this; null: no parts
+
+    const std::shared_ptr<Lane>& LaneOf(Way way) const { return way == Way::kThere ? there : back; }
   };
-  enum class Way : uint8_t { kThere, kBack };
 
   void Connect(Transport* transport, node::PeerHandle peer);
   void OnConnect(Transport* transport, node::PeerHandle peer, int to, const std::string& hello);
   void OnAnswer(uint64_t id, const std::string& bytes);
   void ConnectLater(Transport* transport, node::PeerHandle peer, base::Duration wait);
   void Transmit(uint64_t id, Way way, wire::Envelope envelope);
-  void ArriveAt(base::Instant when, uint64_t id, Way way, std::shared_ptr<const std::string> bytes);
-  void Arrive(uint64_t id, Way way, const std::shared_ptr<const std::string>& bytes);
+  void Launch(uint64_t id, Way way, const Packet& packet);
+  void TransmitParts(uint64_t id, Way way);
+  void ArriveAt(base::Instant when, uint64_t id, Way way, const Packet& packet);
+  void Arrive(uint64_t id, Way way, const Packet& packet);
+  void TakePacket(uint64_t id, Way way, const Packet& packet);
   void Deliver(uint64_t id, Way way, const std::string& bytes);
   // A planted bug may swallow or repeat a request. True: it was dealt with.
   bool Tamper(uint64_t id, wire::Envelope* request);

@@ -32,6 +32,7 @@ enum class Code : uint8_t {
   kStaleEpoch = 16,           // the sender's topology is not the receiver's
   kConflict = 17,             // not possible in the present state (for example wrong bucket kind)
   kInternal = 18,
+  kObjectTooLarge = 21,  // limits.object_bytes reached: resolve first
 };
 
 std::string_view CodeName(Code code);

@@ -37,6 +37,8 @@ class Executor {
   // Runs the task on this shard's thread after the events that are already waiting: the end of
   // the present turn of the loop. Thread-safe. Tasks posted by one thread run in their order.
   virtual void Post(Task task) = 0;
+  // Of the present turn of the loop, for figures; 0: it does not count them. This shard's thread.
+  virtual uint64_t TurnNumber() const { return 0; }
 };
 
 class Timers {

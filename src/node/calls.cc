@@ -28,6 +28,10 @@ bool Calls::Resolve(uint64_t id, wire::Body body) {
   return true;
 }
 
+void Calls::Refuse(uint64_t id, base::Error why) {
+  if (Done done = Withdraw(id)) done(Fail(std::move(why)));
+}
+
 void Calls::Expire(base::Instant now) {
   deadlines_.Expire(now, [this](uint64_t id) {
     auto call = calls_.extract(id);

@@ -26,6 +26,7 @@ class Calls {
   Done Withdraw(uint64_t id);
   // False: nobody waits (late, repeated, or of an earlier life).
   bool Resolve(uint64_t id, wire::Body body);
+  void Refuse(uint64_t id, base::Error why);
   void Expire(base::Instant now);
   // Fails what waits for the peer: whether it was done is not known.
   void OnPeerDown(PeerHandle peer, const base::Error& why);

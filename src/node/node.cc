@@ -280,50 +280,31 @@ std::string Node::MetricsText() const {
   for (const auto& metrics : metrics_) shards.push_back(metrics.get());
   const storage::EngineStats s = engine_.Stats();
   const auto number = [](uint64_t n) { return static_cast<double>(n); };
+  using telemetry::Figure;
+  using telemetry::SampleOf;
   std::vector<telemetry::Sample> extra = {
-      {"lariat_disk_bytes", "gauge", "Bytes of stored files.", number(s.disk_bytes)},
-      {"lariat_engine_memory_bytes", "gauge", "Memory of block cache, memtables and table readers.",
-       number(s.memory_bytes)},
-      {"lariat_keys_estimate", "gauge", "Estimate of the records stored.", number(s.keys_estimate)},
-      {"lariat_syncs_total", "counter", "Syncs of the write-ahead log.", number(s.syncs)},
-      {"lariat_sync_seconds_total", "counter", "Time spent in those syncs.",
-       number(s.sync_nanoseconds) / 1e9},
-      {"lariat_writes_stalled_total", "counter", "Batches that the engine asked to wait with.",
-       number(s.writes_stalled)},
-      {"lariat_engine_disk_reads_total", "counter", "Reads that went to the I/O threads.",
-       number(s.reads_from_disk)},
-      {"lariat_engine_read_errors_total", "counter", "Reads that failed.", number(s.read_errors)},
-      {"lariat_block_cache_hits_total", "counter", "Blocks found in the cache.",
-       number(s.block_cache_hits)},
-      {"lariat_block_cache_misses_total", "counter", "Blocks not found in the cache.",
-       number(s.block_cache_misses)},
-      {"lariat_compaction_pending_bytes", "gauge",
-       "Estimate of bytes that compaction has to write.", number(s.compaction_bytes_pending)},
-      {"lariat_compaction_bytes_total", "counter",
-       "Bytes read and written by compaction and flush.", number(s.compaction_bytes)},
-      {"lariat_log_truncated", "gauge",
-       "1 if this start's recovery cut the write-ahead log at a damaged record.",
-       s.log_truncated ? 1.0 : 0.0},
-      {"lariat_store_damaged", "gauge", "1 while a file of the store is known to be unreadable.",
-       engine_.damaged() ? 1.0 : 0.0},
-      {"lariat_store_salvaged", "gauge",
-       "1 if the store was damaged and copied, until the node has taken note.",
-       s.salvaged ? 1.0 : 0.0},
-      {"lariat_quarantine_bytes", "gauge",
-       "Bytes of damaged stores that are kept for people, at the start.",
-       number(s.quarantine_bytes)},
-      {"lariat_storage_health", "gauge", "0 ok, 1 disk full (writes are refused), 2 dead.",
-       static_cast<double>(engine_.health())},
+      SampleOf(Figure::kDiskBytes, number(s.disk_bytes)),
+      SampleOf(Figure::kEngineMemoryBytes, number(s.memory_bytes)),
+      SampleOf(Figure::kKeysEstimate, number(s.keys_estimate)),
+      SampleOf(Figure::kSyncs, number(s.syncs)),
+      SampleOf(Figure::kSyncSeconds, number(s.sync_nanoseconds) / 1e9),
+      SampleOf(Figure::kWritesStalled, number(s.writes_stalled)),
+      SampleOf(Figure::kEngineDiskReads, number(s.reads_from_disk)),
+      SampleOf(Figure::kEngineReadErrors, number(s.read_errors)),
+      SampleOf(Figure::kBlockCacheHits, number(s.block_cache_hits)),
+      SampleOf(Figure::kBlockCacheMisses, number(s.block_cache_misses)),
+      SampleOf(Figure::kCompactionPendingBytes, number(s.compaction_bytes_pending)),
+      SampleOf(Figure::kCompactionBytes, number(s.compaction_bytes)),
+      SampleOf(Figure::kLogTruncated, s.log_truncated ? 1.0 : 0.0),
+      SampleOf(Figure::kStoreDamaged, engine_.damaged() ? 1.0 : 0.0),
+      SampleOf(Figure::kStoreSalvaged, s.salvaged ? 1.0 : 0.0),
+      SampleOf(Figure::kQuarantineBytes, number(s.quarantine_bytes)),
+      SampleOf(Figure::kStorageHealth, static_cast<double>(engine_.health())),
   };
   if (const auto seen = peers_seen()) {
     for (const auto& [member_number, peer] : seen->peers) {
       if (peer.name.empty()) continue;
-      extra.push_back({"lariat_phi",
-                       "gauge",
-                       "Suspicion of a peer; it is probed when this passes "
-                       "membership.phi_threshold.",
-                       peer.status.phi,
-                       {{"peer", peer.name}}});
+      extra.push_back(SampleOf(Figure::kPhi, peer.status.phi, peer.name));
     }
   }
   return telemetry::RenderPrometheus(shards, extra);

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/ports.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
+#include "wire/outbox.h"
 
 namespace lariat::node {
 
@@ -30,64 +32,187 @@ PeerRefusal RefusalOf(wire::FrameStatus status) {
   }
 }
 
-// Takes frames off the front of `bytes` and gives each envelope to `use`, which says whether to go
-// on. Result: bytes used, or nothing if the stream cannot be trusted any more.
-template <typename Use>
-std::optional<size_t> TakeFrames(std::string_view bytes, size_t payload_max,
-                                 telemetry::Metrics& metrics, Use use) {
+wire::Refused NoRoom() {
+  return {{Code::kOverloaded,
+           "the receiver has no memory for another large message (peer.message_bytes_max)"}};
+}
+
+// Replies that are many times as large as their requests.
+bool CarriesRecords(const wire::Body& body) {
+  return std::holds_alternative<wire::ReadReply>(body) ||
+         std::holds_alternative<wire::FetchReply>(body) ||
+         std::holds_alternative<wire::RangePage>(body);
+}
+
+base::Error TooLarge(std::string_view message) {
+  return {Code::kTooLarge, "a message of " + std::to_string(message.size()) +
+                               " bytes is more than the peer takes (peer.message_bytes_max)"};
+}
+
+}  // namespace
+
+// --- what both kinds of connections do -----------------------------------------------------------
+
+// Envelopes over one stream, both ways.
+class PeerLinks::Lane {
+ public:
+  Lane(PeerLinks& links, env::Stream& stream)
+      : links_(links), stream_(stream), reader_(links.budget_) {}
+  ~Lane() {
+    reader_.Reset();
+    NoteParts();
+  }
+
+  env::Stream& stream() { return stream_; }
+  size_t UnsentBytes() const { return stream_.UnsentBytes() + outbox_.WaitingBytes(); }
+  // A peer of an earlier build says nothing of its limits: its frames are as large as ours.
+  void SetPeerLimits(wire::Limits limits) {
+    if (limits.frame_bytes == 0) limits.frame_bytes = links_.OwnLimits().frame_bytes;
+    outbox_.SetLimits(limits);
+  }
+  bool takes_parts() const { return outbox_.takes_parts(); }
+
+  // Nothing, or what was not sent because the peer takes no message that large.
+  std::optional<std::string> Send(wire::Envelope envelope);
+  void Pump();
+  // Takes frames off the front of `bytes` and gives each envelope to `use`, which says whether to
+  // go on; `no_room` hears of one that there is no memory for, by its id. Result: bytes used, or
+  // nothing if the stream cannot be trusted any more.
+  template <typename Use, typename NoRoom>
+  std::optional<size_t> TakeFrames(std::string_view bytes, size_t payload_max, Use use,
+                                   NoRoom no_room);
+
+ private:
+  std::nullopt_t Refuse(PeerRefusal why) {
+    links_.metrics().peer_refused[why].Add();
+    return std::nullopt;
+  }
+  void NoteParts() {
+    links_.metrics().peer_parts_bytes.Set(static_cast<int64_t>(links_.budget_.used()));
+  }
+  // Nothing: bad. An empty text: no message yet.
+  template <typename NoRoom>
+  std::optional<std::string> TakePart(std::string_view payload, NoRoom& no_room);
+
+  PeerLinks& links_;
+  env::Stream& stream_;
+  wire::Outbox outbox_;
+  wire::PartsReader reader_;
+};
+
+std::optional<std::string> PeerLinks::Lane::Send(wire::Envelope envelope) {
+  std::string frame;
+  switch (outbox_.Add(std::move(envelope), &frame)) {
+    case wire::Outbox::Added::kFrame:
+      links_.metrics().peer_bytes_sent.Add(frame.size());
+      stream_.Write(std::move(frame));
+      break;
+    case wire::Outbox::Added::kWaits:
+      links_.metrics().peer_split_sent.Add();
+      break;
+    case wire::Outbox::Added::kTooLarge:
+      links_.metrics().peer_too_large.Add();
+      return frame.substr(wire::kFrameHeaderBytes);
+  }
+  Pump();
+  return std::nullopt;
+}
+
+void PeerLinks::Lane::Pump() {
+  if (outbox_.WaitingBytes() == 0) return;
+  while (true) {
+    std::string frame = outbox_.NextPart(stream_.UnsentBytes());
+    if (frame.empty()) return;
+    links_.metrics().peer_bytes_sent.Add(frame.size());
+    stream_.Write(std::move(frame));
+  }
+}
+
+template <typename NoRoom>
+std::optional<std::string> PeerLinks::Lane::TakePart(std::string_view payload, NoRoom& no_room) {
+  std::string message;
+  switch (reader_.Take(payload)) {
+    case wire::PartsReader::Took::kMore:
+      break;
+    case wire::PartsReader::Took::kMessage:
+      message = reader_.TakeMessage();
+      links_.metrics().peer_split_received.Add();
+      break;
+    case wire::PartsReader::Took::kNoRoom:
+      links_.metrics().peer_refused[PeerRefusal::kNoRoom].Add();
+      no_room(reader_.id());
+      break;
+    case wire::PartsReader::Took::kBad:
+      return Refuse(PeerRefusal::kBadMessage);
+  }
+  NoteParts();
+  return message;
+}
+
+template <typename Use, typename NoRoom>
+std::optional<size_t> PeerLinks::Lane::TakeFrames(std::string_view bytes, size_t payload_max,
+                                                  Use use, NoRoom no_room) {
   size_t used = 0;
   while (true) {
     const wire::ParsedFrame frame = wire::ParseFrame(bytes.substr(used), payload_max);
     if (frame.status == wire::FrameStatus::kNeedMore) return used;
-    if (frame.status != wire::FrameStatus::kFrame) {
-      metrics.peer_refused[RefusalOf(frame.status)].Add();
-      return std::nullopt;
-    }
-    auto envelope = wire::DecodeEnvelope(frame.payload);
-    if (!envelope) {
-      metrics.peer_refused[PeerRefusal::kBadMessage].Add();
-      return std::nullopt;
+    if (frame.status != wire::FrameStatus::kFrame) return Refuse(RefusalOf(frame.status));
+    std::string_view payload = frame.payload;
+    std::optional<std::string> message;
+    if (frame.kind == wire::FrameKind::kPart) {
+      // Whoever has not been told that they are taken sends none.
+      message = takes_parts() ? TakePart(payload, no_room) : Refuse(PeerRefusal::kBadMessage);
+      if (!message) return std::nullopt;
+      payload = *message;
     }
     used += frame.size;
-    metrics.peer_bytes_received.Add(frame.size);
+    links_.metrics().peer_bytes_received.Add(frame.size);
+    if (message && message->empty()) continue;
+    auto envelope = wire::DecodeEnvelope(payload);
+    if (!envelope) return Refuse(PeerRefusal::kBadMessage);
     if (!use(std::move(*envelope))) return used;
   }
 }
-
-}  // namespace
 
 // --- a connection that we made -----------------------------------------------------------------
 
 class PeerLinks::Outgoing final : public env::StreamHandler {
  public:
   Outgoing(PeerLinks& links, PeerHandle peer, env::Stream& stream)
-      : links_(links), peer_(peer), stream_(stream) {
-    links_.SendFrame(stream_, {0, 0, links_.events_->MakeHello()});
+      : links_(links), peer_(peer), lane_(links, stream) {
+    wire::Hello hello = links_.events_->MakeHello();
+    hello.limits = links_.OwnLimits();
+    lane_.Send({0, 0, std::move(hello)});
     const auto limit = base::Millis(links_.settings_.peer_connect_timeout_ms);
     handshake_timer_ = links_.env_.timers.After(limit, [this] {
       handshake_timer_ = 0;
       failure_ = "no answer to the handshake";
-      stream_.Close();
+      lane_.stream().Close();
     });
   }
   ~Outgoing() override { links_.env_.timers.Cancel(handshake_timer_); }
 
   size_t OnData(std::string_view bytes) override {
-    const auto used =
-        TakeFrames(bytes, static_cast<size_t>(links_.settings_.peer_frame_bytes_max),
-                   links_.metrics(), [this](wire::Envelope envelope) { return Use(envelope); });
+    const auto used = lane_.TakeFrames(
+        bytes, links_.OwnLimits().frame_bytes,
+        [this](wire::Envelope envelope) { return Use(envelope); },
+        [this](uint64_t id) {
+          links_.events_->OnReply(peer_, {id, 0, NoRoom()});
+        });
     if (!used) {
       failure_ = "the peer sent a bad frame";
-      stream_.Close();
+      lane_.stream().Close();
       return bytes.size();
     }
     return *used;
   }
 
+  void OnDrained() override { lane_.Pump(); }
+
   void OnClosed(const std::string& reason) override {
     const auto found = links_.peers_.find(peer_);
     if (found == links_.peers_.end()) return;  // closed by us
-    found->second.stream = nullptr;
+    found->second.lane = nullptr;
     const std::string why = failure_.empty() ? reason : failure_;
     if (ready_) links_.events_->OnPeerDown(peer_, {Code::kUnavailable, why});
     links_.ConnectLater(peer_, why);
@@ -112,12 +237,13 @@ class PeerLinks::Outgoing final : public env::StreamHandler {
       failure_ = "another node answers at this address";
     }
     if (!failure_.empty()) {
-      stream_.Close();
+      lane_.stream().Close();
       return false;
     }
     links_.env_.timers.Cancel(std::exchange(handshake_timer_, 0));
     ready_ = true;
-    peer.stream = &stream_;
+    lane_.SetPeerLimits(hello->limits);
+    peer.lane = &lane_;
     peer.backoff = kBackoffStart;
     peer.last_failure.clear();
     links_.metrics().peer_connects.Add();
@@ -127,7 +253,7 @@ class PeerLinks::Outgoing final : public env::StreamHandler {
 
   PeerLinks& links_;
   PeerHandle peer_;
-  env::Stream& stream_;
+  Lane lane_;
   env::TimerId handshake_timer_ = 0;
   bool ready_ = false;
   std::string failure_;
@@ -138,29 +264,31 @@ class PeerLinks::Outgoing final : public env::StreamHandler {
 class PeerLinks::Incoming final : public env::StreamHandler {
  public:
   Incoming(PeerLinks& links, env::Stream& stream)
-      : links_(links), stream_(stream), link_(links.next_link_++) {
+      : links_(links), lane_(links, stream), link_(links.next_link_++) {
     const auto limit = base::Millis(links_.settings_.peer_connect_timeout_ms);
     // Whoever connects and says nothing does not keep the connection.
     handshake_timer_ = links_.env_.timers.After(limit, [this] {
       handshake_timer_ = 0;
       links_.metrics().peer_refused[PeerRefusal::kHandshake].Add();
-      stream_.Close();
+      lane_.stream().Close();
     });
   }
   ~Incoming() override { links_.env_.timers.Cancel(handshake_timer_); }
 
   size_t OnData(std::string_view bytes) override {
     // Before the handshake a stranger gets little room.
-    const size_t limit =
-        from_ ? static_cast<size_t>(links_.settings_.peer_frame_bytes_max) : size_t{4096};
+    const size_t limit = from_ ? links_.OwnLimits().frame_bytes : size_t{4096};
     bool go_on = true;
-    auto used = TakeFrames(bytes, limit, links_.metrics(), [&](wire::Envelope envelope) {
+    const auto use = [&](wire::Envelope envelope) {
       const bool first = !from_;
       go_on = Use(std::move(envelope));
       return go_on && !first;  // the next frame is read with the larger limit
+    };
+    auto used = lane_.TakeFrames(bytes, limit, use, [this](uint64_t id) {
+      lane_.Send({id, 0, NoRoom()});
     });
     if (!used) {
-      stream_.Close();
+      lane_.stream().Close();
       return bytes.size();
     }
     if (from_ && go_on && *used > 0 && *used < bytes.size() && !rest_read_) {
@@ -171,9 +299,10 @@ class PeerLinks::Incoming final : public env::StreamHandler {
   }
 
   void OnDrained() override {
-    if (paused_) {
+    lane_.Pump();
+    if (paused_ && lane_.UnsentBytes() <= links_.UnsentMax()) {
       paused_ = false;
-      stream_.ResumeReading();
+      lane_.stream().ResumeReading();
     }
   }
 
@@ -184,35 +313,36 @@ class PeerLinks::Incoming final : public env::StreamHandler {
     if (from_) {
       links_.events_->OnRequest(*from_, link_, std::move(envelope));
       // A peer that does not read its replies is not listened to.
-      const auto unread_max = static_cast<size_t>(links_.settings_.limits_peer_queue_bytes);
-      if (!paused_ && stream_.UnsentBytes() > unread_max) {
+      if (!paused_ && lane_.UnsentBytes() > links_.UnsentMax()) {
         paused_ = true;
-        stream_.PauseReading();
+        lane_.stream().PauseReading();
       }
       return true;
     }
     const auto* hello = std::get_if<wire::Hello>(&envelope.body);
     if (hello == nullptr) {
       links_.metrics().peer_refused[PeerRefusal::kHandshake].Add();
-      stream_.Close();
+      lane_.stream().Close();
       return false;
     }
     wire::HelloReply reply = links_.events_->OnHello(*hello);
+    reply.limits = links_.OwnLimits();
     const bool accepted = reply.outcome.ok();
-    links_.SendFrame(stream_, {envelope.id, 0, std::move(reply)});
+    lane_.Send({envelope.id, 0, std::move(reply)});
     if (!accepted) {
       links_.metrics().peer_refused[PeerRefusal::kHandshake].Add();
-      stream_.CloseAfterWrite();
+      lane_.stream().CloseAfterWrite();
       return false;
     }
+    lane_.SetPeerLimits(hello->limits);
     links_.env_.timers.Cancel(std::exchange(handshake_timer_, 0));
     from_ = hello->node;
-    links_.links_[link_] = &stream_;
+    links_.links_[link_] = &lane_;
     return true;
   }
 
   PeerLinks& links_;
-  env::Stream& stream_;
+  Lane lane_;
   LinkId link_;
   env::TimerId handshake_timer_ = 0;
   std::optional<base::Uuid> from_;  // set by the handshake
@@ -229,6 +359,7 @@ PeerLinks::PeerLinks(env::Env env, env::Network& network, const config::Settings
       settings_(settings),
       log_(log),
       prng_(env.entropy.Next()),
+      budget_(static_cast<size_t>(settings.peer_message_bytes_max)),
       alive_(std::make_shared<bool>(true)) {}
 
 PeerLinks::~PeerLinks() = default;
@@ -261,7 +392,7 @@ void PeerLinks::Close(PeerHandle handle) {
   auto peer = peers_.extract(handle);
   if (peer.empty()) return;
   env_.timers.Cancel(peer.mapped().retry);
-  if (peer.mapped().stream != nullptr) peer.mapped().stream->Close();
+  if (peer.mapped().lane != nullptr) peer.mapped().lane->stream().Close();
 }
 
 void PeerLinks::Connect(PeerHandle handle) {
@@ -298,27 +429,39 @@ void PeerLinks::ConnectLater(PeerHandle handle, const std::string& why) {
   peer.retry = env_.timers.After(wait, [this, handle] { Connect(handle); });
 }
 
-void PeerLinks::SendFrame(env::Stream& stream, wire::Envelope envelope) {
-  std::string frame;
-  wire::FrameWriter writer(&frame);
-  wire::AppendEnvelope(std::move(envelope), &frame);
-  writer.Finish();
-  metrics_->peer_bytes_sent.Add(frame.size());
-  stream.Write(std::move(frame));
+// --- sending -------------------------------------------------------------------------------------
+
+wire::Limits PeerLinks::OwnLimits() const {
+  return {static_cast<uint32_t>(settings_.peer_frame_bytes_max),
+          static_cast<uint32_t>(settings_.peer_message_bytes_max)};
 }
 
-bool PeerLinks::Send(PeerHandle handle, wire::Envelope request) {
+size_t PeerLinks::UnsentMax() const {
+  return static_cast<size_t>(settings_.limits_peer_queue_bytes);
+}
+
+base::Status PeerLinks::Send(PeerHandle handle, wire::Envelope request) {
   const auto found = peers_.find(handle);
-  if (found == peers_.end() || found->second.stream == nullptr) return false;
-  env::Stream& stream = *found->second.stream;
-  if (stream.UnsentBytes() > static_cast<size_t>(settings_.limits_peer_queue_bytes)) return false;
-  SendFrame(stream, std::move(request));
-  return true;
+  const bool ready = found != peers_.end() && found->second.lane != nullptr;
+  if (!ready || found->second.lane->UnsentBytes() > UnsentMax()) {
+    return base::Fail(Code::kUnavailable, coordinator::kNotSent);
+  }
+  const auto refused = found->second.lane->Send(std::move(request));
+  return refused ? base::Fail(TooLarge(*refused)) : base::Status();
 }
 
 void PeerLinks::Reply(LinkId link, wire::Envelope reply) {
   const auto found = links_.find(link);
-  if (found != links_.end()) SendFrame(*found->second, std::move(reply));
+  if (found == links_.end()) return;
+  Lane& lane = *found->second;
+  // Many small requests are read before their replies show that they are large.
+  if (CarriesRecords(reply.body) && lane.UnsentBytes() > UnsentMax()) {
+    const base::Error why = {Code::kOverloaded, "too much waits to be sent to the peer"};
+    reply = wire::RefusalInPlaceOf(std::move(reply), why);
+  }
+  const auto refused = lane.Send(std::move(reply));
+  auto whole = refused ? wire::DecodeEnvelope(*refused) : std::nullopt;
+  if (whole) lane.Send(wire::RefusalInPlaceOf(std::move(*whole), TooLarge(*refused)));
 }
 
 }  // namespace lariat::node

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // PeerTransport over TCP streams (env::Network): frames, handshake, reconnects with back-off. Each
 // shard has one connection to each peer for its own requests and their replies; requests of peers
-// come in on connections that they made. One instance for each shard, on its thread.
+// come in on connections that they made. Large messages travel in parts (wire/outbox.h). One
+// instance for each shard, on its thread.
 #pragma once
 
 #include <map>
@@ -15,6 +16,7 @@
 #include "node/transport.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
+#include "wire/parts.h"
 
 namespace lariat::node {
 
@@ -31,16 +33,17 @@ class PeerLinks final : public PeerTransport {
 
   PeerHandle Open(const std::string& address, std::optional<base::Uuid> expected) override;
   void Close(PeerHandle peer) override;
-  bool Send(PeerHandle peer, wire::Envelope request) override;
+  base::Status Send(PeerHandle peer, wire::Envelope request) override;
   void Reply(LinkId link, wire::Envelope reply) override;
 
  private:
+  class Lane;
   class Outgoing;
   class Incoming;
   struct Peer {
     std::string address;
     std::optional<base::Uuid> expected;
-    env::Stream* stream = nullptr;  // set once the handshake is done
+    Lane* lane = nullptr;  // set once the handshake is done
     base::Duration backoff{};
     env::TimerId retry = 0;
     std::string last_failure;
@@ -48,7 +51,8 @@ class PeerLinks final : public PeerTransport {
 
   void Connect(PeerHandle peer);
   void ConnectLater(PeerHandle peer, const std::string& why);
-  void SendFrame(env::Stream& stream, wire::Envelope envelope);
+  wire::Limits OwnLimits() const;
+  size_t UnsentMax() const;
   telemetry::Metrics& metrics() { return *metrics_; }
 
   env::Env env_;
@@ -59,7 +63,8 @@ class PeerLinks final : public PeerTransport {
   telemetry::Metrics* metrics_ = nullptr;
   base::Prng prng_;
   std::map<PeerHandle, Peer> peers_;
-  std::map<LinkId, env::Stream*> links_;
+  std::map<LinkId, Lane*> links_;
+  wire::PartsBudget budget_;
   PeerHandle next_peer_ = 1;
   LinkId next_link_ = 1;
   bool stopped_ = false;

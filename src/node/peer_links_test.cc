@@ -6,6 +6,7 @@
 #include "node/node_test_util.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
+#include "wire/parts.h"
 
 namespace lariat::node {
 namespace {
@@ -23,16 +24,21 @@ std::string FrameOf(wire::Envelope envelope) {
 class Party final : public PeerEvents {
  public:
   Party(TestTime& time, TestNet& net, uint64_t number)
-      : id{number, number},
+      : time_(time),
+        id{number, number},
         address("10.0.0." + std::to_string(number) + ":1"),
         network_(net),
         net_(net) {
     settings.peer_connect_timeout_ms = 500;
     settings.peer_backoff_max_ms = 400;
     settings.limits_peer_queue_bytes = 10000;
-    links = std::make_unique<PeerLinks>(time.env(), network_, settings, telemetry::NullLog());
-    links->Attach(*this, metrics);
+    Make();
     Listen();
+  }
+  // With the settings as they are now.
+  void Make() {
+    links = std::make_unique<PeerLinks>(time_.env(), network_, settings, telemetry::NullLog());
+    links->Attach(*this, metrics);
   }
   void Listen() {
     net_.Listen(address, [this](env::Stream& stream) { return links->Accept(stream); });
@@ -58,13 +64,20 @@ class Party final : public PeerEvents {
     requests.push_back({from, link, std::move(request)});
     if (answers) links->Reply(link, {requests.back().envelope.id, 0, wire::WriteReply{}});
   }
-  void OnReply(PeerHandle, wire::Envelope reply) override { replies.push_back(reply.id); }
+  void OnReply(PeerHandle, wire::Envelope reply) override {
+    replies.push_back(reply.id);
+    if (const auto* refused = std::get_if<wire::Refused>(&reply.body)) {
+      refusals.push_back(refused->outcome.code);
+    }
+    if (const auto* page = std::get_if<wire::RangePage>(&reply.body)) pages.push_back(*page);
+  }
 
   struct Request {
     base::Uuid from;
     LinkId link;
     wire::Envelope envelope;
   };
+  TestTime& time_;
   base::Uuid id;
   base::Uuid cluster{5, 5};
   std::string address;
@@ -74,6 +87,8 @@ class Party final : public PeerEvents {
   std::vector<std::string> down;
   std::vector<Request> requests;
   std::vector<uint64_t> replies;
+  std::vector<Code> refusals;
+  std::vector<wire::RangePage> pages;
   bool answers = true;
   std::unique_ptr<PeerLinks> links;
 
@@ -362,6 +377,158 @@ TEST_F(PeerLinksTest, RepliesToLinksThatAreGoneAreDropped) {
   b.links->Reply(12345, {1, 0, wire::WriteReply{}});
   time.Run(base::Seconds(1));
   EXPECT_TRUE(a.replies.empty());
+}
+
+wire::WriteRequest LargeWrite(size_t bytes) {
+  wire::WriteRequest write;
+  write.object = std::string(bytes, 'x');
+  return write;
+}
+
+TEST_F(PeerLinksTest, ALargeMessageTravelsInPartsAndHoldsUpNothing) {
+  const PeerHandle peer = a.links->Open(b.address, std::nullopt);
+  time.Run(base::Millis(10));
+  ASSERT_EQ(a.up.size(), 1U);
+  net.silent = true;
+  EXPECT_TRUE(a.links->Send(peer, {1, 0, LargeWrite(40 << 20)}));
+  net.silent = false;
+  // Behind it, and there before it.
+  EXPECT_FALSE(a.links->Send(peer, {2, 0, wire::SealRequest{}})) << "the queue is full";
+  ASSERT_TRUE(time.RunUntil([&] { return !b.requests.empty(); }));
+  EXPECT_EQ(std::get<wire::WriteRequest>(b.requests[0].envelope.body).object,
+            std::string(40 << 20, 'x'));
+  EXPECT_EQ(a.metrics.peer_split_sent.value(), 1U);
+  EXPECT_EQ(b.metrics.peer_split_received.value(), 1U);
+  EXPECT_EQ(b.metrics.peer_parts_bytes.value(), 0);
+  EXPECT_TRUE(a.down.empty());
+}
+
+TEST_F(PeerLinksTest, SmallMessagesOvertakeALargeOne) {
+  a.settings.limits_peer_queue_bytes = 64 << 20;
+  a.Make();
+  const PeerHandle peer = a.links->Open(b.address, std::nullopt);
+  time.Run(base::Millis(10));
+  EXPECT_TRUE(a.links->Send(peer, {1, 0, LargeWrite(40 << 20)}));
+  EXPECT_TRUE(a.links->Send(peer, {2, 0, wire::SealRequest{}}));
+  EXPECT_TRUE(a.links->Send(peer, {3, 0, LargeWrite(20 << 20)}));
+  ASSERT_TRUE(time.RunUntil([&] { return b.requests.size() == 3; }));
+  std::vector<uint64_t> order;
+  for (const auto& request : b.requests) order.push_back(request.envelope.id);
+  EXPECT_EQ(order, (std::vector<uint64_t>{2, 1, 3}));
+}
+
+TEST_F(PeerLinksTest, WhatNobodyTakesIsSaidAndHoldsUpNothing) {
+  a.settings.peer_message_bytes_max = b.settings.peer_message_bytes_max = 4 << 20;
+  a.Make();
+  b.Make();
+  b.answers = false;
+  const PeerHandle peer = a.links->Open(b.address, std::nullopt);
+  time.Run(base::Millis(10));
+  const auto sent = a.links->Send(peer, {1, 0, LargeWrite(5 << 20)});
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().code, Code::kTooLarge);
+  EXPECT_EQ(a.metrics.peer_too_large.value(), 1U);
+  EXPECT_TRUE(a.links->Send(peer, {2, 0, wire::RangePull{}}));
+  time.Run(base::Millis(10));
+  ASSERT_EQ(b.requests.size(), 1U);
+  wire::RangePage page;
+  page.entries = {{"key", std::string(5 << 20, 'x')}};
+  page.last_key = "key";
+  b.links->Reply(b.requests[0].link, {2, 0, page});
+  time.Run(base::Millis(10));
+  ASSERT_EQ(a.pages.size(), 1U);
+  EXPECT_EQ(a.pages[0].outcome.code, Code::kCorruption);
+  EXPECT_EQ(a.pages[0].last_key, "key");
+  EXPECT_TRUE(a.down.empty());
+}
+
+TEST_F(PeerLinksTest, WithoutMemoryForAMessageItsSenderIsTold) {
+  b.settings.peer_message_bytes_max = 8 << 20;
+  b.Make();
+  const PeerHandle peer = a.links->Open(b.address, std::nullopt);
+  auto& other = RawConnect(b);
+  wire::Hello hello = a.MakeHello();
+  hello.limits = {16 << 20, 64 << 20};
+  other.stream->Write(FrameOf({1, 0, hello}));
+  std::string part;
+  wire::AppendPart({1, 1, 6 << 20, 0, "the first bytes"}, &part);
+  other.stream->Write(part);
+  time.Run(base::Millis(10));
+  EXPECT_EQ(b.metrics.peer_parts_bytes.value(), 6 << 20);
+  EXPECT_TRUE(a.links->Send(peer, {7, 0, LargeWrite(5 << 20)}));
+  ASSERT_TRUE(time.RunUntil([&] { return !a.replies.empty(); }));
+  EXPECT_EQ(a.replies, std::vector<uint64_t>{7});
+  EXPECT_EQ(a.refusals, std::vector<Code>{Code::kOverloaded});
+  EXPECT_EQ(b.metrics.peer_refused[PeerRefusal::kNoRoom].value(), 1U);
+  other.stream->Close();  // and never came to its end
+  time.Run(base::Millis(10));
+  EXPECT_EQ(b.metrics.peer_parts_bytes.value(), 0);
+  EXPECT_TRUE(a.links->Send(peer, {8, 0, LargeWrite(5 << 20)}));
+  ASSERT_TRUE(time.RunUntil([&] { return a.replies.size() == 2; }));
+  EXPECT_EQ(a.refusals.size(), 1U);
+}
+
+TEST_F(PeerLinksTest, RepliesThatNobodyReadsAreBounded) {
+  b.answers = false;
+  const PeerHandle peer = a.links->Open(b.address, std::nullopt);
+  time.Run(base::Millis(10));
+  for (uint64_t id = 1; id <= 20; ++id)
+    EXPECT_TRUE(a.links->Send(peer, {id, 0, wire::RangePull{}}));
+  time.Run(base::Millis(10));
+  ASSERT_EQ(b.requests.size(), 20U);
+  wire::RangePage page;
+  page.entries = {{"key", std::string(4000, 'x')}};
+  page.last_key = "key";
+  for (const auto& request : b.requests)
+    b.links->Reply(request.link, {request.envelope.id, 0, page});
+  time.Run(base::Millis(10));
+  ASSERT_EQ(a.pages.size(), 20U) << "each is answered";
+  size_t given = 0;
+  for (const auto& got : a.pages) given += got.entries.size();
+  EXPECT_EQ(given, 3U) << "as much as may wait, and one more";
+  EXPECT_EQ(a.pages.back().outcome.code, Code::kOverloaded);
+}
+
+// A node of an earlier build says nothing of limits: it is sent frames, and no part.
+TEST_F(PeerLinksTest, AnEarlierBuildIsSentNoParts) {
+  net.StopListening(b.address);
+  RawHandler::Seen server;
+  net.Listen(b.address, [&server](env::Stream& stream) {
+    return std::make_unique<RawHandler>(server, stream);
+  });
+  const PeerHandle peer = a.links->Open(b.address, std::nullopt);
+  time.Run({});
+  wire::HelloReply reply;
+  reply.node = b.id;
+  server.stream->Write(FrameOf({0, 0, reply}));
+  time.Run({});
+  server.bytes.clear();
+  EXPECT_TRUE(a.links->Send(peer, {1, 0, LargeWrite(10 << 20)}));
+  time.Run({});
+  const auto frame = wire::ParseFrame(server.bytes, 16 << 20);
+  EXPECT_EQ(frame.status, wire::FrameStatus::kFrame);
+  EXPECT_EQ(frame.kind, wire::FrameKind::kEnvelope);
+  const auto sent = a.links->Send(peer, {2, 0, LargeWrite(17 << 20)});
+  EXPECT_EQ(sent.error().code, Code::kTooLarge);
+  EXPECT_TRUE(a.down.empty());
+}
+
+TEST_F(PeerLinksTest, APartOutOfItsPlaceClosesTheStream) {
+  wire::Hello hello = a.MakeHello();
+  hello.limits = {16 << 20, 64 << 20};
+  std::string gap, early;
+  wire::AppendPart({1, 1, 100, 0, "0123"}, &gap);
+  wire::AppendPart({1, 1, 100, 8, "89"}, &gap);
+  wire::AppendPart({1, 1, 100, 0, "0123"}, &early);
+  for (const std::string& bytes :
+       {FrameOf({1, 0, hello}) + gap, early, FrameOf({1, 0, a.MakeHello()}) + early}) {
+    auto& seen = RawConnect(b);
+    seen.stream->Write(bytes);
+    time.Run({});
+    EXPECT_TRUE(seen.closed);
+  }
+  EXPECT_TRUE(b.requests.empty());
+  EXPECT_EQ(b.metrics.peer_refused[PeerRefusal::kBadMessage].value(), 3U);
 }
 
 }  // namespace

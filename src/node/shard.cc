@@ -26,6 +26,11 @@ constexpr int64_t kClockRefillMs = 200;
 constexpr int64_t kClockStepMs = 20;
 constexpr int64_t kClockLeftMinMs = 10;
 
+replica::RecordLimits RecordLimitsOf(const config::Settings& settings) {
+  return {static_cast<size_t>(settings.limits_object_bytes),
+          static_cast<size_t>(settings.limits_siblings_warn)};
+}
+
 uint64_t TreeRateOf(const Node& node, const config::Settings& settings) {
   return static_cast<uint64_t>(settings.repair_max_bytes_per_s) / node.shards();
 }
@@ -63,9 +68,11 @@ Shard::Shard(Node& node, uint32_t index, World world, const config::Settings& se
       replica_(ReplicaOptionsOf(node, index, settings, engine, world_.env.entropy), engine, *this,
                clock_, metrics, log),
       calls_(world.env.entropy.Next()),
-      coordinator_(world.env, settings, *this, *this, metrics) {}
+      coordinator_(world.env, settings, *this, *this, metrics),
+      handed_over_(node.shards()) {}
 
 void Shard::Start() {
+  replica_.SetRecordLimits(RecordLimitsOf(settings_));
   const auto [first, last] = ring::SliceOf(index_, node_.shards());
   replica_.RecountHints(first, last);
   Tick();
@@ -75,6 +82,7 @@ void Shard::ApplySettings(const config::Settings& settings) {
   settings_ = settings;
   coordinator_.ApplySettings(settings);
   replica_.SetTreeRate(TreeRateOf(node_, settings));
+  replica_.SetRecordLimits(RecordLimitsOf(settings));
 }
 
 void Shard::Post(base::UniqueFunction<void()> task) { world_.env.executor.Post(std::move(task)); }
@@ -124,6 +132,7 @@ void Shard::SetView(std::shared_ptr<const membership::View> view) {
     peers_.erase(it->second);
     it = by_address_.erase(it);
   }
+  metrics_.peers_up.Set(PeersAlive());  // connections that were made before the view came, too
   // An adoption may end after the node was put out of the cluster.
   coordinator_.SetView(expelled_ ? nullptr : view_);
 }
@@ -212,6 +221,10 @@ void Shard::OnRefused(PeerHandle peer, const base::Error& why) {
 
 void Shard::OnReply(PeerHandle, wire::Envelope reply) {
   metrics_.peer_messages_received.Add();
+  if (const auto* refused = std::get_if<wire::Refused>(&reply.body)) {
+    calls_.Refuse(reply.id, refused->outcome.ToError());
+    return;
+  }
   calls_.Resolve(reply.id, std::move(reply.body));
 }
 
@@ -246,10 +259,9 @@ void Shard::Send(PeerHandle peer, wire::Envelope request, base::Duration timeout
   const uint64_t id = calls_.Add(peer, world_.env.clock.Now() + timeout, std::move(done));
   request.id = id;
   metrics_.peer_messages_sent.Add();
-  if (world_.transport.Send(peer, std::move(request))) return;
-  if (auto back = calls_.Withdraw(id)) {
-    back(Fail(Code::kUnavailable, coordinator::kNotSent));
-  }
+  const base::Status sent = world_.transport.Send(peer, std::move(request));
+  if (sent) return;
+  if (auto back = calls_.Withdraw(id)) back(Fail(sent.error()));
 }
 
 // --- the clock ---------------------------------------------------------------------------------

@@ -180,6 +180,7 @@ class Shard final : public PeerEvents,
   std::vector<base::UniqueFunction<void(base::Status)>> clock_waiters_;
   bool clock_extending_ = false;
   std::set<replica::DirtyMark> dirty_;  // to be marked: hints could not be kept
+  std::vector<uint64_t> handed_over_;   // by shard: the turn in which something last was
   bool expelled_ = false;
 };
 

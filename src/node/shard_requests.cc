@@ -135,6 +135,9 @@ void Shard::OnOwner(uint64_t token, Use use) {
   const uint32_t owner = ring::ShardOf({token}, node_.shards());
   if (owner == index_) return use(*this);
   metrics_.cross_shard_tasks.Add();
+  const uint64_t turn = world_.env.executor.TurnNumber();
+  const bool joins_batch = turn != 0 && std::exchange(handed_over_[owner], turn) == turn;
+  if (!joins_batch) metrics_.cross_shard_batches.Add();
   Shard& other = node_.shard(owner);
   other.Post([use = std::move(use), &other]() mutable { use(other); });
 }

@@ -22,9 +22,10 @@ class PeerTransport {
   // node.
   virtual PeerHandle Open(const std::string& address, std::optional<base::Uuid> expected) = 0;
   virtual void Close(PeerHandle peer) = 0;
-  // False: certainly not sent (no connection, or too much is waiting for the peer).
-  virtual bool Send(PeerHandle peer, wire::Envelope request) = 0;
-  // Dropped if the link is gone.
+  // An error: certainly not sent. kUnavailable: no connection, or too much is waiting for the peer;
+  // kTooLarge: the peer takes no message that large, and what is sent after it is not affected.
+  virtual base::Status Send(PeerHandle peer, wire::Envelope request) = 0;
+  // Dropped if the link is gone. One that is too large is replaced by one that says so.
   virtual void Reply(LinkId link, wire::Envelope reply) = 0;
 };
 

@@ -289,6 +289,31 @@ TEST(ExchangeCore, DamagedRecordsAreLeftOutAndTold) {
   }
 }
 
+TEST(ExchangeCore, WhatNoMessageCarriesIsLeftOutAndTold) {
+  for (const bool here : {true, false}) {
+    FakeReplica a, b;
+    Fill(a, b, 1000);
+    for (uint64_t i = 1; i <= 300; ++i) (here ? a : b).Put(TokenOf(i), "n");
+    const std::string large = FakeReplica::KeyOf(TokenOf(170));
+    const auto fault = [&](const ExchangeCore::Ask& ask) -> std::optional<base::Error> {
+      const auto* push = std::get_if<wire::RecordPush>(&ask.request);
+      if (push == nullptr) return std::nullopt;
+      for (const auto& entry : push->entries) {
+        if (entry.key == large) return base::Error{Code::kTooLarge, "more than it takes"};
+      }
+      return std::nullopt;
+    };
+    const Compared compared = ExchangeRun(a, b, kAll).Run(fault, [] {});
+    EXPECT_EQ(compared.end, ExchangeEnd::kIncomplete);
+    EXPECT_THAT(compared.why, HasSubstr("more than it takes"));
+    EXPECT_EQ(compared.figures.keys_damaged, 1U);
+    const FakeReplica& other = here ? b : a;
+    for (uint64_t i = 1; i <= 300; ++i) {
+      ASSERT_EQ(other.records().at(FakeReplica::KeyOf(TokenOf(i))), i == 170 ? "ab" : "abn") << i;
+    }
+  }
+}
+
 TEST(ExchangeCore, UnknownLeavesAreLeftOutAndTold) {
   FakeReplica a, b;
   Fill(a, b, 1000);

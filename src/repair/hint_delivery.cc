@@ -18,7 +18,7 @@ namespace {
 constexpr replica::HintPageLimits kPage = {512, 256 << 10};
 constexpr replica::HintPageLimits kSinglePage = {1, 256 << 10};
 constexpr size_t kBatchBytes = 256 << 10;
-constexpr size_t kReadAhead = 16;  // records of references that are read side by side
+constexpr size_t kReadAhead = 16;  // records of references that are read side by side, at most
 constexpr base::Duration kThrottlePause = base::Millis(20);
 // What looking at a hint costs beside sending it.
 constexpr uint64_t kLookShare = 8;
@@ -144,6 +144,11 @@ double HintDelivery::BytesPerSecond(uint64_t target) const {
   return found == rates_.end() ? 0 : found->second.per_second;
 }
 
+std::string HintDelivery::NotAccepted(uint64_t target) const {
+  const auto found = careful_.find(target);
+  return found == careful_.end() ? "" : found->second;
+}
+
 void HintDelivery::ApplySettings(const config::Settings& settings) {
   throttle_.SetOptions(OptionsOf(settings));
   window_ms_ = settings.hints_window_s * 1000;
@@ -194,7 +199,7 @@ void HintDelivery::Look() {
     target.member = view_->by_number.contains(figures.target);
     target.usable = target.member && port_.IsAlive(figures.target);
   }
-  std::erase_if(careful_, [&](uint64_t target) { return !targets.contains(target); });
+  std::erase_if(careful_, [&](const auto& known) { return !targets.contains(known.first); });
   const base::WallTime wall = {std::min(env_.clock.Wall().ms, SteadyWall().ms)};
   core_.OnTargets(targets, env_.clock.Now(), wall);
   PumpAfter({});
@@ -272,7 +277,7 @@ void HintDelivery::Gather(const BatchPtr& batch) {
     return End(batch);
   }
   if (batch->at == hints.size() || batch->bytes >= kBatchBytes) return Dispatch(batch);
-  batch->chunk_end = std::min(batch->at + kReadAhead, hints.size());
+  batch->chunk_end = std::min(batch->at + read_ahead_, hints.size());
   batch->reading = 1;
   for (size_t i = batch->at; i < batch->chunk_end; ++i) {
     if (!hints[i].reference || Judge(*batch, hints[i]) != HintStep::kSend) continue;
@@ -296,6 +301,14 @@ void HintDelivery::OnRecord(const BatchPtr& batch, size_t index,
 }
 
 void HintDelivery::TakeChunk(const BatchPtr& batch) {
+  size_t read = 0;
+  for (size_t i = batch->at; i < batch->chunk_end; ++i) {
+    const auto record = batch->records.find(i);
+    if (record != batch->records.end() && record->second) read += record->second->size();
+  }
+  // What does not go into the batch is read again: few at a time where they are large.
+  read_ahead_ = read > kBatchBytes ? std::max<size_t>(1, read_ahead_ / 4)
+                                   : std::min(kReadAhead, 2 * read_ahead_);
   for (; batch->at < batch->chunk_end && batch->bytes < kBatchBytes; ++batch->at) {
     TakeHint(batch.get(), batch->at);
     batch->end.last_key = batch->page.entries[batch->at].data_key;
@@ -413,7 +426,8 @@ void HintDelivery::Send(const BatchPtr& batch, uint64_t member) {
     } else if (status.error().code == Code::kStaleEpoch) {
       batch->end.refused = true;
     } else if (IsAboutARecord(status.error().code)) {
-      careful_.insert(batch->target);
+      careful_[batch->target] = status.error().message;
+      metrics_.hints_not_accepted.Add(mine.of.size());
       log_.Log(LogLevel::kWarn, "hints", "a hint is not accepted: {}", status.error().message);
     } else if (member == batch->target) {
       batch->end.stopped = true;

@@ -73,6 +73,8 @@ class HintDelivery {
 
   bool Delivering(uint64_t target) const { return core_.Walking(target); }
   double BytesPerSecond(uint64_t target) const;  // lately
+  // Why the target, which takes its other hints, did not accept one lately; empty: it did.
+  std::string NotAccepted(uint64_t target) const;
 
  private:
   struct Batch;
@@ -116,8 +118,9 @@ class HintDelivery {
     double per_second = 0;
   };
   std::map<uint64_t, Rate> rates_;
-  // Targets that refused a record: theirs are sent one by one, so that it holds up no other.
-  std::set<uint64_t> careful_;
+  // Targets that refused a record, and why: theirs go one by one, so that it holds up no other.
+  std::map<uint64_t, std::string> careful_;
+  size_t read_ahead_ = 1;  // records
   env::TimerId second_ = 0;
   env::TimerId pump_ = 0;
   std::shared_ptr<uint64_t> life_;  // counts lives; watched by callbacks

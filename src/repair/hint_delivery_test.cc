@@ -415,6 +415,9 @@ TEST_F(HintDeliveryTest, AMemberThatRefusesOneRecordGetsAllOthers) {
   Go(Seconds(10));
   EXPECT_EQ(got_[2].size(), 3U);
   EXPECT_EQ(Pending(), 1);
+  EXPECT_EQ(delivery_->NotAccepted(2), "it is damaged there");
+  EXPECT_EQ(delivery_->NotAccepted(3), "");
+  EXPECT_GE(world_.metrics.hints_not_accepted.value(), 1U);
   refuse_.clear();
   Go(Seconds(61));
   EXPECT_EQ(Pending(), 0);

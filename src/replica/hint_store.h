@@ -22,6 +22,12 @@
 
 namespace lariat::replica {
 
+// A hint as somebody saw it.
+struct HintMark {
+  std::string key;       // HintKey
+  uint64_t version = 0;  // 0: it was damaged
+};
+
 class HintStore {
  public:
   HintStore(storage::Engine& engine, storage::CompletionQueue& queue,

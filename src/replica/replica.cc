@@ -49,7 +49,8 @@ Replica::Replica(ReplicaOptions options, storage::Engine& engine, storage::Compl
       tree_walk_(options_.tree_bytes_per_s, tree_, engine, queue, metrics),
       pending_(
           engine, queue, metrics, tree_, [this] { DrawIncarnation(); }, alive_),
-      hints_(engine, queue, options_.hints, options_.incarnation) {
+      hints_(engine, queue, options_.hints, options_.incarnation),
+      watch_(metrics, log) {
   LARIAT_CHECK(options_.incarnation != 0, "an incarnation is drawn before the replica starts");
   metrics_.incarnations.Add();
 }
@@ -258,7 +259,9 @@ void Replica::Merge(Place place, std::string object, WriteOptions options, Statu
       auto present = causal::Object::Decode(parsed->object);
       if (!present) return done(Fail(present.error()));
       before = SumOf(place, parsed->object, *present);
+      const size_t values = present->StoredValues();
       if (auto joined = present->Join(*incoming); !joined) return done(joined);
+      watch_.OnValues(place.DataKey(), values, present->StoredValues(), options.now);
       merged = present->Encode();
       incoming = std::move(present);
     }
@@ -389,12 +392,14 @@ void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updat
   causal::Object object(request.kind);
   std::optional<causal::Actor> own_actor;
   merkle::LeafSum before;
+  size_t bytes_before = 0;
   if (record->has_value()) {
     auto parsed = storage::ParseRecord(**record);
     if (!parsed) {
       metrics_.replica_read_errors.Add();
       return updated(Fail(parsed.error()));
     }
+    bytes_before = parsed->object.size();
     auto present = causal::Object::Decode(parsed->object);
     if (!present) return updated(Fail(present.error()));
     if (present->kind() != request.kind) {
@@ -406,9 +411,15 @@ void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updat
   }
   if (auto holds = CheckCondition(request, object); !holds) return updated(Fail(holds.error()));
   const bool tombstone = request.value.tombstone;
+  const size_t values_before = object.StoredValues();
   auto result = ChangeObject(request, &object, &own_actor);
   if (!result) return updated(Fail(result.error()));
   result->object = object.Encode();
+  if (!tombstone) {
+    auto fits = watch_.CheckSize(bytes_before, result->object.size());
+    if (!fits) return updated(Fail(std::move(fits.error())));
+  }
+  watch_.OnValues(place.DataKey(), values_before, object.StoredValues(), request.now);
   result->version = object.Version();
   auto put = PutFor(place, storage::EncodeRecord(own_actor, result->object), request.now);
   if (!put) return updated(Fail(std::move(put.error())));

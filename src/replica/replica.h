@@ -8,9 +8,8 @@
 // What a caller may rely on:
 //  * Every callback comes exactly once, on the shard's thread, possibly before the call returns.
 //  * Write's and Update's `durable` gets ok only when the record is as durable as asked for.
-//  * A read gives out only what is durable: a value whose sync is still under way is returned when
-//  it
-//    is done. Otherwise a value could be read, then lost with the power, and never be seen again.
+//  * A read gives out only what is durable: a value whose sync is under way is returned when it is
+//    done. Otherwise a value could be read, then lost with the power, and never be seen again.
 //  * A record that cannot be read is an error, never "absent" (M6).
 //  * No actor is ever continued that this incarnation did not mint for this very record (M2, M5).
 //    After a failed write the incarnation is given up, because dots may have been seen by readers.
@@ -34,6 +33,7 @@
 #include "replica/doubt.h"
 #include "replica/hint_store.h"
 #include "replica/pending_writes.h"
+#include "replica/record/record_watch.h"
 #include "replica/tree/leaf_check.h"
 #include "replica/tree/upkeep.h"
 #include "replica/tree/walk.h"
@@ -132,12 +132,6 @@ struct ReplicaOptions {
   std::shared_ptr<HintBudget> hints = std::make_shared<HintBudget>();
 };
 
-// A hint as somebody saw it.
-struct HintMark {
-  std::string key;       // HintKey
-  uint64_t version = 0;  // 0: it was damaged
-};
-
 class Replica {
  public:
   Replica(ReplicaOptions options, storage::Engine& engine, storage::CompletionQueue& queue,
@@ -186,6 +180,7 @@ class Replica {
   using CheckDone = base::UniqueFunction<void(base::Result<LeafCheck>)>;
   void CheckLeaf(storage::BucketId bucket, uint32_t leaf, CheckDone done);
 
+  void SetRecordLimits(const RecordLimits& limits) { watch_.SetLimits(limits); }
   // For reading what the trees do not know; 0: not at all.
   void SetTreeRate(uint64_t bytes_per_s) { tree_walk_.SetRate(bytes_per_s); }
 
@@ -289,6 +284,7 @@ class Replica {
   uint64_t checks_begun_ = 0;
   PendingWrites pending_;
   HintStore hints_;
+  RecordWatch watch_;
   std::shared_ptr<const Doubt> doubt_;  // co-owned by the other shards' replicas
 };
 

@@ -118,6 +118,52 @@ TEST(ReplicaMustHold, M8_TheSiblingLimitRefusesAndStoresNothing) {
   EXPECT_EQ(world.Values(), Values{"all"});
 }
 
+TEST(ReplicaMustHold, M8_TheSizeLimitRefusesAndStoresNothing) {
+  World world;
+  const std::string value(1000, 'v');
+  world.replica().SetRecordLimits({.object_bytes = 3500, .siblings_warn = 2});
+  for (int i = 0; i < 3; ++i) world.Update({.value = value});
+  world.loop.RunAll();
+  EXPECT_EQ(world.Values().size(), 3U);
+  EXPECT_EQ(world.metrics.siblings_warned.value(), 1U);
+  const auto image = world.engine.DurableImage();
+  const auto refused = world.Update({.value = value, .idempotency_key = "i"});
+  world.loop.RunAll();
+  EXPECT_EQ(refused->code(), Code::kObjectTooLarge);
+  EXPECT_EQ(world.engine.DurableImage(), image);
+  EXPECT_EQ(world.metrics.objects_refused.value(), 1U);
+  EXPECT_GT(world.metrics.object_bytes_max.value(), 3000);
+  const auto small = world.Update({.value = "small"});
+  world.loop.RunAll();
+  EXPECT_TRUE(small->ok()) << "it is about bytes, not about values";
+}
+
+// What nodes took at the same time adds up. It is joined, and shrunk by whoever resolves it.
+TEST(ReplicaMustHold, M8_MoreThanTheSizeLimitIsJoinedAndCanBeMadeLess) {
+  World world;
+  world.replica().SetRecordLimits({.object_bytes = 1500});
+  world.Update({.value = std::string(1000, 'a')});
+  for (const uint64_t peer : {2U, 3U}) world.Write("k", PeerObject(std::string(1000, 'b'), peer));
+  world.loop.RunAll();
+  ASSERT_EQ(world.Values().size(), 3U);
+  const auto read = world.Read("k");
+  world.loop.RunAll();
+  const auto object = causal::Object::Decode((*read->value)->object).value();
+  const auto blind = world.Update({.value = "blind"});
+  world.loop.RunAll();
+  EXPECT_EQ(blind->code(), Code::kObjectTooLarge);
+  // Two of three are resolved: more than the limit is left, but less than there was.
+  causal::Context two;
+  for (size_t i = 0; i < 2; ++i) two.seen.Add(object.dvv()->values()[i].dot);
+  const auto less = world.Update({.value = std::string(1000, 'c'), .context = two});
+  world.loop.RunAll();
+  EXPECT_TRUE(less->ok());
+  EXPECT_EQ(world.Values().size(), 2U);
+  const auto gone = world.Update({.value = "", .tombstone = true});
+  world.loop.RunAll();
+  EXPECT_TRUE(gone->ok()) << "a delete is always taken";
+}
+
 TEST(ReplicaMustHold, M10_AnUpdatesContextDoesNotCoverUnseenSiblings) {
   World world;
   const auto other = world.Update({.value = "unseen"});

@@ -76,6 +76,8 @@ std::string_view LabelText(PeerRefusal label) {
       return "other_cluster";
     case PeerRefusal::kHandshake:
       return "handshake";
+    case PeerRefusal::kNoRoom:
+      return "no_room";
     case PeerRefusal::kCount:
       break;
   }

@@ -27,6 +27,7 @@ enum class PeerRefusal : uint8_t {
   kBadMessage,
   kOtherCluster,
   kHandshake,
+  kNoRoom,
   kCount
 };
 enum class HttpRefusal : uint8_t {

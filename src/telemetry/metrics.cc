@@ -65,6 +65,19 @@ void VisitTable(Visitor& visit) {
 #undef LARIAT_HISTOGRAM_BY
 }
 
+struct FigureRow {
+  const char* name;
+  const char* kind;
+  const char* label;  // "": none
+  const char* help;
+};
+// In the order of Figure.
+constexpr FigureRow kFigures[] = {
+#define LARIAT_FIGURE(id, name, kind, label, help) {name, kind, label, help},
+#include "telemetry/figures.def"
+#undef LARIAT_FIGURE
+};
+
 class Renderer {
  public:
   Renderer(std::span<const Metrics* const> shards, internal::TextFormat* out)
@@ -224,27 +237,40 @@ std::string RenderPrometheus(std::span<const Metrics* const> shards,
   return std::move(out).Take();
 }
 
+Sample SampleOf(Figure figure, double value, std::string label) {
+  const FigureRow& row = kFigures[static_cast<size_t>(figure)];
+  Sample sample{row.name, row.kind, row.help, value};
+  if (*row.label != 0) sample.labels.emplace_back(row.label, std::move(label));
+  return sample;
+}
+
 std::vector<MetricInfo> MetricTable() {
   Describer describer;
   VisitTable(describer);
+  for (const FigureRow& row : kFigures) {
+    MetricInfo info{row.name, row.kind, row.help, {}};
+    if (*row.label != 0) info.labels.push_back({row.label, {}});
+    describer.table.push_back(std::move(info));
+  }
   return std::move(describer.table);
 }
 
 std::string MetricsMarkdown() {
   std::string text =
       "# Metrics\n\n"
-      "This page is generated from `src/telemetry/metrics.def`; a test fails when it is out of\n"
-      "date. `GET /metrics` has them in the Prometheus text format, added up over the shards of "
-      "the\n"
-      "node (or the greatest of them, where the name ends in `_max`), and after them figures that\n"
-      "are read at that moment: the engine's, the process's. Times are in seconds, sizes in "
-      "bytes.\n"
+      "This page is generated from `src/telemetry/metrics.def` and `figures.def`; a test fails "
+      "when it is\n"
+      "out of date. `GET /metrics` has all of them and no others, in the Prometheus text format, "
+      "added up\n"
+      "over the shards of the node (or the greatest of them, where the name ends in `_max`). Times "
+      "are in\n"
+      "seconds, sizes in bytes.\n"
       "\n| name | kind | labels | meaning |\n| --- | --- | --- | --- |\n";
   for (const MetricInfo& info : MetricTable()) {
     std::string labels;
     for (const MetricInfo::Label& label : info.labels) {
-      labels += fmt::format("{}`{}`: {}", labels.empty() ? "" : "; ", label.name,
-                            fmt::join(label.values, ", "));
+      labels += fmt::format("{}`{}`{}{}", labels.empty() ? "" : "; ", label.name,
+                            label.values.empty() ? "" : ": ", fmt::join(label.values, ", "));
     }
     fmt::format_to(std::back_inserter(text), "| `{}` | {} | {} | {} |\n", info.name, info.kind,
                    labels, info.help);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One shard's metrics: plain counters that only the shard's thread writes and any thread may read
 // (relaxed atomics, no read-modify-write), so that counting costs an add. RenderPrometheus adds the
-// shards up. The table is metrics.def.
+// shards up. The table is metrics.def, and figures.def.
 #pragma once
 
 #include <array>
@@ -105,12 +105,21 @@ struct Metrics {
 // Samples of one name (one for each peer, say) must agree in kind and help and differ in their
 // labels.
 struct Sample {
-  std::string name;  // not one of the table's
+  std::string name;
   const char* kind;  // "counter" or "gauge"
   std::string help;
   double value;
   std::vector<std::pair<std::string, std::string>> labels = {};
 };
+
+// The rows of figures.def.
+enum class Figure : uint8_t {
+#define LARIAT_FIGURE(id, name, kind, label, help) id,
+#include "telemetry/figures.def"
+#undef LARIAT_FIGURE
+};
+// `label`: the value of the row's label, if it has one.
+Sample SampleOf(Figure figure, double value, std::string label = {});
 
 // Prometheus text format 0.0.4, shards added up. Thread-safe against the shards. Counters with one
 // label show every value of it; with two, only those combinations that were counted.

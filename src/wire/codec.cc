@@ -12,10 +12,17 @@
 namespace lariat::wire {
 namespace {
 
-constexpr uint32_t kCodeMax = static_cast<uint32_t>(base::Code::kInternal);
+constexpr uint32_t kCodeMax = static_cast<uint32_t>(base::Code::kObjectTooLarge);
+
+// For nodes that do not know the code, and would take the message for damaged.
+base::Code EarlierCode(base::Code code) {
+  return code == base::Code::kObjectTooLarge ? base::Code::kTooLarge : code;
+}
 
 void Put(Outcome&& from, pb::Outcome* to) {
-  to->set_code(static_cast<uint32_t>(from.code));
+  const base::Code earlier = EarlierCode(from.code);
+  to->set_code(static_cast<uint32_t>(earlier));
+  if (earlier != from.code) to->set_exact(static_cast<uint32_t>(from.code));
   if (!from.error.empty()) to->set_error(std::move(from.error));
   to->set_needed(from.needed);
   to->set_alive(from.alive);
@@ -28,6 +35,12 @@ void PutUuid(const base::Uuid& from, pb::Uuid* to) {
 
 base::Uuid TakeUuid(const pb::Uuid& from) { return {from.high(), from.low()}; }
 
+template <typename Pb>
+void PutLimits(const Limits& from, Pb* to) {
+  to->set_frame_bytes(from.frame_bytes);
+  to->set_message_bytes(from.message_bytes);
+}
+
 // Encoding: one overload per body. A reply that is ok leaves its outcome out.
 void Put(std::monostate, pb::Envelope*) {}
 void Put(Hello&& from, pb::Envelope* to) {
@@ -38,6 +51,7 @@ void Put(Hello&& from, pb::Envelope* to) {
   m->set_name(std::move(from.name));
   m->set_peer_address(std::move(from.peer_address));
   m->set_shard(from.shard);
+  PutLimits(from.limits, m);
 }
 void Put(HelloReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_hello_reply();
@@ -46,6 +60,7 @@ void Put(HelloReply&& from, pb::Envelope* to) {
   PutUuid(from.node, m->mutable_node());
   PutUuid(from.cluster, m->mutable_cluster());
   m->set_name(std::move(from.name));
+  PutLimits(from.limits, m);
 }
 void Put(ReadRequest&& from, pb::Envelope* to) {
   auto* m = to->mutable_read();
@@ -251,11 +266,16 @@ void Put(RecordPushReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_push_reply();
   if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
 }
+void Put(Refused&& from, pb::Envelope* to) {
+  Put(std::move(from.outcome), to->mutable_refused()->mutable_outcome());
+}
 
 // Decoding: one overload per message. False: the message is not valid.
 bool Take(const pb::Outcome& from, Outcome* to) {
   if (from.code() > kCodeMax) return false;
-  *to = {static_cast<base::Code>(from.code()), from.error(), from.needed(), from.alive()};
+  const bool exact = from.exact() > 0 && from.exact() <= kCodeMax;
+  const auto code = static_cast<base::Code>(exact ? from.exact() : from.code());
+  *to = {code, from.error(), from.needed(), from.alive()};
   return true;
 }
 Hello Take(pb::Hello* m) {
@@ -264,14 +284,16 @@ Hello Take(pb::Hello* m) {
           TakeUuid(m->cluster()),
           std::move(*m->mutable_name()),
           std::move(*m->mutable_peer_address()),
-          m->shard()};
+          m->shard(),
+          {m->frame_bytes(), m->message_bytes()}};
 }
 HelloReply Take(pb::HelloReply* m) {
   return {{},
           m->protocol(),
           TakeUuid(m->node()),
           TakeUuid(m->cluster()),
-          std::move(*m->mutable_name())};
+          std::move(*m->mutable_name()),
+          {m->frame_bytes(), m->message_bytes()}};
 }
 ReadRequest Take(pb::ReadRequest* m) {
   return {m->bucket(),
@@ -301,6 +323,7 @@ WriteRequest Take(pb::WriteRequest* m) {
 }
 WriteReply Take(pb::WriteReply*) { return {}; }
 RecordPushReply Take(pb::RecordPushReply*) { return {}; }
+Refused Take(pb::Refused*) { return {}; }
 ForwardedWrite Take(pb::ForwardedWrite* m) {
   ForwardedWrite to;
   to.is_delete = m->is_delete();
@@ -432,6 +455,8 @@ bool TakeRepair(pb::Envelope* m, Body* body) {
       return TakeRepairReply<SweepReply>(m->mutable_sweep_reply(), body);
     case pb::Envelope::kPushReply:
       return TakeReply(m->mutable_push_reply(), body);
+    case pb::Envelope::kRefused:
+      return TakeReply(m->mutable_refused(), body);
     default:
       return false;
   }
@@ -548,6 +573,24 @@ std::optional<Envelope> DecodeEnvelope(std::string_view bytes) {
   Envelope envelope{m.id(), m.epoch(), {}};
   if (!TakeBody(&m, &envelope.body)) return std::nullopt;
   return envelope;
+}
+
+Envelope RefusalInPlaceOf(Envelope reply, const base::Error& why) {
+  const auto refuse = [&why](auto& body) {
+    using Reply = std::remove_reference_t<decltype(body)>;
+    if constexpr (std::is_same_v<Reply, RangePage>) {
+      body.entries.clear();
+      body.checksum = PageChecksum(body.entries);
+      body.outcome = Outcome::From(why);
+      // As records that cannot be read: what stands behind them is asked for.
+      if (why.code == base::Code::kTooLarge) body.outcome.code = base::Code::kCorruption;
+    } else if constexpr (requires { body.outcome; }) {
+      body = Reply{};
+      body.outcome = Outcome::From(why);
+    }
+  };
+  std::visit(refuse, reply.body);
+  return reply;
 }
 
 uint64_t PageChecksum(const std::vector<RangePage::Entry>& entries) {

@@ -19,6 +19,10 @@ void AppendEnvelope(Envelope envelope, std::string* out);
 std::string EncodeEnvelope(Envelope envelope);
 std::optional<Envelope> DecodeEnvelope(std::string_view bytes);
 
+// A reply of the same kind that says no. A page of moving records still says where to go on, so
+// that what cannot be sent holds up nothing behind it.
+Envelope RefusalInPlaceOf(Envelope reply, const base::Error& why);
+
 // The answer recorded for a write with an Idempotency-Key.
 struct WriteAnswer {
   std::string context;                   // as given to the client

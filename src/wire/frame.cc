@@ -14,10 +14,10 @@ void StoreU32(uint32_t value, char* at) { std::memcpy(at, &value, sizeof(value))
 
 }  // namespace
 
-FrameWriter::FrameWriter(std::string* out) : out_(out), start_(out->size()) {
+FrameWriter::FrameWriter(std::string* out, FrameKind kind) : out_(out), start_(out->size()) {
   base::ByteWriter w(out);
   w.Raw(kMagic);
-  w.U32(kFrameVersion);
+  w.U32(kFrameVersion | static_cast<uint32_t>(kind) << 8);
   w.U32(0);  // length and checksum are filled in by Finish
   w.U32(0);
 }
@@ -42,7 +42,9 @@ ParsedFrame ParseFrame(std::string_view bytes, size_t payload_max) {
   if (bytes.substr(0, prefix) != kMagic.substr(0, prefix)) return {FrameStatus::kBadMagic, {}, 0};
   if (bytes.size() < kFrameHeaderBytes) return {};
   base::ByteReader r(bytes.substr(kMagic.size()));
-  if (r.U32() != kFrameVersion) return {FrameStatus::kBadVersion, {}, 0};
+  const uint32_t kind = r.U32() - kFrameVersion;  // in the second byte; all others are as they were
+  const bool known = kind == 0 || kind == static_cast<uint32_t>(FrameKind::kPart) << 8;
+  if (!known) return {FrameStatus::kBadVersion, {}, 0};
   const size_t length = r.U32();
   const uint32_t crc = r.U32();
   if (length > payload_max) return {FrameStatus::kTooLarge, {}, 0};
@@ -51,7 +53,8 @@ ParsedFrame ParseFrame(std::string_view bytes, size_t payload_max) {
   if (base::Crc32c(payload, base::Crc32c(bytes.substr(0, 12))) != crc) {
     return {FrameStatus::kBadChecksum, {}, 0};
   }
-  return {FrameStatus::kFrame, payload, kFrameHeaderBytes + length};
+  return {FrameStatus::kFrame, payload, kFrameHeaderBytes + length,
+          static_cast<FrameKind>(kind >> 8)};
 }
 
 }  // namespace lariat::wire

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Frames between nodes: 16 bytes of header, then one encoded envelope.
+// Frames between nodes: 16 bytes of header, then one encoded envelope, or a part of one (parts.h).
 //
-//   magic "LRT1"  4   | version 1 | reserved 3 (zero) | payload length, u32 LE | crc32c, u32 LE
+//   magic "LRT1" 4 | version 1 | kind 1 | zero 2 | payload length, u32 LE | crc32c, u32 LE
 //
 // The checksum covers the first 12 bytes and the payload, so that a flipped bit anywhere is found.
 // A stream that shows a bad frame cannot be trusted to show the next one: it is closed.
@@ -17,10 +17,13 @@ namespace lariat::wire {
 inline constexpr size_t kFrameHeaderBytes = 16;
 inline constexpr uint8_t kFrameVersion = 1;
 
+// A node that does not know a kind takes it for another version.
+enum class FrameKind : uint8_t { kEnvelope = 0, kPart = 1 };
+
 // Appends a frame around what `fill` appends: the payload is written in place, not copied.
 class FrameWriter {
  public:
-  explicit FrameWriter(std::string* out);
+  explicit FrameWriter(std::string* out, FrameKind kind = FrameKind::kEnvelope);
   void Finish();  // after the payload was appended to *out
 
  private:
@@ -42,6 +45,7 @@ struct ParsedFrame {
   FrameStatus status = FrameStatus::kNeedMore;
   std::string_view payload;  // points into the input
   size_t size = 0;           // bytes of the whole frame
+  FrameKind kind = FrameKind::kEnvelope;
 };
 // Looks at the start of `bytes`. Refuses by what the header says before the payload has arrived.
 ParsedFrame ParseFrame(std::string_view bytes, size_t payload_max);

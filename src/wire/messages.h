@@ -96,6 +96,11 @@ struct HeartbeatReply {
   int64_t wall_ms = 0;
 };
 
+// Bytes of a frame's payload, and of a message that comes in parts (parts.h); 0: none is taken.
+struct Limits {
+  uint32_t frame_bytes = 0;
+  uint32_t message_bytes = 0;
+};
 // First message on a connection, both ways; framed before anything else is accepted.
 struct Hello {
   uint32_t protocol = 0;  // greatest protocol version the sender speaks
@@ -104,6 +109,7 @@ struct Hello {
   std::string name;
   std::string peer_address;  // where the sender can be reached
   uint32_t shard = 0;        // of the sender; for logs
+  Limits limits;             // what the sender takes
 };
 struct HelloReply {
   Outcome outcome;  // why the connection is refused
@@ -111,6 +117,7 @@ struct HelloReply {
   base::Uuid node;
   base::Uuid cluster;
   std::string name;
+  Limits limits;
 };
 
 struct JoinRequest {
@@ -195,16 +202,23 @@ struct RangePage {
   bool done = false;      // nothing is left after last_key
   uint64_t checksum = 0;  // PageChecksum of the entries
 };
+// In the place of any reply, to a request of which only the number is known. Only for whoever sent
+// or takes parts.
+struct Refused {
+  Outcome outcome;
+};
+
 // Of every key and object, so that a page is known whole from the sender's disk to the receiver's.
 uint64_t PageChecksum(const std::vector<RangePage::Entry>& entries);
 
-using Body = std::variant<std::monostate, Hello, HelloReply, ReadRequest, ReadReply, WriteRequest,
-                          WriteReply, ForwardedWrite, ForwardedWriteReply, Heartbeat,
-                          HeartbeatReply, JoinRequest, JoinReply, DocumentPush, DocumentReply,
-                          SealRequest, RegisterRequest, RegisterReply, Gossip, GossipReply,
-                          ProgressRequest, ProgressReply, RangePull, RangePage, TreeRequest,
-                          TreeReply, LeafRequest, LeafReply, FetchRequest, FetchReply, RecordPush,
-                          RecordPushReply, HintsRequest, HintsReply, SweepRequest, SweepReply>;
+using Body =
+    std::variant<std::monostate, Hello, HelloReply, ReadRequest, ReadReply, WriteRequest,
+                 WriteReply, ForwardedWrite, ForwardedWriteReply, Heartbeat, HeartbeatReply,
+                 JoinRequest, JoinReply, DocumentPush, DocumentReply, SealRequest, RegisterRequest,
+                 RegisterReply, Gossip, GossipReply, ProgressRequest, ProgressReply, RangePull,
+                 RangePage, TreeRequest, TreeReply, LeafRequest, LeafReply, FetchRequest,
+                 FetchReply, RecordPush, RecordPushReply, HintsRequest, HintsReply, SweepRequest,
+                 SweepReply, Refused>;
 
 struct Envelope {
   uint64_t id = 0;     // chosen by the asker, unique within its shard; a reply carries it back

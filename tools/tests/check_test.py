@@ -278,6 +278,23 @@ class CheckStyle(Tree):
         os.remove(os.path.join(self.dir.name, "src/ring/README.md"))
         self.refuses("check_style", "no README.md")
 
+    def test_setting_that_nobody_reads(self):
+        rows = [f'LARIAT_SETTING(node, {name}, Text, "")\n' for name in ("name", "rack")]
+        self.write("src/config/settings.def", SPDX + "".join(rows))
+        self.write("src/config/parser.cc", SPDX + "auto b = settings.node_rack;\n")
+        self.write("src/ring/a.cc", SPDX + "auto a = settings.node_name;  // settings.node_rack\n")
+        self.refuses("check_style", "src/config/settings.def:3:", "`node.rack` is read nowhere")
+
+    def test_metric_that_nobody_writes(self):
+        self.write("src/telemetry/metrics.def",
+                   SPDX + 'LARIAT_COUNTER(acks, "a", "A.")\nLARIAT_GAUGE(peers, "b", "B.")\n')
+        self.write("src/telemetry/figures.def", SPDX + 'LARIAT_FIGURE(kDisk, "c", "gauge", "")\n')
+        self.write("src/ring/a.cc",
+                   SPDX + "void f() { metrics_.acks.Add(); }\nauto x = Figure::kDisk;\n")
+        self.refuses("check_style", "src/telemetry/metrics.def:3:", "`peers` is written nowhere")
+        self.write("src/ring/b.cc", SPDX + "void g() { links_.metrics().peers.Set(1); }\n")
+        self.accepts("check_style")
+
     def test_ratchet_may_not_grow(self):
         self.write("tools/style_ratchet.txt", "# why\nfile 801 src/ring/a.cc\n")
         self.plant(*["int a;"] * 800)

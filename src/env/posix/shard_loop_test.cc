@@ -95,6 +95,26 @@ TEST(ShardLoop, RunsTasksPostedBeforeItRanInOrder) {
   EXPECT_THAT(order, ElementsAre(1, 2, 3));
 }
 
+TEST(ShardLoop, TasksOfOneTurnSeeItsNumber) {
+  ShardLoop loop("t");
+  std::vector<uint64_t> turns;
+  Executor& executor = loop.env().executor;
+  const auto note = [&] { turns.push_back(executor.TurnNumber()); };
+  executor.Post(note);
+  executor.Post([&] {
+    note();
+    executor.Post([&] {
+      note();
+      loop.Stop();
+    });
+  });
+  loop.Run();
+  ASSERT_EQ(turns.size(), 3U);
+  EXPECT_GT(turns[0], 0U);
+  EXPECT_EQ(turns[0], turns[1]);
+  EXPECT_GT(turns[2], turns[1]);
+}
+
 TEST(ShardLoop, EachThreadsTasksRunInTheirOrder) {
   constexpr int kThreads = 4;
   constexpr int kTasks = 5000;

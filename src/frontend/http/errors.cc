@@ -23,6 +23,7 @@ constexpr Row kRows[] = {
     {Code::kPreconditionFailed, 409, Outcome::kRefused, false},
     {Code::kTooLarge, 413, Outcome::kRefused, false},
     {Code::kTooManySiblings, 409, Outcome::kRefused, false},
+    {Code::kObjectTooLarge, 413, Outcome::kRefused, false},
     {Code::kInsufficientReplicas, 503, Outcome::kNotDone, false},
     {Code::kUnavailable, 503, Outcome::kNotDone, false},
     {Code::kOverloaded, 503, Outcome::kNotDone, true},

@@ -347,6 +347,7 @@ TEST_F(Kv, ErrorsHaveTheirStatusInBothDialects) {
       {Code::kPreconditionFailed, 409, "precondition_failed", Outcome::kRefused},
       {Code::kTooLarge, 413, "too_large", Outcome::kRefused},
       {Code::kTooManySiblings, 409, "too_many_siblings", Outcome::kRefused},
+      {Code::kObjectTooLarge, 413, "object_too_large", Outcome::kRefused},
       {Code::kInsufficientReplicas, 503, "insufficient_replicas", Outcome::kNotDone},
       {Code::kUnavailable, 503, "unavailable", Outcome::kNotDone},
       {Code::kOverloaded, 503, "overloaded", Outcome::kNotDone},

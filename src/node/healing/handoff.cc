@@ -108,6 +108,8 @@ void Handoff::FillStatus(coordinator::RepairStatus* status) const {
       backlog.state = "goes to the present replicas";
     } else {
       backlog.state = IsAlive(figures.target) ? "delivers" : "waits for it";
+      const std::string why = delivery_.NotAccepted(figures.target);
+      if (!why.empty()) backlog.state += "; some it does not accept: " + why;
     }
     status->hints.push_back(std::move(backlog));
   }

@@ -142,6 +142,7 @@ void Exchange::CountNews() {
   metrics_.repair_hashes.Add(figures.hashes_compared - counted_.hashes_compared);
   metrics_.repair_keys_compared.Add(figures.keys_listed - counted_.keys_listed);
   metrics_.repair_keys_sent.Add(figures.keys_sent - counted_.keys_sent);
+  metrics_.repair_keys_left.Add(figures.keys_damaged - counted_.keys_damaged);
   counted_ = figures;
 }
 

@@ -129,6 +129,9 @@ void ExchangeCore::OnTrouble(Question question, uint64_t ticket, const base::Err
   const bool ours = question.side == Side::kOurs;
   std::string why = (ours ? "this node" : plan_.partner_name) + ": " + error.message;
   if (error.code == Code::kStaleEpoch) return End(ExchangeEnd::kStale, std::move(why));
+  // No message can carry what is to be sent: it must not stop what stands behind it.
+  const bool one_record = question.owner == kMending && error.code == Code::kTooLarge;
+  if (one_record) return SplitBatch(why);
   if (!MayPass(error.code) || ++question.tries >= options_.tries_max) {
     return End(ExchangeEnd::kFailed, std::move(why));
   }
@@ -295,7 +298,7 @@ void ExchangeCore::OnMend(Side side, wire::Body body) {
   }
 }
 
-// A record that one side cannot read or join fails its whole batch: halves find out which.
+// A record that one side cannot read, send or join fails its whole batch: halves find out which.
 void ExchangeCore::SplitBatch(const std::string& why) {
   DropQuestions(kMending);
   std::vector<std::string> keys = mend_->keys();

@@ -303,12 +303,21 @@ void Source::Fetch(wire::FetchRequest request, Done done) {
   FetchNext(std::move(work));
 }
 
+// What does not go into one reply is read again: few at a time where they are large.
+void Source::AdaptReads(const SourcePort::Objects& objects) {
+  size_t bytes = 0;
+  for (const auto& object : objects) bytes += object && *object ? (*object)->size() : 0;
+  reads_ = bytes > wire::kRecordBytesMax ? std::max<size_t>(1, reads_ / 4)
+                                         : std::min(options_.reads_max, 2 * reads_);
+}
+
 void Source::FetchNext(std::shared_ptr<Fetching> work) {
-  const size_t end = std::min(work->at + options_.reads_max, work->keys.size());
+  const size_t end = std::min(work->at + reads_, work->keys.size());
   if (work->at == end) return work->done(std::move(work->reply));
   std::vector<std::string> keys(work->keys.begin() + static_cast<ptrdiff_t>(work->at),
                                 work->keys.begin() + static_cast<ptrdiff_t>(end));
   port_.Read(std::move(keys), WhileAlive([this, work](SourcePort::Objects objects) mutable {
+               AdaptReads(objects);
                for (base::Result<std::optional<std::string>>& object : objects) {
                  if (!object) return work->done(Refusal<wire::FetchReply>(object.error()));
                  std::string& key = work->keys[work->at];

@@ -45,7 +45,7 @@ class Source {
     size_t serving_max = 4;   // requests of others at once
     size_t waiting_max = 64;  // that wait for their turn or for the throttle
     size_t page_bytes = 1 << 20;
-    size_t reads_max = 64;       // objects read at once
+    size_t reads_max = 64;       // objects read at once, fewer where they are large
     uint32_t leaves_max = 4096;  // looked at by each shard at once
   };
   // Reading and answering is taken out of the throttle, which others may share.
@@ -79,6 +79,7 @@ class Source {
   void List(wire::LeafRequest request, Done done);
   void Fetch(wire::FetchRequest request, Done done);
   void FetchNext(std::shared_ptr<Fetching> work);
+  void AdaptReads(const SourcePort::Objects& objects);
   base::Status CheckHeld(uint32_t bucket, const wire::TokenSpan& span) const;
   base::Status CheckKeys(const std::vector<std::string>& keys) const;
   void Charge(uint64_t bytes);
@@ -94,6 +95,7 @@ class Source {
   HeldRanges held_;
   std::deque<Turn> waiting_;
   size_t serving_ = 0;
+  size_t reads_ = 1;
   env::TimerId timer_ = 0;
   std::shared_ptr<bool> alive_;  // watched by callbacks
 };

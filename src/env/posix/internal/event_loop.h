@@ -42,6 +42,7 @@ class EventLoop final : public Executor, public Timers {
   EventLoop(const Clock& clock, std::function<void()> wake);
 
   void Post(Task task) override;
+  uint64_t TurnNumber() const override { return turns() + 1; }
   TimerId After(base::Duration delay, Task task) override;
   void Cancel(TimerId id) override { timers_.Cancel(id); }
 
