@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <set>
 
 #include "apps/lariat/commands.h"
 #include "apps/lariat/terminal/table.h"
@@ -20,22 +21,28 @@ struct BucketOptions {
 };
 using Options = std::shared_ptr<BucketOptions>;  // shared by the parser's callbacks of one command
 
-// "n=3 sloppy=true conflict=lww" as JSON: what reads as a number, a boolean or JSON is that, the
-// rest is text.
-tl::expected<json::object, Exit> ParseProperties(const std::vector<std::string>& texts) {
-  json::object out;
+// "n=3 sloppy=true conflict=lww" as JSON: what reads as a number, a boolean or JSON stands there as
+// it was typed, the rest is text.
+tl::expected<std::string, Exit> ParseProperties(const std::vector<std::string>& texts) {
+  std::string out;
+  std::set<std::string> names;
   for (const std::string& text : texts) {
     size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
       return tl::unexpected(
           Complain(Exit::kUsage, fmt::format("'{}' is not of the form NAME=VALUE", text)));
     }
-    std::string value = text.substr(equals + 1);
+    const std::string name = text.substr(0, equals);
+    if (!names.insert(name).second) {
+      return tl::unexpected(Complain(Exit::kUsage, fmt::format("'{}' is given twice", name)));
+    }
+    const std::string value = text.substr(equals + 1);
     json::error_code problem;
-    json::value parsed = json::parse(value, problem);
-    out[text.substr(0, equals)] = problem ? json::value(value) : parsed;
+    json::parse(value, problem);
+    out += (out.empty() ? "" : ",") + json::serialize(json::string(name)) + ":" +
+           (problem ? json::serialize(json::string(value)) : value);
   }
-  return out;
+  return "{" + out + "}";
 }
 
 net::Request BucketRequest(const std::string& name, const char* method) {
@@ -55,7 +62,7 @@ Exit Show(const Common& common, const json::value& bucket) {
   for (const auto& [name, value] : bucket.as_object()) {
     table.Add({std::string(name), TextOf(bucket, name)});
   }
-  fmt::print("{}", table.Render());
+  Print("{}", table.Render());
   return Exit::kDone;
 }
 
@@ -88,7 +95,7 @@ Exit List(const Common& common) {
                TextOf(b, "conflict"), TextOf(b, "durability"), TextOf(b, "ttl"),
                TextOf(b, "sloppy")});
   }
-  fmt::print("{}", table.Render());
+  Print("{}", table.Render());
   return Exit::kDone;
 }
 
@@ -123,11 +130,11 @@ Exit ShowInForce(const Common& common, net::Client& client, const BucketOptions&
     return Show(common, with_task);
   }
   const Exit shown = Show(common, *now);
-  fmt::print("\nn becomes {} when the data has moved{}\n", TextOf(asked, "n"),
-             task ? fmt::format(": task {0}\nWatch:    lariat tasks {0} --wait\n"
-                                "Go back:  lariat cluster cancel {0}",
-                                TextOf(*task, "task"))
-                  : "");
+  Print("\nn becomes {} when the data has moved{}\n", TextOf(asked, "n"),
+        task ? fmt::format(": task {0}\nWatch:    lariat tasks {0} --wait\n"
+                           "Go back:  lariat cluster cancel {0}",
+                           TextOf(*task, "task"))
+             : "");
   return shown;
 }
 
@@ -150,12 +157,12 @@ Exit Change(const Common& common, const BucketOptions& o, Want want) {
   if (want == Want::kExisting && !present->Ok()) return Explain(*present);
   net::Request request = BucketRequest(o.name, "PUT");
   request.headers.emplace_back("Content-Type", "application/json");
-  request.body = json::serialize(*properties);
+  request.body = std::move(*properties);
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
   for (const char* note : {"warning", "note"}) {
     std::string text = TextOf(*reply, note);
-    if (!text.empty() && !common.json) fmt::print(stderr, "lariat: {}\n", text);
+    if (!text.empty() && !common.json) Tell("lariat: {}\n", text);
   }
   if (want == Want::kExisting && reply->is_object()) {
     return ShowInForce(common, *client, o, *reply);

@@ -39,16 +39,16 @@ constexpr std::chrono::milliseconds kDrainWait{60000};
 void ShowTicket(const json::value& ticket, const ChangeOptions& o) {
   const std::string task = TextOf(ticket, "task");
   const std::string message = Printable(TextOf(ticket, "message"));
-  fmt::print("task {}: {}\n", task, message.empty() ? "agreed" : message);
+  Print("task {}: {}\n", task, message.empty() ? "agreed" : message);
   if (o.staged) {
-    fmt::print(
+    Print(
         "What it moves:  lariat cluster plan\nStart it:       lariat cluster commit\n"
         "Drop it:        lariat cluster cancel {}\n",
         task);
   } else {
-    fmt::print("Watch:    lariat tasks {0} --wait\nGo back:  lariat cluster cancel {0}\n", task);
+    Print("Watch:    lariat tasks {0} --wait\nGo back:  lariat cluster cancel {0}\n", task);
   }
-  std::fflush(stdout);
+  FlushOutput();
 }
 
 net::Request PostOf(const std::string& path, std::string body) {
@@ -69,7 +69,7 @@ Exit RequestChange(const Common& common, const ChangeOptions& o, std::string_vie
   if (!ticket) return ticket.error();
   if (!o.wait) {
     if (common.json) {
-      PrintLine(json::serialize(*ticket));
+      PrintAnswer(*client);
     } else {
       ShowTicket(*ticket, o);
     }
@@ -102,17 +102,17 @@ tl::expected<net::Address, Exit> FindNode(const Common& common, const std::strin
 Exit Drain(const Common& common, const ChangeOptions& o) {
   auto address = FindNode(common, o.node);
   if (!address) return address.error();
-  net::Client client({*address}, kDrainWait);
+  net::Client client({*address}, common.Limits(kDrainWait));
   auto reply =
       Ask(client, PostOf("/v1/admin/drain", o.undo ? R"({"on":false})" : R"({"on":true})"));
   if (!reply) return reply.error();
   if (common.json) {
-    PrintLine(json::serialize(*reply));
+    PrintAnswer(client);
   } else if (o.undo) {
-    fmt::print("{} is in service again\n", Printable(o.node));
+    Print("{} is in service again\n", Printable(o.node));
   } else {
-    fmt::print("{} is out of service; its data stays\nGo back:  lariat drain {} --undo\n",
-               Printable(o.node), Printable(o.node));
+    Print("{} is out of service; its data stays\nGo back:  lariat drain {} --undo\n",
+          Printable(o.node), Printable(o.node));
   }
   return Exit::kDone;
 }

@@ -154,7 +154,8 @@ net::Client ClientForAll(net::Client& client, const Common& common, const std::s
     std::erase(nodes, address);
     nodes.push_back(address);
   }
-  return {std::move(nodes), kPollWait};
+  const net::Limits limits = common.Limits(kPollWait, nodes.size());
+  return {std::move(nodes), limits};
 }
 
 Exit AwaitTask(net::Client& client, uint64_t task, const Common& common) {

@@ -57,8 +57,8 @@ void ShowRingSummary(const json::array& ranges) {
     table.Add({name, std::to_string(holding.primary_ranges), PercentText(holding.primary_share),
                PercentText(replicas > 0 ? holding.replica_share / replicas : 0)});
   }
-  fmt::print("{} ranges; FIRST = share of keys whose first replica the node is\n{}", ranges.size(),
-             table.Render());
+  Print("{} ranges; FIRST = share of keys whose first replica the node is\n{}", ranges.size(),
+        table.Render());
 }
 
 Exit Ring(const Common& common, bool each_range) {
@@ -69,7 +69,7 @@ Exit Ring(const Common& common, bool each_range) {
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
   if (common.json) {
-    PrintLine(json::serialize(*reply));
+    PrintAnswer(*client);
     return Exit::kDone;
   }
   const json::array& ranges = ArrayOf(*reply, "ranges");
@@ -85,45 +85,49 @@ Exit Ring(const Common& common, bool each_range) {
     }
     table.Add({TextOf(range, "from"), TextOf(range, "to"), owners});
   }
-  fmt::print("{}", table.Render());
+  Print("{}", table.Render());
   return Exit::kDone;
 }
 
 void ShowExplanation(const json::value& e) {
-  fmt::print("key {}  bucket {}  token {}  n={} r={} w={}\n", Printable(TextOf(e, "key")),
-             TextOf(e, "bucket"), TextOf(e, "token"), TextOf(e, "n"), TextOf(e, "r"),
-             TextOf(e, "w"));
+  Print("key {}  bucket {}  token {}  n={} r={} w={}\n", Printable(TextOf(e, "key")),
+        TextOf(e, "bucket"), TextOf(e, "token"), TextOf(e, "n"), TextOf(e, "r"), TextOf(e, "w"));
   Table table({"REPLICA", "ALIVE", "STATE", "VALUES", "TOMBSTONES", "BYTES", "VERSION", "DIGEST"});
   for (const json::value& r : ArrayOf(e, "replicas")) {
     table.Add({TextOf(r, "node"), AliveText(r), TextOf(r, "state"), TextOf(r, "siblings"),
                TextOf(r, "tombstones"), TextOf(r, "bytes"), TextOf(r, "version"),
                TextOf(r, "digest")});
   }
-  fmt::print("{}", table.Render());
+  Print("{}", table.Render());
   std::string fallbacks;
   for (const json::value& f : ArrayOf(e, "fallbacks")) {
     if (f.is_string()) fallbacks += " " + std::string(f.as_string());
   }
-  if (!fallbacks.empty()) fmt::print("fallbacks:{}\n", fallbacks);
+  if (!fallbacks.empty()) Print("fallbacks:{}\n", fallbacks);
   bool agree = TextOf(e, "agree") == "true";
-  fmt::print("{}\n", agree ? "all reachable replicas agree"
-                           : "replicas DIFFER; the next read of the key repairs them");
+  Print("{}\n", agree ? "all reachable replicas agree"
+                      : "replicas DIFFER; the next read of the key repairs them");
   const std::string kept = TextOf(e, "kept_because");
-  if (!kept.empty()) fmt::print("{}\n", Printable(kept));
+  if (!kept.empty()) Print("{}\n", Printable(kept));
 }
 
-Exit ExplainKey(const Common& common, const std::string& bucket, const std::string& key) {
-  if (key.empty() || key.size() > kKeyBytesMax) {
-    return Complain(Exit::kUsage, "a key has 1 to 256 bytes");
-  }
+struct ExplainOptions {
+  std::string key;
+  std::string bucket = "default";
+  bool key_base64 = false;
+};
+
+Exit ExplainKey(const Common& common, const ExplainOptions& o) {
+  const auto key = KeyBytes(o.key, o.key_base64);
+  if (!key) return Exit::kUsage;
   auto client = Connect(common, kUsualWait);
   if (!client) return Exit::kUsage;
   net::Request request;
-  request.target = "/v1/debug/explain" + net::QueryString({{"bucket", bucket}, {"key", key}});
+  request.target = "/v1/debug/explain" + net::QueryString({{"bucket", o.bucket}, {"key", *key}});
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
   if (common.json) {
-    PrintLine(json::serialize(*reply));
+    PrintAnswer(*client);
   } else {
     ShowExplanation(*reply);
   }
@@ -143,15 +147,14 @@ void AddClusterCommands(CLI::App& app, Session& session) {
     session.run = [&session, ranges] { return Ring(session.common, *ranges); };
   });
 
-  auto key = std::make_shared<std::string>();
-  auto bucket = std::make_shared<std::string>("default");
+  auto o = std::make_shared<ExplainOptions>();  // shared by the parser's callbacks
   command = AddCommand(app, session, "explain", "Where a key lives and what each replica holds",
                        "  lariat explain hello");
-  command->add_option("KEY", *key)->required();
-  command->add_option("-b,--bucket", *bucket, "Bucket (default: default)");
-  command->callback([&session, key, bucket] {
-    session.run = [&session, key, bucket] { return ExplainKey(session.common, *bucket, *key); };
-  });
+  command->add_option("KEY", o->key)->required();
+  command->add_option("-b,--bucket", o->bucket, "Bucket (default: default)");
+  command->add_flag("--key-base64", o->key_base64, std::string(kKeyBase64Help));
+  command->callback(
+      [&session, o] { session.run = [&session, o] { return ExplainKey(session.common, *o); }; });
 }
 
 }  // namespace lariat::cli

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 namespace lariat::cli::testing {
@@ -92,6 +93,42 @@ class FakeNode {
   mutable std::mutex mutex_;
   std::vector<std::string> asked_;
   std::thread thread_;
+};
+
+// A node whose machine hangs: kTakes lets connections in and never answers (a stopped process),
+// kDrops does not even do that (a host that is gone).
+class HungNode {
+ public:
+  enum class Kind : uint8_t { kTakes, kDrops };
+  explicit HungNode(Kind kind) {
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(bind(listener_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EXPECT_EQ(listen(listener_, kind == Kind::kDrops ? 0 : 64), 0);
+    EXPECT_EQ(getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size), 0);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+    // A queue of no length holds one connection; while it is full the others are dropped.
+    for (int i = 0; kind == Kind::kDrops && i < 4; ++i) {
+      const int filler = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+      std::ignore = connect(filler, reinterpret_cast<sockaddr*>(&address), size);
+      fillers_.push_back(filler);
+    }
+  }
+  ~HungNode() {
+    for (int filler : fillers_) close(filler);
+    close(listener_);
+  }
+  HungNode(const HungNode&) = delete;
+  HungNode& operator=(const HungNode&) = delete;
+  const std::string& address() const { return address_; }
+
+ private:
+  int listener_ = -1;
+  std::vector<int> fillers_;
+  std::string address_;
 };
 
 }  // namespace lariat::cli::testing

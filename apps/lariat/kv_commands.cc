@@ -30,6 +30,7 @@ struct KvOptions {
   std::optional<int64_t> ttl, timeout_ms, client_timestamp_ms;
   std::optional<int64_t> r, w, pr, pw;
   std::string consistency;
+  bool key_base64 = false;
   bool if_none_match = false;
   bool sloppy = false;
 };
@@ -37,6 +38,7 @@ using Options = std::shared_ptr<KvOptions>;  // shared by the parser's callbacks
 
 void AddKeyOptions(CLI::App* command, const Options& o) {
   command->add_option("KEY", o->key, "1 to 256 bytes")->required();
+  command->add_flag("--key-base64", o->key_base64, std::string(kKeyBase64Help));
   command->add_option("-b,--bucket", o->bucket, "Bucket (default: default)");
   command->add_option("--consistency", o->consistency,
                       "ONE, TWO, THREE, QUORUM, LOCAL_ONE, LOCAL_QUORUM, EACH_QUORUM, ALL; ANY for "
@@ -55,10 +57,11 @@ void AddWriteOptions(CLI::App* command, const Options& o) {
   command->add_option("--pw", o->pw, "Of these, how many primary replicas");
 }
 
-bool CheckKey(const std::string& key) {
-  if (!key.empty() && key.size() <= kKeyBytesMax) return true;
-  Complain(Exit::kUsage, fmt::format("a key has 1 to 256 bytes, this one has {}", key.size()));
-  return false;
+// The key's bytes in the place of what was typed.
+bool TakeKey(KvOptions* o) {
+  auto bytes = KeyBytes(o->key, o->key_base64);
+  if (bytes) o->key = std::move(*bytes);
+  return bytes.has_value();
 }
 
 // An empty context would make a write blind without a word: mostly it is an empty shell variable.
@@ -140,8 +143,8 @@ void AddWriteHeaders(const KvOptions& o, net::Request* request) {
   }
 }
 
-Exit Put(const Common& common, const KvOptions& o) {
-  if (!CheckKey(o.key) || !CheckContexts(o)) return Exit::kUsage;
+Exit Put(const Common& common, KvOptions o) {
+  if (!TakeKey(&o) || !CheckContexts(o)) return Exit::kUsage;
   auto value = ReadValue(o);
   if (!value) return Exit::kUsage;
   if (value->size() > kValueBytesMax) {
@@ -155,15 +158,15 @@ Exit Put(const Common& common, const KvOptions& o) {
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
   if (common.json) {
-    PrintLine(json::serialize(*reply));
+    PrintAnswer(*client);
   } else if (IsTerminal(STDOUT_FILENO)) {
     PrintLine(fmt::format("stored {}", Printable(o.key)));
   }
   return Exit::kDone;
 }
 
-Exit Delete(const Common& common, const KvOptions& o) {
-  if (!CheckKey(o.key) || !CheckContexts(o)) return Exit::kUsage;
+Exit Delete(const Common& common, KvOptions o) {
+  if (!TakeKey(&o) || !CheckContexts(o)) return Exit::kUsage;
   auto client = Connect(common, Wait(o));
   if (!client) return Exit::kUsage;
   net::Request request = Start(o, "DELETE", "");
@@ -172,7 +175,7 @@ Exit Delete(const Common& common, const KvOptions& o) {
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
   if (common.json) {
-    PrintLine(reply->is_object() ? json::serialize(*reply) : R"({"deleted":true})");
+    PrintLine(reply->is_object() ? client->body() : R"({"deleted":true})");
   } else if (IsTerminal(STDOUT_FILENO)) {
     PrintLine(fmt::format("deleted {}", Printable(o.key)));
   }
@@ -187,40 +190,39 @@ std::string ShowBytes(const std::string& bytes) {
 
 Exit ShowSiblings(const KvOptions& o, const json::value& reply) {
   const json::array& siblings = reply.at("siblings").as_array();
-  fmt::print(stderr, "lariat: {} concurrent values of {}:\n", siblings.size(), Printable(o.key));
+  Tell("lariat: {} concurrent values of {}:\n", siblings.size(), Printable(o.key));
   for (size_t i = 0; i < siblings.size(); ++i) {
     std::string bytes = base::Base64Decode(TextOf(siblings[i], "value")).value_or("");
-    fmt::print(stderr, "  {}  {}  {}\n", i + 1, ShowBytes(bytes), TextOf(siblings[i], "version"));
+    Tell("  {}  {}  {}\n", i + 1, ShowBytes(bytes), TextOf(siblings[i], "version"));
   }
   std::vector<std::string> command = {"lariat", "put", o.key, "VALUE"};
+  if (o.key_base64) {
+    command[2] = base::Base64Encode(o.key);
+    command.emplace_back("--key-base64");
+  }
   if (o.bucket != "default") command.insert(command.end(), {"--bucket", o.bucket});
   command.insert(command.end(), {"--context", TextOf(reply, "context")});
-  fmt::print(stderr, "Decide with:  {}\n", Printable(local::ShellText(command)));
+  Tell("Decide with:  {}\n", Printable(local::ShellText(command)));
   return Exit::kSiblings;
 }
 
-Exit Get(const Common& common, const KvOptions& o) {
-  if (!CheckKey(o.key)) return Exit::kUsage;
+Exit Get(const Common& common, KvOptions o) {
+  if (!TakeKey(&o)) return Exit::kUsage;
   auto client = Connect(common, Wait(o));
   if (!client) return Exit::kUsage;
   net::Request request = Start(o, "GET", "/v1");
-  // ".../kv/range" is the range request; a key of that name is spelled so that it is none.
-  if (o.key == "range") request.target.replace(request.target.find("/kv/range") + 4, 1, "%72");
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
   if (!reply->is_object()) return Complain(Exit::kFailed, "the answer is not a JSON object");
   const json::value* siblings = reply->as_object().if_contains("siblings");
   bool conflict = siblings != nullptr && siblings->is_array() && !siblings->as_array().empty();
-  if (common.json) PrintLine(json::serialize(*reply));
+  if (common.json) PrintAnswer(*client);
   if (conflict) return ShowSiblings(o, *reply);
   if (common.json) return Exit::kDone;
   auto bytes = base::Base64Decode(TextOf(*reply, "value"));
   if (!bytes) return Complain(Exit::kFailed, "the answer holds no value in base64");
-  size_t written = std::fwrite(bytes->data(), 1, bytes->size(), stdout);
-  if (IsTerminal(STDOUT_FILENO)) std::fputc('\n', stdout);
-  if (written != bytes->size() || std::fflush(stdout) != 0) {
-    return Complain(Exit::kFailed, "writing the value to standard output failed");
-  }
+  Write(*bytes);
+  if (IsTerminal(STDOUT_FILENO)) Write("\n");
   return Exit::kDone;
 }
 

@@ -4,7 +4,8 @@
 #include "env/posix/signals.h"
 
 int main(int argc, char** argv) {
-  lariat::env::posix::OpenStandardDescriptors();
+  using lariat::env::posix::ClosedOutput;
+  lariat::env::posix::OpenStandardDescriptors(ClosedOutput::kFails);
   lariat::env::posix::IgnoreBrokenPipes();
   lariat::env::posix::RaiseDescriptorLimit();  // for `lariat bench` with many connections
   return lariat::cli::Main(argc, argv);

@@ -60,7 +60,7 @@ Exit RunPlan(const Common& common, const PlanInput& input) {
   if (common.json) {
     PrintLine(boost::json::serialize(RenderPlanJson(*plan)));
   } else {
-    fmt::print("{}", RenderPlanTable(*plan));
+    Print("{}", RenderPlanTable(*plan));
   }
   return plan->fits ? Exit::kDone : Exit::kFailed;
 }

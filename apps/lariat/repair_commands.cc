@@ -66,7 +66,8 @@ tl::expected<Nodes, Exit> FindNodes(const Common& common, std::chrono::milliseco
     const std::string name = Printable(TextOf(node, "name"));
     auto address = net::ParseAddress(TextOf(node, "http"));
     if (FlagOf(node, "alive") && address) {
-      nodes.live.push_back({name, std::make_unique<net::Client>(std::vector{*address}, wait)});
+      nodes.live.push_back(
+          {name, std::make_unique<net::Client>(std::vector{*address}, common.Limits(wait))});
     } else if (TextOf(node, "state") != "removed") {
       nodes.down.push_back(name);
     }
@@ -79,7 +80,7 @@ tl::expected<Nodes, Exit> FindNodes(const Common& common, std::chrono::milliseco
 
 void WarnOfDown(const Nodes& nodes) {
   for (const std::string& name : nodes.down) {
-    fmt::print(stderr, "lariat: {} is down; what it lacks is repaired when it is back\n", name);
+    Tell("lariat: {} is down; what it lacks is repaired when it is back\n", name);
   }
 }
 
@@ -190,14 +191,18 @@ Exit Repair(const Common& common, const RepairOptions& o) {
   WarnOfDown(*nodes);
   if (o.wait) return Await(*nodes, o, common);
   if (common.json) return ShowEnd(*nodes, common);
+  Exit exit = Exit::kDone;
   for (const Asked& node : nodes->live) {
+    if (!node.failure.empty()) {
+      exit = Complain(Exit::kFailed, node.name + ": " + node.failure);
+      continue;
+    }
     const std::string message = Printable(TextOf(node.last, "message"));
-    fmt::print("{}: task {}{}\n", node.name, node.task,
-               message.empty() ? "" : ", waits: " + message);
+    Print("{}: task {}{}\n", node.name, node.task, message.empty() ? "" : ", waits: " + message);
   }
-  fmt::print("Watch:  lariat repair status\n");
-  std::fflush(stdout);
-  return Exit::kDone;
+  Print("Watch:  lariat repair status\n");
+  FlushOutput();
+  return exit;
 }
 
 // --- repair status -----------------------------------------------------------------------------
@@ -249,10 +254,10 @@ Exit Status(const Common& common) {
   }
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const double now_ms = std::chrono::duration<double, std::milli>(now).count();
-  fmt::print("{}{}", RepairStatusText(answers, now_ms), UnansweredText(unanswered));
-  for (const std::string& name : nodes->down) fmt::print("{} is down\n", name);
-  for (const std::string& name : silent) fmt::print("{} does not answer\n", name);
-  std::fflush(stdout);
+  Print("{}{}", RepairStatusText(answers, now_ms), UnansweredText(unanswered));
+  for (const std::string& name : nodes->down) Print("{} is down\n", name);
+  for (const std::string& name : silent) Print("{} does not answer\n", name);
+  FlushOutput();
   return exit;
 }
 

@@ -9,12 +9,21 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <sstream>
 
 #include "apps/lariat/commands.h"
+#include "apps/lariat/terminal/text.h"
+#include "base/base64.h"
 
 namespace lariat::cli {
 
 namespace {
+
+constexpr double kWaitSecondsMax = 86400;
+
+std::chrono::milliseconds Millis(double seconds) {
+  return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+}
 
 void AddCommonOptions(CLI::App& command, Common& common) {
   command
@@ -25,6 +34,16 @@ void AddCommonOptions(CLI::App& command, Common& common) {
       ->delimiter(',')
       ->allow_extra_args(false);
   command.add_flag("--json", common.json, "JSON on standard output, for programs");
+  command
+      .add_option("--timeout", common.timeout_s,
+                  "Longest wait for one answer, over all nodes (default: by the command)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.001, kWaitSecondsMax));
+  command
+      .add_option("--connect-timeout", common.connect_timeout_s,
+                  "Longest wait for a connection before the next node is tried (default 1)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.001, kWaitSecondsMax));
 }
 
 }  // namespace
@@ -37,7 +56,18 @@ CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name
   return command;
 }
 
+namespace {
+
+// What could not be written is a failure, whatever the command did; what it had to say goes first.
+int Finished(Exit exit) {
+  if (!FlushOutput() && exit == Exit::kDone) exit = Exit::kFailed;
+  return static_cast<int>(exit);
+}
+
+}  // namespace
+
 int Main(int argc, const char* const* argv) {
+  ResetOutput();
   CLI::App app{"lariat: local clusters, data, operations and benchmarks of Lariat", "lariat"};
   app.footer(
       "Exit codes: 0 done, 1 failed or timed out, 2 wrong usage, 3 no node reachable, 4 refused,\n"
@@ -61,13 +91,21 @@ int Main(int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    bool asked = app.exit(error) == 0;  // --help and --version
-    return static_cast<int>(asked ? Exit::kDone : Exit::kUsage);
+    std::ostringstream out;
+    std::ostringstream complaint;
+    bool asked = app.exit(error, out, complaint) == 0;  // --help and --version
+    Write(out.str());
+    TellText(complaint.str());
+    return Finished(asked ? Exit::kDone : Exit::kUsage);
   }
   session.common.json |= before.json;
+  if (!session.common.timeout_s) session.common.timeout_s = before.timeout_s;
+  if (!session.common.connect_timeout_s) {
+    session.common.connect_timeout_s = before.connect_timeout_s;
+  }
   std::vector<std::string>& nodes = session.common.nodes;
   nodes.insert(nodes.begin(), before.nodes.begin(), before.nodes.end());
-  return static_cast<int>(session.run());
+  return Finished(session.run());
 }
 
 base::Result<std::vector<net::Address>> ResolveNodes(const std::vector<std::string>& given,
@@ -93,7 +131,30 @@ std::optional<net::Client> Connect(const Common& common, std::chrono::millisecon
     Complain(Exit::kUsage, nodes.error().message);
     return std::nullopt;
   }
-  return std::optional<net::Client>(std::in_place, std::move(*nodes), wait);
+  const net::Limits limits = common.Limits(wait, nodes->size());
+  return std::optional<net::Client>(std::in_place, std::move(*nodes), limits);
+}
+
+net::Limits Common::Limits(std::chrono::milliseconds usual, size_t count) const {
+  net::Limits limits;
+  if (connect_timeout_s) limits.connect = Millis(*connect_timeout_s);
+  // What is spent on nodes that cannot be reached is not taken from the one that can, unless the
+  // caller wants an end by then.
+  limits.total = usual + limits.connect * static_cast<int64_t>(count);
+  if (timeout_s) limits.total = Millis(*timeout_s);
+  return limits;
+}
+
+std::optional<std::string> KeyBytes(const std::string& typed, bool base64) {
+  auto bytes = base64 ? base::Base64Decode(typed) : typed;
+  if (!bytes) {
+    Complain(Exit::kUsage, fmt::format("'{}' is not base64", Printable(typed)));
+    return std::nullopt;
+  }
+  if (!bytes->empty() && bytes->size() <= kKeyBytesMax) return bytes;
+  Complain(Exit::kUsage,
+           fmt::format("a key has 1 to {} bytes, this one has {}", kKeyBytesMax, bytes->size()));
+  return std::nullopt;
 }
 
 Exit ExitOf(const net::Response& response) {
@@ -125,7 +186,7 @@ Exit ExitOf(const net::Response& response) {
 }
 
 Exit Complain(Exit code, std::string_view message) {
-  fmt::print(stderr, "lariat: {}\n", message);
+  Tell("lariat: {}\n", message);
   return code;
 }
 
@@ -137,15 +198,13 @@ Exit Explain(const net::TransportError& error) {
                                   "local cluster; --node names another.",
                                   error.message));
     case net::Failure::kLost:
-      return Complain(
-          Exit::kFailed,
-          fmt::format("connection lost ({}): a write may or may not have happened", error.message));
     case net::Failure::kTimeout:
-      return Complain(Exit::kFailed,
-                      fmt::format("no answer in time ({}): a write may or may not have happened",
-                                  error.message));
+      break;
   }
-  return Exit::kFailed;
+  const char* what = error.failure == net::Failure::kLost ? "connection lost" : "no answer in time";
+  const char* meaning = error.read ? "nothing was read, and nothing was changed"
+                                   : "a write may or may not have happened";
+  return Complain(Exit::kFailed, fmt::format("{} ({}): {}", what, error.message, meaning));
 }
 
 Exit Explain(const net::Response& response) {
@@ -183,10 +242,10 @@ tl::expected<boost::json::value, Exit> Answer(const net::Client& client,
   return parsed;
 }
 
-void PrintLine(std::string_view text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  std::fputc('\n', stdout);
-  std::fflush(stdout);
+void PrintAnswer(const net::Client& client) {
+  std::string_view body = client.body();
+  while (body.ends_with('\n') || body.ends_with('\r')) body.remove_suffix(1);
+  PrintLine(body);
 }
 
 std::string TextOf(const boost::json::value& object, std::string_view member) {
@@ -194,6 +253,7 @@ std::string TextOf(const boost::json::value& object, std::string_view member) {
   const boost::json::value* value = object.as_object().if_contains({member.data(), member.size()});
   if (value == nullptr || value->is_null()) return "";
   if (value->is_string()) return std::string(value->as_string());
+  if (value->is_double()) return fmt::format("{}", value->as_double());
   return boost::json::serialize(*value);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/lariat/net/client.h"
+#include "apps/lariat/terminal/output.h"
 #include "base/result.h"
 
 namespace CLI {
@@ -34,11 +35,18 @@ enum class Exit : int {
 struct Common {
   std::vector<std::string> nodes;  // as given; empty takes LARIAT_NODE, then kDefaultNode
   bool json = false;
+  std::optional<double> timeout_s;  // for one answer, over all nodes; none: what the command takes
+  std::optional<double> connect_timeout_s;
+
+  // Of requests to one of `count` nodes by a command that usually waits for `usual`.
+  net::Limits Limits(std::chrono::milliseconds usual, size_t count = 1) const;
 };
 
 inline constexpr std::string_view kDefaultNode = "127.0.0.1:7480";
 inline constexpr size_t kKeyBytesMax = 256;
 inline constexpr size_t kValueBytesMax = 1048576;
+inline constexpr std::string_view kKeyBase64Help =
+    "KEY is base64: for keys with NULs, line ends or other bytes";
 
 // Filled by the parser: `run` is the chosen command, bound to its options.
 struct Session {
@@ -58,9 +66,12 @@ base::Result<std::vector<net::Address>> ResolveNodes(const std::vector<std::stri
                                                      const char* environment);
 
 // A client for the nodes of this command; prints what is wrong and gives nothing if they are not
-// addresses. `wait` is the longest wait for one answer.
+// addresses. `wait` is the longest wait for one answer, unless --timeout says another.
 std::optional<net::Client> Connect(const Common& common, std::chrono::milliseconds wait);
 inline constexpr std::chrono::milliseconds kUsualWait{10000};
+
+// The bytes of a key as it was typed; prints what is wrong with it and gives nothing.
+std::optional<std::string> KeyBytes(const std::string& typed, bool base64);
 
 Exit ExitOf(const net::Response& response);
 Exit Complain(Exit code, std::string_view message);  // stderr "lariat: message"
@@ -79,7 +90,8 @@ tl::expected<boost::json::value, Exit> Ask(net::Client& client, const net::Reque
 // The same of an answer that is there already.
 tl::expected<boost::json::value, Exit> Answer(const net::Client& client,
                                               const net::Outcome& outcome);
-void PrintLine(std::string_view text);  // stdout, newline added
+// The body of the last answer as it came, so that no number in it is written anew.
+void PrintAnswer(const net::Client& client);
 
 // Members of an answer. What is missing or of another type is empty, 0 or false.
 std::string TextOf(const boost::json::value& object, std::string_view member);  // any scalar

@@ -68,22 +68,22 @@ std::string HintsText(const json::array& nodes) {
 
 void ShowStatus(const json::value& status, const std::string& asked, bool wide) {
   std::string cluster = TextOf(status, "cluster_id");
-  fmt::print("cluster {}  epoch {}  as seen by {}\n", cluster.empty() ? "not formed yet" : cluster,
-             TextOf(status, "epoch"), asked);
+  Print("cluster {}  epoch {}  as seen by {}\n", cluster.empty() ? "not formed yet" : cluster,
+        TextOf(status, "epoch"), asked);
   const json::value* operation =
       status.is_object() ? status.as_object().if_contains("operation") : nullptr;
   if (operation != nullptr && operation->is_object()) {
-    fmt::print("under way: {}\n", OperationText(*operation, IsTerminal(STDOUT_FILENO)));
+    Print("under way: {}\n", OperationText(*operation, IsTerminal(STDOUT_FILENO)));
   }
   if (const double queued = NumberOf(status, "queued"); queued > 0) {
-    fmt::print("waiting: {:.0f} change{} (lariat cluster plan shows {})\n", queued,
-               queued == 1 ? "" : "s", queued == 1 ? "it" : "them");
+    Print("waiting: {:.0f} change{} (lariat cluster plan shows {})\n", queued,
+          queued == 1 ? "" : "s", queued == 1 ? "it" : "them");
   }
   const json::array& nodes = ArrayOf(status, "nodes");
   if (const std::string hints = HintsText(nodes); !hints.empty()) {
-    fmt::print("hints kept for nodes that missed writes: {}\n", hints);
+    Print("hints kept for nodes that missed writes: {}\n", hints);
   }
-  fmt::print("{}", (wide ? WideTable(nodes) : NarrowTable(nodes)).Render());
+  Print("{}", (wide ? WideTable(nodes) : NarrowTable(nodes)).Render());
 }
 
 bool HealthyNow(net::Client& client, const net::Request& request) {
@@ -106,7 +106,7 @@ Exit Status(const Common& common, const StatusOptions& options) {
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
   if (common.json) {
-    PrintLine(json::serialize(*reply));
+    PrintAnswer(*client);
   } else {
     ShowStatus(*reply, client->answered_by().ToString(), options.wide);
   }

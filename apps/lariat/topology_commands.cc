@@ -29,7 +29,7 @@ Exit ShowPath(const Common& common, const std::string& path, Show show) {
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
   if (common.json) {
-    PrintLine(json::serialize(*reply));
+    PrintAnswer(*client);
   } else {
     show(*reply);
   }
@@ -46,7 +46,11 @@ Exit Post(const Common& common, const char* path, const std::string& body, const
   request.body = body;
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
-  PrintLine(common.json ? json::serialize(*reply) : said);
+  if (common.json) {
+    PrintAnswer(*client);
+  } else {
+    PrintLine(said);
+  }
   return Exit::kDone;
 }
 
@@ -67,13 +71,13 @@ void ShowOwners(const json::array& owners) {
     rack.first += before;
     rack.second += after;
   }
-  fmt::print("\n{}", nodes.Render());
+  Print("\n{}", nodes.Render());
   if (racks.size() < 2) return;
   Table by_rack({"RACK", "OWNS NOW", "OWNS THEN"});
   for (const auto& [name, shares] : racks) {
     by_rack.Add({name, PercentText(shares.first), PercentText(shares.second)});
   }
-  fmt::print("\n{}", by_rack.Render());
+  Print("\n{}", by_rack.Render());
 }
 
 void ShowMoves(const json::value& plan) {
@@ -85,9 +89,9 @@ void ShowMoves(const json::value& plan) {
                PercentText(NumberOf(move, "share")),
                BytesText(static_cast<uint64_t>(NumberOf(move, "bytes")))});
   }
-  fmt::print("\n{}about {} in all, {}\n", table.Render(),
-             BytesText(static_cast<uint64_t>(NumberOf(plan, "bytes"))),
-             SecondsText(NumberOf(plan, "seconds")));
+  Print("\n{}about {} in all, {}\n", table.Render(),
+        BytesText(static_cast<uint64_t>(NumberOf(plan, "bytes"))),
+        SecondsText(NumberOf(plan, "seconds")));
 }
 
 void ShowPlan(const json::value& plan) {
@@ -105,13 +109,13 @@ void ShowPlan(const json::value& plan) {
                TimeText(NumberOf(change, "asked_ms"))});
   }
   if (!pending) return PrintLine("nothing is pending: no change runs, waits or is staged");
-  fmt::print("{}", table.Render());
+  Print("{}", table.Render());
   ShowMoves(plan);
   ShowOwners(ArrayOf(plan, "owners"));
   const std::string why = TextOf(plan, "why");
-  if (!why.empty()) fmt::print("\nwaits: {}\n", Printable(why));
-  if (staged) fmt::print("\nStart:  lariat cluster commit\nDrop:   lariat cluster cancel\n");
-  std::fflush(stdout);
+  if (!why.empty()) Print("\nwaits: {}\n", Printable(why));
+  if (staged) Print("\nStart:  lariat cluster commit\nDrop:   lariat cluster cancel\n");
+  FlushOutput();
 }
 
 // What a running change waits for goes first: the others wait for it.
@@ -158,7 +162,7 @@ Table TaskTable() { return Table({"TASK", "CHANGE", "NODE", "STATE", "ASKED", "E
 void ShowTasks(const json::value& reply) {
   Table table = TaskTable();
   for (const json::value& task : ArrayOf(reply, "tasks")) AddTaskRow(task, &table);
-  fmt::print("{}", table.Render());
+  Print("{}", table.Render());
 }
 
 struct TaskOptions {
@@ -178,7 +182,7 @@ Exit Tasks(const Common& common, const TaskOptions& o) {
   return ShowPath(common, fmt::format("/v1/admin/tasks/{}", *o.task), [](const json::value& task) {
     Table table = TaskTable();
     AddTaskRow(task, &table);
-    fmt::print("{}", table.Render());
+    Print("{}", table.Render());
   });
 }
 

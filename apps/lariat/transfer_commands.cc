@@ -11,14 +11,19 @@
 #include "apps/lariat/commands.h"
 #include "apps/lariat/terminal/text.h"
 #include "apps/lariat/transfer/jobs.h"
+#include "apps/lariat/transfer/out_file.h"
 #include "apps/lariat/transfer/pump.h"
+#include "apps/lariat/transfer/read/second_reader.h"
 #include "apps/lariat/transfer/state_file.h"
+#include "base/base64.h"
 
 namespace lariat::cli {
 
 namespace {
 
 using transfer::ImportState;
+using transfer::KeyReader;
+using transfer::OutFile;
 using transfer::Pump;
 using transfer::PumpOptions;
 using transfer::Tracker;
@@ -33,7 +38,7 @@ struct TransferOptions {
   uint32_t concurrency = 32;
   uint32_t give_up_s = 60;
   std::optional<uint64_t> max_errors;
-  std::string resume, out;
+  std::string resume, out, errors, keys_format;
   bool verify = false;
   bool exporting = false;
   bool each_node = false;
@@ -50,15 +55,55 @@ std::string Query(const TransferOptions& o) {
   return net::QueryString(q);
 }
 
-PumpOptions PumpFor(const TransferOptions& o, std::vector<net::Address> nodes) {
+std::string SourceName(const TransferOptions& o) {
+  return o.reader.path == "-" ? "standard input" : o.reader.path;
+}
+
+PumpOptions PumpFor(const Common& common, const TransferOptions& o,
+                    std::vector<net::Address> nodes) {
   PumpOptions pump;
   pump.nodes = std::move(nodes);
   pump.concurrency = std::clamp<size_t>(o.concurrency, 1, 4096);
-  pump.request_timeout = std::chrono::milliseconds(o.timeout_ms + 1000);
+  const net::Limits limits = common.Limits(std::chrono::milliseconds(o.timeout_ms + 1000));
+  pump.waits = {limits.connect, limits.total};
   pump.give_up = std::chrono::seconds(o.give_up_s);
   // A check is worth more when it counts everything.
   pump.errors_max = o.max_errors.value_or(o.verify || o.exporting ? UINT64_MAX : 1000);
+  pump.source = SourceName(o);
   return pump;
+}
+
+// Where the failed records of one run are noted, one line of JSON each; nothing if nobody asked.
+std::unique_ptr<OutFile> NoteFailures(const TransferOptions& o, OutFile::Mode mode,
+                                      PumpOptions* pump) {
+  if (o.errors.empty()) return nullptr;
+  auto file = std::make_unique<OutFile>(o.errors, mode);
+  pump->on_failed = [to = file.get(), source = pump->source](const transfer::Record& record,
+                                                             const std::string& reason,
+                                                             const std::string& detail) {
+    boost::json::object line = {{"file", source}, {"line", record.line}};
+    if (IsUtf8(record.key)) line["key"] = record.key;
+    if (!IsUtf8(record.key)) line["key"] = {{"base64", base::Base64Encode(record.key)}};
+    line["reason"] = reason;
+    line["detail"] = detail;
+    to->Write(boost::json::serialize(line) + "\n");
+  };
+  return file;
+}
+
+// The exit code of a run, if what was written beside it could not be written to its end.
+Exit Closed(Exit exit, OutFile* file) {
+  if (file == nullptr) return exit;
+  file->Close();
+  return file->error().empty() ? exit : Complain(Exit::kFailed, file->error());
+}
+
+// Nothing at all was found: that may be right, but never goes without a word.
+void TellNothing(const TransferOptions& o, const Pump& pump, uint64_t skipped, bool empty) {
+  if (pump.tally().done() + pump.tally().failed() + skipped > 0) return;
+  Tell("lariat: {} {}\n", SourceName(o),
+       empty ? "is empty: there was nothing to do"
+             : "holds no record: nothing but a header, comments or empty lines");
 }
 
 // The nodes, after one of them has said that the bucket exists.
@@ -66,7 +111,7 @@ tl::expected<std::vector<net::Address>, Exit> Prepare(const Common& common,
                                                       const TransferOptions& o) {
   auto nodes = ResolveNodes(common.nodes, std::getenv("LARIAT_NODE"));
   if (!nodes) return tl::unexpected(Complain(Exit::kUsage, nodes.error().message));
-  net::Client client(*nodes, kUsualWait);
+  net::Client client(*nodes, common.Limits(kUsualWait, nodes->size()));
   net::Request request;
   request.target = "/v1/buckets/" + net::PercentEncode(o.bucket);
   auto bucket = Ask(client, request);
@@ -79,7 +124,7 @@ Exit Report(const Common& common, const Pump& pump, const std::string& verb, uin
   if (common.json) {
     PrintLine(boost::json::serialize(pump.tally().Json(verb, skipped, seconds)));
   } else {
-    fmt::print("{}", pump.tally().Text(verb, skipped, seconds));
+    Print("{}", pump.tally().Text(verb, skipped, seconds));
   }
   if (!stopped.empty()) return Complain(Exit::kFailed, "stopped early: " + stopped);
   return pump.tally().failed() == 0 ? Exit::kDone : Exit::kFailed;
@@ -124,28 +169,46 @@ Exit Import(const Common& common, const TransferOptions& o) {
     state->offset = tracker.offset();
     state->records = tracker.records();
     auto saved = transfer::SaveState(o.resume, *state);
-    if (!saved) save_failed = saved.error().message;
+    save_failed = saved ? "" : saved.error().message;
   };
-  Pump pump(PumpFor(o, *nodes), **reader, job, tracker, progress, save);
+  PumpOptions options = PumpFor(common, o, *nodes);
+  const bool goes_on = state->offset > 0;
+  auto errors = NoteFailures(o, goes_on ? OutFile::Mode::kAppend : OutFile::Mode::kNew, &options);
+  if (errors && !errors->error().empty()) return Complain(Exit::kUsage, errors->error());
+  Pump pump(std::move(options), **reader, job, tracker, progress, save);
   std::string stopped = pump.Run();
   save();
   progress.Finish();
+  TellNothing(o, pump, skipped, (*reader)->source().offset() == 0);
   Exit exit = Report(common, pump, "imported", skipped, progress.Seconds(), stopped);
-  return save_failed.empty() ? exit : Complain(Exit::kFailed, save_failed);
+  if (!save_failed.empty()) exit = Complain(Exit::kFailed, save_failed);
+  return Closed(exit, errors.get());
+}
+
+uint64_t FileSize(const std::string& path) {
+  std::error_code error;
+  const uint64_t size = std::filesystem::file_size(path, error);
+  return error ? 0 : size;
 }
 
 // One pass over the file through the nodes given.
 Exit VerifyThrough(const Common& common, const TransferOptions& o,
                    const std::vector<net::Address>& nodes) {
-  auto reader = transfer::OpenReader(o.reader);
+  auto reader = transfer::OpenSecondReader(o.reader);
   if (!reader) return Complain(Exit::kUsage, reader.error().message);
   transfer::VerifyJob job(o.bucket, Query(o));
   Tracker tracker(0, 0);
-  Progress progress("verified", (*reader)->source().size());
-  Pump pump(PumpFor(o, nodes), **reader, job, tracker, progress, [] {});
+  const uint64_t size = FileSize(o.reader.path);
+  Progress progress("verified", size);
+  PumpOptions options = PumpFor(common, o, nodes);
+  auto errors = NoteFailures(o, OutFile::Mode::kNew, &options);
+  if (errors && !errors->error().empty()) return Complain(Exit::kUsage, errors->error());
+  Pump pump(std::move(options), **reader, job, tracker, progress, [] {});
   std::string stopped = pump.Run();
   progress.Finish();
-  return Report(common, pump, "verified", 0, progress.Seconds(), stopped);
+  TellNothing(o, pump, 0, size == 0 && o.reader.path != "-");
+  const Exit exit = Report(common, pump, "verified", 0, progress.Seconds(), stopped);
+  return Closed(exit, errors.get());
 }
 
 Exit Verify(const Common& common, const TransferOptions& o) {
@@ -157,8 +220,8 @@ Exit Verify(const Common& common, const TransferOptions& o) {
   }
   Exit worst = Exit::kDone;
   for (const net::Address& node : *nodes) {
-    if (!common.json) fmt::print("through {}: ", node.ToString());
-    std::fflush(stdout);
+    if (!common.json) Print("through {}: ", node.ToString());
+    FlushOutput();
     Exit exit = VerifyThrough(common, o, {node});
     if (exit != Exit::kDone) worst = exit;
   }
@@ -176,32 +239,53 @@ Exit RunImport(const Common& common, TransferOptions o) {
   return o.verify ? Verify(common, o) : Import(common, o);
 }
 
+// As bytes or as JSON: said, or by the name.
+std::optional<KeyReader::Form> KeysForm(const TransferOptions& o) {
+  if (o.keys_format == "lines") return KeyReader::Form::kBytes;
+  if (o.keys_format == "ndjson") return KeyReader::Form::kJson;
+  if (!o.keys_format.empty()) return std::nullopt;
+  const bool json = transfer::GuessFormat(o.reader.path) == transfer::Format::kNdjson;
+  return json ? KeyReader::Form::kJson : KeyReader::Form::kBytes;
+}
+
 Exit Export(const Common& common, const TransferOptions& o) {
+  const auto form = KeysForm(o);
+  if (!form) {
+    return Complain(Exit::kUsage,
+                    fmt::format("--keys-format {}: lines and ndjson are known", o.keys_format));
+  }
   auto nodes = Prepare(common, o);
   if (!nodes) return nodes.error();
   auto source = transfer::LineSource::Open(o.reader.path);
   if (!source) return Complain(Exit::kUsage, source.error().message);
-  FILE* out = o.out.empty() ? stdout : std::fopen(o.out.c_str(), "wb");
-  if (out == nullptr) {
-    return Complain(Exit::kFailed, fmt::format("cannot write {}: {}", o.out, strerror(errno)));
-  }
+  std::unique_ptr<OutFile> out;
+  if (!o.out.empty()) out = std::make_unique<OutFile>(o.out, OutFile::Mode::kNew);
+  if (out && !out->error().empty()) return Complain(Exit::kFailed, out->error());
   Progress progress("exported", (*source)->size());
-  transfer::KeyLineReader reader(std::move(*source));
-  transfer::ExportJob job(o.bucket, Query(o), out);
+  KeyReader reader(std::move(*source), *form);
+  transfer::ExportJob job(o.bucket, Query(o), [&](std::string_view line) {
+    if (out) return out->Write(line);
+    Write(line);
+    return OutputWorks();
+  });
   Tracker tracker(0, 0);
-  Pump pump(PumpFor(o, *nodes), reader, job, tracker, progress, [] {});
+  PumpOptions options = PumpFor(common, o, *nodes);
+  auto errors = NoteFailures(o, OutFile::Mode::kNew, &options);
+  if (errors && !errors->error().empty()) return Complain(Exit::kUsage, errors->error());
+  Pump pump(std::move(options), reader, job, tracker, progress, [] {});
   std::string stopped = pump.Run();
   progress.Finish();
-  bool flushed = std::fflush(out) == 0 && !job.write_failed();
-  if (out != stdout) flushed = std::fclose(out) == 0 && flushed;
+  TellNothing(o, pump, 0, reader.source().offset() == 0);
+  // Where the output went wrong that is what counts, and it is told of itself.
+  Exit exit = Closed(pump.tally().failed() == 0 ? Exit::kDone : Exit::kFailed, out.get());
+  if (!FlushOutput()) return Exit::kFailed;
   // Standard output holds the data; the summary goes beside it.
-  std::string summary =
-      common.json
-          ? boost::json::serialize(pump.tally().Json("exported", 0, progress.Seconds())) + "\n"
-          : pump.tally().Text("exported", 0, progress.Seconds());
-  fmt::print(stderr, "{}", summary);
-  if (!stopped.empty()) return Complain(Exit::kFailed, "stopped early: " + stopped);
-  return flushed && pump.tally().failed() == 0 ? Exit::kDone : Exit::kFailed;
+  TellText(common.json
+               ? boost::json::serialize(pump.tally().Json("exported", 0, progress.Seconds())) + "\n"
+               : pump.tally().Text("exported", 0, progress.Seconds()));
+  if (!stopped.empty() && exit == Exit::kDone) exit = Exit::kFailed;
+  if (!stopped.empty()) Complain(exit, "stopped early: " + stopped);
+  return Closed(exit, errors.get());
 }
 
 void AddPumpOptions(CLI::App* command, const Options& o) {
@@ -211,6 +295,8 @@ void AddPumpOptions(CLI::App* command, const Options& o) {
   command->add_option("--give-up-s", o->give_up_s, "Seconds one record is tried (default 60)");
   command->add_option("--max-errors", o->max_errors,
                       "Stop after so many failed records (default 1000 for an import, else none)");
+  command->add_option("--errors", o->errors,
+                      "File to write: a line of JSON for each failed record, with its place");
 }
 
 }  // namespace
@@ -231,7 +317,8 @@ void AddTransferCommands(CLI::App& app, Session& session) {
   command->add_option("--w", in->w, "Replicas that must have stored each record");
   command->add_option("--r", in->r, "With --verify: replicas that must have answered");
   command->add_option("--resume", in->resume, "State file: go on where an earlier run stopped");
-  command->add_flag("--verify", in->verify, "Read every record back and compare byte for byte");
+  command->add_flag("--verify", in->verify,
+                    "Read the file by other means, and every record back, and compare");
   command->add_flag("--each-node", in->each_node, "With --verify: all records through every node");
   command->add_flag("--rewrite", in->rewrite,
                     "Write also what an import of the same file wrote in the last 24 h");
@@ -242,10 +329,14 @@ void AddTransferCommands(CLI::App& app, Session& session) {
   out->exporting = true;
   command = AddCommand(app, session, "export", "Read the keys that a file names, as NDJSON",
                        "  lariat export --bucket users --keys keys.txt > users.ndjson\n"
+                       "  lariat export --bucket users --keys users.ndjson > again.ndjson\n"
                        "A whole bucket can be exported once 'lariat scan' exists: until then the "
                        "keys must be named.");
   command->add_option("--keys", out->reader.path, "One key per line; - is standard input")
       ->required();
+  command->add_option("--keys-format", out->keys_format,
+                      "lines (the bytes of each line) or ndjson (strings, {\"base64\": ...}, or "
+                      "what import reads); default: by the name");
   command->add_option("-o,--out", out->out, "File to write (default: standard output)");
   command->add_option("--r", out->r, "Replicas that must have answered");
   AddPumpOptions(command, out);

@@ -43,9 +43,10 @@ base::Result<Endpoint> Resolve(const net::Address& address) {
 
 // The bucket's conflict kind; makes an lww bucket if there is none, because blind writes, which a
 // benchmark sends, pile up as siblings otherwise.
-tl::expected<std::string, Exit> PrepareBucket(const std::vector<net::Address>& nodes,
+tl::expected<std::string, Exit> PrepareBucket(const Common& common,
+                                              const std::vector<net::Address>& nodes,
                                               const std::string& bucket) {
-  net::Client client(nodes, kUsualWait);
+  net::Client client(nodes, common.Limits(kUsualWait, nodes.size()));
   net::Request request;
   request.target = "/v1/buckets/" + net::PercentEncode(bucket);
   net::Outcome present = client.Send(request);
@@ -221,7 +222,7 @@ Exit Bench(const Common& common, const BenchOptions& options) {
   for (int pid : options.pids) {
     if (!CpuOf(pid)) return Complain(Exit::kUsage, fmt::format("there is no process {}", pid));
   }
-  auto conflict = PrepareBucket(*addresses, options.bucket);
+  auto conflict = PrepareBucket(common, *addresses, options.bucket);
   if (!conflict) return conflict.error();
   plan.conflict = *conflict;
   plan.siblings = *conflict == "siblings";
@@ -237,7 +238,7 @@ Exit Bench(const Common& common, const BenchOptions& options) {
     Totals load;
     RunPhase(plan, {"loaded", 0, true}, &load);
     if (load.failed > 0) {
-      fmt::print(stderr, "lariat: {} writes failed while loading\n", CountText(load.failed));
+      Tell("lariat: {} writes failed while loading\n", CountText(load.failed));
     }
   }
   Totals totals;

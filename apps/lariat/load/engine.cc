@@ -94,6 +94,16 @@ void Engine::Lose(Peer& peer) {
   peer.retry_at = Clock::now() + kReconnectDelay;
 }
 
+// A node that hangs would hold its connections, and a phase that does every key once, for ever.
+void Engine::LoseTheHung(Clock::time_point now) {
+  for (Peer& peer : peers_) {
+    if (peer.fd < 0 || peer.sent.empty() || now - peer.heard < options_.silence_max) continue;
+    Lose(peer);
+    const size_t node = static_cast<size_t>(peer.node - options_.nodes.data());
+    peer.node = &options_.nodes[(node + 1) % options_.nodes.size()];
+  }
+}
+
 bool Engine::IsInFlight(const Peer& peer, uint64_t key) const {
   return std::any_of(peer.sent.begin(), peer.sent.end(),
                      [key](const Sent& sent) { return sent.op.key == key; });
@@ -136,6 +146,7 @@ void Engine::Refill(Peer& peer, Clock::time_point now) {
     // A context is of no use to a write that overtakes the one that would have given it.
     if (options_.contexts != nullptr && !op.get && IsInFlight(peer, op.key)) break;
     Append(peer, op);
+    if (peer.sent.empty()) peer.heard = now;
     peer.sent.push_back({interval_.count() > 0 ? next_due_ : now, op});
     next_due_ += interval_;
   }
@@ -187,6 +198,7 @@ void Engine::Receive(Peer& peer) {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return Lose(peer);
   auto now = Clock::now();
+  peer.heard = now;
   std::string_view rest(chunk_.data(), static_cast<size_t>(n));
   if (!peer.in.empty()) rest = peer.in.append(rest);
   bool closes = false;
@@ -210,9 +222,14 @@ bool Engine::Finished() const {
 void Engine::Run() {
   std::array<epoll_event, 128> events;
   Clock::time_point look_again;  // at connections that wait or could be made again
+  Clock::time_point next_check = Clock::now() + kReconnectDelay;
   while (!Finished()) {
     auto now = Clock::now();
     if (now >= options_.deadline) return;
+    if (now >= next_check) {
+      LoseTheHung(now);
+      next_check = now + kReconnectDelay;
+    }
     if (interval_.count() > 0 ? next_due_ <= now : look_again <= now) {
       for (Peer& peer : peers_) {
         if (peer.sent.size() < options_.pipeline) Refill(peer, now);

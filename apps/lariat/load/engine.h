@@ -41,6 +41,7 @@ struct EngineOptions {
   size_t connections = 1;
   size_t first_connection = 0;
   size_t pipeline = 1;
+  std::chrono::milliseconds silence_max{10000};  // then a connection is given up, for another node
   double rate = 0;  // operations per second of this engine; 0 = as fast as replies come
   Clock::time_point record_from, deadline;
   // One per key, kept up to date with what replies show; null: writes carry no context. Each key's
@@ -78,10 +79,12 @@ class Engine {
     bool wants_write = false;
     bool exhausted = false;
     Clock::time_point retry_at;
+    Clock::time_point heard;  // something came, or it had nothing to wait for
   };
 
   bool Open(Peer& peer);
   void Lose(Peer& peer);
+  void LoseTheHung(Clock::time_point now);
   void Refill(Peer& peer, Clock::time_point now);
   void Append(Peer& peer, const Op& op);
   bool IsInFlight(const Peer& peer, uint64_t key) const;

@@ -78,9 +78,9 @@ void ShowJson(const Plan& plan, const Totals& totals) {
 
 void ShowText(const Plan& plan, const Totals& totals) {
   const BenchOptions& o = plan.options;
-  fmt::print("{} on bucket {} ({}): {} keys, values of {}, {} connections x {} in flight, {}\n",
-             o.workload, o.bucket, plan.conflict, CountText(o.keys), BytesText(o.value_bytes),
-             o.connections, o.pipeline, SecondsText(o.duration_s));
+  Print("{} on bucket {} ({}): {} keys, values of {}, {} connections x {} in flight, {}\n",
+        o.workload, o.bucket, plan.conflict, CountText(o.keys), BytesText(o.value_bytes),
+        o.connections, o.pipeline, SecondsText(o.duration_s));
   Table table({"", "OPERATIONS", "PER SECOND", "P50", "P99", "P999", "MAX"});
   auto row = [&](const char* name, const telemetry::Histogram& h) {
     if (h.Count() == 0) return;
@@ -94,20 +94,20 @@ void ShowText(const Plan& plan, const Totals& totals) {
     row("put", totals.put);
   }
   row("all", totals.all);
-  fmt::print("{}failed: {}\n", table.Render(), CountText(totals.failed));
+  Print("{}failed: {}\n", table.Render(), CountText(totals.failed));
   for (const auto& [status, count] : totals.failures) {
-    fmt::print("  {} x {}\n", CountText(count), FailureName(status));
+    Print("  {} x {}\n", CountText(count), FailureName(status));
   }
   double sum = 0;
   for (const auto& [pid, cpu] : totals.servers) {
     sum += cpu.Total();
-    fmt::print("cpu of pid {}: {:.1f} us per operation ({:.1f} user, {:.1f} system)\n", pid,
-               PerOp(cpu.Total(), totals), PerOp(cpu.user_s, totals), PerOp(cpu.system_s, totals));
+    Print("cpu of pid {}: {:.1f} us per operation ({:.1f} user, {:.1f} system)\n", pid,
+          PerOp(cpu.Total(), totals), PerOp(cpu.user_s, totals), PerOp(cpu.system_s, totals));
   }
   if (!totals.servers.empty()) {
-    fmt::print("cpu of all servers: {:.1f} us per operation\n", PerOp(sum, totals));
+    Print("cpu of all servers: {:.1f} us per operation\n", PerOp(sum, totals));
   }
-  fmt::print("cpu of this client: {:.1f} us per operation\n", PerOp(totals.self.Total(), totals));
+  Print("cpu of this client: {:.1f} us per operation\n", PerOp(totals.self.Total(), totals));
 }
 
 }  // namespace lariat::cli::load

@@ -96,14 +96,23 @@ base::Status WriteClusterFile(const std::string& dir, const ClusterFile& file) {
 }
 
 base::Status WriteAtomically(const std::string& path, std::string_view text) {
-  std::string temporary = path + ".new";
+  const std::string temporary = path + ".new";
   int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  bool good = fd >= 0 && write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  bool good = fd >= 0;
+  while (good && !text.empty()) {
+    const ssize_t written = write(fd, text.data(), text.size());
+    good = written > 0 || (written < 0 && errno == EINTR);
+    if (written > 0) text.remove_prefix(static_cast<size_t>(written));
+  }
   good = good && fsync(fd) == 0;
   int error = errno;
-  if (fd >= 0) close(fd);
+  if (fd >= 0 && close(fd) != 0 && good) {
+    good = false;
+    error = errno;
+  }
   if (good && std::rename(temporary.c_str(), path.c_str()) == 0) return {};
   if (good) error = errno;
+  if (fd >= 0) unlink(temporary.c_str());
   return base::Fail(base::Code::kIo, fmt::format("cannot write {}: {}", path, strerror(error)));
 }
 

@@ -50,8 +50,8 @@ Exit Down(const DownOptions& options) {
   for (const auto& node : running) Signal(node.process, program, SIGTERM);
   Nodes stubborn = AwaitEnd(running, program, options.timeout_s);
   for (const auto& node : stubborn) {
-    fmt::print(stderr, "lariat: {} (pid {}) did not stop within {} and is killed\n", node.name,
-               node.process.pid, SecondsText(options.timeout_s));
+    Tell("lariat: {} (pid {}) did not stop within {} and is killed\n", node.name, node.process.pid,
+         SecondsText(options.timeout_s));
     Signal(node.process, program, SIGKILL);
   }
   Nodes left = AwaitEnd(stubborn, program, 5);
@@ -59,11 +59,11 @@ Exit Down(const DownOptions& options) {
     boost::json::object out = {{"stopped", Names(running)}, {"killed", Names(stubborn)}};
     PrintLine(boost::json::serialize(out));
   } else if (running.empty()) {
-    fmt::print("no node of {} is running\n", options.dir);
+    Print("no node of {} is running\n", options.dir);
   } else {
     double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    fmt::print("{} of {} nodes stopped in {}; the data stays in {}\n", running.size() - left.size(),
-               file->nodes.size(), SecondsText(seconds), options.dir);
+    Print("{} of {} nodes stopped in {}; the data stays in {}\n", running.size() - left.size(),
+          file->nodes.size(), SecondsText(seconds), options.dir);
   }
   return left.empty() ? Exit::kDone : Exit::kFailed;
 }

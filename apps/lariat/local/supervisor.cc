@@ -30,7 +30,7 @@ sigset_t OurSignals() {
 std::optional<std::string> AskNode(const std::string& http, const std::string& target) {
   auto address = net::ParseAddress(http);
   if (!address) return std::nullopt;
-  net::Client client({*address}, std::chrono::milliseconds(1000));
+  net::Client client({*address}, {std::chrono::milliseconds(1000)});
   net::Request request;
   request.target = target;
   net::Outcome outcome = client.Send(request);

@@ -25,7 +25,7 @@ double Since(Clock::time_point start) {
 
 Exit StopAndClean(const Layout& layout, Supervisor& nodes, Exit code) {
   for (const std::string& name : nodes.StopAll(kStopLimitSeconds)) {
-    fmt::print(stderr, "lariat: {} did not stop in time and was killed\n", name);
+    Tell("lariat: {} did not stop in time and was killed\n", name);
   }
   std::error_code ignored;
   if (layout.temporary) std::filesystem::remove_all(layout.dir, ignored);
@@ -64,18 +64,17 @@ Readiness WaitWithProgress(const UpOptions& options, Layout& layout, Supervisor&
       next_look = Clock::now() + kLook;
     }
     if (!terminal) return;
-    fmt::print(stderr, "\rstarting: {} of {} nodes ready, {}\x1b[K", ready, nodes.Running(),
-               SecondsText(Since(start)));
+    Tell("\rstarting: {} of {} nodes ready, {}\x1b[K", ready, nodes.Running(),
+         SecondsText(Since(start)));
   });
-  if (terminal) fmt::print(stderr, "\r\x1b[K");
+  if (terminal) Tell("\r\x1b[K");
   return readiness;
 }
 
 void TellSlow(const NodePlan& node) {
-  fmt::print(stderr, "lariat: {} {}. The last lines of {}:\n", node.name,
-             node.joins ? "runs and is no member yet; it goes on asking" : "is not ready",
-             node.log);
-  for (const auto& line : LastLines(node.log, 4)) fmt::print(stderr, "  | {}\n", line);
+  Tell("lariat: {} {}. The last lines of {}:\n", node.name,
+       node.joins ? "runs and is no member yet; it goes on asking" : "is not ready", node.log);
+  for (const auto& line : LastLines(node.log, 4)) Tell("  | {}\n", line);
 }
 
 // Says what is wrong with nodes that did not come up, and counts them. A newcomer may take its
@@ -127,13 +126,13 @@ Exit StayUntilStopped(const Layout& layout, Supervisor& nodes) {
   while (true) {
     int signal = WaitSignal(3600);
     if (signal == SIGINT || signal == SIGTERM) {
-      if (IsTerminal(STDERR_FILENO)) fmt::print(stderr, "\nstopping ...\n");
+      if (IsTerminal(STDERR_FILENO)) Tell("\nstopping ...\n");
       return StopAndClean(layout, nodes, Exit::kDone);
     }
     bool clean = true;
     for (const auto& death : nodes.Reap()) {
       if (death.wait_status == 0) {
-        fmt::print(stderr, "lariat: {} was stopped\n", layout.nodes[death.node].name);
+        Tell("lariat: {} was stopped\n", layout.nodes[death.node].name);
         continue;
       }
       clean = false;
@@ -141,7 +140,7 @@ Exit StayUntilStopped(const Layout& layout, Supervisor& nodes) {
       if (nodes.Running() > 0) TellRestart(layout, death);
     }
     if (nodes.Running() == 0) {
-      fmt::print(stderr, "lariat: no node is left\n");
+      Tell("lariat: no node is left\n");
       return StopAndClean(layout, nodes, clean ? Exit::kDone : Exit::kFailed);
     }
   }

@@ -106,8 +106,8 @@ std::optional<Exit> SetAside(const ClusterFile& earlier, const Layout& layout) {
       return Complain(Exit::kFailed,
                       fmt::format("cannot rename {}: {}", node.data_dir, error.message()));
     }
-    fmt::print(stderr, "{} left the cluster earlier and joins as a new node; its old data is {}\n",
-               node.name, aside);
+    Tell("{} left the cluster earlier and joins as a new node; its old data is {}\n", node.name,
+         aside);
   }
   return std::nullopt;
 }
@@ -127,7 +127,7 @@ tl::expected<Layout, Exit> PrepareLayout(const UpOptions& options) {
   if (!preview) return tl::unexpected(Complain(Exit::kUsage, preview.error().message));
   MarkWhatIsThere(options, *earlier, &*preview);
   if (auto taken = PortsInUse(*preview); !taken.empty()) {
-    for (const std::string& port : taken) fmt::print(stderr, "lariat: {} is in use\n", port);
+    for (const std::string& port : taken) Tell("lariat: {} is in use\n", port);
     return tl::unexpected(
         Complain(Exit::kFailed, "nothing was started; choose other ports with --base-port"));
   }

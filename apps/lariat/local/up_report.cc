@@ -51,13 +51,13 @@ void ShowHowToStop(const Layout& layout, bool detach) {
   const std::string ours = NamesOf(layout, [](const NodePlan& node) { return !node.running; });
   const std::string others = NamesOf(layout, [](const NodePlan& node) { return !!node.running; });
   if (detach || ours.empty()) {
-    fmt::print("Stop with:  lariat down --dir {}\n", ShellText({layout.dir}));
+    Print("Stop with:  lariat down --dir {}\n", ShellText({layout.dir}));
   } else if (others.empty()) {
-    fmt::print("Ctrl-C stops all nodes{}.\n",
-               layout.temporary ? " and removes their data" : "; the data stays");
+    Print("Ctrl-C stops all nodes{}.\n",
+          layout.temporary ? " and removes their data" : "; the data stays");
   } else {
-    fmt::print("Ctrl-C stops {}; {} ran before and goes on. To stop all: lariat down --dir {}\n",
-               ours, others, ShellText({layout.dir}));
+    Print("Ctrl-C stops {}; {} ran before and goes on. To stop all: lariat down --dir {}\n", ours,
+          others, ShellText({layout.dir}));
   }
 }
 
@@ -73,13 +73,13 @@ void ShowNextSteps(const Layout& layout, bool detach) {
   const std::string joining =
       NamesOf(layout, [](const NodePlan& plan) { return plan.joins && !plan.running; });
   if (!joining.empty()) {
-    fmt::print(
+    Print(
         "\n{} joining: data moves to the new nodes in the background, one node after the other, "
         "and requests go on meanwhile.\nWatch:  lariat status{}\nBack:   lariat cluster "
         "cancel{}\n",
         joining + (joining.find(',') == std::string::npos ? " is" : " are"), node, node);
   }
-  fmt::print(
+  Print(
       "\nTry:\n  lariat put hello world{0}\n  lariat get hello{0}\n  lariat status{0}\n"
       "  curl http://{1}/kv/hello\nTo let every command know all nodes:\n"
       "  export LARIAT_NODE={2}\n",
@@ -103,37 +103,37 @@ std::string Headline(const Layout& layout, double seconds) {
 
 void TellDeath(const Layout& layout, const Supervisor::Death& death) {
   const NodePlan& node = layout.nodes[death.node];
-  fmt::print(stderr, "lariat: {} ended with {}. The last lines of {}:\n", node.name,
-             EndText(death.wait_status), node.log);
-  for (const std::string& line : LastLines(node.log, 12)) fmt::print(stderr, "  | {}\n", line);
+  Tell("lariat: {} ended with {}. The last lines of {}:\n", node.name, EndText(death.wait_status),
+       node.log);
+  for (const std::string& line : LastLines(node.log, 12)) Tell("  | {}\n", line);
 }
 
 void TellRestart(const Layout& layout, const Supervisor::Death& death) {
   const NodePlan& node = layout.nodes[death.node];
-  fmt::print(stderr, "The other nodes go on. To start {} again:\n  {} 2>>{} &\n", node.name,
-             ShellText(node.command), ShellText({node.log}));
+  Tell("The other nodes go on. To start {} again:\n  {} 2>>{} &\n", node.name,
+       ShellText(node.command), ShellText({node.log}));
 }
 
 void TellLeft(const NodePlan& node) {
-  fmt::print(stderr,
-             "lariat: {} is no member of the cluster any more and is left out from now on; its "
-             "data stays in {}\n",
-             node.name, node.data_dir);
+  Tell(
+      "lariat: {} is no member of the cluster any more and is left out from now on; its "
+      "data stays in {}\n",
+      node.name, node.data_dir);
 }
 
 void ShowUp(const UpOptions& options, const Layout& layout, const ClusterFile& started,
             double seconds) {
   if (options.json) return PrintLine(boost::json::serialize(AsJson(layout, started, seconds)));
-  fmt::print("{}    data: {}{}\n", Headline(layout, seconds), layout.dir,
-             layout.temporary ? " (temporary, removed on exit)" : "");
+  Print("{}    data: {}{}\n", Headline(layout, seconds), layout.dir,
+        layout.temporary ? " (temporary, removed on exit)" : "");
   Table table({"NODE", "HTTP", "RESP", "PEER", "STATE"});
   for (size_t i = 0; i < layout.nodes.size(); ++i) {
     const NodePlan& node = layout.nodes[i];
     if (!node.left) table.Add({node.name, node.http, node.resp, node.peer, StateText(layout, i)});
   }
-  fmt::print("{}", table.Render("  "));
+  Print("{}", table.Render("  "));
   ShowNextSteps(layout, options.detach);
-  std::fflush(stdout);
+  FlushOutput();
 }
 
 }  // namespace lariat::cli::local

@@ -47,10 +47,12 @@ base::Result<Address> ParseAddress(std::string_view text) {
 
 std::string PercentEncode(std::string_view bytes) {
   const bool dots = bytes == "." || bytes == "..";
+  const bool route = bytes == "batch" || bytes == "range";
   std::string out;
   out.reserve(bytes.size());
   for (char c : bytes) {
-    if (IsUnreserved(c) && !dots) {
+    const bool first = out.empty();
+    if (IsUnreserved(c) && !dots && !(route && first)) {
       out.push_back(c);
     } else {
       out += fmt::format("%{:02X}", static_cast<unsigned char>(c));

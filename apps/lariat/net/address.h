@@ -22,7 +22,8 @@ struct Address {
 base::Result<Address> ParseAddress(std::string_view text);
 
 // Everything but the unreserved characters of RFC 3986 becomes %XX. The texts "." and ".." are
-// encoded too, so that no proxy on the way takes a key for a path step.
+// encoded too, so that no proxy on the way takes a key for a path step, and the first letter of
+// "batch" and "range", which are requests where a key may stand.
 std::string PercentEncode(std::string_view bytes);
 
 // "?a=1&b=2" with encoded values; empty for no parameters.

@@ -12,6 +12,7 @@
 #include <boost/beast/http.hpp>
 #include <cctype>
 #include <optional>
+#include <tuple>
 
 namespace lariat::cli::net {
 
@@ -22,10 +23,15 @@ using boost::system::error_code;
 
 struct Loop::Impl {
   asio::io_context context{1};
+  size_t lookups = 0;  // of names, under way
 };
 
 Loop::Loop() : impl_(std::make_unique<Impl>()) {}
-Loop::~Loop() = default;
+Loop::~Loop() {
+  // A lookup cannot be ended before its time, which is long where name servers are silent, and the
+  // context would wait for it. It is left to the end of the process.
+  if (impl_->lookups > 0) std::ignore = impl_.release();
+}
 void Loop::Run() {
   impl_->context.restart();
   impl_->context.run();
@@ -41,24 +47,45 @@ void Loop::After(std::chrono::milliseconds delay, std::function<void()> then) {
 }
 
 struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
-  Impl(Loop& loop, Address to)
-      : context(loop.impl().context), resolver(context), stream(context), address(std::move(to)) {}
+  Impl(Loop& on, Address to)
+      : loop(on.impl()),
+        context(loop.context),
+        resolver(context),
+        lookup_limit(context),
+        stream(context),
+        address(std::move(to)) {}
 
   void Start() {
-    stream.expires_after(timeout);
     reused = open;
     if (open) return Write();
+    const auto limit = std::chrono::steady_clock::now() + waits.connect;
+    stream.expires_at(limit);
     error_code error;
     auto literal = asio::ip::make_address(address.host, error);
     if (!error) {
       auto port = static_cast<uint16_t>(std::stoi(address.port));
       return Connect(std::array{asio::ip::tcp::endpoint(literal, port)});
     }
+    Lookup(limit);
+  }
+
+  void Lookup(std::chrono::steady_clock::time_point limit) {
+    const uint64_t mine = ++lookup;  // what comes after its time is not heard
+    ++loop.lookups;
     resolver.async_resolve(address.host, address.port,
-                           [self = shared_from_this()](error_code e, auto results) {
+                           [self = shared_from_this(), mine](error_code e, auto results) {
+                             --self->loop.lookups;
+                             if (mine != self->lookup) return;
+                             self->lookup_limit.cancel();
                              if (e) return self->Finish(Failure::kNotSent, e);
                              self->Connect(results);
                            });
+    lookup_limit.expires_at(limit);
+    lookup_limit.async_wait([self = shared_from_this(), mine](error_code e) {
+      if (e || mine != self->lookup) return;
+      ++self->lookup;
+      self->Finish(Failure::kNotSent, beast::error::timeout);
+    });
   }
 
   template <typename Endpoints>
@@ -73,6 +100,7 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
   }
 
   void Write() {
+    stream.expires_after(waits.answer);
     http::async_write(stream, request, [self = shared_from_this()](error_code e, size_t) {
       // A server may answer and close before it has read a body that it refuses.
       if (e && e != asio::error::broken_pipe && e != asio::error::connection_reset) {
@@ -117,10 +145,19 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
   }
 
   void Finish(Failure failure, error_code e) {
-    if (e == beast::error::timeout && failure != Failure::kNotSent) failure = Failure::kTimeout;
+    const bool hung = e == beast::error::timeout;
+    if (hung && failure != Failure::kNotSent) failure = Failure::kTimeout;
     Close();
     std::string why = e == http::error::end_of_stream ? "the connection was closed" : e.message();
-    Give(tl::unexpected(TransportError{failure, fmt::format("{}: {}", address.ToString(), why)}));
+    if (hung) {
+      const bool connecting = failure == Failure::kNotSent;
+      const auto wait = connecting ? waits.connect : waits.answer;
+      why = fmt::format("no {} within {:.3g} s", connecting ? "connection" : "answer",
+                        std::chrono::duration<double>(wait).count());
+    }
+    Give(tl::unexpected(TransportError{
+        failure, fmt::format("{}: {}", address.ToString(), why), hung,
+        request.method() == http::verb::get || request.method() == http::verb::head}));
   }
 
   void Give(Outcome outcome) {
@@ -130,19 +167,24 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
 
   void Close() {
     open = false;
+    ++lookup;
+    lookup_limit.cancel();
     buffer.clear();
     error_code ignored;
     stream.socket().close(ignored);
   }
 
+  Loop::Impl& loop;
   asio::io_context& context;
   asio::ip::tcp::resolver resolver;
+  asio::steady_timer lookup_limit;
+  uint64_t lookup = 0;
   beast::tcp_stream stream;
   beast::flat_buffer buffer;
   Address address;
   http::request<http::string_body> request;
   std::optional<http::response_parser<http::string_body>> parser;
-  std::chrono::milliseconds timeout{0};
+  Waits waits;
   Done done;
   bool open = false;
   bool reused = false;
@@ -159,7 +201,7 @@ Connection::~Connection() {
 
 const Address& Connection::address() const { return impl_->address; }
 
-void Connection::Send(Request request, std::chrono::milliseconds timeout, Done done) {
+void Connection::Send(Request request, Waits waits, Done done) {
   auto& out = impl_->request;
   out = {};
   out.version(11);
@@ -171,7 +213,7 @@ void Connection::Send(Request request, std::chrono::milliseconds timeout, Done d
   bool has_body = !request.body.empty() || request.method == "PUT" || request.method == "POST";
   out.body() = std::move(request.body);
   if (has_body) out.prepare_payload();
-  impl_->timeout = timeout;
+  impl_->waits = waits;
   impl_->done = std::move(done);
   asio::post(impl_->context, [impl = impl_] { impl->Start(); });
 }

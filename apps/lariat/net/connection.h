@@ -33,6 +33,13 @@ class Loop {
   std::unique_ptr<Impl> impl_;
 };
 
+// The longest waits: for a connection, with the look-up of its name, and from then on for the whole
+// answer.
+struct Waits {
+  std::chrono::milliseconds connect{1000};
+  std::chrono::milliseconds answer{10000};
+};
+
 class Connection {
  public:
   using Done = std::function<void(Outcome)>;
@@ -43,7 +50,7 @@ class Connection {
   Connection(Connection&&) noexcept;
 
   // Calls `done` once, later. REQUIRES: no request is under way.
-  void Send(Request request, std::chrono::milliseconds timeout, Done done);
+  void Send(Request request, Waits waits, Done done);
   const Address& address() const;
 
  private:

@@ -16,6 +16,17 @@ struct Request {
   std::string target = "/";
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
+
+  bool IsRead() const { return method == "GET" || method == "HEAD"; }
+  // Whether a second delivery can do no harm: a read, or a write that the nodes tell from its
+  // repeat.
+  bool IsRepeatable() const {
+    if (IsRead()) return true;
+    for (const auto& [name, value] : headers) {
+      if (name == "Idempotency-Key") return true;
+    }
+    return false;
+  }
 };
 
 struct Response {
@@ -35,13 +46,15 @@ struct Response {
 
 enum class Failure : uint8_t {
   kNotSent,  // no connection: the request definitely did nothing
-  kLost,     // the connection broke after something was sent: it may or may not have been done
-  kTimeout,  // no answer in time: it may or may not have been done
+  kLost,     // the connection broke after something was sent: a write may or may not have been done
+  kTimeout,  // no answer in time: likewise
 };
 
 struct [[nodiscard]] TransportError {
   Failure failure = Failure::kNotSent;
   std::string message;  // for people, with the address
+  bool hung = false;    // nothing came at all, not even a refusal: the next node is better
+  bool read = false;    // of a request that changes nothing, whatever became of it
 };
 
 using Outcome = tl::expected<Response, TransportError>;

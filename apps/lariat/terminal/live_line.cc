@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/lariat/terminal/live_line.h"
 
-#include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
-
+#include "apps/lariat/terminal/output.h"
 #include "apps/lariat/terminal/text.h"
 
 namespace lariat::cli {
@@ -28,13 +26,12 @@ LiveLine::~LiveLine() { Finish(); }
 void LiveLine::Show(const std::string& text) {
   if (silent_) return;
   next_ = Clock::now() + (terminal_ ? kRewrite : kNewLine);
-  fmt::print(stderr, "{}{}{}", terminal_ ? "\r" : "", text, terminal_ ? "\x1b[K" : "\n");
-  std::fflush(stderr);
+  Tell("{}{}{}", terminal_ ? "\r" : "", text, terminal_ ? "\x1b[K" : "\n");
   open_ = terminal_;
 }
 
 void LiveLine::Finish() {
-  if (open_) fmt::print(stderr, "\r\x1b[K");
+  if (open_) Tell("\r\x1b[K");
   open_ = false;
 }
 

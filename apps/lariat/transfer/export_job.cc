@@ -9,6 +9,7 @@
 #include "apps/lariat/session.h"
 #include "apps/lariat/terminal/text.h"
 #include "apps/lariat/transfer/jobs.h"
+#include "apps/lariat/transfer/read/ndjson_reader.h"
 #include "base/base64.h"
 
 namespace lariat::cli::transfer {
@@ -17,19 +18,17 @@ namespace json = boost::json;
 
 namespace {
 
-// As text where the bytes are text, else as base64.
-void Set(json::object* object, const std::string& name, std::string_view bytes) {
-  bool text = IsUtf8(bytes);
-  (*object)[text ? name : name + "_base64"] =
-      text ? json::string(bytes.data(), bytes.size()) : json::string(base::Base64Encode(bytes));
-}
-
-// The reply's base64 member "value" as Set writes it.
+// The reply's base64 member "value" as text where the bytes are text, else as base64.
 bool CopyValue(const json::value& from, json::object* to) {
   if (!from.is_object() || from.as_object().if_contains("value") == nullptr) return false;
   auto bytes = base::Base64Decode(TextOf(from, "value"));
-  if (bytes) Set(to, "value", *bytes);
-  return bytes.has_value();
+  if (!bytes) return false;
+  if (IsUtf8(*bytes)) {
+    (*to)["value"] = *bytes;
+  } else {
+    (*to)["value_base64"] = base::Base64Encode(*bytes);
+  }
+  return true;
 }
 
 }  // namespace
@@ -39,7 +38,11 @@ std::optional<std::string> ExportLine(std::string_view key, std::string_view rep
   json::value parsed = json::parse({reply.data(), reply.size()}, problem);
   if (problem || !parsed.is_object()) return std::nullopt;
   json::object line;
-  Set(&line, "key", key);
+  if (IsUtf8(key)) {
+    line["key"] = json::string(key.data(), key.size());
+  } else {
+    line["key"] = json::object{{"base64", base::Base64Encode(key)}};
+  }
   const json::value* siblings = parsed.as_object().if_contains("siblings");
   if (siblings != nullptr && siblings->is_array() && !siblings->as_array().empty()) {
     json::array values;
@@ -56,14 +59,15 @@ std::optional<std::string> ExportLine(std::string_view key, std::string_view rep
   std::string type = TextOf(parsed, "content_type");
   // What a value without a type of its own is shown as.
   if (!type.empty() && type != "application/octet-stream") line["content_type"] = type;
+  const json::value* expires = parsed.as_object().if_contains("expires");
+  if (expires != nullptr && expires->is_int64()) line["expires"] = *expires;
   return json::serialize(line);
 }
 
 net::Request ExportJob::Make(const Record& record) {
   net::Request request;
-  // ".../kv/range" is the range request; a key of that name is spelled so that it is none.
-  std::string key = record.key == "range" ? "%72ange" : net::PercentEncode(record.key);
-  request.target = fmt::format("/v1/buckets/{}/kv/{}{}", net::PercentEncode(bucket_), key, query_);
+  request.target = fmt::format("/v1/buckets/{}/kv/{}{}", net::PercentEncode(bucket_),
+                               net::PercentEncode(record.key), query_);
   return request;
 }
 
@@ -73,29 +77,46 @@ Verdict ExportJob::Judge(const Record& record, const net::Response& response) {
   auto line = ExportLine(record.key, response.body);
   if (!line) return {Verdict::Kind::kFailed, "bad reply", "the reply is not as it should be"};
   *line += '\n';
-  if (std::fwrite(line->data(), 1, line->size(), out_) != line->size()) {
-    write_failed_ = true;
-    return {Verdict::Kind::kFailed, "output", "the line could not be written"};
-  }
+  if (!write_(*line)) return {Verdict::Kind::kStop, "output", "the line could not be written"};
   return {};
 }
 
-RecordReader::Next KeyLineReader::Read(Record* record, std::string* why) {
+namespace {
+
+base::Result<std::string> KeyOf(std::string_view line) {
+  const std::string wrapped = fmt::format("{{\"key\":{}}}", line);
+  auto members = ParseJsonLine(line);
+  if (!members || (members->size() == 1 && members->front().name == "base64")) {
+    members = ParseJsonLine(wrapped);
+  }
+  if (!members) return base::Fail(members.error());
+  return JsonKey(*members);
+}
+
+}  // namespace
+
+RecordReader::Next KeyReader::Read(Record* record, std::string* why) {
   std::string_view line;
-  while (source_->Next(&line)) {
+  while (true) {
     *record = {};
+    record->line = source_->line();
+    if (!source_->Next(&line)) return End(why);
     record->end = source_->offset();
+    line = WithoutLineEnd(line);
+    if (line.empty() && !source_->cut()) continue;
     if (source_->cut()) {
       *why = "the line is too long";
       return Next::kBad;
     }
-    if (line.ends_with('\n')) line.remove_suffix(1);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.empty()) continue;
-    record->key = std::string(line);
-    return Next::kRecord;
+    if (form_ == Form::kBytes) {
+      record->key = std::string(line);
+      return Next::kRecord;
+    }
+    auto key = KeyOf(line);
+    if (key) record->key = std::move(*key);
+    if (!key) *why = key.error().message;
+    return key ? Next::kRecord : Next::kBad;
   }
-  return End(why);
 }
 
 }  // namespace lariat::cli::transfer

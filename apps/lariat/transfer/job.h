@@ -5,12 +5,13 @@
 #include <string>
 
 #include "apps/lariat/net/message.h"
-#include "apps/lariat/transfer/record.h"
+#include "apps/lariat/transfer/read/record.h"
 
 namespace lariat::cli::transfer {
 
 struct Verdict {
-  enum class Kind : uint8_t { kDone, kRetry, kFailed };
+  // kStop: this one has failed, and so would all others.
+  enum class Kind : uint8_t { kDone, kRetry, kFailed, kStop };
   Kind kind = Kind::kDone;
   std::string reason;    // short, one of a few: failures are counted by it
   std::string detail;    // for people

@@ -20,6 +20,7 @@ std::string IdempotencyKey(const ImportOptions& options, const Record& record) {
   writer.Sized(record.key);
   writer.Sized(record.content_type);
   writer.U64(static_cast<uint64_t>(record.ttl_s.value_or(-1)));
+  if (record.expires_ms) writer.U64(static_cast<uint64_t>(*record.expires_ms));
   writer.Raw(record.value);
   base::Hash128 hash = base::HashOf128(parts);
   constexpr uint64_t kVersionBits = 0xF000;
@@ -47,7 +48,11 @@ net::Request ImportJob::Make(const Record& record) {
   if (!record.content_type.empty()) {
     request.headers.emplace_back("Content-Type", record.content_type);
   }
-  if (record.ttl_s) request.headers.emplace_back("X-TTL", std::to_string(*record.ttl_s));
+  auto ttl_s = record.ttl_s;
+  if (record.expires_ms && *record.expires_ms != 0) {
+    ttl_s = std::max<int64_t>(1, (*record.expires_ms - NowMs() + 999) / 1000);
+  }
+  if (ttl_s) request.headers.emplace_back("X-TTL", std::to_string(*ttl_s));
   request.body = record.value;
   return request;
 }

@@ -2,7 +2,7 @@
 // The jobs: write each record, read each record back and compare, read keys and print them.
 #pragma once
 
-#include <cstdio>
+#include <functional>
 
 #include "apps/lariat/transfer/job.h"
 
@@ -42,31 +42,37 @@ class VerifyJob : public Job {
   std::string query_;
 };
 
-// Writes one line of JSON per key to `out`, in the order of the answers.
+// Writes one line of JSON per key, in the order of the answers.
 class ExportJob : public Job {
  public:
-  ExportJob(std::string bucket, std::string query, FILE* out)
-      : bucket_(std::move(bucket)), query_(std::move(query)), out_(out) {}
+  // False: no more can be written.
+  using Write = std::function<bool(std::string_view line)>;
+  ExportJob(std::string bucket, std::string query, Write write)
+      : bucket_(std::move(bucket)), query_(std::move(query)), write_(std::move(write)) {}
   net::Request Make(const Record& record) override;
   Verdict Judge(const Record& record, const net::Response& response) override;
-  bool write_failed() const { return write_failed_; }
 
  private:
   std::string bucket_;
   std::string query_;
-  FILE* out_;
-  bool write_failed_ = false;
+  Write write_;
 };
 
 // The line of an export for one reply of the JSON dialect; nothing if the reply is not as it should
 // be. Pure.
 std::optional<std::string> ExportLine(std::string_view key, std::string_view reply);
 
-// Each line of a file is a key (without its line end).
-class KeyLineReader : public RecordReader {
+// The keys that a file names, one on each line: as their bytes (without the line end), or as JSON:
+// a string, {"base64": "..."}, or an object that import takes.
+class KeyReader : public FileReader {
  public:
-  using RecordReader::RecordReader;
+  enum class Form : uint8_t { kBytes, kJson };
+  KeyReader(std::unique_ptr<LineSource> source, Form form)
+      : FileReader(std::move(source)), form_(form) {}
   Next Read(Record* record, std::string* why) override;
+
+ private:
+  Form form_;
 };
 
 // Verdicts that all jobs share: overload and unavailability are tried again, the rest has failed.

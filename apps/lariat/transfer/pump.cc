@@ -17,6 +17,10 @@ using Millis = std::chrono::milliseconds;
 // One slow record may hold back the resume offset, but not let the tracker grow without bound.
 constexpr size_t kWindowMax = 8192;
 
+// All connections of a node that hangs find it out for themselves; this keeps them from coming
+// back.
+constexpr Millis kAvoidHung{30000};
+
 Millis RetryAfter(const net::Response& response) {
   std::string_view text = response.Header("retry-after");
   int64_t seconds = 0;
@@ -35,6 +39,7 @@ Pump::Pump(PumpOptions options, RecordReader& reader, Job& job, Tracker& tracker
       progress_(progress),
       each_second_(std::move(each_second)),
       lanes_(std::max<size_t>(options_.concurrency, 1)),
+      avoid_until_(options_.nodes.size()),
       jitter_(static_cast<uint64_t>(Clock::now().time_since_epoch().count())) {
   for (size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].node = i % options_.nodes.size();
@@ -89,9 +94,9 @@ bool Pump::ReadInto(Lane& lane) {
     }
     lane.ticket = tracker_.Begin(lane.record.end);
     bool bad = next == RecordReader::Next::kBad;
-    if (!bad) why = Refusal(lane.record);
+    if (!bad) why = Refusal(lane.record, NowMs());
     if (why.empty()) return true;
-    FailRecord(lane.record, bad ? "malformed record" : "size limit", why);
+    FailRecord(lane.record, bad ? "malformed record" : "cannot be stored", why);
     tracker_.End(lane.ticket);
   }
 }
@@ -99,13 +104,13 @@ bool Pump::ReadInto(Lane& lane) {
 void Pump::Send(Lane& lane) {
   ++lane.attempts;
   lane.connection->Send(
-      job_.Make(lane.record), options_.request_timeout,
+      job_.Make(lane.record), options_.waits,
       [this, &lane](net::Outcome outcome) { OnOutcome(lane, std::move(outcome)); });
 }
 
 void Pump::OnOutcome(Lane& lane, net::Outcome outcome) {
   if (!outcome) {
-    MoveOn(lane);
+    MoveOn(lane, outcome.error().hung);
     bool tried_all = lane.attempts % options_.nodes.size() == 0;
     return Retry(lane, outcome.error().message, Millis(tried_all ? 100 : 0));
   }
@@ -113,6 +118,9 @@ void Pump::OnOutcome(Lane& lane, net::Outcome outcome) {
   switch (verdict.kind) {
     case Verdict::Kind::kRetry:
       return Retry(lane, verdict.reason, std::max(Millis(20), RetryAfter(*outcome)));
+    case Verdict::Kind::kStop:
+      stopped_because_ = verdict.detail;
+      [[fallthrough]];
     case Verdict::Kind::kFailed:
       FailRecord(lane.record, verdict.reason, verdict.detail);
       break;
@@ -126,9 +134,14 @@ void Pump::OnOutcome(Lane& lane, net::Outcome outcome) {
   Finish(lane);
 }
 
-// To the next node, with a new connection.
-void Pump::MoveOn(Lane& lane) {
-  lane.node = (lane.node + 1) % options_.nodes.size();
+// To the next node that did not hang a moment ago, with a new connection.
+void Pump::MoveOn(Lane& lane, bool hung) {
+  const size_t count = options_.nodes.size();
+  if (hung) avoid_until_[lane.node] = Clock::now() + kAvoidHung;
+  const size_t next = (lane.node + 1) % count;
+  size_t steps = 0;
+  while (steps < count && avoid_until_[(next + steps) % count] > Clock::now()) ++steps;
+  lane.node = (next + steps % count) % count;
   lane.connection.emplace(loop_, options_.nodes[lane.node]);
 }
 
@@ -157,10 +170,10 @@ void Pump::Finish(Lane& lane) {
 }
 
 void Pump::FailRecord(const Record& record, const std::string& reason, const std::string& detail) {
-  std::string where = record.key.empty()
-                          ? fmt::format("the record that ends at byte {}", record.end)
-                          : fmt::format("key '{}'", Printable(record.key));
+  std::string where = fmt::format("{}:{}", options_.source, record.line);
+  if (!record.key.empty()) where += fmt::format(": key '{}'", Printable(record.key));
   tally_.Failed(reason, where + ": " + detail);
+  if (options_.on_failed) options_.on_failed(record, reason, detail);
 }
 
 }  // namespace lariat::cli::transfer

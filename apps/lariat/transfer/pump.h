@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Drives many requests at once: reads records as connections become free, so that memory stays
 // constant; spreads the connections over the nodes; moves a connection to the next node when its
-// own is gone; tries again what a busy or broken cluster did not do. One thread.
+// own is gone, and leaves out for a while one that hangs; tries again what a busy or broken cluster
+// did not do. One thread.
 #pragma once
 
 #include <functional>
@@ -20,9 +21,13 @@ namespace lariat::cli::transfer {
 struct PumpOptions {
   std::vector<net::Address> nodes;
   size_t concurrency = 32;
-  std::chrono::milliseconds request_timeout{10000};
+  net::Waits waits;
   std::chrono::milliseconds give_up{60000};  // how long one record is tried
   uint64_t errors_max = 1000;                // failed records after which no more are read
+  std::string source;                        // the file's name, for the places of failed records
+  // Hears of each failed record, besides the tally.
+  std::function<void(const Record& record, const std::string& reason, const std::string& detail)>
+      on_failed;
 };
 
 class Pump {
@@ -51,7 +56,7 @@ class Pump {
   void Send(Lane& lane);
   void OnOutcome(Lane& lane, net::Outcome outcome);
   void Retry(Lane& lane, const std::string& reason, std::chrono::milliseconds at_least);
-  void MoveOn(Lane& lane);
+  void MoveOn(Lane& lane, bool hung);
   void Finish(Lane& lane);
   void FailRecord(const Record& record, const std::string& reason, const std::string& detail);
   void Tick();
@@ -64,6 +69,7 @@ class Pump {
   std::function<void()> each_second_;
   net::Loop loop_;
   std::vector<Lane> lanes_;
+  std::vector<Clock::time_point> avoid_until_;  // of each node: it hung a moment ago
   Tally tally_;
   base::Prng jitter_;
   size_t busy_ = 0;

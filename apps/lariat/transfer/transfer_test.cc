@@ -6,11 +6,11 @@
 #include <filesystem>
 #include <fstream>
 
-#include "apps/lariat/transfer/csv_reader.h"
-#include "apps/lariat/transfer/deb822_reader.h"
 #include "apps/lariat/transfer/jobs.h"
-#include "apps/lariat/transfer/key_template.h"
-#include "apps/lariat/transfer/ndjson_reader.h"
+#include "apps/lariat/transfer/read/csv_reader.h"
+#include "apps/lariat/transfer/read/deb822_reader.h"
+#include "apps/lariat/transfer/read/key_template.h"
+#include "apps/lariat/transfer/read/ndjson_reader.h"
 #include "apps/lariat/transfer/state_file.h"
 #include "apps/lariat/transfer/tally.h"
 #include "apps/lariat/transfer/tracker.h"
@@ -35,7 +35,7 @@ class TransferTest : public ::testing::Test {
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }
-  std::unique_ptr<RecordReader> Open(ReaderOptions options) {
+  std::unique_ptr<FileReader> Open(ReaderOptions options) {
     auto reader = OpenReader(options);
     EXPECT_TRUE(reader.has_value()) << (reader ? "" : reader.error().message);
     return reader ? std::move(*reader) : nullptr;
@@ -107,16 +107,24 @@ TEST_F(TransferTest, NdjsonWithItsOwnKeyFieldsKeepsTheLine) {
   EXPECT_THAT(All(*reader), ElementsAre("u:7={\"id\":7,\"name\":\"x\"}", "!"));
 }
 
-TEST(CsvRow, FollowsTheRfc) {
-  EXPECT_THAT(*ParseCsvRow("a,b,"), ElementsAre("a", "b", ""));
-  EXPECT_THAT(*ParseCsvRow(R"("a ""quoted"", comma","x)"
-                           "\n"
-                           R"(y")"),
-              ElementsAre("a \"quoted\", comma", "x\ny"));
-  EXPECT_THAT(*ParseCsvRow(""), ElementsAre(""));
-  EXPECT_FALSE(ParseCsvRow(R"("open)").has_value());
-  EXPECT_FALSE(ParseCsvRow(R"("closed"x,b)").has_value());
-  EXPECT_FALSE(ParseCsvRow(R"(a"b)").has_value());
+// The fields of a row that is given in lines; nothing if it is wrong or not closed.
+std::optional<std::vector<std::string>> Fields(const std::vector<std::string>& lines) {
+  CsvRow row;
+  CsvRow::Took took = CsvRow::Took::kOpen;
+  for (const std::string& line : lines) took = row.Take(line);
+  if (took != CsvRow::Took::kWhole) return std::nullopt;
+  return row.fields();
+}
+
+TEST(CsvRows, FollowTheRfc) {
+  EXPECT_THAT(*Fields({"a,b,\n"}), ElementsAre("a", "b", ""));
+  EXPECT_THAT(*Fields({"\"a \"\"quoted\"\", comma\",\"x\r\n", "y\"\r"}),
+              ElementsAre("a \"quoted\", comma", "x\r\ny"));
+  EXPECT_THAT(*Fields({"\n"}), ElementsAre(""));
+  EXPECT_THAT(*Fields({"\"\",\"\"\"\""}), ElementsAre("", "\""));
+  for (const char* bad : {"\"open", "\"closed\"x,b", "a\"b", "\"a\" ,b", " \"a\""}) {
+    EXPECT_FALSE(Fields({bad}).has_value()) << bad;
+  }
 }
 
 TEST_F(TransferTest, CsvColumns) {
@@ -179,15 +187,15 @@ TEST_F(TransferTest, TheNameTellsTheFormat) {
 
 TEST(Refusals, AreThoseOfTheServer) {
   Record record;
-  EXPECT_NE(Refusal(record), "");
+  EXPECT_NE(Refusal(record, 1000), "");
   record.key = std::string(256, 'k');
   record.value = std::string(1048576, 'v');
-  EXPECT_EQ(Refusal(record), "");
+  EXPECT_EQ(Refusal(record, 1000), "");
   record.key += 'k';
-  EXPECT_NE(Refusal(record), "");
+  EXPECT_NE(Refusal(record, 1000), "");
   record.key = "k";
   record.value += 'v';
-  EXPECT_NE(Refusal(record), "");
+  EXPECT_NE(Refusal(record, 1000), "");
 }
 
 TEST(Template, ParsesAndExpands) {
@@ -283,7 +291,9 @@ TEST(ExportLines, AreWhatImportReads) {
   EXPECT_EQ(*ExportLine("k", R"({"key":"k","value":"aGk=","siblings":[],"content_type":"t/p"})"),
             R"({"key":"k","value":"hi","content_type":"t/p"})");
   EXPECT_EQ(*ExportLine("\xFF", R"({"value":"/w==","siblings":[]})"),
-            R"({"key_base64":"/w==","value_base64":"/w=="})");
+            R"({"key":{"base64":"/w=="},"value_base64":"/w=="})");
+  EXPECT_EQ(*ExportLine("k", R"({"value":"","siblings":[],"expires":1700000000123})"),
+            R"({"key":"k","value":"","expires":1700000000123})");
   EXPECT_EQ(*ExportLine("k", R"({"context":"C","siblings":[{"value":"YQ=="},{"value":"Yg=="}]})"),
             R"({"key":"k","siblings":[{"value":"a"},{"value":"b"}],"context":"C"})");
   EXPECT_FALSE(ExportLine("k", R"({"value":"?"})").has_value());

@@ -26,12 +26,13 @@ constexpr uint64_t kClientsMin = 32;
 
 }  // namespace
 
-void OpenStandardDescriptors() {
+void OpenStandardDescriptors(ClosedOutput closed) {
+  const int mode = closed == ClosedOutput::kFails ? O_RDONLY : O_RDWR;
   for (int fd = 0; fd <= STDERR_FILENO; ++fd) {
     if (::fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
     // The lowest free number is given, which is this one. Where there is no /dev/null any
     // directory keeps the place, and what is written fails.
-    if (::open("/dev/null", O_RDWR) < 0 && ::open("/", O_RDONLY | O_DIRECTORY) < 0) ::_exit(1);
+    if (::open("/dev/null", mode) < 0 && ::open("/", O_RDONLY | O_DIRECTORY) < 0) ::_exit(1);
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apps/lariat/transfer/key_template.h"
+#include "apps/lariat/transfer/read/key_template.h"
 
 #include <fmt/format.h>
 

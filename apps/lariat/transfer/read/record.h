@@ -8,17 +8,20 @@
 #include <string>
 #include <string_view>
 
-#include "apps/lariat/transfer/line_source.h"
+#include "apps/lariat/transfer/read/key_template.h"
+#include "apps/lariat/transfer/read/line_source.h"
 #include "base/result.h"
 
 namespace lariat::cli::transfer {
 
 struct Record {
-  uint64_t end = 0;  // offset behind the record: where reading goes on after it
+  uint64_t end = 0;   // offset behind the record: where reading goes on after it
+  uint64_t line = 0;  // where it starts in the file, from 1
   std::string key;
   std::string value;
   std::string content_type;  // empty = none
   std::optional<int64_t> ttl_s;
+  std::optional<int64_t> expires_ms;  // since 1970; wins over ttl_s
 };
 
 enum class Format : uint8_t { kNdjson, kCsv, kDeb822 };
@@ -40,10 +43,15 @@ class RecordReader {
     kEnd,
     kBroken,  // the file cannot be read further
   };
-  explicit RecordReader(std::unique_ptr<LineSource> source) : source_(std::move(source)) {}
   virtual ~RecordReader() = default;
-  // Fills the record, for kBad its `end` only.
+  // Fills the record, for kBad its `end` and `line` only.
   virtual Next Read(Record* record, std::string* why) = 0;
+};
+
+// A reader over lines, which can go on where an earlier run stopped.
+class FileReader : public RecordReader {
+ public:
+  explicit FileReader(std::unique_ptr<LineSource> source) : source_(std::move(source)) {}
   // What comes before the first record (a CSV header) is read; call once, before SkipTo.
   virtual base::Status Start() { return {}; }
   // Goes on at an offset that was some record's `end`.
@@ -58,9 +66,18 @@ class RecordReader {
 
 std::optional<Format> ParseFormat(std::string_view text);
 std::optional<Format> GuessFormat(std::string_view path);
-base::Result<std::unique_ptr<RecordReader>> OpenReader(const ReaderOptions& options);
+// What `options` say of the format and of the key; the format's own key if there is no template.
+struct ReaderPlan {
+  Format format = Format::kNdjson;
+  std::optional<KeyTemplate> key;
+};
+base::Result<ReaderPlan> PlanReader(const ReaderOptions& options);
 
-// Key sizes and value sizes as the server takes them; empty text if they are right.
-std::string Refusal(const Record& record);
+base::Result<std::unique_ptr<FileReader>> OpenReader(const ReaderOptions& options);
+
+// Key sizes and value sizes as the server takes them, and what has expired at `now_ms`; empty text
+// if it can be stored.
+std::string Refusal(const Record& record, int64_t now_ms);
+int64_t NowMs();
 
 }  // namespace lariat::cli::transfer
