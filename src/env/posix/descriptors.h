@@ -12,7 +12,8 @@ namespace lariat::env::posix {
 
 // Opens on /dev/null what is closed of standard input, output and error. Otherwise the next file
 // opened would take the number, and get what is printed. Before anything else opens a file. What is
-// then written is swallowed, or fails: a command whose output nobody can have has not done its work.
+// then written is swallowed, or fails: a command whose output nobody can have has not done its
+// work.
 enum class ClosedOutput : uint8_t { kSwallowed, kFails };
 void OpenStandardDescriptors(ClosedOutput closed = ClosedOutput::kSwallowed);
 
