@@ -40,6 +40,22 @@ TEST(Arguments, WrongUsageIsTwo) {
   EXPECT_EQ(Call({"bench", "--workload", "sleep"}), 2);
 }
 
+// Of a number that cannot be taken as it stands none is made that is near it.
+TEST(Arguments, NumbersAreTakenAsTheyAreOrNotAtAll) {
+  for (const char* bad : {"99999999999999999999", "-99999999999999999999", "010", "0x10", "1e3",
+                          "1.5", " 1", "1 ", "+1", ""}) {
+    EXPECT_EQ(Call({"put", "k", "v", "--node", kNobody, "--ttl", bad}), 2) << bad;
+  }
+  for (const char* bad : {"99999999999999999999", "-1", "01"}) {
+    EXPECT_EQ(Call({"tasks", bad, "--node", kNobody}), 2) << bad;
+  }
+  for (const char* bad : {"nan", "inf", "1s", "1e999", ""}) {
+    EXPECT_EQ(Call({"get", "k", "--node", kNobody, "--timeout", bad}), 2) << bad;
+  }
+  EXPECT_EQ(Call({"put", "k", "v", "--node", kNobody, "--ttl", "9223372036854775807"}), 3);
+  EXPECT_EQ(Call({"tasks", "0", "--node", kNobody}), 3);
+}
+
 TEST(Arguments, HelpIsZero) {
   EXPECT_EQ(Call({"--help"}), 0);
   for (const char* command :
@@ -88,6 +104,9 @@ TEST(Addresses, PercentEncoding) {
   EXPECT_EQ(net::PercentEncode("aZ0-._~"), "aZ0-._~");
   EXPECT_EQ(net::PercentEncode(std::string_view("a/b %\0\xff", 7)), "a%2Fb%20%25%00%FF");
   EXPECT_EQ(net::PercentEncode(".."), "%2E%2E");
+  EXPECT_EQ(net::PercentEncode("batch"), "%62atch");
+  EXPECT_EQ(net::PercentEncode("range"), "%72ange");
+  EXPECT_EQ(net::PercentEncode("ranges"), "ranges");
   EXPECT_EQ(net::QueryString({{"r", "2"}, {"key", "a&b"}}), "?r=2&key=a%26b");
   EXPECT_EQ(net::QueryString({}), "");
 }

@@ -7,6 +7,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -58,6 +59,40 @@ CLI::App* AddCommand(CLI::App& parent, Session& session, const std::string& name
 
 namespace {
 
+// What is wrong with the text of a number; empty if nothing is.
+template <typename Integer>
+std::string IntegerProblem(const std::string& text) {
+  Integer number = 0;
+  const char* end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), end, number);
+  const std::string_view digits = std::string_view(text).substr(text.starts_with('-') ? 1 : 0);
+  const bool octal = digits.size() > 1 && digits.starts_with('0');
+  if (error == std::errc::result_out_of_range) return fmt::format("{} is out of range", text);
+  if (error == std::errc() && stop == end && !octal) return "";
+  return fmt::format("{} is no whole number in decimal digits", text);
+}
+
+std::string FloatProblem(const std::string& text) {
+  char* end = nullptr;
+  const double number = std::strtod(text.c_str(), &end);
+  const bool whole = !text.empty() && *end == '\0' && std::isfinite(number);
+  return whole ? "" : fmt::format("{} is no number", text);
+}
+
+// The parser takes the nearest number for one that is too large, and octal digits after a 0.
+void CheckNumbers(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    auto check = [&](std::string (*problem)(const std::string&)) {
+      option->check(CLI::Validator(problem, ""));
+    };
+    if (type.starts_with("INT")) check(IntegerProblem<int64_t>);
+    if (type.starts_with("UINT")) check(IntegerProblem<uint64_t>);
+    if (type.find("FLOAT") != std::string::npos) check(FloatProblem);
+  }
+  for (CLI::App* command : app.get_subcommands(nullptr)) CheckNumbers(*command);
+}
+
 // What could not be written is a failure, whatever the command did; what it had to say goes first.
 int Finished(Exit exit) {
   if (!FlushOutput() && exit == Exit::kDone) exit = Exit::kFailed;
@@ -88,6 +123,7 @@ int Main(int argc, const char* const* argv) {
   AddTransferCommands(app, session);
   AddBenchCommand(app, session);
   AddPlanCommand(app, session);
+  CheckNumbers(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

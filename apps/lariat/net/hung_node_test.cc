@@ -59,7 +59,7 @@ TEST(HungNodes, OneThatDropsCostsTheConnectTimeout) {
     const Told told = Call(words);
     EXPECT_EQ(told.exit, 0) << told.err;
     EXPECT_GE(told.took, milliseconds(200));
-    EXPECT_LT(told.took, milliseconds(2000));
+    EXPECT_LT(told.took, milliseconds(5000));
   }
 }
 
@@ -99,7 +99,7 @@ TEST(HungNodes, NoneReachableIsThree) {
       Call({"--connect-timeout", "0.1", "get", "k", "--node", hung.address() + ",127.0.0.1:1"});
   EXPECT_EQ(told.exit, 3);
   EXPECT_THAT(told.err, HasSubstr(hung.address() + ": no connection within 0.1 s"));
-  EXPECT_LT(told.took, milliseconds(2000));
+  EXPECT_LT(told.took, milliseconds(5000));
   EXPECT_EQ(Call({"get", "k", "--timeout", "0"}).exit, 2);
   EXPECT_EQ(Call({"get", "k", "--connect-timeout", "-1"}).exit, 2);
 }
@@ -114,8 +114,8 @@ TEST(HungNodes, AreRememberedByTheProcess) {
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(client.Send({}).has_value());
   net::Request write;
   write.method = "PUT";
-  EXPECT_TRUE(client.Send(write).has_value());  // never goes to the one that hangs
-  EXPECT_LT(Clock::now() - start, milliseconds(2000));
+  EXPECT_TRUE(client.Send(write).has_value());          // never goes to the one that hangs
+  EXPECT_LT(Clock::now() - start, milliseconds(5000));  // of five times 2 s
 }
 
 TEST(HungNodes, AnImportGoesRoundThem) {
@@ -133,7 +133,7 @@ TEST(HungNodes, AnImportGoesRoundThem) {
                           good.address() + "," + drops.address() + "," + takes.address(),
                           "--connect-timeout", "0.2", "--timeout", "0.5"});
   EXPECT_EQ(told.exit, 0) << told.err;
-  EXPECT_LT(told.took, milliseconds(5000));
+  EXPECT_LT(told.took, milliseconds(15000));
   std::filesystem::remove_all(dir);
 }
 

@@ -198,6 +198,34 @@ TEST(Refusals, AreThoseOfTheServer) {
   EXPECT_NE(Refusal(record, 1000), "");
 }
 
+TEST(Refusals, WhatHasExpiredIsNotStored) {
+  Record record;
+  record.key = "k";
+  record.expires_ms = 1000;
+  EXPECT_NE(Refusal(record, 1000), "");
+  EXPECT_EQ(Refusal(record, 999), "");
+  record.expires_ms = 0;  // never
+  EXPECT_EQ(Refusal(record, 1000), "");
+}
+
+TEST(Expiries, BecomeATimeToLive) {
+  ImportJob job({"default", "f", "", ""});
+  auto ttl = [&](const Record& record) -> int64_t {
+    for (const auto& [name, value] : job.Make(record).headers) {
+      if (name == "X-TTL") return std::stoll(value);
+    }
+    return -1;
+  };
+  Record record;
+  record.key = "k";
+  EXPECT_EQ(ttl(record), -1);
+  record.ttl_s = 5;
+  EXPECT_EQ(ttl(record), 5);
+  record.expires_ms = NowMs() + 3600000;
+  EXPECT_GT(ttl(record), 3500);
+  EXPECT_LE(ttl(record), 3600);
+}
+
 TEST(Template, ParsesAndExpands) {
   auto lookup = [](const std::string& field) -> std::optional<std::string> {
     if (field == "A") return "1";

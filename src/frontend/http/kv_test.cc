@@ -416,6 +416,15 @@ TEST_F(Kv, LaterPartsOfTheInterfaceSaySo) {
   // The keys of these names are there all the same.
   EXPECT_EQ(Status("GET /v1/kv/%72ange"), 404);
   EXPECT_EQ(node.kv.last_get.key, "range");
+  EXPECT_EQ(Status("GET /v1/buckets/b/kv/%62atch"), 404);
+  EXPECT_EQ(node.kv.last_get.key, "batch");
+  // Who did not know is told.
+  for (const char* start : {"GET /v1/kv/batch", "PUT /v1/buckets/b/kv/batch"}) {
+    const ParsedReply reply = Send(start);
+    EXPECT_EQ(reply.status, 405) << start;
+    EXPECT_NE(reply.body.find("a key of that name is written %62atch"), std::string::npos);
+  }
+  EXPECT_NE(Send("GET /v1/kv/range").body.find("%72ange"), std::string::npos);
 }
 
 TEST_F(Kv, StoredTextsCannotBreakAHead) {

@@ -13,8 +13,8 @@ namespace {
 using telemetry::Op;
 using Body = BodyRule;
 
-// Rows of one pattern stand together. Fixed paths stand before patterns that they match; the key
-// "range" of the JSON dialect is written %72ange.
+// Rows of one pattern stand together. Fixed paths stand before patterns that they match; the keys
+// "range" and "batch" of the JSON dialect are written %72ange and %62atch.
 constexpr Route kRoutes[] = {
     {"/kv/{key}", Method::kGet, Body::kNone, Op::kGet, GetRaw},
     {"/kv/{key}", Method::kPut, Body::kValue, Op::kPut, PutRaw},
@@ -110,6 +110,13 @@ std::string_view WithoutOrigin(std::string_view target) {
   return path == std::string_view::npos ? std::string_view("/") : target.substr(path);
 }
 
+// For who meant a key where a request of that name stands; empty for other paths.
+std::string_view KeyHint(std::string_view path) {
+  if (path.ends_with("/kv/range")) return "; a key of that name is written %72ange";
+  if (path.ends_with("/kv/batch")) return "; a key of that name is written %62atch";
+  return "";
+}
+
 bool Serves(const Route& route, Method method) {
   return route.method == method || (method == Method::kHead && route.method == Method::kGet);
 }
@@ -138,12 +145,15 @@ std::variant<const Route*, Refusal> FindRoute(Request& request) {
     return Refusal{404, "not_found", "no such path; a '/' in a key or bucket is written %2F"};
   }
   Refusal refusal{405, "method_not_allowed", "this path takes " + allow};
+  refusal.message += KeyHint(request.path);
   refusal.allow = std::move(allow);
   return refusal;
 }
 
 void RefuseUnsupported(Request& request, Exchange exchange) {
-  exchange.Refuse(NotInThisVersion("'" + std::string(request.path) + "'"));
+  Refusal refusal = NotInThisVersion("'" + std::string(request.path) + "'");
+  refusal.message += KeyHint(request.path);
+  exchange.Refuse(refusal);
 }
 
 }  // namespace lariat::frontend::http
