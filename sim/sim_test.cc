@@ -64,8 +64,9 @@ TEST(SimSummary, SurvivesThePipe) {
 // --- determinism (M44) -------------------------------------------------------------------------
 
 TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
-  for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats", "late", "moves",
-                               "deletes_sloppy", "expiry", "unreadable", "cut_log", "large"}) {
+  for (const char* scenario :
+       {"everything", "power", "forwards", "lww", "repeats", "late", "moves", "moves_all",
+        "deletes_sloppy", "expiry", "unreadable", "cut_log", "large"}) {
     for (const uint64_t seed : {3U, 4U}) {
       RunRequest request = Request(scenario, seed);
       const RunResult first = RunOne(request);
@@ -309,6 +310,7 @@ const Plant kPlants[] = {
       {"power_every_ms", "0"},
       {"cut_every_ms", "0"},
       {"down_ms", "20"}}},
+    {Bug::kAnyoneTaken, "moves_all", {"durable"}, 40},
     // Replicas miss much, and are read at once.
     {Bug::kCutUntold,
      "cut_log",

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "apps/lariatd/options.h"
 
+#include <netdb.h>
+#include <netinet/in.h>
+
 #include <CLI/CLI.hpp>
+#include <cstring>
 #include <vector>
 
 #include "apps/lariatd/version.h"
@@ -41,6 +45,10 @@ void Describe(CLI::App* app, Flags* flags) {
   AddShorthand(app, flags, "http", "listen.http", "Address for HTTP, host:port");
   AddShorthand(app, flags, "resp", "listen.resp", "Address for the Redis protocol, host:port");
   AddShorthand(app, flags, "peer", "listen.peer", "Address for other nodes, host:port");
+  AddShorthand(app, flags, "advertise-http", "advertise.http",
+               "Address at which others reach --http, if that is another, host:port");
+  AddShorthand(app, flags, "advertise-resp", "advertise.resp", "The same for --resp");
+  AddShorthand(app, flags, "advertise-peer", "advertise.peer", "The same for --peer");
   AddShorthand(app, flags, "join", "cluster.join",
                "Peer addresses of the first nodes, comma separated");
   AddShorthand(app, flags, "replace", "cluster.replace",
@@ -101,6 +109,27 @@ bool IsLoopback(const std::string& address) {
   return host.starts_with("127.") || host == "localhost" || host == "[::1]";
 }
 
+// 0.0.0.0, [::] and the other ways to write "every address of this machine".
+bool IsWildcard(const std::string& address) {
+  std::string host = address.substr(0, address.rfind(':'));
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (host.empty() || getaddrinfo(host.c_str(), nullptr, &hints, &found) != 0) return false;
+  bool any = false;
+  if (found->ai_family == AF_INET) {
+    any = reinterpret_cast<const sockaddr_in*>(found->ai_addr)->sin_addr.s_addr == 0;
+  } else if (found->ai_family == AF_INET6) {
+    const in6_addr& v6 = reinterpret_cast<const sockaddr_in6*>(found->ai_addr)->sin6_addr;
+    const uint8_t mapped[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    any = IN6_IS_ADDR_UNSPECIFIED(&v6) || std::memcmp(&v6, mapped, sizeof(mapped)) == 0;
+  }
+  freeaddrinfo(found);
+  return any;
+}
+
 }  // namespace
 
 tl::expected<Options, Exit> ParseOptions(int argc, char** argv, char** environment) {
@@ -127,17 +156,35 @@ base::Result<config::Settings> ReadAgain(int argc, char** argv, char** environme
 }
 
 base::Status CheckListeners(const config::Settings& s) {
-  if (s.security_insecure) return {};
-  const std::pair<const char*, const std::string*> listeners[] = {{"listen.http", &s.listen_http},
-                                                                  {"listen.resp", &s.listen_resp},
-                                                                  {"listen.peer", &s.listen_peer}};
-  for (const auto& [key, address] : listeners) {
-    if (IsLoopback(*address)) continue;
+  struct Listener {
+    const char* key;
+    const std::string& address;
+    const char* advertise_key;
+    const std::string& advertise;
+  };
+  const Listener listeners[] = {{"listen.http", s.listen_http, "advertise.http", s.advertise_http},
+                                {"listen.resp", s.listen_resp, "advertise.resp", s.advertise_resp},
+                                {"listen.peer", s.listen_peer, "advertise.peer", s.advertise_peer}};
+  for (const auto& [key, address, advertise_key, advertise] : listeners) {
+    if (s.security_insecure || IsLoopback(address)) continue;
+    std::string why = std::string(key) + " = " + address +
+                      " is open to other machines, and there is no authentication. Set " + key +
+                      " to a loopback address (127.0.0.1:PORT), or set security.insecure = true if "
+                      "everybody who can reach this machine may read and change all data";
+    if (IsWildcard(address) && advertise.empty())
+      why += std::string("; then ") + advertise_key + " is needed too";
+    return Fail(Code::kInvalidArgument, std::move(why));
+  }
+  for (const auto& [key, address, advertise_key, advertise] : listeners) {
+    const bool nowhere = IsWildcard(advertise) || advertise.ends_with(":0");
+    if (!nowhere && (!advertise.empty() || !IsWildcard(address))) continue;
+    const std::string wrong = nowhere ? std::string(advertise_key) + " = " + advertise
+                                      : std::string(key) + " = " + address;
     return Fail(Code::kInvalidArgument,
-                std::string(key) + " = " + *address +
-                    " is open to other machines, and there is no authentication. Set " + key +
-                    " to a loopback address (127.0.0.1:PORT), or set security.insecure = true if "
-                    "everybody who can reach this machine may read and change all data");
+                wrong +
+                    " is no address that others could connect to. Add the one by which they "
+                    "reach this node: --set " +
+                    advertise_key + "=HOST" + address.substr(address.rfind(':')));
   }
   return {};
 }

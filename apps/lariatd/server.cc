@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "apps/lariatd/log.h"
+#include "apps/lariatd/self_check.h"
 #include "apps/lariatd/version.h"
 #include "config/settings.h"
 #include "env/posix/descriptors.h"
@@ -92,6 +93,8 @@ struct Server::Impl {
   void Linger();
   void Drain();
   void WaitForIdle(base::Instant give_up);
+  void Advertise(const char* what, const std::string& address, std::string* bound);
+  void CheckAdvertised();
   void SayReady();
   void End(int code);
 
@@ -110,6 +113,7 @@ struct Server::Impl {
   std::vector<std::unique_ptr<ShardLoop>> loops;
   std::vector<std::unique_ptr<node::PeerLinks>> links;
   std::unique_ptr<node::Node> node;
+  std::vector<std::unique_ptr<SelfCheck>> checks;
   std::vector<env::Env> environments;  // frontends keep references
   std::vector<std::unique_ptr<frontend::http::HttpFrontend>> frontends;
   std::unique_ptr<env::posix::Signals> signals;
@@ -202,7 +206,28 @@ base::Status Server::Impl::OpenPeerListeners() {
     if (!bound) return Fail(bound.error().code, "peer listener: " + bound.error().message);
     addresses.peer = *bound;
   }
+  Advertise("peer", settings.advertise_peer, &addresses.peer);
   return {};
+}
+
+// Other nodes and clients are told this address.
+void Server::Impl::Advertise(const char* what, const std::string& address, std::string* bound) {
+  if (address.empty() || address == *bound) return;
+  log.Log(LogLevel::kInfo, "server", "listens for {} on {} and advertises {}", what, *bound,
+          address);
+  *bound = address;
+}
+
+// Only what is said otherwise than what it listens on can be wrong.
+void Server::Impl::CheckAdvertised() {
+  const auto start = [this](SelfCheck::Kind kind, const std::string& address) {
+    if (address.empty()) return;
+    checks.push_back(std::make_unique<SelfCheck>(
+        *loops[0], SelfCheck::Target{kind, address, node->shard(0).MakeHello()}, log));
+    checks.back()->Start();
+  };
+  start(SelfCheck::Kind::kPeer, settings.advertise_peer);
+  start(SelfCheck::Kind::kHttp, settings.advertise_http);
 }
 
 void Server::Impl::BuildNode() {
@@ -238,6 +263,8 @@ base::Status Server::Impl::OpenHttpListeners() {
     if (!bound) return Fail(bound.error().code, "HTTP listener: " + bound.error().message);
     addresses.http = *bound;
   }
+  Advertise("HTTP", settings.advertise_http, &addresses.http);
+  if (!settings.advertise_resp.empty()) addresses.resp = settings.advertise_resp;
   return {};
 }
 
@@ -430,6 +457,7 @@ Server::~Server() {
   impl_->signals.reset();
   impl_->engine.reset();
   impl_->frontends.clear();
+  impl_->checks.clear();
   impl_->node.reset();
   impl_->links.clear();
   impl_->loops.clear();
@@ -475,7 +503,10 @@ int Server::Run() {
                                                     std::vector<int>{SIGTERM, SIGINT, SIGHUP},
                                                     [&s](int signal) { s.OnSignal(signal); });
   s.node->Start();
-  s.loops[0]->env().executor.Post([&s] { s.Watch(); });
+  s.loops[0]->env().executor.Post([&s] {
+    s.CheckAdvertised();
+    s.Watch();
+  });
   for (size_t i = 1; i < s.loops.size(); ++i) s.loops[i]->Start();
   s.loops[0]->Run();
   for (auto& loop : s.loops) loop->Stop();

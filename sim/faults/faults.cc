@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "storage/record.h"
@@ -14,6 +15,7 @@ constexpr int64_t kCutMs = 250;
 constexpr int64_t kPauseMs = 300;
 constexpr int64_t kOutMinMs = 500;
 constexpr int64_t kOutMaxMs = 3500;
+constexpr int64_t kMoveMs = 100;
 constexpr int64_t kClockStepMs = 400;
 constexpr int64_t kHourMs = 3600 * 1000;
 constexpr int64_t kServesDamagedMs = 300;
@@ -51,6 +53,7 @@ void Faults::Start() {
   Every(o.break_every_ms, &Faults::Break);
   Every(o.kill_every_ms, &Faults::Kill);
   Every(o.move_every_ms, &Faults::MoveOne);
+  Every(o.move_all_every_ms, &Faults::MoveAll);
   Every(o.power_every_ms, &Faults::CutPower);
   Every(o.sync_error_every_ms, &Faults::FailSync);
   Every(o.pause_every_ms, &Faults::Pause);
@@ -208,6 +211,38 @@ void Faults::MoveOne() {
   TakeDown(machine, false);
   cluster_.machine(machine).Move();
   Say(fmt::format("m{} moves to {}", machine + 1, cluster_.machine(machine).Address()));
+}
+
+// All members, those that are down too, each when it likes, or all at once and with the addresses
+// of each other. They are told where all of them are going to be.
+void Faults::MoveAll() {
+  const auto newest = cluster_.Newest();
+  if (!newest || moving_ > 0) return;
+  std::vector<size_t> all;
+  for (const membership::Member& member : newest->topology.members) {
+    if (const auto machine = cluster_.MachineOf(member.id)) all.push_back(*machine);
+  }
+  const bool go_round = prng_.Chance(0.5);
+  std::vector<std::string> addresses;
+  for (const size_t machine : all) addresses.push_back(cluster_.machine(machine).Address());
+  std::rotate(addresses.begin(), addresses.begin() + 1, addresses.end());
+  for (size_t i = 0; !go_round && i < all.size(); ++i) {
+    addresses[i] = fmt::format("m{}:{}", all[i] + 1, 20000 + ++moves_);
+  }
+  report_.Count(go_round ? "faults: all addresses go round" : "faults: all addresses changed");
+  Say(go_round ? "all addresses go round" : "all machines move");
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto wait = go_round ? base::Duration() : Length(kMoveMs);
+    ++moving_;
+    After(wait, [this, machine = all[i], address = addresses[i], addresses] {
+      Machine& m = cluster_.machine(machine);
+      if (m.Running()) TakeDown(machine, prng_.Chance(0.3));
+      m.MoveTo(address);
+      m.SetJoin(addresses);
+      --moving_;
+      Say(fmt::format("m{} moves to {}", machine + 1, address));
+    });
+  }
 }
 
 void Faults::CutPower() {

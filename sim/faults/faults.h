@@ -45,6 +45,7 @@ class Faults {
   void Break();
   void Kill();
   void MoveOne();
+  void MoveAll();
   void CutPower();
   void FailSync();
   void Pause();
@@ -73,6 +74,8 @@ class Faults {
   base::Prng prng_;
   std::function<void(size_t)> on_down_;
   bool stopped_ = false;
+  uint64_t moves_ = 0;
+  size_t moving_ = 0;  // machines that are about to
   std::function<void()> let_in_;
   size_t damaged_machine_;  // all damage is done to one disk: one is what the guarantees allow
   storage::MemoryEngine::Image image_;

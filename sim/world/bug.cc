@@ -63,6 +63,8 @@ std::string_view BugName(Bug bug) {
       return "cut_untold";
     case Bug::kPartTakenForEnd:
       return "part_taken_for_end";
+    case Bug::kAnyoneTaken:
+      return "anyone_taken";
     case Bug::kCount:
       break;
   }

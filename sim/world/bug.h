@@ -39,6 +39,7 @@ enum class Bug : uint8_t {
   kFlushOnlySyncs,       // the disk says "in files" of what lies in its log alone
   kCutUntold,            // nobody tells a node that its log was cut
   kPartTakenForEnd,      // what came of a large message before a lost part is taken for all of it
+  kAnyoneTaken,          // whoever answers at an address is taken for who was there
   kCount,
 };
 

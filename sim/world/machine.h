@@ -41,7 +41,7 @@ class Machine final : public Party {
   bool Wanted() const { return wanted_; }
   // Before its first start: the member whose place it takes.
   void SetReplaces(std::string name) { settings_.cluster_replace = std::move(name); }
-  // Before its first start: whom it asks, if that is not where the first machines were.
+  // Not while it runs: whom it asks, if that is not where the first machines were.
   void SetJoin(std::vector<std::string> addresses) {
     settings_.cluster_join = std::move(addresses);
   }
@@ -59,9 +59,11 @@ class Machine final : public Party {
   std::optional<base::Hash128> DigestOf(const std::string& data_key) override;
   void Run(env::Task task) override { RunAt(world_.scheduler.Now(), std::move(task)); }
 
-  // It comes back with another address. REQUIRES: not running.
-  void Move() { ++moves_; }
-  std::string Address() const override { return Network::AddressOf(number_, moves_); }
+  // It comes back with another address, one that nobody ever had or another one's. REQUIRES: not
+  // running.
+  void Move() { MoveTo(Network::AddressOf(number_, ++moves_)); }
+  void MoveTo(std::string address) { address_ = std::move(address); }
+  std::string Address() const override { return address_; }
 
   int number() const { return number_; }
   Disk& disk() { return disk_; }
@@ -88,6 +90,7 @@ class Machine final : public Party {
   uint64_t seed_;
   Disk disk_;
   int moves_ = 0;
+  std::string address_ = Network::AddressOf(number_);
   uint64_t life_ = 0;
   bool wanted_ = false;
   std::optional<base::Uuid> id_;

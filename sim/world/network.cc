@@ -137,7 +137,9 @@ void Network::Connect(Transport* transport, PeerHandle peer) {
   if (found == transport->peers_.end()) return;
   int to = -1;
   for (size_t i = 0; i < parties_.size(); ++i) {
-    if (parties_[i]->Address() == found->second.address) to = static_cast<int>(i);
+    if (parties_[i]->Address() != found->second.address) continue;
+    // Another one may have got the address of one that is down.
+    if (to < 0 || parties_[i]->Running()) to = static_cast<int>(i);
   }
   if (to < 0) return ConnectLater(transport, peer, kConnectTimeout);  // who was there has moved
   Party* party = parties_[static_cast<size_t>(transport->machine_)];
@@ -196,7 +198,11 @@ void Network::OnAnswer(uint64_t id, const std::string& bytes) {
   LARIAT_CHECK(envelope.has_value(), "an answer to a hello decodes");
   const auto reply = std::get<wire::HelloReply>(envelope->body);
   const auto& expected = transport->peers_[peer].expected;
-  if (!reply.outcome.ok() || (expected && *expected != reply.node)) {
+  const bool another = expected && *expected != reply.node && bug_ != Bug::kAnyoneTaken;
+  if (!reply.outcome.ok() || another) {
+    asker->Run([this, transport, peer, asker, reply, shard = connection.from_shard] {
+      if (transport->peers_.contains(peer)) asker->Events(shard).OnRefused(peer, reply);
+    });
     connections_.erase(found);
     return ConnectLater(transport, peer, kRetry);
   }

@@ -192,6 +192,7 @@ struct HealthSummary {
   std::string node, version, storage;  // storage: "ok" | "disk_full" | "dead"
   uint32_t nodes_alive = 0, nodes_total = 0;
   uint64_t uptime_s = 0;
+  std::string http, resp, peer;  // addresses that this node tells others
 };
 
 class AdminService {

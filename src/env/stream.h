@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -86,6 +87,12 @@ class Network {
   // `address` is "host:port"; the timeout covers the look-up of the name too.
   virtual void Connect(const std::string& address, base::Duration timeout, MakeHandler make,
                        base::UniqueFunction<void(base::Error)> failed) = 0;
+  // The numeric addresses, "host:port", that an address stands for now: one, unless its host is a
+  // name. May call back before it returns.
+  using Addresses = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
+  virtual void Resolve(const std::string& address, Addresses done) {
+    done(std::vector<std::string>{address});
+  }
   // Closes the listeners; open streams stay.
   virtual void StopListening() = 0;
 };

@@ -2,8 +2,6 @@
 #include "membership/formation_core.h"
 
 #include <algorithm>
-#include <iterator>
-#include <set>
 
 #include "base/check.h"
 
@@ -12,45 +10,45 @@ namespace lariat::membership {
 using base::Code;
 using base::Fail;
 
-std::string NormalAddress(std::string address) {
-  constexpr std::string_view kLocalhost = "localhost:";
-  if (address.starts_with(kLocalhost)) address.replace(0, kLocalhost.size() - 1, "127.0.0.1");
-  return address;
-}
+namespace {
+
+// Asked again every second or sooner; so a node that has not for so long is not there any more.
+constexpr base::Duration kAskerGone = base::Seconds(5);
+constexpr size_t kAskTooMax = 16;
+
+}  // namespace
 
 FormationCore::FormationCore(Options options, std::optional<Topology> stored)
     : options_(std::move(options)), topology_(std::move(stored)) {
-  std::set<std::string> addresses{NormalAddress(options_.self.peer)};
-  for (const std::string& address : options_.join) addresses.insert(NormalAddress(address));
-  expected_.assign(addresses.begin(), addresses.end());
+  for (const std::string& address : options_.join) list_[address];
 }
 
-bool FormationCore::FounderOfList() const {
-  if (!options_.replaces.empty()) return false;
-  return expected_.front() == NormalAddress(options_.self.peer);
+void FormationCore::OnPlace(const std::string& address, Place place) {
+  const auto found = list_.find(address);
+  if (found != list_.end()) found->second = std::move(place);
 }
 
-std::vector<std::string> FormationCore::AddressesToAsk() const {
-  if (topology_) return {};
-  std::vector<std::string> others;
-  for (const std::string& address : expected_) {
-    if (address != NormalAddress(options_.self.peer)) others.push_back(address);
+std::set<base::Uuid> FormationCore::FirstMembers() const {
+  std::set<base::Uuid> first{options_.self.id};
+  for (const auto& [address, place] : list_) first.insert(place.nodes.begin(), place.nodes.end());
+  return first;
+}
+
+base::Uuid FormationCore::Founder() const {
+  for (const auto& [address, place] : list_) {
+    if (!place.complete) return {};
   }
-  if (ask_instead_) others.push_back(*ask_instead_);
-  return others;
-}
-
-std::vector<std::string> FormationCore::Strangers() const {
-  std::set<std::string> known{NormalAddress(options_.self.peer)};
-  for (const Member& member : topology_->members) known.insert(NormalAddress(member.peer));
-  std::vector<std::string> strangers;
-  std::set_difference(expected_.begin(), expected_.end(), known.begin(), known.end(),
-                      std::back_inserter(strangers));
-  return strangers;
+  return *FirstMembers().begin();
 }
 
 wire::JoinRequest FormationCore::MakeJoinRequest() const {
-  return {EncodeMember(options_.self), static_cast<uint32_t>(expected_.size()), options_.replaces};
+  wire::JoinRequest request;
+  request.member = EncodeMember(options_.self);
+  request.expected = static_cast<uint32_t>(FirstMembers().size());
+  request.replaces = options_.replaces;
+  if (options_.replaces.empty()) request.founder = Founder();
+  if (topology_) request.cluster = topology_->cluster;
+  return request;
 }
 
 void FormationCore::AddMember(Member member, Topology* topology) const {
@@ -70,7 +68,9 @@ Topology FormationCore::MakeTopology(const base::Uuid& cluster) const {
   topology.epoch = topology.fence = 1;
   topology.founder = options_.self.id;
   AddMember(options_.self, &topology);
-  for (const auto& [address, member] : asked_) AddMember(member, &topology);
+  for (const base::Uuid& id : FirstMembers()) {
+    if (id != options_.self.id) AddMember(asked_.at(id).member, &topology);
+  }
   topology.sealed = topology.members.size() > 1;
   BucketProperties bucket;
   bucket.name = "default";
@@ -85,13 +85,15 @@ Topology FormationCore::MakeTopology(const base::Uuid& cluster) const {
 }
 
 bool FormationCore::TryFound(const base::Uuid& cluster) {
-  if (topology_ || !FounderOfList()) return false;
-  if (asked_.size() + 1 < expected_.size()) return false;
+  if (topology_ || !options_.replaces.empty() || Founder() != options_.self.id) return false;
+  for (const base::Uuid& id : FirstMembers()) {
+    if (id != options_.self.id && !asked_.contains(id)) return false;
+  }
   topology_ = MakeTopology(cluster);
   return true;
 }
 
-std::string FormationCore::TwinOf(const Member& newcomer) const {
+std::string FormationCore::TwinOf(const Member& newcomer, base::Instant now) const {
   const auto check = [&newcomer](const Member& other) -> std::string {
     if (other.id == newcomer.id) {
       return "the data directory is a copy of that of the node at " + other.peer +
@@ -104,14 +106,30 @@ std::string FormationCore::TwinOf(const Member& newcomer) const {
     return "";
   };
   if (std::string why = check(options_.self); !why.empty()) return why;
-  for (const auto& [address, member] : asked_) {
-    if (address == NormalAddress(newcomer.peer)) continue;  // itself, started again
-    if (std::string why = check(member); !why.empty()) return why;
+  for (const auto& [id, asker] : asked_) {
+    if (asker.member.peer == newcomer.peer) continue;  // itself, started again
+    if (now - asker.last > kAskerGone) continue;       // it may be where it was not before
+    if (std::string why = check(asker.member); !why.empty()) return why;
   }
   return "";
 }
 
-FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest& request) {
+void FormationCore::OnAsker(Member member, const wire::JoinRequest& request, base::Instant now) {
+  // An earlier node of that address or name is gone.
+  std::erase_if(asked_, [&member](const auto& entry) {
+    return entry.second.member.peer == member.peer || entry.second.member.name == member.name;
+  });
+  if (!request.cluster.IsNil()) {
+    // Its cluster may take this node in, and must not be founded a second time.
+    if (ask_too_.size() < kAskTooMax) ask_too_.insert(member.peer);
+    return;
+  }
+  if (request.founder != options_.self.id) return;
+  asked_[member.id] = {std::move(member), now};
+}
+
+FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest& request,
+                                                         base::Instant now) {
   JoinDecision decision;
   auto refuse = [&decision](Code code, std::string why) {
     decision.reply.outcome = {code, std::move(why)};
@@ -120,11 +138,8 @@ FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest
   auto member = DecodeMember(request.member);
   if (!member) return refuse(Code::kInvalidArgument, "the request to join is malformed");
   if (!topology_) {
-    if (std::string why = TwinOf(*member); !why.empty()) return refuse(Code::kConflict, why);
-    const std::string address = NormalAddress(member->peer);
-    if (std::find(expected_.begin(), expected_.end(), address) != expected_.end()) {
-      asked_[address] = std::move(*member);
-    }
+    if (std::string why = TwinOf(*member, now); !why.empty()) return refuse(Code::kConflict, why);
+    OnAsker(std::move(*member), request, now);
     return refuse(Code::kUnavailable, WaitingFor());
   }
   if (topology_->Find(member->id) != nullptr) {
@@ -156,7 +171,9 @@ FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest
 
 base::Result<bool> FormationCore::OnJoinReply(const wire::JoinReply& reply) {
   if (topology_) return false;
-  if (!reply.ask_instead.empty()) ask_instead_ = reply.ask_instead;
+  if (!reply.ask_instead.empty() && ask_too_.size() < kAskTooMax) {
+    ask_too_.insert(reply.ask_instead);
+  }
   if (reply.outcome.code == Code::kUnavailable) return false;
   if (!reply.outcome.ok()) return Fail(reply.outcome.ToError());
   auto theirs = DecodeTopology(reply.document);
@@ -215,16 +232,27 @@ std::string FormationCore::WaitingFor() const {
   if (!options_.replaces.empty()) {
     return "asking the cluster for the place of '" + options_.replaces + "'";
   }
-  if (!FounderOfList()) {
-    return "waiting for the founder at " + expected_.front() + " to form the cluster";
-  }
+  const base::Uuid founder = Founder();
+  const std::set<base::Uuid> first = FirstMembers();
+  const bool founds = founder == options_.self.id;
+  size_t met = first.size();
+  size_t all = first.size();
   std::string missing;
-  for (const std::string& address : expected_) {
-    if (address == NormalAddress(options_.self.peer) || asked_.contains(address)) continue;
+  for (const auto& [address, place] : list_) {
+    if (!founder.IsNil() && !founds && place.nodes.contains(founder)) {
+      return "waiting for the founder at " + address + " to form the cluster";
+    }
+    const bool asked = std::all_of(place.nodes.begin(), place.nodes.end(), [&](const auto& id) {
+      return id == options_.self.id || asked_.contains(id);
+    });
+    if (place.complete && (!founds || asked)) continue;
+    if (place.nodes.empty() && address == options_.self.peer) continue;
+    all += place.nodes.empty() ? 1 : 0;
+    met -= founds && !asked ? 1 : 0;
     missing += (missing.empty() ? "" : ", ") + address;
   }
-  return "forming: " + std::to_string(asked_.size() + 1) + " of " +
-         std::to_string(expected_.size()) + " nodes have met; waiting for " + missing;
+  return "forming: " + std::to_string(met) + " of " + std::to_string(all) +
+         " nodes have met; waiting for " + missing;
 }
 
 bool FormationCore::RefreshOwnAddresses() {

@@ -28,13 +28,20 @@ FormationCore Alone(uint64_t number) {
   return core;
 }
 
+// As if the handshake at an address had told who is there; this node itself, too.
+void Meet(FormationCore& core, const std::string& address, std::vector<uint64_t> numbers) {
+  FormationCore::Place place;
+  for (const uint64_t number : numbers) place.nodes.insert(IdOf(number));
+  place.complete = true;
+  core.OnPlace(address, std::move(place));
+}
+
 std::string Bytes(const FormationCore& core) {
   return core.topology() == nullptr ? "" : EncodeTopology(*core.topology());
 }
 
 TEST(Formation, AnEmptyListFoundsAtOnce) {
   FormationCore core(OptionsFor(1, {}), std::nullopt);
-  EXPECT_TRUE(core.AddressesToAsk().empty());
   EXPECT_EQ(core.topology(), nullptr);
   ASSERT_TRUE(core.TryFound({9, 9}));
   ASSERT_NE(core.topology(), nullptr);
@@ -49,41 +56,123 @@ TEST(Formation, AnEmptyListFoundsAtOnce) {
 }
 
 TEST(Formation, TheListMayNameTheNodeItselfByAnyAlias) {
-  FormationCore core(OptionsFor(1, {"localhost:7001", "127.0.0.1:7001"}), std::nullopt);
-  EXPECT_TRUE(core.AddressesToAsk().empty());
+  FormationCore core(OptionsFor(1, {"localhost:7001", "host.example:7001"}), std::nullopt);
+  EXPECT_FALSE(core.TryFound({9, 9}));  // not known before the handshake
+  Meet(core, "localhost:7001", {1});
+  EXPECT_FALSE(core.TryFound({9, 9}));
+  EXPECT_THAT(core.WaitingFor(), testing::HasSubstr("host.example:7001"));
+  Meet(core, "host.example:7001", {1});
   EXPECT_TRUE(core.TryFound({9, 9}));
 }
 
-TEST(Formation, LocalhostIsAnAlias) {
-  EXPECT_EQ(NormalAddress("localhost:1"), "127.0.0.1:1");
-  EXPECT_EQ(NormalAddress("localhost2:1"), "localhost2:1");
-  EXPECT_EQ(NormalAddress("10.0.0.1:1"), "10.0.0.1:1");
-  FormationCore core(OptionsFor(2, {"localhost:7001", "localhost:7002"}), std::nullopt);
-  EXPECT_EQ(core.AddressesToAsk(), std::vector<std::string>{"127.0.0.1:7001"});
+// Two addresses of one node are one member, and lists of different texts name the same founder.
+TEST(Formation, NodesAreCountedByIdAndNotByAddress) {
+  FormationCore first(OptionsFor(1, {"a:1", "b:1", "10.0.0.2:1"}), std::nullopt);
+  FormationCore second(OptionsFor(2, {"10.0.0.1:1"}), std::nullopt);
+  Meet(first, "a:1", {1});
+  Meet(first, "b:1", {2});
+  Meet(first, "10.0.0.2:1", {2});
+  Meet(second, "10.0.0.1:1", {1});
+  EXPECT_FALSE(second.TryFound({8, 8}));
+  first.OnJoinRequest(second.MakeJoinRequest(), {});
+  ASSERT_TRUE(first.TryFound({9, 9}));
+  EXPECT_EQ(first.topology()->members.size(), 2U);
+}
+
+TEST(Formation, OneNameMayStandForSeveralNodes) {
+  FormationCore first(OptionsFor(1, {"all:1"}), std::nullopt);
+  first.OnPlace("all:1", {{IdOf(1)}, false});
+  EXPECT_FALSE(first.TryFound({9, 9}));
+  Meet(first, "all:1", {1, 2, 3});
+  for (const uint64_t number : {2, 3}) {
+    EXPECT_FALSE(first.TryFound({9, 9}));
+    FormationCore other(OptionsFor(number, {"all:1"}), std::nullopt);
+    Meet(other, "all:1", {1, 2, 3});
+    first.OnJoinRequest(other.MakeJoinRequest(), {});
+  }
+  ASSERT_TRUE(first.TryFound({9, 9}));
+  EXPECT_EQ(first.topology()->members.size(), 3U);
 }
 
 TEST(Formation, WaitsForEverybodyAndSaysForWhom) {
   const std::vector<std::string> list = {"127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"};
   FormationCore first(OptionsFor(1, list), std::nullopt);
   FormationCore second(OptionsFor(2, list), std::nullopt);
+  FormationCore third(OptionsFor(3, list), std::nullopt);
+  Meet(first, list[0], {1});
+  Meet(first, list[1], {2});
   EXPECT_FALSE(first.TryFound({9, 9}));
-  EXPECT_FALSE(second.TryFound({9, 9}));
-  const auto decision = first.OnJoinRequest(second.MakeJoinRequest());
+  EXPECT_THAT(first.WaitingFor(), testing::HasSubstr("2 of 3 nodes have met"));
+  // Nobody counts who does not know yet for whom it waits.
+  first.OnJoinRequest(second.MakeJoinRequest(), {});
+  Meet(first, list[2], {3});
+  EXPECT_THAT(first.WaitingFor(), testing::HasSubstr(list[1]));
+  for (FormationCore* core : {&second, &third}) {
+    for (uint64_t i = 1; i <= 3; ++i) Meet(*core, list[i - 1], {i});
+  }
+  EXPECT_THAT(second.WaitingFor(), testing::HasSubstr("the founder at 127.0.0.1:7001"));
+  const auto decision = first.OnJoinRequest(second.MakeJoinRequest(), {});
   EXPECT_FALSE(decision.topology_changed);
   EXPECT_EQ(decision.reply.outcome.code, Code::kUnavailable);
-  EXPECT_NE(first.WaitingFor().find("127.0.0.1:7003"), std::string::npos);
-  EXPECT_EQ(first.WaitingFor().find("127.0.0.1:7002"), std::string::npos);
+  EXPECT_THAT(first.WaitingFor(), testing::HasSubstr(list[2]));
+  EXPECT_THAT(first.WaitingFor(), testing::Not(testing::HasSubstr(list[1])));
   EXPECT_FALSE(first.TryFound({9, 9}));
-  EXPECT_NE(second.WaitingFor().find("127.0.0.1:7001"), std::string::npos);
   // A stranger does not count.
-  FormationCore stranger(OptionsFor(4, {"127.0.0.1:7001"}), std::nullopt);
-  first.OnJoinRequest(stranger.MakeJoinRequest());
+  FormationCore stranger(OptionsFor(4, {list[0]}), std::nullopt);
+  Meet(stranger, list[0], {1});
+  first.OnJoinRequest(stranger.MakeJoinRequest(), {});
   EXPECT_FALSE(first.TryFound({9, 9}));
-  FormationCore third(OptionsFor(3, list), std::nullopt);
-  first.OnJoinRequest(third.MakeJoinRequest());
+  first.OnJoinRequest(third.MakeJoinRequest(), {});
   ASSERT_TRUE(first.TryFound({9, 9}));
   EXPECT_TRUE(first.topology()->sealed);
   EXPECT_EQ(first.topology()->members.size(), 3U);
+}
+
+// Lists that differ: no node may make two founders believe that it waits for them.
+TEST(Formation, ANodeCountsForOneFounderOnly) {
+  FormationCore one(OptionsFor(1, {"c:1"}), std::nullopt);
+  FormationCore two(OptionsFor(2, {"c:1"}), std::nullopt);
+  FormationCore both(OptionsFor(3, {"a:1", "b:1"}), std::nullopt);
+  Meet(one, "c:1", {3});
+  Meet(two, "c:1", {3});
+  Meet(both, "b:1", {2});
+  Meet(both, "a:1", {1});
+  for (FormationCore* founder : {&two, &one}) {
+    founder->OnJoinRequest(both.MakeJoinRequest(), {});
+  }
+  EXPECT_FALSE(two.TryFound({8, 8}));
+  EXPECT_TRUE(one.TryFound({9, 9}));
+}
+
+// A founder that has lost its disk comes back while the others only ask whether they still are
+// members: their cluster must not be founded a second time.
+TEST(FormationMustHold, M23_MembersOfAClusterAreNotFoundedAnew) {
+  FormationCore wiped(OptionsFor(1, {"b:1"}), std::nullopt);
+  Meet(wiped, "b:1", {2});
+  FormationCore member(OptionsFor(2, {"a:1"}), MakeDocument(2, 4, true));
+  Meet(member, "a:1", {1});
+  const auto decision = wiped.OnJoinRequest(member.MakeJoinRequest(), {});
+  EXPECT_EQ(decision.reply.outcome.code, Code::kUnavailable);
+  EXPECT_FALSE(wiped.TryFound({9, 9}));
+  EXPECT_EQ(wiped.AskToo().count("127.0.0.1:7002"), 1U);
+}
+
+TEST(Formation, WhoHasMovedWhileItWaitedCountsAgain) {
+  FormationCore founder(OptionsFor(1, {"b:1"}), std::nullopt);
+  Meet(founder, "b:1", {2});
+  FormationCore before(OptionsFor(2, {"a:1"}), std::nullopt);
+  Meet(before, "a:1", {1});
+  founder.OnJoinRequest(before.MakeJoinRequest(), {});
+  auto options = OptionsFor(2, {"a:1"});
+  options.self.peer = "10.0.0.9:7002";
+  FormationCore after(options, std::nullopt);
+  Meet(after, "a:1", {1});
+  const base::Instant soon = base::Instant() + base::Seconds(1);
+  EXPECT_EQ(founder.OnJoinRequest(after.MakeJoinRequest(), soon).reply.outcome.code,
+            Code::kConflict);  // or there are two of it
+  founder.OnJoinRequest(after.MakeJoinRequest(), soon + base::Seconds(9));
+  ASSERT_TRUE(founder.TryFound({9, 9}));
+  EXPECT_EQ(founder.topology()->Find(IdOf(2))->peer, "10.0.0.9:7002");
 }
 
 // --- any order of start and of messages ----------------------------------------------------------
@@ -92,7 +181,7 @@ TEST(Formation, WaitsForEverybodyAndSaysForWhom) {
 // stored comes back after a restart, everything else is forgotten.
 class World {
  public:
-  World(uint64_t seed, size_t count) : prng_(seed), nodes_(count), stored_(count) {}
+  World(uint64_t seed, size_t count) : prng_(seed), nodes_(count), joins_(count), stored_(count) {}
 
   void Step() {
     const size_t i = prng_.Below(nodes_.size());
@@ -122,8 +211,6 @@ class World {
     std::variant<wire::JoinRequest, wire::JoinReply, Topology> body;
   };
 
-  static std::string AddressOf(size_t i) { return "127.0.0.1:" + std::to_string(7001 + i); }
-
   void Start(size_t i) {
     std::vector<std::string> join;
     for (size_t k = 0; k < nodes_.size(); ++k) {
@@ -134,17 +221,22 @@ class World {
                   host + std::to_string(7001 + k));
     }
     nodes_[i] = std::make_unique<FormationCore>(OptionsFor(i + 1, join), stored_[i]);
+    joins_[i] = join;
     TryFound(i);
   }
+  // Meets somebody, and asks whom it has met.
   void Ask(size_t i) {
-    for (const std::string& address : nodes_[i]->AddressesToAsk()) {
-      letters_.push_back({i, PlaceOf(address), nodes_[i]->MakeJoinRequest()});
+    if (nodes_[i]->topology() != nullptr) return;
+    for (const std::string& address : joins_[i]) {
+      const size_t other = PlaceOf(address);
+      if (!nodes_[other] || prng_.Chance(0.5)) continue;
+      Meet(*nodes_[i], address, {other + 1});
+      if (other != i) letters_.push_back({i, other, nodes_[i]->MakeJoinRequest()});
     }
+    TryFound(i);
   }
-  size_t PlaceOf(const std::string& address) const {
-    size_t i = 0;
-    while (AddressOf(i) != address) ++i;
-    return i;
+  static size_t PlaceOf(const std::string& address) {
+    return std::stoul(address.substr(address.rfind(':') + 1)) - 7001;
   }
   void Store(size_t i) {
     stored_[i] = *nodes_[i]->topology();
@@ -161,7 +253,7 @@ class World {
     FormationCore* node = nodes_[letter.to].get();
     if (node == nullptr) return;
     if (const auto* request = std::get_if<wire::JoinRequest>(&letter.body)) {
-      auto decision = node->OnJoinRequest(*request);
+      auto decision = node->OnJoinRequest(*request, {});
       if (decision.topology_changed) Store(letter.to);
       letters_.push_back({letter.to, letter.from, decision.reply});
       TryFound(letter.to);
@@ -178,6 +270,7 @@ class World {
 
   base::Prng prng_;
   std::vector<std::unique_ptr<FormationCore>> nodes_;
+  std::vector<std::vector<std::string>> joins_;
   std::vector<std::optional<Topology>> stored_;
   std::vector<Letter> letters_;
   std::set<base::Uuid> clusters_;
@@ -193,7 +286,6 @@ TEST(Formation, AnyOrderOfStartsAndMessagesGivesOneCluster) {
     EXPECT_EQ(world.clusters().size(), 1U) << "seed " << seed;
     for (size_t i = 0; i < count; ++i) {
       EXPECT_EQ(Bytes(world.node(i)), Bytes(world.node(0))) << "seed " << seed;
-      EXPECT_TRUE(world.node(i).AddressesToAsk().empty());
     }
     EXPECT_EQ(world.node(0).topology()->members.size(), count);
     EXPECT_TRUE(world.node(0).topology()->sealed);
@@ -206,7 +298,7 @@ TEST(Formation, AnyOrderOfStartsAndMessagesGivesOneCluster) {
 TEST(Formation, ALateNodeJoinsAnOpenClusterThroughAnyMember) {
   FormationCore founder = Alone(1);
   FormationCore second(OptionsFor(2, {"127.0.0.1:7001"}), std::nullopt);
-  auto decision = founder.OnJoinRequest(second.MakeJoinRequest());
+  auto decision = founder.OnJoinRequest(second.MakeJoinRequest(), {});
   ASSERT_TRUE(decision.topology_changed);
   ASSERT_TRUE(second.OnJoinReply(decision.reply).value());
   EXPECT_EQ(Bytes(second), Bytes(founder));
@@ -214,20 +306,19 @@ TEST(Formation, ALateNodeJoinsAnOpenClusterThroughAnyMember) {
 
   // The third knows only the second, which may not add it.
   FormationCore third(OptionsFor(3, {"127.0.0.1:7002"}), std::nullopt);
-  decision = second.OnJoinRequest(third.MakeJoinRequest());
+  decision = second.OnJoinRequest(third.MakeJoinRequest(), {});
   EXPECT_FALSE(decision.topology_changed);
   EXPECT_EQ(decision.reply.outcome.code, Code::kUnavailable);
   EXPECT_EQ(decision.reply.ask_instead, "127.0.0.1:7001");
   EXPECT_FALSE(third.OnJoinReply(decision.reply).value());
-  const std::vector<std::string> asks = third.AddressesToAsk();
-  ASSERT_NE(std::find(asks.begin(), asks.end(), "127.0.0.1:7001"), asks.end());
-  decision = founder.OnJoinRequest(third.MakeJoinRequest());
+  EXPECT_EQ(third.AskToo().count("127.0.0.1:7001"), 1U);
+  decision = founder.OnJoinRequest(third.MakeJoinRequest(), {});
   ASSERT_TRUE(decision.topology_changed);
   ASSERT_TRUE(third.OnJoinReply(decision.reply).value());
   EXPECT_TRUE(second.OnDocument(*founder.topology()).value());
   EXPECT_EQ(Bytes(second), Bytes(third));
   // Asked again, the founder repeats itself and changes nothing.
-  decision = founder.OnJoinRequest(third.MakeJoinRequest());
+  decision = founder.OnJoinRequest(third.MakeJoinRequest(), {});
   EXPECT_FALSE(decision.topology_changed);
   EXPECT_EQ(decision.reply.document, Bytes(founder));
 }
@@ -238,7 +329,7 @@ TEST(Formation, AfterTheSealTheMembersHaveToAgreeOnANewcomer) {
   EXPECT_FALSE(founder.Seal());
   const std::string before = Bytes(founder);
   FormationCore late(OptionsFor(2, {"127.0.0.1:7001"}), std::nullopt);
-  const auto decision = founder.OnJoinRequest(late.MakeJoinRequest());
+  const auto decision = founder.OnJoinRequest(late.MakeJoinRequest(), {});
   ASSERT_TRUE(decision.newcomer);
   EXPECT_EQ(decision.newcomer->name, "node2");
   EXPECT_FALSE(decision.topology_changed);
@@ -259,7 +350,7 @@ TEST(Formation, ASecondNodeOfTheSameNameIsRefused) {
   auto options = OptionsFor(2, {"127.0.0.1:7001"});
   options.self.name = "node1";
   FormationCore twin(options, std::nullopt);
-  const auto decision = founder.OnJoinRequest(twin.MakeJoinRequest());
+  const auto decision = founder.OnJoinRequest(twin.MakeJoinRequest(), {});
   EXPECT_EQ(decision.reply.outcome.code, Code::kConflict);
   EXPECT_FALSE(decision.topology_changed);
 }
@@ -272,7 +363,12 @@ TEST(FormationMustHold, M4_TwinsAreRefusedBeforeTheClusterIsFormed) {
     for (const uint64_t twin_of : {1, 2}) {
       FormationCore founder(OptionsFor(1, list), std::nullopt);
       FormationCore second(OptionsFor(2, list), std::nullopt);
-      founder.OnJoinRequest(second.MakeJoinRequest());
+      const auto meet_all = [&list](FormationCore& core) {
+        for (uint64_t i = 1; i <= 3; ++i) Meet(core, list[i - 1], {i});
+      };
+      meet_all(founder);
+      meet_all(second);
+      founder.OnJoinRequest(second.MakeJoinRequest(), {});
       auto options = OptionsFor(3, list);
       if (same_id) {
         options.self.id = IdOf(twin_of);
@@ -280,12 +376,13 @@ TEST(FormationMustHold, M4_TwinsAreRefusedBeforeTheClusterIsFormed) {
         options.self.name = "node" + std::to_string(twin_of);
       }
       FormationCore twin(options, std::nullopt);
-      const auto decision = founder.OnJoinRequest(twin.MakeJoinRequest());
+      const auto decision = founder.OnJoinRequest(twin.MakeJoinRequest(), {});
       EXPECT_EQ(decision.reply.outcome.code, Code::kConflict) << same_id << twin_of;
       EXPECT_FALSE(founder.TryFound({9, 9}));
       // Started again under its own name it is welcome.
       FormationCore mended(OptionsFor(3, list), std::nullopt);
-      founder.OnJoinRequest(mended.MakeJoinRequest());
+      meet_all(mended);
+      founder.OnJoinRequest(mended.MakeJoinRequest(), {});
       EXPECT_TRUE(founder.TryFound({9, 9}));
     }
   }
@@ -293,7 +390,8 @@ TEST(FormationMustHold, M4_TwinsAreRefusedBeforeTheClusterIsFormed) {
 
 TEST(Formation, MalformedRequestsAndRepliesChangeNothing) {
   FormationCore founder = Alone(1);
-  EXPECT_EQ(founder.OnJoinRequest({"rubbish", 1}).reply.outcome.code, Code::kInvalidArgument);
+  EXPECT_EQ(founder.OnJoinRequest({"rubbish", 1, "", {}, {}}, {}).reply.outcome.code,
+            Code::kInvalidArgument);
   FormationCore joiner(OptionsFor(2, {"127.0.0.1:7001"}), std::nullopt);
   const auto refused = joiner.OnJoinReply({{}, "rubbish", ""});
   ASSERT_FALSE(refused);

@@ -181,6 +181,9 @@ coordinator::HealthSummary NodeAdmin::Health() const {
   coordinator::HealthSummary health;
   health.node = node_.identity().name;
   health.version = node_.options().version;
+  health.http = node_.addresses().http;
+  health.resp = node_.addresses().resp;
+  health.peer = node_.addresses().peer;
   health.uptime_s = static_cast<uint64_t>(base::ToSeconds(shard_.env().clock.Now() - started_));
   switch (node_.engine().health()) {
     case storage::Health::kOk:
@@ -200,6 +203,8 @@ coordinator::HealthSummary NodeAdmin::Health() const {
   // Also of a node that is in a cluster no more.
   if (std::string waiting = node_.WaitingFor(); !waiting.empty() || !shard_.view()) {
     health.reasons.push_back(std::move(waiting));
+  } else if (std::string missing = shard_.WhyNotServing(); !missing.empty()) {
+    health.reasons.push_back(std::move(missing));
   }
   if (node_.draining()) health.reasons.push_back("draining");
   if (health.storage == "dead") health.reasons.push_back("the storage engine has failed");

@@ -190,7 +190,10 @@ std::optional<coordinator::OperationStatus> NodeAdmin::Operation() const {
 coordinator::ClusterPlan NodeAdmin::Plan() const {
   coordinator::ClusterPlan plan;
   const auto& view = shard_.view();
-  if (!view) return plan;
+  if (!view) {
+    plan.why = node_.WaitingFor();
+    return plan;
+  }
   const Topology& now = view->topology;
   if (now.operation) {
     plan.changes.push_back(Describe(now.operation->change, "running"));
@@ -203,7 +206,10 @@ coordinator::ClusterPlan NodeAdmin::Plan() const {
   for (auto it = now.finished.rbegin(); it != now.finished.rend(); ++it) {
     plan.changes.push_back(Describe(it->change, it->done ? "done" : "cancelled"));
   }
-  if (!any) return plan;
+  if (!any) {
+    plan.why = shard_.WhyNotServing();
+    return plan;
+  }
   node_.WatchChanges();
   const auto seen = node_.changes_seen();
   if (seen) plan.why = seen->waiting_for;

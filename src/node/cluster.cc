@@ -18,7 +18,13 @@ namespace {
 
 constexpr const char* kDocumentKey = "topology";
 constexpr const char* kExpelledKey = "expelled";
-constexpr base::Duration kAskAgain = base::Millis(200);
+constexpr base::Duration kAskAgain = base::Millis(100);
+// Members may have to agree first, which takes some seconds where one of them does not vote:
+// whoever hangs up before that never hears why.
+constexpr base::Duration kJoinTimeout = base::Seconds(10);
+constexpr base::Duration kAskSilentAgain = base::Seconds(2);
+constexpr size_t kAskersMax = 16;  // of one newcomer
+constexpr base::Duration kSeekAgain = base::Seconds(1);
 constexpr base::Duration kStalledAgain = base::Millis(10);
 constexpr base::Duration kRefusedAgain = base::Seconds(1);
 constexpr base::Duration kClusterTimeout = base::Seconds(2);
@@ -58,12 +64,13 @@ base::Result<Cluster::Stored> LoadCluster(storage::Engine& engine) {
 Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
                  storage::Engine& engine, telemetry::LogSink& log, Ports ports)
     : home_(home),
+      list_(home, options.join, options.self.peer),
       core_(options, stored.topology),
       engine_(engine),
       log_(log),
       ports_(std::move(ports)),
-      confirmation_(home, core_, log, {[this] { OnConfirmed(); }, [this] { Expel(); }}),
-      last_word_(home),
+      confirmation_({home, list_, log}, core_, {[this] { OnConfirmed(); }, [this] { Expel(); }}),
+      last_word_(home, options.join),
       lost_votes_(home, engine, log, RegisterPorts(), stored.lost_votes),
       register_(home, engine, RegisterPorts(), std::move(stored.decisions)),
       changes_(home, register_, AllocationOf(options), log,
@@ -100,12 +107,11 @@ void Cluster::Start() {
   if (core_.topology() != nullptr) {
     return confirmation_.Start();
   }
-  TryFound();
   // A new identity is told to the others only when it cannot be lost any more: they would refuse
   // the same name under another one for ever.
-  engine_.Sync(&home_, [this](const base::Status& status) {
-    if (status) AskToJoin();
-  });
+  engine_.Sync(&home_,
+               [this](const base::Status& status) { durable_identity_ = status.has_value(); });
+  AskToJoin();
 }
 
 void Cluster::OnConfirmed() {
@@ -113,13 +119,16 @@ void Cluster::OnConfirmed() {
   Adopt([this, moved](const base::Status& status) {
     if (status && moved) Spread([](const base::Status&) {});
   });
+  SeekMembers();
 }
 
 std::string Cluster::WaitingFor() const {
   if (std::string why = confirmation_.WaitingFor(); !why.empty()) return why;
-  const std::string waiting = core_.WaitingFor();
-  if (waiting.empty() || refusal_.empty() || !core_.expelled().empty()) return waiting;
-  return waiting + "; last answer: " + refusal_;
+  std::string waiting = core_.WaitingFor();
+  if (waiting.empty() || !core_.expelled().empty()) return waiting;
+  if (const std::string troubles = list_.Troubles(); !troubles.empty()) waiting += "; " + troubles;
+  if (!refusal_.empty()) waiting += "; last answer: " + refusal_;
+  return waiting;
 }
 
 void Cluster::TryFound() {
@@ -134,13 +143,32 @@ void Cluster::TryFound() {
 }
 
 void Cluster::AskToJoin() {
-  for (const std::string& address : core_.AddressesToAsk()) {
-    home_.Call(home_.PeerAt(address), core_.MakeJoinRequest(), kClusterTimeout,
-               [this](base::Result<wire::Body> reply) { OnJoinReply(reply); });
+  if (!core_.expelled().empty()) return;
+  if (core_.topology() != nullptr) return SeekMembers();
+  list_.Seek({});
+  for (const std::string& address : list_.Addresses()) {
+    core_.OnPlace(address, list_.PlaceOf(address));
   }
-  if (core_.topology() == nullptr && core_.expelled().empty()) {
-    home_.env().timers.After(kAskAgain, [this] { AskToJoin(); });
-  }
+  TryFound();
+  if (core_.topology() != nullptr) return SeekMembers();
+  std::set<std::string> addresses = core_.AskToo();
+  for (std::string& other : list_.Others()) addresses.insert(std::move(other));
+  for (const std::string& address : addresses) AskAt(address);
+  home_.env().timers.After(kAskAgain, [this] { AskToJoin(); });
+}
+
+void Cluster::AskAt(const std::string& address) {
+  const PeerHandle peer = home_.PeerAt(address);
+  const base::Instant now = home_.env().clock.Now();
+  const auto silent = asked_.find(address);
+  const bool waits = silent != asked_.end() && now - silent->second < kAskSilentAgain;
+  if (!durable_identity_ || waits) return;
+  asked_[address] = now;
+  home_.Call(peer, core_.MakeJoinRequest(), kJoinTimeout,
+             [this, address](base::Result<wire::Body> reply) {
+               asked_.erase(address);
+               OnJoinReply(reply);
+             });
 }
 
 void Cluster::OnJoinReply(const base::Result<wire::Body>& reply) {
@@ -157,6 +185,39 @@ void Cluster::OnJoinReply(const base::Result<wire::Body>& reply) {
   }
   if (join->outcome.code == Code::kUnavailable) refusal_ = join->outcome.error;
   if (*changed) Adopt([](const base::Status&) {});
+}
+
+// --- members that have moved -------------------------------------------------------------------
+
+void Cluster::SeekMembers() {
+  home_.env().timers.After(kSeekAgain, [this] { SeekMembers(); });
+  if (!core_.expelled().empty() || !home_.view()) return;
+  // An old disk, or a document from before: the address of this node is what it says itself. At
+  // each look, and not at once: two nodes with one identity would outbid each other.
+  if (core_.RefreshOwnAddresses()) {
+    Adopt([this](const base::Status& status) {
+      if (status) Spread([](const base::Status&) {});
+    });
+  }
+  std::set<std::string> reached;
+  bool all = true;
+  for (const membership::Member& member : core_.topology()->members) {
+    if (member.id == home_.MakeHello().node || member.given_up) continue;
+    if (home_.IsAlive(member.id)) reached.insert(member.peer);
+    all = all && home_.IsAlive(member.id);
+  }
+  if (all) return list_.Rest();
+  list_.Seek(reached);
+  TellWhoAnswers();
+}
+
+// Documents bring the new addresses, each of its own node.
+void Cluster::TellWhoAnswers() {
+  for (const std::string& address : list_.Others()) {
+    const Shard::Met met = home_.MetAt(address);
+    if (!met.trouble.empty() || home_.IsAlive(*met.node)) continue;
+    PushDocument(home_.PeerAt(address));
+  }
 }
 
 // --- the document ------------------------------------------------------------------------------
@@ -301,7 +362,7 @@ void Cluster::OnRequest(wire::Body request, BodyDone done) {
 }
 
 void Cluster::OnJoin(const wire::JoinRequest& request, BodyDone done) {
-  auto decision = core_.OnJoinRequest(request);
+  auto decision = core_.OnJoinRequest(request, home_.env().clock.Now());
   if (decision.newcomer) {
     return TakeIn(std::move(*decision.newcomer), request.replaces, std::move(done));
   }
@@ -318,13 +379,19 @@ void Cluster::OnJoin(const wire::JoinRequest& request, BodyDone done) {
   });
 }
 
+// It asks again and again: one proposal for all of that, or the line of them would grow faster than
+// the members can agree.
 void Cluster::TakeIn(membership::Member newcomer, std::string replaces, BodyDone done) {
   const base::Uuid id = newcomer.id;
+  const auto [askers, first] = taken_in_.try_emplace(id);
+  if (askers->second.size() == kAskersMax) askers->second.erase(askers->second.begin());
+  askers->second.push_back(std::move(done));
+  if (!first) return;
   Propose(
       [this, newcomer = std::move(newcomer), replaces = std::move(replaces)](const Topology& now) {
         return membership::AskToJoin(now, newcomer, replaces, changes_.Asked());
       },
-      [this, id, done = std::move(done)](base::Result<Topology> result) mutable {
+      [this, id](const base::Result<Topology>& result) {
         wire::JoinReply reply;
         if (result) {
           reply.document = membership::EncodeTopology(*result);
@@ -335,7 +402,8 @@ void Cluster::TakeIn(membership::Member newcomer, std::string replaces, BodyDone
             reply.document = membership::EncodeTopology(*durable_);
           }
         }
-        done(std::move(reply));
+        auto waiting = taken_in_.extract(id);
+        for (BodyDone& each : waiting.mapped()) each(reply);
       });
 }
 
@@ -379,10 +447,10 @@ void Cluster::Seal(StatusDone done) {
       done(status);
     });
   }
-  const membership::Member* founder = topology->Find(topology->founder);
-  if (founder == nullptr) return done(Fail(Code::kInternal, "the founder is not a member"));
+  const auto founder = home_.PeerOf(topology->founder);
+  if (!founder) return done(Fail(Code::kUnavailable, "the cluster's founder is not known yet"));
   home_.Call(
-      home_.PeerAt(founder->peer), wire::SealRequest{}, kClusterTimeout,
+      *founder, wire::SealRequest{}, kClusterTimeout,
       [this, done = std::move(done)](base::Result<wire::Body> body) mutable {
         const auto* reply = body ? std::get_if<wire::JoinReply>(&*body) : nullptr;
         if (reply == nullptr || !reply->outcome.ok()) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "node/shard.h"
 #include "node/topology/changes.h"
 #include "node/topology/confirmation.h"
+#include "node/topology/join_list.h"
 #include "node/topology/last_word.h"
 #include "node/topology/lost_votes.h"
 #include "node/topology/topology_register.h"
@@ -65,7 +67,11 @@ class Cluster {
  private:
   TopologyRegister::Ports RegisterPorts();
   void AskToJoin();
+  void AskAt(const std::string& address);
   void OnJoinReply(const base::Result<wire::Body>& reply);
+  // As long as some member is not reached: looks for it where this node was told to join.
+  void SeekMembers();
+  void TellWhoAnswers();
   void OnConfirmed();
   void TryFound();
   // Stores the document, publishes the view, then calls done.
@@ -88,6 +94,7 @@ class Cluster {
   bool Durable() const;
 
   Shard& home_;
+  JoinList list_;
   membership::FormationCore core_;
   storage::Engine& engine_;
   telemetry::LogSink& log_;
@@ -99,6 +106,10 @@ class Cluster {
   Changes changes_;
 
   std::optional<membership::Topology> expelled_before_;  // in an earlier run, by this
+  bool durable_identity_ = false;
+  std::map<std::string, base::Instant> asked_;  // when, by address; answered ones are not in it
+  // Newcomers on which the members are about to agree, with those that wait for the end of it.
+  std::map<base::Uuid, std::vector<BodyDone>> taken_in_;
   std::string refusal_;  // why nobody takes this node, as last heard
   uint64_t adoptions_ = 0;
   uint64_t adopted_ = 0;  // the newest of them that is durable

@@ -15,6 +15,7 @@ std::string ClockKey(uint32_t shard) { return "clock/" + std::to_string(shard); 
 namespace {
 
 constexpr uint32_t kShardsMax = 1024;
+constexpr base::Duration kSayWaiting = base::Seconds(10);
 
 // The greatest durable limit of any shard of the last run: their number may have changed.
 causal::HlcStamp ClockFloor(storage::Engine& engine) {
@@ -58,7 +59,8 @@ Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engin
     : options_(std::move(options)),
       engine_(engine),
       shard_count_(static_cast<uint32_t>(worlds.size())),
-      hint_budget_(std::make_shared<replica::HintBudget>()) {
+      hint_budget_(std::make_shared<replica::HintBudget>()),
+      log_(log) {
   LARIAT_CHECK(!worlds.empty(), "a node has at least one shard");
   LARIAT_CHECK(worlds.size() <= kShardsMax, "too many shards");
   const causal::HlcStamp floor = ClockFloor(engine);
@@ -270,9 +272,25 @@ std::string Node::WaitingFor() const {
 }
 
 void Node::NoteWaitingFor() {
-  std::atomic_store(&waiting_for_, std::make_shared<const std::string>(cluster_->WaitingFor()));
-  if (shards_[0]->view()) return;
-  shards_[0]->env().timers.After(base::Millis(50), [this] { NoteWaitingFor(); });
+  const Shard& home = *shards_[0];
+  std::string why = cluster_->WaitingFor();
+  std::atomic_store(&waiting_for_, std::make_shared<const std::string>(why));
+  const auto& view = home.view();
+  if (why.empty()) why = home.WhyNotServing();
+  const bool joining =
+      view && view->MemberAt(view->self).state == membership::MemberState::kJoining;
+  if (why.empty() && joining) {
+    cluster_->WatchChanges();
+    const auto seen = changes_seen();
+    why = "joining: " + (seen && !seen->waiting_for.empty() ? seen->waiting_for : "data moves");
+  }
+  if (why.empty() && view) return;
+  const base::Instant now = home.env().clock.Now();
+  if (!said_waiting_ || now - *said_waiting_ >= kSayWaiting) {
+    said_waiting_ = now;
+    log_.Log(telemetry::LogLevel::kInfo, "cluster", "waiting: {}", why);
+  }
+  home.env().timers.After(base::Millis(50), [this] { NoteWaitingFor(); });
 }
 
 std::string Node::MetricsText() const {

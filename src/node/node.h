@@ -85,6 +85,7 @@ class Node {
   std::string WaitingFor() const;
 
  private:
+  // Says what the node waits for, and from whom, until it is a full member that serves.
   void NoteWaitingFor();
   Cluster::Ports ClusterPorts();
   Watch::Ports WatchPorts();
@@ -104,6 +105,8 @@ class Node {
   std::unique_ptr<Watch> watch_;
   std::unique_ptr<Cluster> cluster_;
   std::atomic<bool> draining_{false};
+  telemetry::LogSink& log_;
+  std::optional<base::Instant> said_waiting_;
   // What shard 0 said last; read and replaced atomically, co-owned by readers.
   std::shared_ptr<const std::string> waiting_for_;
   std::shared_ptr<const ChangesSeen> changes_seen_;  // likewise

@@ -146,7 +146,8 @@ class TestNet {
     time_.Run({});
   }
 
-  bool silent = false;  // bytes go nowhere
+  std::map<std::string, std::vector<std::string>> names;  // what they stand for
+  bool silent = false;                                    // bytes go nowhere
   int attempts = 0;
 
  private:
@@ -192,6 +193,12 @@ class TestNetwork final : public env::Network {
   void Connect(const std::string& address, base::Duration, env::MakeHandler make,
                base::UniqueFunction<void(base::Error)> failed) override {
     net_.Connect(address, std::move(make), std::move(failed));
+  }
+  void Resolve(const std::string& address, Addresses done) override {
+    const auto name = net_.names.find(address);
+    if (name == net_.names.end()) return done(std::vector<std::string>{address});
+    if (name->second.empty()) return done(base::Fail(base::Code::kIo, "no such host"));
+    done(name->second);
   }
   void StopListening() override {}
 

@@ -232,11 +232,11 @@ class PeerLinks::Outgoing final : public env::StreamHandler {
       failure_ = "the peer did not answer the handshake";
     } else if (!hello->outcome.ok()) {
       failure_ = hello->outcome.error;
-      links_.events_->OnRefused(peer_, hello->outcome.ToError());
     } else if (peer.expected && *peer.expected != hello->node) {
-      failure_ = "another node answers at this address";
+      failure_ = "another node answers at this address, '" + hello->name + "'";
     }
     if (!failure_.empty()) {
+      if (hello != nullptr) links_.events_->OnRefused(peer_, *hello);
       lane_.stream().Close();
       return false;
     }
@@ -330,7 +330,9 @@ class PeerLinks::Incoming final : public env::StreamHandler {
     const bool accepted = reply.outcome.ok();
     lane_.Send({envelope.id, 0, std::move(reply)});
     if (!accepted) {
-      links_.metrics().peer_refused[PeerRefusal::kHandshake].Add();
+      // A node that looks who is at an address may meet itself.
+      const bool itself = hello->node == links_.events_->MakeHello().node;
+      if (!itself) links_.metrics().peer_refused[PeerRefusal::kHandshake].Add();
       lane_.stream().CloseAfterWrite();
       return false;
     }
@@ -393,6 +395,18 @@ void PeerLinks::Close(PeerHandle handle) {
   if (peer.empty()) return;
   env_.timers.Cancel(peer.mapped().retry);
   if (peer.mapped().lane != nullptr) peer.mapped().lane->stream().Close();
+}
+
+std::string PeerLinks::Trouble(PeerHandle handle) const {
+  const auto found = peers_.find(handle);
+  return found == peers_.end() ? "" : found->second.last_failure;
+}
+
+void PeerLinks::Resolve(const std::string& address, Resolved done) {
+  network_.Resolve(address, [alive = std::weak_ptr<bool>(alive_), done = std::move(done)](
+                                base::Result<std::vector<std::string>> found) mutable {
+    if (!alive.expired()) done(std::move(found));
+  });
 }
 
 void PeerLinks::Connect(PeerHandle handle) {

@@ -33,6 +33,8 @@ class PeerLinks final : public PeerTransport {
 
   PeerHandle Open(const std::string& address, std::optional<base::Uuid> expected) override;
   void Close(PeerHandle peer) override;
+  std::string Trouble(PeerHandle peer) const override;
+  void Resolve(const std::string& address, Resolved done) override;
   base::Status Send(PeerHandle peer, wire::Envelope request) override;
   void Reply(LinkId link, wire::Envelope reply) override;
 

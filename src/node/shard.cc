@@ -103,36 +103,66 @@ PeerHandle Shard::PeerAt(const std::string& address) {
   if (found != by_address_.end()) return found->second;
   const PeerHandle peer = world_.transport.Open(address, std::nullopt);
   by_address_[address] = peer;
-  peers_[peer].address = address;
+  peers_[peer] = {address, std::nullopt};
   return peer;
+}
+
+void Shard::CloseAddress(const std::string& address) {
+  const auto found = by_address_.find(address);
+  if (found == by_address_.end()) return;
+  const PeerHandle peer = found->second;
+  by_address_.erase(found);
+  Close(peer);
+}
+
+void Shard::Close(PeerHandle peer) {
+  world_.transport.Close(peer);
+  OnPeerDown(peer, {Code::kUnavailable, "no longer needed"});
+  peers_.erase(peer);
+}
+
+Shard::Met Shard::MetAt(const std::string& address) const {
+  const auto found = by_address_.find(address);
+  if (found == by_address_.end()) return {};
+  return {peers_.at(found->second).node, world_.transport.Trouble(found->second)};
 }
 
 std::optional<PeerHandle> Shard::PeerOf(ring::NodeIndex index) const {
   return index < peer_of_.size() ? peer_of_[index] : std::nullopt;
 }
 
+// A member is known by its id: what is meant for it must not reach another node that has got its
+// address, and count as done by two.
+void Shard::OpenMember(ring::NodeIndex index) {
+  const membership::Member& member = view_->MemberAt(index);
+  const auto found = by_member_.find(member.id);
+  if (found != by_member_.end()) {
+    peer_of_[index] = found->second;
+    if (peers_[found->second].address == member.peer) return;
+    Close(found->second);  // it has moved
+  }
+  const PeerHandle peer = world_.transport.Open(member.peer, member.id);
+  by_member_[member.id] = peer;
+  peers_[peer] = {member.peer, member.id};
+  peer_of_[index] = peer;
+}
+
 void Shard::SetView(std::shared_ptr<const membership::View> view) {
   view_ = std::move(view);
   peer_of_.assign(view_->ring.size(), std::nullopt);
-  std::set<std::string> wanted;
   for (ring::NodeIndex i = 0; i < view_->ring.size(); ++i) {
-    const membership::Member& member = view_->MemberAt(i);
-    if (i == view_->self) continue;
-    wanted.insert(member.peer);
-    const PeerHandle peer = PeerAt(member.peer);
-    peer_of_[i] = peer;
+    if (i != view_->self) OpenMember(i);
   }
-  for (auto it = by_address_.begin(); it != by_address_.end();) {
-    if (wanted.contains(it->first)) {
-      ++it;
-      continue;
-    }
-    world_.transport.Close(it->second);
-    OnPeerDown(it->second, {Code::kUnavailable, "no longer a member"});
-    peers_.erase(it->second);
-    it = by_address_.erase(it);
-  }
+  std::vector<PeerHandle> unwanted;
+  for (const auto& [address, peer] : std::exchange(by_address_, {})) unwanted.push_back(peer);
+  std::erase_if(by_member_, [&](const auto& entry) {
+    const bool member = IsMember(entry.first);
+    if (!member) unwanted.push_back(entry.second);
+    return !member;
+  });
+  for (const PeerHandle peer : unwanted) Close(peer);
   metrics_.peers_up.Set(PeersAlive());  // connections that were made before the view came, too
+  LookWhetherItServes();
   // An adoption may end after the node was put out of the cluster.
   coordinator_.SetView(expelled_ ? nullptr : view_);
 }
@@ -148,6 +178,7 @@ std::optional<PeerHandle> Shard::PeerOf(uint64_t number) const {
 void Shard::SetUnusable(std::shared_ptr<const std::set<uint64_t>> nodes) {
   liveness_.SetUnusable(std::move(nodes));
   metrics_.peers_up.Set(PeersAlive());
+  LookWhetherItServes();
 }
 
 void Shard::Expel() {
@@ -197,26 +228,64 @@ void Shard::OnPeerUp(PeerHandle peer, const base::Uuid& node) {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
   found->second.up = true;
-  found->second.number = node.high;
+  found->second.node = node;
+  if (!found->second.member) return;
   liveness_.OnConnected(node.high);
   metrics_.peers_up.Set(PeersAlive());
+  LookWhetherItServes();
 }
 
 void Shard::OnPeerDown(PeerHandle peer, const base::Error& why) {
   const auto found = peers_.find(peer);
-  if (found != peers_.end()) {
-    found->second.up = false;
-    liveness_.OnDisconnected(found->second.number);
-    node_.OnPeerDown(found->second.number);
+  const bool was_up = found != peers_.end() && std::exchange(found->second.up, false);
+  if (was_up && found->second.member) {
+    liveness_.OnDisconnected(found->second.member->high);
+    node_.OnPeerDown(found->second.member->high);
     metrics_.peers_up.Set(PeersAlive());
   }
   calls_.OnPeerDown(peer, why);
 }
 
-void Shard::OnRefused(PeerHandle peer, const base::Error& why) {
+void Shard::OnRefused(PeerHandle peer, const wire::HelloReply& answer) {
   const auto found = peers_.find(peer);
-  if (found == peers_.end() || why.code != Code::kConflict) return;
-  other_cluster_ = found->second.address + " says: " + why.message;
+  if (found == peers_.end()) return;
+  if (!found->second.member) found->second.node = answer.node;
+  if (answer.outcome.code != Code::kConflict) return;
+  other_cluster_ = found->second.address + " says: " + answer.outcome.error;
+}
+
+// Of some bucket, for some keys, at the bucket's own r or w.
+void Shard::LookWhetherItServes() {
+  if (has_served_ || !view_) return;
+  std::set<std::pair<uint32_t, uint32_t>> kinds;  // n, and what a request needs
+  for (const auto& [name, bucket] : view_->topology.buckets) {
+    kinds.emplace(bucket.n, std::min(bucket.r, bucket.w));
+  }
+  // Nobody to wait for: what is not served wants more members.
+  has_served_ = PeersAlive() + 1 == view_->ring.size();
+  for (const auto& [n, needed] : kinds) {
+    for (const ring::Ring::Range& range : view_->ring.Ranges(n)) {
+      uint32_t alive = 0;
+      for (const ring::NodeIndex i : range.owners.primaries) alive += IsAlive(i) ? 1 : 0;
+      if (alive >= needed) has_served_ = true;
+    }
+  }
+}
+
+std::string Shard::WhyNotServing() const {
+  constexpr size_t kNamedMax = 5;
+  if (has_served_ || !view_) return "";
+  std::string missing;
+  size_t count = 0;
+  for (ring::NodeIndex i = 0; i < view_->ring.size(); ++i) {
+    if (i == view_->self || IsAlive(i) || ++count > kNamedMax) continue;
+    const membership::Member& member = view_->MemberAt(i);
+    const std::string why = world_.transport.Trouble(*peer_of_[i]);
+    missing += (missing.empty() ? "" : ", ") + ("'" + member.name + "' at " + member.peer) +
+               (why.empty() ? "" : " (" + why + ")");
+  }
+  if (count > kNamedMax) missing += ", and " + std::to_string(count - kNamedMax) + " more";
+  return "no request of any bucket has the replicas it needs; not reached: " + missing;
 }
 
 void Shard::OnReply(PeerHandle, wire::Envelope reply) {

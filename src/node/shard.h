@@ -85,14 +85,27 @@ class Shard final : public PeerEvents,
   std::optional<PeerHandle> PeerOf(const base::Uuid& id) const;
   std::optional<PeerHandle> PeerOf(uint64_t number) const;
   bool IsAlive(const base::Uuid& id) const;  // false for what is no member
+  // A connection to whoever answers at an address; a member's own is PeerOf. It lasts until
+  // CloseAddress, or until the next view.
   PeerHandle PeerAt(const std::string& address);
+  void CloseAddress(const std::string& address);
+  // Who answered there last (this node itself, too) and why nobody does now; after PeerAt.
+  struct Met {
+    std::optional<base::Uuid> node;
+    std::string trouble;  // empty while there is a connection, or it is first tried
+  };
+  Met MetAt(const std::string& address) const;
+  PeerTransport& transport() { return world_.transport; }
+  // Why not a single request can be served by the members that this shard reaches, for people. Once
+  // there was one it stays empty.
+  std::string WhyNotServing() const;
 
   // PeerEvents
   wire::Hello MakeHello() const override;
   wire::HelloReply OnHello(const wire::Hello& hello) override;
   void OnPeerUp(PeerHandle peer, const base::Uuid& node) override;
   void OnPeerDown(PeerHandle peer, const base::Error& why) override;
-  void OnRefused(PeerHandle peer, const base::Error& why) override;
+  void OnRefused(PeerHandle peer, const wire::HelloReply& answer) override;
   // What a node of another cluster said when this one came to it; empty: none was met.
   const std::string& other_cluster() const { return other_cluster_; }
   void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) override;
@@ -123,12 +136,16 @@ class Shard final : public PeerEvents,
  private:
   struct Peer {
     std::string address;
-    uint64_t number = 0;  // 0 until the handshake told
+    std::optional<base::Uuid> member;  // who it must be; nothing: whoever answers there
+    std::optional<base::Uuid> node{};  // who it was, as the handshake told
     bool up = false;
     base::Instant reconciled{};  // when documents were last exchanged because of a stale request
   };
 
   void Tick();
+  void OpenMember(ring::NodeIndex index);
+  void Close(PeerHandle peer);
+  void LookWhetherItServes();
   template <typename Reply, typename Request, typename Done>
   void Ask(const coordinator::Destination& to, Request request, Done done);
   void Send(PeerHandle peer, wire::Envelope request, base::Duration timeout, Calls::Done done);
@@ -173,7 +190,9 @@ class Shard final : public PeerEvents,
   std::shared_ptr<const membership::View> view_;
   std::vector<std::optional<PeerHandle>> peer_of_;  // by node index of the view
   std::map<PeerHandle, Peer> peers_;
-  std::map<std::string, PeerHandle> by_address_;
+  std::map<std::string, PeerHandle> by_address_;  // those of PeerAt
+  std::map<base::Uuid, PeerHandle> by_member_;
+  bool has_served_ = false;
   // Forwarded writes seen lately: a repeated message must not make a second event.
   std::set<std::pair<uint64_t, uint64_t>> forwards_;
   std::deque<std::pair<uint64_t, uint64_t>> forwards_order_;

@@ -6,7 +6,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "base/result.h"
+#include "base/unique_function.h"
 #include "base/uuid.h"
 #include "wire/messages.h"
 
@@ -22,6 +25,13 @@ class PeerTransport {
   // node.
   virtual PeerHandle Open(const std::string& address, std::optional<base::Uuid> expected) = 0;
   virtual void Close(PeerHandle peer) = 0;
+  // Why there is no connection, for people; empty if there is one, or while it is first tried.
+  virtual std::string Trouble(PeerHandle /*peer*/) const { return ""; }
+  // The numeric addresses that an address stands for now. May call back before it returns.
+  using Resolved = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
+  virtual void Resolve(const std::string& address, Resolved done) {
+    done(std::vector<std::string>{address});
+  }
   // An error: certainly not sent. kUnavailable: no connection, or too much is waiting for the peer;
   // kTooLarge: the peer takes no message that large, and what is sent after it is not affected.
   virtual base::Status Send(PeerHandle peer, wire::Envelope request) = 0;
@@ -38,8 +48,9 @@ class PeerEvents {
   // The connection to a peer is ready / gone. Requests without a reply get none any more.
   virtual void OnPeerUp(PeerHandle peer, const base::Uuid& node) = 0;
   virtual void OnPeerDown(PeerHandle peer, const base::Error& why) = 0;
-  // The peer does not want to hear from this node. It is asked again later.
-  virtual void OnRefused(PeerHandle /*peer*/, const base::Error& /*why*/) {}
+  // Who answers does not want to hear from this node, or is not who was expected there. It is asked
+  // again later.
+  virtual void OnRefused(PeerHandle /*peer*/, const wire::HelloReply& /*answer*/) {}
   virtual void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) = 0;
   virtual void OnReply(PeerHandle peer, wire::Envelope reply) = 0;
 };

@@ -135,9 +135,12 @@ void PutBeat(const Beat& from, pb::Heartbeat* m) {
 void Put(Heartbeat&& from, pb::Envelope* to) { PutBeat(from, to->mutable_heartbeat()); }
 void Put(HeartbeatReply&& from, pb::Envelope* to) { PutBeat(from, to->mutable_heartbeat_reply()); }
 void Put(JoinRequest&& from, pb::Envelope* to) {
-  to->mutable_join()->set_member(std::move(from.member));
-  to->mutable_join()->set_expected(from.expected);
-  to->mutable_join()->set_replaces(std::move(from.replaces));
+  auto* m = to->mutable_join();
+  m->set_member(std::move(from.member));
+  m->set_expected(from.expected);
+  m->set_replaces(std::move(from.replaces));
+  if (!from.founder.IsNil()) PutUuid(from.founder, m->mutable_founder());
+  if (!from.cluster.IsNil()) PutUuid(from.cluster, m->mutable_cluster());
 }
 void Put(JoinReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_join_reply();
@@ -358,7 +361,8 @@ ForwardedWriteReply Take(pb::ForwardedWriteReply* m) {
   return to;
 }
 JoinRequest Take(pb::JoinRequest* m) {
-  return {std::move(*m->mutable_member()), m->expected(), std::move(*m->mutable_replaces())};
+  return {std::move(*m->mutable_member()), m->expected(), std::move(*m->mutable_replaces()),
+          TakeUuid(m->founder()), TakeUuid(m->cluster())};
 }
 JoinReply Take(pb::JoinReply* m) {
   return {{}, std::move(*m->mutable_document()), std::move(*m->mutable_ask_instead())};

@@ -122,8 +122,10 @@ struct HelloReply {
 
 struct JoinRequest {
   std::string member;     // membership::Member bytes of the sender
-  uint32_t expected = 0;  // nodes in the sender's static list, itself included
+  uint32_t expected = 0;  // first members as the sender knows them, itself included
   std::string replaces;   // name of a dead member whose place the sender takes; empty: none
+  base::Uuid founder;     // the first member that the sender waits for; nil: it knows none
+  base::Uuid cluster;     // that the sender is a member of; nil: none
 };
 struct JoinReply {
   Outcome outcome;          // kUnavailable: not yet, ask again

@@ -610,6 +610,35 @@ TEST(Network, WorksOverIpv6) {
   EXPECT_EQ(client.Receive(3), "six");
 }
 
+TEST(Network, ANumericAddressStandsForItself) {
+  ShardLoop loop("names");
+  std::vector<std::string> found;
+  loop.network().Resolve("[::1]:80", [&](auto result) { found = *result; });
+  EXPECT_EQ(found, std::vector<std::string>{"[::1]:80"});
+}
+
+TEST(Network, LooksANameUp) {
+  ShardLoop loop("names");
+  base::Result<std::vector<std::string>> result;
+  loop.env().executor.Post([&] {
+    loop.network().Resolve("localhost:80", [&](base::Result<std::vector<std::string>> found) {
+      result = std::move(found);
+      loop.Stop();
+    });
+  });
+  loop.Run();
+  ASSERT_TRUE(result.has_value());
+  EXPECT_THAT(*result, testing::Contains("127.0.0.1:80"));
+}
+
+TEST(Network, NonsenseStandsForNothing) {
+  ShardLoop loop("names");
+  bool failed = false;
+  loop.network().Resolve(
+      "nonsense", [&](const base::Result<std::vector<std::string>>& found) { failed = !found; });
+  EXPECT_TRUE(failed);
+}
+
 TEST(Addresses, AreParsedStrictly) {
   const auto parsed = ParseHostPort("[fe80::1]:80");
   ASSERT_TRUE(parsed.has_value());

@@ -51,6 +51,13 @@ void GetLive(Request& request, Exchange exchange) {
              [&](JsonWriter& json) { json.BeginObject().Key("live").Bool(live).EndObject(); });
 }
 
+// Whoever is not met may look for this node elsewhere.
+void WriteAdvertised(JsonWriter& json, const HealthSummary& health) {
+  if (health.peer.empty()) return;
+  json.Key("advertised").BeginObject().Key("http").Text(health.http);
+  json.Key("resp").Text(health.resp).Key("peer").Text(health.peer).EndObject();
+}
+
 void GetReady(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
   HealthSummary health = exchange.shared().admin.Health();
@@ -61,6 +68,7 @@ void GetReady(Request& request, Exchange exchange) {
   AnswerJson(exchange, health.ready ? 200 : 503, [&](JsonWriter& json) {
     json.BeginObject().Key("ready").Bool(health.ready).Key("reasons");
     WriteTexts(json, health.reasons);
+    if (!health.ready) WriteAdvertised(json, health);
     json.EndObject();
   });
 }

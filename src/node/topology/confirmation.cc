@@ -16,14 +16,16 @@ constexpr base::Duration kAskTimeout = base::Seconds(2);
 
 }  // namespace
 
-Confirmation::Confirmation(Shard& home, membership::FormationCore& core, telemetry::LogSink& log,
-                           Ports ports)
-    : home_(home), core_(core), log_(log), ports_(std::move(ports)) {}
+Confirmation::Confirmation(World world, membership::FormationCore& core, Ports ports)
+    : home_(world.home),
+      list_(world.list),
+      log_(world.log),
+      core_(core),
+      ports_(std::move(ports)) {}
 
 void Confirmation::Start() {
   until_ = home_.env().clock.Now() + base::Millis(home_.settings().membership_confirm_ms);
-  const bool others = core_.topology()->sealed && core_.topology()->members.size() > 1;
-  under_way_ = others || !core_.Strangers().empty();
+  under_way_ = HasOthers() || list_.MayNameOthers();
   if (!under_way_) return ports_.confirmed();
   Tick();
 }
@@ -33,11 +35,23 @@ std::string Confirmation::WaitingFor() const {
   if (!other_cluster_.empty()) {
     return "the data directory is of another cluster: " + other_cluster_;
   }
-  return "asking the other members whether the topology is still what it was";
+  std::string silent;
+  for (const membership::Member& member : core_.topology()->members) {
+    if (member.id == home_.MakeHello().node || confirmed_by_.contains(member.id)) continue;
+    silent += (silent.empty() ? "" : ", ") + ("'" + member.name + "' at " + member.peer);
+  }
+  return "asking the other members whether the topology is still what it was" +
+         (silent.empty() ? "" : "; no answer yet from " + silent);
+}
+
+bool Confirmation::HasOthers() const {
+  return core_.topology()->sealed && core_.topology()->members.size() > 1;
 }
 
 void Confirmation::Tick() {
   if (!under_way_ || !core_.expelled().empty()) return;
+  list_.Seek({});
+  if (!HasOthers() && !list_.MayNameOthers()) return End();
   const bool late = home_.env().clock.Now() >= until_;
   if (late && !home_.other_cluster().empty()) {
     if (other_cluster_.empty()) {
@@ -49,9 +63,8 @@ void Confirmation::Tick() {
              core_.topology()->epoch);
     return End();
   }
-  // The handshake with these tells whether they are of the same cluster.
-  for (const std::string& address : core_.Strangers()) home_.PeerAt(address);
-  std::vector<std::string> addresses;  // a call may fail before it returns, and change the document
+  // A call may fail before it returns, and change the document.
+  std::vector<std::string> addresses = list_.Others();
   for (const membership::Member& member : core_.topology()->members) {
     if (member.id != home_.MakeHello().node) addresses.push_back(member.peer);
   }
@@ -70,7 +83,7 @@ void Confirmation::OnReply(const std::string& address, const base::Result<wire::
   const auto theirs = membership::DecodeTopology(reply->document);
   if (!theirs) return;
   if (!core_.OnDocument(*theirs) && !core_.expelled().empty()) return ports_.expelled();
-  confirmed_by_.insert(address);
+  if (const auto node = home_.MetAt(address).node) confirmed_by_.insert(*node);
   if (Enough()) End();
 }
 
@@ -79,7 +92,7 @@ bool Confirmation::Enough() const {
   size_t confirmed = 0;
   for (const base::Uuid& voter : voters) {
     const bool self = voter == home_.MakeHello().node;
-    confirmed += self || confirmed_by_.contains(core_.topology()->Find(voter)->peer) ? 1 : 0;
+    confirmed += self || confirmed_by_.contains(voter) ? 1 : 0;
   }
   return confirmed >= voters.size() / 2 + 1 && !confirmed_by_.empty();
 }

@@ -19,6 +19,9 @@ void LastWord::Tell(const membership::Topology& decided) {
   for (const membership::Member& member : decided.members) {
     if (member.id != home_.MakeHello().node) waiting_.insert(member.peer);
   }
+  for (const std::string& address : list_) {
+    if (address != home_.MakeHello().peer_address) waiting_.insert(address);
+  }
   TellThoseThatWait();
 }
 

@@ -8,6 +8,8 @@
 
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "membership/topology.h"
 #include "node/shard.h"
@@ -16,13 +18,15 @@ namespace lariat::node {
 
 class LastWord {
  public:
-  explicit LastWord(Shard& home) : home_(home) {}
+  // `list`: where members may be beside where they were.
+  LastWord(Shard& home, std::vector<std::string> list) : home_(home), list_(std::move(list)) {}
   void Tell(const membership::Topology& decided);  // the first one counts
 
  private:
   void TellThoseThatWait();
 
   Shard& home_;
+  const std::vector<std::string> list_;
   std::string document_;           // empty: there is none yet
   std::set<std::string> waiting_;  // addresses
   base::Duration again_ = base::Seconds(1);

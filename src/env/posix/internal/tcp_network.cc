@@ -57,9 +57,9 @@ struct TcpNetwork::Attempt final : Pollable {
   Fd fd;
 };
 
-TcpNetwork::TcpNetwork(EventLoop* loop, Resolve resolve)
+TcpNetwork::TcpNetwork(EventLoop* loop, LookUp look_up)
     : loop_(*loop),
-      resolve_(std::move(resolve)),
+      look_up_(std::move(look_up)),
       scratch_(std::make_unique_for_overwrite<char[]>(kScratchBytes)) {
   loop_.SetTurnEnd([this] { return EndOfTurn(); });
 }
@@ -189,13 +189,28 @@ void TcpNetwork::StartAttempt(Attempt* attempt) {
     attempt->candidates = {*numeric};
     return TryNext(attempt, 0);
   }
-  resolve_(*where, [this, id = attempt->id](base::Result<std::vector<SocketAddress>> found) {
+  look_up_(*where, [this, id = attempt->id](base::Result<std::vector<SocketAddress>> found) {
     Attempt* waiting = FindAttempt(id);
     if (waiting == nullptr) return;
     if (!found) return FailAttempt(id, std::move(found.error()));
     waiting->candidates = std::move(*found);
     TryNext(waiting, 0);
   });
+}
+
+void TcpNetwork::Resolve(const std::string& address, Addresses done) {
+  const auto where = ParseHostPort(address);
+  if (!where) return done(base::Fail(where.error()));
+  if (const auto numeric = NumericAddress(*where)) {
+    return done(std::vector<std::string>{AddressText(*numeric)});
+  }
+  look_up_(*where,
+           [done = std::move(done)](const base::Result<std::vector<SocketAddress>>& found) mutable {
+             if (!found) return done(base::Fail(found.error()));
+             std::vector<std::string> texts;
+             for (const SocketAddress& each : *found) texts.push_back(AddressText(each));
+             done(std::move(texts));
+           });
 }
 
 // Tries the next address, or fails with what the last one said.

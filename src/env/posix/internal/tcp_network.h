@@ -21,16 +21,17 @@ namespace lariat::env::posix {
 
 using Resolved = base::UniqueFunction<void(base::Result<std::vector<SocketAddress>>)>;
 // Looks a name up without blocking; the answer arrives on the loop.
-using Resolve = std::function<void(const HostPort&, Resolved)>;
+using LookUp = std::function<void(const HostPort&, Resolved)>;
 
 class TcpNetwork final : public Network {
  public:
-  TcpNetwork(EventLoop* loop, Resolve resolve);
+  TcpNetwork(EventLoop* loop, LookUp look_up);
   ~TcpNetwork() override;
 
   base::Result<std::string> Listen(ListenOptions options, MakeHandler make) override;
   void Connect(const std::string& address, base::Duration timeout, MakeHandler make,
                base::UniqueFunction<void(base::Error)> failed) override;
+  void Resolve(const std::string& address, Addresses done) override;
   void StopListening() override;
   // Closes every stream and gives up every attempt to connect.
   void CloseAll(const std::string& reason);
@@ -66,7 +67,7 @@ class TcpNetwork final : public Network {
   bool EndOfTurn();
 
   EventLoop& loop_;
-  Resolve resolve_;
+  LookUp look_up_;
   NetworkStats stats_;
   std::unique_ptr<char[]> scratch_;
   std::vector<std::unique_ptr<Listener>> listeners_;  // closed ones stay: connections name them
