@@ -18,11 +18,6 @@ LeafSum& Tree::Use(uint32_t leaf) {
   return (*page)[leaf % kPageLeaves];
 }
 
-uint32_t Tree::NextUsed(uint32_t leaf) const {
-  while (leaf < kLeaves && !pages_[leaf / kPageLeaves]) leaf = (leaf | (kPageLeaves - 1)) + 1;
-  return leaf;
-}
-
 void Tree::AddTo(uint32_t first, uint32_t last, RunHash* hash) const {
   for (uint32_t leaf = first; leaf <= last; ++leaf) {
     if (!pages_[leaf / kPageLeaves]) {

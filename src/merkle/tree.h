@@ -19,8 +19,6 @@ class Tree {
 
   const LeafSum& At(uint32_t leaf) const;  // an empty one if its page was never used
   LeafSum& Use(uint32_t leaf);
-  // The first leaf from this one on whose page was ever used; kLeaves if there is none.
-  uint32_t NextUsed(uint32_t leaf) const;
   // Adds the leaves first..last to the hash.
   void AddTo(uint32_t first, uint32_t last, RunHash* hash) const;
   size_t MemoryBytes() const { return sizeof(*this) + pages_used_ * sizeof(Page); }

@@ -171,8 +171,10 @@ class Replica {
 
   // The hash trees of this shard's records, as they are in the engine now. A leaf may be cut by the
   // border of two shards: it is the sum of their parts, and known if both are.
-  // Leaves of other shards are known and empty.
-  LeafList Leaves(const LeafQuery& query) const { return tree_.Leaves(query); }
+  // REQUIRES: first <= last < merkle::kLeaves. Leaves of other shards are known and empty.
+  std::vector<LeafPart> LeafSums(storage::BucketId bucket, uint32_t first, uint32_t last) const {
+    return tree_.Leaves(bucket, first, last);
+  }
   std::vector<storage::BucketId> Buckets() const { return tree_.Buckets(); }
   const TreeUpkeep& tree() const { return tree_; }
   // Reads all records of this shard's part of a leaf, verifies them, and corrects the tree if it

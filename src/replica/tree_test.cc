@@ -169,45 +169,6 @@ TEST_F(TreeTest, IsRightAfterACrashBetweenWriteAndSync) {
   }
 }
 
-TEST_F(TreeTest, WhatIsTakenFromABucketFollowsFromWhatItHolds) {
-  Settle();
-  constexpr uint32_t kLast = merkle::kLeaves - 1;
-  EXPECT_TRUE(replica().Leaves({1, 0, kLast}).entries.empty());
-  for (int key = 0; key < 8; ++key) Put(RefOf(key), "v");
-  loop.RunAll();
-  const LeafList all = replica().Leaves({1, 0, kLast});
-  std::vector<uint32_t> leaves;
-  for (const auto& entry : all.entries) leaves.push_back(entry.leaf);
-  EXPECT_EQ(leaves, (std::vector<uint32_t>{0, 3, 32767, 65535}));
-  EXPECT_EQ(all.last, kLast);
-  // Cut short, and gone on with.
-  std::vector<uint32_t> pieces;
-  for (uint32_t first = 0; first <= kLast;) {
-    const LeafList piece = replica().Leaves({1, first, kLast, 100});
-    ASSERT_GE(piece.last, first);
-    for (const auto& [leaf, part] : piece.entries) {
-      pieces.push_back(leaf);
-      EXPECT_EQ(part.sum, replica().tree().Leaf({1, leaf}).sum);
-    }
-    first = piece.last + 1;
-  }
-  EXPECT_EQ(pieces, leaves);
-  EXPECT_TRUE(replica().Leaves({2, 0, kLast}).entries.empty()) << "another bucket";
-}
-
-TEST_F(TreeTest, ListsOfTwoShardsAddUp) {
-  LeafList one = {{{3, {{{0, 1}, 1}, true}}, {7, {{{0, 2}, 1}, true}}}, 10};
-  const LeafList two = {{{7, {{{0, 3}, 2}, false}}, {9, {{{0, 4}, 1}, true}}}, 8};
-  one.Join(two);
-  EXPECT_EQ(one.last, 8U) << "what only one of them answers for is left out";
-  ASSERT_EQ(one.entries.size(), 2U);
-  EXPECT_EQ(one.entries[0].leaf, 3U);
-  EXPECT_TRUE(one.entries[0].part.known);
-  EXPECT_EQ(one.entries[1].leaf, 7U);
-  EXPECT_EQ(one.entries[1].part.sum.keys, 3U);
-  EXPECT_FALSE(one.entries[1].part.known);
-}
-
 TEST_F(TreeTest, WritesBeforeTheLeavesAreLoadedCount) {
   Settle();
   for (int key = 0; key < 8; ++key) Put(RefOf(key), "old");
@@ -220,7 +181,7 @@ TEST_F(TreeTest, WritesBeforeTheLeavesAreLoadedCount) {
   Put(RefOf(1, 5), "another bucket");
   Remove(RefOf(2));
   loop.RunAll();
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
   EXPECT_TRUE(engine.GetBlocking(Space::kData, DataKeyOf(RefOf(1, 5)))) << "nothing waits";
   plan.Release();
   replica().Tick({});
@@ -281,7 +242,7 @@ TEST_F(TreeTest, WhatCannotBeUnderstoodIsReadAgain) {
   }
   engine.Restore(std::move(image));
   RestartWithoutWalk();
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
   Settle();
   ExpectTrue("read");
   RestartWithoutWalk();
@@ -295,7 +256,7 @@ TEST_F(TreeTest, DataWithoutATreeIsReadOnce) {
   image[static_cast<size_t>(Space::kTree)].clear();
   engine.Restore(std::move(image));
   Start();
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
   Put(RefOf(1), "meanwhile");
   Tick();
   EXPECT_GT(metrics.tree_leaves_unknown.value(), 0);
@@ -315,24 +276,24 @@ TEST_F(TreeTest, AnotherNumberOfShardsOrACutLogStartsAnew) {
     // As shard 0 of 2, which writes to its own keys only, then as the only one again.
     tree.shards = 2;
     Crash();
-    EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
-    EXPECT_TRUE(replica().tree().Leaf({1, 65535}).known) << "of the other shard";
+    EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
+    EXPECT_TRUE(replica().LeafSums(1, 65535, 65535)[0].known) << "of the other shard";
     Settle();
     Put(RefOf(1), "w" + std::to_string(round));
     loop.RunAll();
     EXPECT_EQ(LeavesOf(replica()), CountLeaves(engine, loop, ring::SliceOf(0, 2)));
     tree.shards = 1;
     Crash();
-    EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+    EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
     Settle();
     ExpectTrue("one shard again");
   }
   tree.log_truncated = true;
   RestartWithoutWalk();  // stores that the trees begin anew
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
   tree.log_truncated = false;
   RestartWithoutWalk();
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known) << "a second start does not forget";
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known) << "a second start does not forget";
   Settle();
   ExpectTrue("read");
 }
@@ -346,12 +307,12 @@ TEST_F(TreeTest, ARunWithoutTreesIsNotTrusted) {
   Put(RefOf(1), "b");  // before the first tick
   loop.RunAll();
   Settle();
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
   EXPECT_EQ(Check(1, 3).records, 1U);
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
   tree.keep = true;
   RestartWithoutWalk();
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
   Settle();
   ExpectTrue();
 }
@@ -370,7 +331,7 @@ TEST_F(TreeTest, PartsOfTwoShardsAddUp) {
     tree = {true, shard, 3, false, 1 << 20};
     Start();
     Settle();
-    const LeafPart part = replica().tree().Leaf({1, 21845});
+    const LeafPart part = replica().LeafSums(1, 21845, 21845)[0];
     EXPECT_TRUE(part.known);
     EXPECT_EQ(part.sum.keys, shard < 2 ? 1U : 0U);
     whole += part.sum;
@@ -457,9 +418,9 @@ TEST_F(TreeTest, ADamagedRecordIsReplacedAndQuarantined) {
   const std::string healed = *engine.GetBlocking(Space::kData, key);
   EXPECT_EQ(storage::ParseRecord(healed)->object, object);
   EXPECT_FALSE(storage::ParseRecord(healed)->own_actor) << "it may have been another one";
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
   RestartWithoutWalk();
-  EXPECT_FALSE(replica().tree().Leaf({1, 3}).known) << "not forgotten in a crash";
+  EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known) << "not forgotten in a crash";
   Settle();
   EXPECT_EQ(LeavesOf(replica()), before);
   ExpectTrue();
@@ -491,7 +452,7 @@ TEST_F(TreeTest, AnUnreadableDiskLeavesLeavesUnknownUntilItIsRead) {
     Crash();
     plan.fail_read = true;
     for (int i = 0; i < 5; ++i) Tick(), loop.RunAll();
-    EXPECT_FALSE(replica().tree().Leaf({1, 3}).known);
+    EXPECT_FALSE(replica().LeafSums(1, 3, 3)[0].known);
     plan.fail_read = false;
     time += base::Seconds(20);
     Settle();

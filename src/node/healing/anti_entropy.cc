@@ -118,7 +118,6 @@ void AntiEntropy::EachSecond() {
   throttle_.OnLatency(latency, home_.env().clock.Now());
   throttle_.OnOthers(node_.engine().Stats().compaction_bytes, home_.env().clock.Now());
   TakeMarks();
-  StorePasses();
   PublishTasks();
 }
 
@@ -137,7 +136,6 @@ void AntiEntropy::OnView(std::shared_ptr<const membership::View> view) {
   }
   schedule_.SetNames(std::move(names));
   if (same && !view_->topology.operation) return;
-  StorePasses();  // of the fence before
   exchange_.Stop();
   known_fence_ = 0;
   if (const auto& operation = view_->topology.operation) {
@@ -150,7 +148,6 @@ void AntiEntropy::OnView(std::shared_ptr<const membership::View> view) {
 
 void AntiEntropy::Stop() {
   ++loads_;
-  StorePasses();
   view_ = nullptr;
   known_fence_ = 0;
   exchange_.Stop();
@@ -186,13 +183,8 @@ void AntiEntropy::OnPasses(uint64_t fence, const replica::MetaStore::Values& val
   Look();
 }
 
-void AntiEntropy::StorePasses() {
-  if (unstored_passes_.empty()) return;
-  std::vector<replica::MetaStore::Update> updates;
-  for (const auto& [pair, began_ms] : std::exchange(unstored_passes_, {})) {
-    updates.push_back({PassName(pair), EncodePass({began_ms, known_fence_})});
-  }
-  meta_.Apply(std::move(updates), [](const base::Status&) {});
+void AntiEntropy::StorePass(const ExchangePair& pair, int64_t began_ms) {
+  meta_.Apply({{PassName(pair), EncodePass({began_ms, known_fence_})}}, [](const base::Status&) {});
 }
 
 // --- comparing ---------------------------------------------------------------------------------
@@ -226,14 +218,12 @@ void AntiEntropy::OnEnded(repair::Exchange::Ended ended) {
   const repair::ScheduleCore::Result result = {ended.end, std::move(ended.why),
                                                ended.progress.figures, ended.progress.bytes_sent};
   if (schedule_.OnEnded(result, home_.env().clock.Now(), home_.env().clock.Wall())) {
-    unstored_passes_[pick.pair] = pick.began_wall.ms;
+    StorePass(pick.pair, pick.began_wall.ms);
     if (ports_.marks != nullptr && !seen_marks_.empty()) ports_.marks->Clear(seen_marks_);
     if (ports_.passed) ports_.passed(pick.pair, pick.began);
   }
   seen_marks_.clear();
-  // With many buckets comparisons follow each other by the thousand: how far a task is, is told
-  // each second, and its end at once.
-  if (pick.task != 0 && !schedule_.Runs(pick.task)) PublishTasks();
+  PublishTasks();
   Look();
 }
 
@@ -287,21 +277,25 @@ void AntiEntropy::Ask(repair::Side side, uint64_t partner, wire::Body request,
   source_.Answer(std::move(request), std::move(give));
 }
 
-void AntiEntropy::Leaves(const replica::LeafQuery& query, LeavesDone done) {
+void AntiEntropy::Leaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) {
   struct Gather {
     size_t waiting;
-    replica::LeafList leaves;
+    std::vector<replica::LeafPart> leaves;
     LeavesDone done;
   };
   auto gather = std::make_shared<Gather>();  // co-owned by the shards' tasks; used on shard 0
   gather->waiting = node_.shards();
-  gather->leaves.last = query.last;
+  gather->leaves.resize(last - first + 1);
   gather->done = std::move(done);
   for (uint32_t i = 0; i < node_.shards(); ++i) {
     Shard& shard = node_.shard(i);
-    shard.Post([&shard, &home = home_, query, gather]() mutable {
-      home.Post([gather = std::move(gather), leaves = shard.replica().Leaves(query)]() mutable {
-        gather->leaves.Join(leaves);
+    shard.Post([&shard, &home = home_, bucket, first, last, gather]() mutable {
+      home.Post([gather = std::move(gather),
+                 parts = shard.replica().LeafSums(bucket, first, last)]() mutable {
+        for (size_t leaf = 0; leaf < parts.size(); ++leaf) {
+          gather->leaves[leaf].sum += parts[leaf].sum;
+          if (!parts[leaf].known) gather->leaves[leaf].known = false;
+        }
         if (--gather->waiting == 0) gather->done(std::move(gather->leaves));
       });
     });

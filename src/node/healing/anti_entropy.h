@@ -61,7 +61,7 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   void Ask(repair::Side side, uint64_t partner, wire::Body request,
            ExchangePort::BodyDone done) override;
   // repair::SourcePort
-  void Leaves(const replica::LeafQuery& query, LeavesDone done) override;
+  void Leaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) override;
   void Read(std::vector<std::string> data_keys, ObjectsDone done) override;
 
  private:
@@ -72,7 +72,7 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   void OnEnded(repair::Exchange::Ended ended);
   void LoadPasses();
   void OnPasses(uint64_t fence, const replica::MetaStore::Values& values);
-  void StorePasses();
+  void StorePass(const repair::ExchangePair& pair, int64_t began_ms);
   void TakeMarks();
   std::vector<replica::DirtyMarks::Seen> MarksOf(const repair::ExchangePair& pair) const;
 
@@ -97,8 +97,6 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   std::shared_ptr<const membership::View> view_;
   repair::ExchangeMap map_;
   uint64_t known_fence_ = 0;                           // what the schedule works by
-  // Stored together each second: one lost in a crash costs a comparison. When they began.
-  std::map<repair::ExchangePair, int64_t> unstored_passes_;
   uint64_t loads_ = 0;                                 // counts readings of stored passes
   std::vector<replica::DirtyMarks::Seen> seen_marks_;  // when the running comparison began
   uint32_t quarters_ = 0;

@@ -129,11 +129,11 @@ struct Scrubber::Leaves {
 void Scrubber::FindLeaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) {
   auto leaves = std::make_shared<Leaves>(  // co-owned likewise
       Leaves{bucket, first, std::vector<bool>(last - first + 1), std::move(done)});
-  OnEachShard([query = replica::LeafQuery{bucket, first, last}](
-                  replica::Replica& replica, auto answer) { answer(replica.Leaves(query)); },
-              [leaves](const replica::LeafList& list) {
-                for (const auto& [leaf, part] : list.entries) {
-                  if (!part.known || part.sum.keys > 0) leaves->worth[leaf - leaves->first] = true;
+  OnEachShard([bucket, first, last](replica::Replica& replica,
+                                    auto answer) { answer(replica.LeafSums(bucket, first, last)); },
+              [leaves](const std::vector<replica::LeafPart>& parts) {
+                for (size_t i = 0; i < parts.size(); ++i) {
+                  if (!parts[i].known || parts[i].sum.keys > 0) leaves->worth[i] = true;
                 }
               },
               [this, leaves] { LookIntoEmpty(leaves, 0); });

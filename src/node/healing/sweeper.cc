@@ -150,13 +150,13 @@ void Sweeper::FindLeaves(uint32_t bucket, LeavesDone done) {
   for (uint32_t i = 0; i < node_.shards(); ++i) {
     Shard& shard = node_.shard(i);
     shard.Post([&shard, &home = home_, bucket, gather]() mutable {
-      auto leaves = shard.replica().Leaves({bucket, 0, merkle::kLeaves - 1});
-      home.Post([gather = std::move(gather), leaves = std::move(leaves)] {
-        for (const auto& [leaf, part] : leaves.entries) {
-          const merkle::LeafSum& sum = part.sum;
+      auto parts = shard.replica().LeafSums(bucket, 0, merkle::kLeaves - 1);
+      home.Post([gather = std::move(gather), parts = std::move(parts)] {
+        for (size_t leaf = 0; leaf < parts.size(); ++leaf) {
+          const merkle::LeafSum& sum = parts[leaf].sum;
           gather->leaves.tombstones += sum.tombstones;
           const bool some = sum.tombstones > 0 || sum.expiring > 0 || sum.foldable > 0;
-          if (some || !part.known) gather->leaves.worth_reading[leaf] = true;
+          if (some || !parts[leaf].known) gather->leaves.worth_reading[leaf] = true;
         }
         if (--gather->waiting == 0) gather->done(std::move(gather->leaves));
       });

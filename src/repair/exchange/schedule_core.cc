@@ -276,12 +276,6 @@ void ScheduleCore::NoteInTask(RepairTask* task, const ExchangePair& pair, const 
 
 // --- what is told ------------------------------------------------------------------------------
 
-bool ScheduleCore::Runs(uint64_t task) const {
-  return std::any_of(tasks_.begin(), tasks_.end(), [task](const RepairTask& t) {
-    return t.id == task && t.state == RepairTask::State::kRunning;
-  });
-}
-
 PairStatus ScheduleCore::StatusOf(const ExchangePair& key) const {
   PairStatus status;
   status.alive = IsAlive(key.partner);

@@ -120,7 +120,6 @@ class ScheduleCore {
 
   const std::optional<Pick>& running() const { return running_; }
   const std::deque<RepairTask>& tasks() const { return tasks_; }  // oldest first
-  bool Runs(uint64_t task) const;                                 // it has not ended
   PairStatus StatusOf(const ExchangePair& pair) const;
   const std::string& suspended() const { return suspended_; }  // why; empty if it is not
 

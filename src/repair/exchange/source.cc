@@ -211,22 +211,29 @@ void Source::HashNext(std::shared_ptr<Hashing> work) {
 }
 
 void Source::HashWhole(std::shared_ptr<Hashing> work) {
-  replica::LeafQuery query;
-  query.bucket = work->bucket;
-  query.first = std::max(work->next_leaf, work->whole[work->first_open].span.FirstLeaf());
-  query.last = work->whole.back().span.LastLeaf();
-  query.looks_max = options_.leaves_max;
-  port_.Leaves(query, WhileAlive([this, work](const replica::LeafList& leaves) mutable {
-                 size_t at = work->first_open;
-                 for (const auto& [leaf, part] : leaves.entries) {
-                   while (at < work->whole.size() && work->whole[at].span.LastLeaf() < leaf) ++at;
-                   if (at == work->whole.size()) break;
-                   auto& piece = work->whole[at];
-                   if (leaf < piece.span.FirstLeaf()) continue;  // between two spans
-                   piece.hash.Add(leaf, part.sum);
-                   if (!part.known) work->reply.hashes[piece.index].known = false;
+  const auto& open = work->whole[work->first_open].span;
+  const uint32_t first = std::max(work->next_leaf, open.FirstLeaf());
+  const uint32_t last = std::min(first + options_.leaves_max, merkle::kLeaves) - 1;
+  uint32_t used = open.LastLeaf();  // spans behind this one may be asked for in one go
+  for (size_t i = work->first_open; i < work->whole.size(); ++i) {
+    if (work->whole[i].span.FirstLeaf() > last) break;
+    used = std::max(used, work->whole[i].span.LastLeaf());
+  }
+  const uint32_t end = std::min(last, used);
+  port_.Leaves(work->bucket, first, end,
+               WhileAlive([this, work, first, end](std::vector<replica::LeafPart> leaves) mutable {
+                 for (size_t i = work->first_open; i < work->whole.size(); ++i) {
+                   auto& piece = work->whole[i];
+                   if (piece.span.FirstLeaf() > end) break;
+                   const uint32_t to = std::min(end, piece.span.LastLeaf());
+                   for (uint32_t leaf = std::max(first, piece.span.FirstLeaf()); leaf <= to;
+                        ++leaf) {
+                     const replica::LeafPart& part = leaves.at(leaf - first);
+                     piece.hash.Add(leaf, part.sum);
+                     if (!part.known) work->reply.hashes[piece.index].known = false;
+                   }
                  }
-                 work->next_leaf = leaves.last + 1;
+                 work->next_leaf = end + 1;
                  HashNext(std::move(work));
                }));
 }

@@ -30,9 +30,9 @@ namespace lariat::repair {
 class SourcePort {
  public:
   virtual ~SourcePort() = default;
-  // The parts of all shards added up.
-  using LeavesDone = base::UniqueFunction<void(replica::LeafList)>;
-  virtual void Leaves(const replica::LeafQuery& query, LeavesDone done) = 0;
+  // The leaves first..last, the parts of all shards added up.
+  using LeavesDone = base::UniqueFunction<void(std::vector<replica::LeafPart>)>;
+  virtual void Leaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) = 0;
   // The present durable objects of these keys, in order; nothing for those that are not there.
   using Objects = std::vector<base::Result<std::optional<std::string>>>;
   using ObjectsDone = base::UniqueFunction<void(Objects)>;
@@ -46,7 +46,7 @@ class Source {
     size_t waiting_max = 64;  // that wait for their turn or for the throttle
     size_t page_bytes = 1 << 20;
     size_t reads_max = 64;       // objects read at once, fewer where they are large
-    uint32_t leaves_max = 4096;  // looked at by each shard at once
+    uint32_t leaves_max = 4096;  // asked of the shards at once
   };
   // Reading and answering is taken out of the throttle, which others may share.
   Source(env::Env env, SourcePort& port, replica::RangeReader& reader, Throttle& throttle,

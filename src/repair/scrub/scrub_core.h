@@ -34,7 +34,7 @@ std::optional<ScrubPosition> DecodeScrubPosition(std::string_view bytes);
 
 class ScrubCore {
  public:
-  static constexpr uint32_t kStretch = 8192;                  // leaves
+  static constexpr uint32_t kStretch = 1024;                  // leaves
   static constexpr base::Duration kRest = base::Seconds(60);  // after an incomplete pass
 
   // After a complete pass, the last one too.

@@ -40,10 +40,11 @@ inline Leaves CountLeaves(storage::Engine& engine, TestLoop& loop,
 inline Leaves LeavesOf(const Replica& replica, const std::string& trace = "") {
   Leaves leaves;
   for (const storage::BucketId bucket : replica.Buckets()) {
-    for (const auto& [leaf, part] : replica.Leaves({bucket, 0, merkle::kLeaves - 1}).entries) {
-      EXPECT_TRUE(part.known) << trace << ": leaf " << leaf << " of bucket " << bucket;
-      if (!part.known) return leaves;
-      leaves[{bucket, leaf}] = part.sum;
+    const auto parts = replica.LeafSums(bucket, 0, merkle::kLeaves - 1);
+    for (uint32_t leaf = 0; leaf < merkle::kLeaves; ++leaf) {
+      EXPECT_TRUE(parts[leaf].known) << trace << ": leaf " << leaf << " of bucket " << bucket;
+      if (!parts[leaf].known) return leaves;
+      if (!parts[leaf].sum.Empty()) leaves[{bucket, leaf}] = parts[leaf].sum;
     }
   }
   return leaves;

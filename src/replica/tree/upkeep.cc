@@ -2,7 +2,6 @@
 #include "replica/tree/upkeep.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 namespace lariat::replica {
@@ -161,47 +160,25 @@ LeafPart TreeUpkeep::Leaf(const LeafPlace& place) const {
   return {bucket->second.tree.At(place.leaf), bucket->second.known[place.leaf - first_leaf_]};
 }
 
-void LeafList::Join(const LeafList& other) {
-  last = std::min(last, other.last);
-  std::vector<Entry> both;
-  both.reserve(entries.size() + other.entries.size());
-  const auto before = [](const Entry& a, const Entry& b) { return a.leaf < b.leaf; };
-  std::merge(entries.begin(), entries.end(), other.entries.begin(), other.entries.end(),
-             std::back_inserter(both), before);
-  entries.clear();
-  for (const Entry& entry : both) {
-    if (entry.leaf > last) break;
-    if (entries.empty() || entries.back().leaf != entry.leaf) {
-      entries.push_back(entry);
+// Called for all leaves at once: what is the same for each is looked up once.
+std::vector<LeafPart> TreeUpkeep::Leaves(storage::BucketId id, uint32_t first,
+                                         uint32_t last) const {
+  std::vector<LeafPart> leaves(last - first + 1);
+  const uint32_t own_first = std::max(first, first_leaf_);
+  const uint32_t own_last = std::min(last, last_leaf_);
+  const bool counted = options_.keep && loaded_;
+  const auto found = buckets_.find(id);
+  for (uint32_t leaf = own_first; leaf <= own_last; ++leaf) {
+    LeafPart& part = leaves[leaf - first];
+    if (!counted || found == buckets_.end()) {
+      part.known = counted && complete_;
       continue;
     }
-    entries.back().part.sum += entry.part.sum;
-    if (!entry.part.known) entries.back().part.known = false;
+    const Bucket& bucket = found->second;
+    part.known = bucket.known[leaf - first_leaf_];
+    if (part.known) part.sum = bucket.tree.At(leaf);
   }
-}
-
-LeafList TreeUpkeep::Leaves(const LeafQuery& query) const {
-  LeafList list;
-  list.last = query.last;
-  const bool counted = options_.keep && loaded_;
-  const auto found = buckets_.find(query.bucket);
-  if (counted && complete_ && found == buckets_.end()) return list;
-  const Bucket* bucket = counted && found != buckets_.end() ? &found->second : nullptr;
-  const bool all_known = bucket != nullptr && bucket->unknown == 0;
-  const uint32_t end = std::min(query.last, last_leaf_) + 1;
-  size_t looks = 0;
-  for (uint32_t leaf = std::max(query.first, first_leaf_); leaf < end; ++leaf) {
-    if (all_known) leaf = bucket->tree.NextUsed(leaf);
-    if (leaf >= end) break;
-    if (looks++ == query.looks_max) {
-      list.last = leaf - 1;
-      break;
-    }
-    LeafPart part = {{}, bucket != nullptr && bucket->known[leaf - first_leaf_]};
-    if (part.known) part.sum = bucket->tree.At(leaf);
-    if (!part.known || !part.sum.Empty()) list.entries.push_back({leaf, part});
-  }
-  return list;
+  return leaves;
 }
 
 std::vector<storage::BucketId> TreeUpkeep::Buckets() const {

@@ -53,27 +53,6 @@ struct LeafPart {
   bool known = true;
 };
 
-// Leaves first..last of a bucket. REQUIRES: first <= last < merkle::kLeaves.
-struct LeafQuery {
-  storage::BucketId bucket = 0;
-  uint32_t first = 0, last = 0;
-  size_t looks_max = SIZE_MAX;  // the answer ends early when so many leaves were looked at
-};
-
-// What is held of a run of leaves. A leaf that is not named is known and empty: what a bucket costs
-// to look at follows from what it holds.
-struct LeafList {
-  struct Entry {
-    uint32_t leaf = 0;
-    LeafPart part;
-  };
-  std::vector<Entry> entries;  // in order
-  uint32_t last = 0;           // the answer ends with this leaf
-
-  // The parts of another shard: what only one of them answers for is left out.
-  void Join(const LeafList& other);
-};
-
 // Told of every change that reached the engine, in order.
 class ChangeWatcher {
  public:
@@ -101,8 +80,8 @@ class TreeUpkeep final : public BatchRider {
   void AfterWrite(bool applied) override;
 
   // --- reading. As the engine is now: what is staged is not in it.
-  // Leaves of other shards are known and empty.
-  LeafList Leaves(const LeafQuery& query) const;
+  // REQUIRES: first <= last < merkle::kLeaves. Leaves of other shards are known and empty.
+  std::vector<LeafPart> Leaves(storage::BucketId id, uint32_t first, uint32_t last) const;
   LeafPart Leaf(const LeafPlace& place) const;
   std::vector<storage::BucketId> Buckets() const;  // that hold or held a record, as far as known
   struct Counts {
