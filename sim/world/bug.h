@@ -38,6 +38,7 @@ enum class Bug : uint8_t {
   kDamageIsAbsent,       // what is damaged is shown as "no such record"
   kFlushOnlySyncs,       // the disk says "in files" of what lies in its log alone
   kCutUntold,            // nobody tells a node that its log was cut
+  kApartUnwritten,       // the disk says "written" of the file apart and has done nothing
   kCount,
 };
 

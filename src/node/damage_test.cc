@@ -211,8 +211,9 @@ TEST_F(DamageTest, ANodeAloneEndsItsDoubtByItself) {
 TEST_F(DamageTest, ALogThatWasCutIsNotForgottenByWhoeverHasToTakeNote) {
   Machine& cut = *machines[1];
   cut.GoDown();
+  cut.engine.SpoilApart();
   Write(cut, Space::kMeta, std::string(storage::kLogCutKey), "1");
-  ASSERT_TRUE(LoadCluster(cut.engine).value().lost_votes);
+  ASSERT_TRUE(LoadCluster(cut.engine).value().votes.lost);
   EXPECT_TRUE(cut.engine.Stats().log_truncated) << "half of them have taken note";
   const auto tree = cut.engine.GetBlocking(Space::kTree, replica::TreeHeadKey());
   const auto head = replica::DecodeTreeHead(*tree);
