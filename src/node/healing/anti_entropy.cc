@@ -135,15 +135,24 @@ void AntiEntropy::OnView(std::shared_ptr<const membership::View> view) {
     names[member.Number()] = member.name;
   }
   schedule_.SetNames(std::move(names));
-  if (same && !view_->topology.operation) return;
+  if (same) return;
   exchange_.Stop();
   known_fence_ = 0;
-  if (const auto& operation = view_->topology.operation) {
-    return schedule_.Suspend(
-        fmt::format("a change of the topology is under way (task {})", operation->change.number));
-  }
+  if (const auto& operation = view_->topology.operation) return OnChange(operation->change.number);
   schedule_.Suspend("what was compared so far is being read");
   LoadPasses();
+}
+
+// What moves is compared when it has moved. But a node in doubt gives nothing that is copied from
+// it alone, so its doubt has to end, or the change would not.
+void AntiEntropy::OnChange(uint64_t number) {
+  ++loads_;  // what is being read is of no use any more
+  if (!map_.pairs.empty()) {
+    known_fence_ = view_->fence();
+    schedule_.SetPairs(map_.pairs, {}, home_.env().clock.Now());
+  }
+  schedule_.Suspend(fmt::format("a change of the topology is under way (task {})", number),
+                    !map_.pairs.empty());
 }
 
 void AntiEntropy::Stop() {
@@ -243,7 +252,7 @@ std::vector<replica::DirtyMarks::Seen> AntiEntropy::MarksOf(const ExchangePair& 
 }
 
 void AntiEntropy::TakeMarks() {
-  if (ports_.marks == nullptr || known_fence_ == 0) return;
+  if (ports_.marks == nullptr || !schedule_.suspended().empty()) return;
   std::vector<replica::DirtyMarks::Seen> useless;
   for (const replica::DirtyMarks::Seen& seen : ports_.marks->List()) {
     const ExchangePair pair = {seen.mark.bucket, seen.mark.target};

@@ -70,6 +70,7 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   void Look();
   void Begin(repair::ScheduleCore::Pick pick);
   void OnEnded(repair::Exchange::Ended ended);
+  void OnChange(uint64_t number);
   void LoadPasses();
   void OnPasses(uint64_t fence, const replica::MetaStore::Values& values);
   void StorePass(const repair::ExchangePair& pair, int64_t began_ms);
