@@ -92,7 +92,9 @@ class Run {
     if (!report_.failed() && options_.heals_alone != 0) {
       CheckHealing(cluster_, traffic->keys(), &report_);
     }
+    if (!report_.failed() && options_.cut_log_every_ms > 0) CheckDoubts(cluster_, &report_);
     if (options_.Damages()) CheckKept(cluster_, &report_);
+    if (options_.Changes()) CheckDecided(cluster_, &report_);
     if (!report_.failed()) CheckConvergence(cluster_, *traffic, &report_);
     for (const auto& [key, history] : history_.keys) {
       if (options_.lww != 0) {

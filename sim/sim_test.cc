@@ -64,9 +64,9 @@ TEST(SimSummary, SurvivesThePipe) {
 // --- determinism (M44) -------------------------------------------------------------------------
 
 TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
-  for (const char* scenario :
-       {"everything", "power", "forwards", "lww", "repeats", "late", "moves", "moves_all",
-        "deletes_sloppy", "expiry", "unreadable", "cut_log", "large"}) {
+  for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats", "late", "moves",
+                               "moves_all", "deletes_sloppy", "expiry", "unreadable", "cut_log",
+                               "large", "changes_cut", "votes_lost"}) {
     for (const uint64_t seed : {3U, 4U}) {
       RunRequest request = Request(scenario, seed);
       const RunResult first = RunOne(request);
@@ -327,6 +327,30 @@ const Plant kPlants[] = {
       {"nodes", "3"},
       {"shards", "1"},
       {"down_ms", "5"}}},
+    // Several proposals for each epoch, while a voter forgets and others are away.
+    {Bug::kApartUnwritten,
+     "changes_cut",
+     {"decided"},
+     60,
+     {{"cut_log_every_ms", "100"},
+      {"power_every_ms", "100"},
+      {"cut_every_ms", "100"},
+      {"kill_every_ms", "0"},
+      {"down_ms", "5"},
+      {"delay_us", "1500"},
+      {"nodes", "3"},
+      {"shards", "1"},
+      {"joins", "3"},
+      {"leaves", "0"},
+      {"removes", "0"},
+      {"reweights", "1..2"},
+      {"changes_within_ms", "30"},
+      {"cancel_percent", "20"},
+      {"duration_ms", "1500"},
+      {"clients", "3"},
+      {"think_ms", "25"},
+      {"lww", "0"},
+      {"keys", "3"}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants),

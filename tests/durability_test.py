@@ -449,6 +449,39 @@ class DamagedFiles(Test):
             flip_bytes(log, os.path.getsize(log) // 3, 8)
         self.heals(*self.damage(flip))
 
+    def test_log_of_a_voter_while_another_is_dead(self):
+        """Votes on the topology do not lie in the log alone, so two of three go on deciding. Only
+        with their file damaged too there is nobody left to agree."""
+        cluster = self.cluster()
+        first, cut, dead = cluster.nodes
+
+        def make_bucket(node, name):
+            return node.http("PUT", "/v1/buckets/" + name, {"n": 3})
+
+        def damage():
+            cut.kill9()
+            log = max(glob.glob(os.path.join(store(cut), "*.log")), key=os.path.getsize)
+            flip_bytes(log, 0, 8)
+        self.assertIn(make_bucket(first, "before").status, (200, 201))
+        damage()
+        dead.kill9()
+        cut.start()
+        cut.wait_ready(60)
+        cut.drop_client()
+        self.assertEqual(cut.metric("lariat_log_truncated"), 1)
+        wait_until(lambda: make_bucket(first, "during").status in (200, 201), 30, "two agree")
+        self.assertIn(make_bucket(cut, "here").status, (200, 201))
+        damage()
+        flip_bytes(os.path.join(store(cut), "APART"), 20, 8)
+        cut.start()
+        cut.wait_ready(60)
+        cut.drop_client()
+        wait_until(lambda: "the copy of its votes cannot be read"
+                   in make_bucket(first, "never").body.decode(), 30, "it says what is missing")
+        dead.start()
+        wait_until(lambda: make_bucket(first, "after").status in (200, 201), 60, "two agree again")
+        wait_until(lambda: make_bucket(cut, "last").status in (200, 201), 30, "all three vote")
+
     def test_log_after_deletes_were_purged(self):
         """M12: values in a table, their tombstones and the purge in the log, which is damaged
         before both: what comes back on this node must not come back anywhere."""

@@ -142,13 +142,17 @@ Found FindWrongTree(Cluster& cluster, Machine& machine) {
                                   machine.Name(), counted, keys, wrong ? "; sums differ" : "")};
 }
 
+Found FindDoubt(Machine& machine) {
+  const int64_t doubts = machine.node().shard(0).metrics().doubt_ranges.value();
+  if (doubts == 0) return std::nullopt;
+  return Unhealed{"", fmt::format("{} is in doubt about {} ranges", machine.Name(), doubts)};
+}
+
 Found FindDamage(Machine& machine) {
   for (const std::string& data_key : machine.disk().Spoiled()) {
     return Unhealed{KeyOf(data_key), fmt::format("{} still has it damaged", machine.Name())};
   }
-  const int64_t doubts = machine.node().shard(0).metrics().doubt_ranges.value();
-  if (doubts == 0) return std::nullopt;
-  return Unhealed{"", fmt::format("{} is in doubt about {} ranges", machine.Name(), doubts)};
+  return FindDoubt(machine);
 }
 
 Found FindUnhealed(Cluster& cluster, const std::vector<std::string>& keys) {
@@ -230,6 +234,19 @@ void WatchQuiet(Cluster& cluster, base::Instant faults_ended, Report* report) {
 }
 
 }  // namespace
+
+void CheckDoubts(Cluster& cluster, Report* report) {
+  Found doubt;
+  const auto over = [&] {
+    doubt.reset();
+    for (const size_t m : cluster.Members()) {
+      if (!doubt) doubt = FindDoubt(cluster.machine(m));
+    }
+    return !doubt;
+  };
+  if (cluster.scheduler().RunUntilTrue(over, kLimit, base::Millis(50))) return;
+  report->Fail("heals", "", doubt->what, cluster.scheduler().Now());
+}
 
 void CheckKept(Cluster& cluster, Report* report) {
   const auto fail = [&](const Machine& machine, const std::string& what) {

@@ -45,6 +45,10 @@ class HintWatch {
 // the disks hold. Afterwards comparisons go on and change nothing.
 void CheckHealing(Cluster& cluster, const std::vector<std::string>& keys, Report* report);
 
+// Whoever is in doubt when all faults have ended, is so for a while only. Nobody reads there
+// before.
+void CheckDoubts(Cluster& cluster, Report* report);
+
 // Whatever was damaged and is not there any more lies in quarantine, and was counted.
 void CheckKept(Cluster& cluster, Report* report);
 

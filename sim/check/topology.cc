@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <set>
 
 #include "storage/record.h"
@@ -82,6 +84,25 @@ std::vector<Misplaced> FindMisplaced(Cluster& cluster) {
     }
   }
   return found;
+}
+
+void CheckDecided(Cluster& cluster, Report* report) {
+  std::map<uint64_t, std::map<uint64_t, std::string>> known;  // epoch, hash: first machine
+  for (size_t i = 0; i < cluster.size(); ++i) {
+    Machine& machine = cluster.machine(i);
+    for (const auto& [epoch, hashes] : machine.disk().documents()) {
+      report->Count("checks: documents", hashes.size());
+      for (const uint64_t hash : hashes) known[epoch].emplace(hash, machine.Name());
+    }
+  }
+  for (const auto& [epoch, documents] : known) {
+    if (documents.size() == 1) continue;
+    report->Fail(
+        "decided", "",
+        fmt::format("epoch {} was decided {} times: on {} and on {}", epoch, documents.size(),
+                    documents.begin()->second, std::next(documents.begin())->second),
+        cluster.scheduler().Now());
+  }
 }
 
 void CheckTopology(Cluster& cluster, Report* report) {

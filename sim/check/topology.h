@@ -20,4 +20,7 @@ std::vector<Misplaced> FindMisplaced(Cluster& cluster);
 
 void CheckTopology(Cluster& cluster, Report* report);
 
+// No disk ever held two documents of one epoch, nor any two disks together.
+void CheckDecided(Cluster& cluster, Report* report);
+
 }  // namespace lariat::sim

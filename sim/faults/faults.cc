@@ -379,6 +379,11 @@ void Faults::CutLog() {
   Say(fmt::format("the log of m{} is cut", damaged_machine_ + 1));
   machine.disk().CutLog();
   TakeDown(damaged_machine_, prng_.Chance(0.5));
+  const int64_t lost_percent = cluster_.options().votes_lost_percent;
+  if (lost_percent == 0 || !prng_.Chance(static_cast<double>(lost_percent) / 100)) return;
+  report_.Count("faults: copies of votes damaged");
+  Say(fmt::format("so is the copy of the votes of m{}", damaged_machine_ + 1));
+  machine.disk().SpoilApart();
 }
 
 void Faults::RollBack() {

@@ -65,6 +65,8 @@ std::string_view BugName(Bug bug) {
       return "part_taken_for_end";
     case Bug::kAnyoneTaken:
       return "anyone_taken";
+    case Bug::kApartUnwritten:
+      return "apart_unwritten";
     case Bug::kCount:
       break;
   }

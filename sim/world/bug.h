@@ -40,6 +40,7 @@ enum class Bug : uint8_t {
   kCutUntold,            // nobody tells a node that its log was cut
   kPartTakenForEnd,      // what came of a large message before a lost part is taken for all of it
   kAnyoneTaken,          // whoever answers at an address is taken for who was there
+  kApartUnwritten,       // the disk says "written" of the file apart and has done nothing
   kCount,
 };
 

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/hash.h"
 #include "causal/object.h"
+#include "membership/topology.h"
 #include "replica/hint.h"
 #include "storage/record.h"
 
@@ -272,11 +274,22 @@ void Disk::Show(const storage::WriteBatch::Operation& operation) {
     on_record_(operation.key, operation.value);
     if (bug_ == Bug::kPurgedByTime) PurgeByTime(operation);
   }
+  if (operation.space == Space::kMeta && operation.key == "topology") NoteDocument(operation.value);
   if (operation.space != Space::kHints) return;
   const auto key = replica::ParseHintKey(operation.key);
   const auto hint = replica::ParseHint(operation.value);
   if (!key || !hint || hint->record.empty()) return;
   on_record_(std::string(key->data_key), std::string(hint->record));
+}
+
+void Disk::NoteDocument(const std::string& bytes) {
+  auto document = membership::DecodeTopology(bytes);
+  if (!document || !document->sealed) return;
+  for (membership::Member& member : document->members) {
+    member.http = member.resp = member.peer = "a:1";
+    member.info_version = 0;
+  }
+  documents_[document->epoch].insert(base::Hash64(membership::EncodeTopology(*document)));
 }
 
 void Disk::PurgeByTime(const storage::WriteBatch::Operation& operation) {
@@ -299,6 +312,14 @@ void Disk::Sync(storage::CompletionQueue* queue, SyncDone done) {
 void Disk::Flush(Space space, storage::CompletionQueue* queue, SyncDone done) {
   if (bug_ == Bug::kFlushOnlySyncs) return Sync(queue, std::move(done));
   engine_.Flush(space, queue, std::move(done));
+}
+
+void Disk::WriteApart(std::string bytes, storage::CompletionQueue* queue, SyncDone done) {
+  if (bug_ == Bug::kApartUnwritten && prng_.Chance(0.5)) {
+    queue->Post([done = std::move(done)]() mutable { done({}); });
+    return;
+  }
+  engine_.WriteApart(std::move(bytes), queue, std::move(done));
 }
 
 base::Result<std::string> Disk::GetBlocking(Space space, std::string_view key) {

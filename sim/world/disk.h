@@ -55,6 +55,11 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   void KeepLog() { engine_.KeepLog(); }
   // The next start finds the log damaged.
   void CutLog() { cut_log_ = true; }
+  // The value apart is damaged.
+  void SpoilApart() { engine_.SpoilApart(); }
+  // Sealed topology documents that were ever stored here: by epoch their hashes, but for what each
+  // member says about itself.
+  const std::map<uint64_t, std::set<uint64_t>>& documents() const { return documents_; }
   const Damage& damage() const { return damage_; }
   // Of keys whose record is still damaged.
   std::vector<std::string> Spoiled();
@@ -67,6 +72,8 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   base::Status Write(const storage::WriteBatch& batch) override;
   void Sync(storage::CompletionQueue* queue, SyncDone done) override;
   void Flush(storage::Space space, storage::CompletionQueue* queue, SyncDone done) override;
+  void WriteApart(std::string bytes, storage::CompletionQueue* queue, SyncDone done) override;
+  base::Result<std::string> ReadApart() override { return engine_.ReadApart(); }
   void Scan(storage::Space space, std::string from, std::string to, storage::ScanLimits limits,
             storage::CompletionQueue* queue, ScanDone done) override;
   base::Result<std::string> GetBlocking(storage::Space space, std::string_view key) override;
@@ -82,6 +89,7 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   size_t LoseInCrash(size_t unsynced) override;
   size_t CutInCrash(size_t logged) override;
   void Show(const storage::WriteBatch::Operation& operation);
+  void NoteDocument(const std::string& bytes);
   // Planted bugs.
   storage::WriteBatch Tampered(storage::WriteBatch batch) const;
   void PurgeByTime(const storage::WriteBatch::Operation& operation);
@@ -108,6 +116,7 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   bool cut_log_ = false;
   Counts counts_;
   Damage damage_;
+  std::map<uint64_t, std::set<uint64_t>> documents_;
   std::map<std::string, std::string> before_;  // kStaleRead: the version before the last one
   storage::MemoryEngine engine_;
 };

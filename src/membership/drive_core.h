@@ -13,10 +13,11 @@
 // nothing, and a cancelled change leads back to the lists that it was in.
 //
 // A member in doubt (it lives, and may have lost records) is compared with the others before ranges
-// move, since no comparison goes on while they do, and what is copied from it alone would look
-// whole at the receiver. The removal or replacement of a dead member does not wait for that,
-// because the doubt may wait for the dead one: its receivers copy from all other holders, so they
-// get whatever is left. Only if a receiver would copy from the member in doubt alone does it wait.
+// move, since what is copied from it alone would look whole at the receiver; if it comes to be in
+// doubt while they do, it gives nothing such before it was compared. The removal or replacement of
+// a dead member does not wait for that, because the doubt may wait for the dead one: its receivers
+// copy from all other holders, so they get whatever is left. Only if a receiver would copy from the
+// member in doubt alone does it wait.
 //
 // Pure.
 #pragma once

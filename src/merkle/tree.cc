@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "merkle/tree.h"
 
+#include <algorithm>
+
 namespace lariat::merkle {
 
 const LeafSum& Tree::At(uint32_t leaf) const {
@@ -16,6 +18,13 @@ LeafSum& Tree::Use(uint32_t leaf) {
     ++pages_used_;
   }
   return (*page)[leaf % kPageLeaves];
+}
+
+bool Tree::AnyUsed(uint32_t first, uint32_t last) const {
+  if (pages_used_ == 0) return false;
+  const auto begin = pages_.begin();
+  return std::any_of(begin + first / kPageLeaves, begin + last / kPageLeaves + 1,
+                     [](const auto& page) { return page != nullptr; });
 }
 
 void Tree::AddTo(uint32_t first, uint32_t last, RunHash* hash) const {

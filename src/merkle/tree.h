@@ -21,6 +21,8 @@ class Tree {
   LeafSum& Use(uint32_t leaf);
   // Adds the leaves first..last to the hash.
   void AddTo(uint32_t first, uint32_t last, RunHash* hash) const;
+  // False: none of the leaves first..last was ever used.
+  bool AnyUsed(uint32_t first, uint32_t last) const;
   size_t MemoryBytes() const { return sizeof(*this) + pages_used_ * sizeof(Page); }
 
  private:

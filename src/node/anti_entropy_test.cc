@@ -150,5 +150,68 @@ TEST_F(AntiEntropyTest, RecordsThatAReplicaLostComeBackWithoutAnyRead) {
   EXPECT_EQ(Received() - before, lost);
 }
 
+// --- many buckets, of which most hold nothing or do not change
+// ------------------------------------
+
+class ManyBucketsTest : public ClusterTest {
+ protected:
+  static constexpr uint64_t kBuckets = 60;
+
+  void SetUp() override {
+    ThreeNodes();
+    for (uint64_t i = 1; i < kBuckets; ++i) {
+      ASSERT_TRUE(AddBucket(*machines[0], "b" + std::to_string(i)));
+    }
+    time.Run(Seconds(70));  // no other comparison is due for long
+  }
+  // What a repair that the first node is asked for costs all nodes.
+  struct Cost {
+    uint64_t comparisons = 0, hashes_made = 0, keys_listed = 0, syncs = 0;
+  };
+  Cost Sum() {
+    Cost sum;
+    for (auto& machine : machines) {
+      const telemetry::Metrics& metrics = machine->shard().metrics();
+      sum.comparisons += metrics.repair_sessions.value();
+      sum.hashes_made += metrics.repair_spans_hashed.value();
+      sum.keys_listed += metrics.repair_keys_compared.value();
+      sum.syncs += machine->engine.Stats().syncs;
+    }
+    return sum;
+  }
+  Cost Repair() {
+    const Cost before = Sum();
+    std::optional<base::Result<coordinator::ChangeTicket>> ticket;
+    machines[0]->node().admin(0).Repair({}, [&](auto reply) { ticket = std::move(reply); });
+    const auto done = [&] {
+      if (!ticket || !*ticket) return false;
+      const auto tasks = machines[0]->node().healing().TasksSeen();
+      return !tasks->empty() && tasks->front().task == (*ticket)->task &&
+             tasks->front().state == "done";
+    };
+    EXPECT_TRUE(time.RunUntil(done));
+    time.Run(Seconds(2));  // what is stored once a second
+    const Cost after = Sum();
+    return {after.comparisons - before.comparisons, after.hashes_made - before.hashes_made,
+            after.keys_listed - before.keys_listed, after.syncs - before.syncs};
+  }
+};
+
+TEST_F(ManyBucketsTest, ARepairCostsWhatHasChanged) {
+  Cost cost = Repair();
+  EXPECT_EQ(cost.comparisons, 2 * kBuckets);
+  EXPECT_EQ(cost.hashes_made, 0U) << "there is no record";
+  EXPECT_LT(cost.syncs, kBuckets) << "not one for each comparison";
+  ASSERT_TRUE(PutKey(*machines[0], "k", "v"));
+  time.Run(Seconds(1));
+  const uint64_t first = Repair().hashes_made;
+  EXPECT_GT(first, 0U);
+  EXPECT_LE(first, 4U) << "of one bucket, on both sides of two pairs";
+  cost = Repair();
+  EXPECT_EQ(cost.comparisons, 2 * kBuckets);
+  EXPECT_EQ(cost.hashes_made, 0U) << "nothing has changed";
+  EXPECT_EQ(cost.keys_listed, 0U);
+}
+
 }  // namespace
 }  // namespace lariat::node

@@ -11,13 +11,10 @@ using base::Code;
 using base::Fail;
 using membership::FormationCore;
 using membership::Topology;
-using storage::Space;
 using telemetry::LogLevel;
 
 namespace {
 
-constexpr const char* kDocumentKey = "topology";
-constexpr const char* kExpelledKey = "expelled";
 constexpr base::Duration kAskAgain = base::Millis(100);
 // Members may have to agree first, which takes some seconds where one of them does not vote:
 // whoever hangs up before that never hears why.
@@ -35,32 +32,6 @@ ring::AllocationOptions AllocationOf(const FormationCore::Options& options) {
 
 }  // namespace
 
-namespace {
-
-base::Result<std::optional<Topology>> LoadDocument(storage::Engine& engine, const char* key) {
-  auto bytes = engine.GetBlocking(Space::kMeta, key);
-  if (!bytes && bytes.error().code == Code::kNotFound) return std::optional<Topology>();
-  if (!bytes) return Fail(bytes.error());
-  auto topology = membership::DecodeTopology(*bytes);
-  if (!topology) return Fail(Code::kCorruption, "the stored topology document is damaged");
-  return topology;
-}
-
-}  // namespace
-
-base::Result<Cluster::Stored> LoadCluster(storage::Engine& engine) {
-  auto decisions = LoadRegister(engine);
-  if (!decisions) return Fail(decisions.error());
-  auto lost_votes = LoadLostVotes(engine);
-  if (!lost_votes) return Fail(lost_votes.error());
-  auto topology = LoadDocument(engine, kDocumentKey);
-  if (!topology) return Fail(topology.error());
-  auto expelled_by = LoadDocument(engine, kExpelledKey);
-  if (!expelled_by) return Fail(expelled_by.error());
-  return Cluster::Stored{std::move(*topology), std::move(*decisions), *lost_votes,
-                         std::move(*expelled_by)};
-}
-
 Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
                  storage::Engine& engine, telemetry::LogSink& log, Ports ports)
     : home_(home),
@@ -71,8 +42,9 @@ Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
       ports_(std::move(ports)),
       confirmation_({home, list_, log}, core_, {[this] { OnConfirmed(); }, [this] { Expel(); }}),
       last_word_(home, options.join),
-      lost_votes_(home, engine, log, RegisterPorts(), stored.lost_votes),
-      register_(home, engine, RegisterPorts(), std::move(stored.decisions)),
+      record_(engine, home, stored),
+      lost_votes_(home, record_, log, RegisterPorts(), stored.votes.lost),
+      register_(home, record_, RegisterPorts(), std::move(stored.votes)),
       changes_(home, register_, AllocationOf(options), log,
                {[this] { return Decided(); }, ports_.alive, ports_.in_doubt,
                 [this] { return Progress(); }, [this] { Spread([](const base::Status&) {}); },
@@ -98,6 +70,7 @@ TopologyRegister::Ports Cluster::RegisterPorts() {
 }
 
 void Cluster::Start() {
+  record_.Start(log_);
   if (expelled_before_ && !core_.OnDocument(*expelled_before_) && !core_.expelled().empty()) {
     Expel();
     return last_word_.Tell(*expelled_before_);  // perhaps nobody has heard it
@@ -107,11 +80,18 @@ void Cluster::Start() {
   if (core_.topology() != nullptr) {
     return confirmation_.Start();
   }
-  // A new identity is told to the others only when it cannot be lost any more: they would refuse
-  // the same name under another one for ever.
-  engine_.Sync(&home_,
-               [this](const base::Status& status) { durable_identity_ = status.has_value(); });
+  KeepIdentity();
   AskToJoin();
+}
+
+// A new identity is told to the others only when it cannot be lost any more, nor be cut off with
+// the log: they would refuse the same name under another one for ever.
+void Cluster::KeepIdentity() {
+  engine_.Flush(storage::Space::kMeta, &home_, [this](const base::Status& status) {
+    durable_identity_ = status.has_value();
+    if (durable_identity_ || engine_.health() == storage::Health::kDead) return;
+    home_.env().timers.After(kRefusedAgain, [this] { KeepIdentity(); });
+  });
 }
 
 void Cluster::OnConfirmed() {
@@ -223,15 +203,10 @@ void Cluster::TellWhoAnswers() {
 // --- the document ------------------------------------------------------------------------------
 
 void Cluster::Adopt(StatusDone done) {
-  Topology topology = *core_.topology();
-  storage::WriteBatch batch;
-  batch.Put(Space::kMeta, kDocumentKey, membership::EncodeTopology(topology));
-  if (auto status = engine_.Write(batch); !status) {
-    return AdoptLater(std::move(done), status.error());
-  }
-  engine_.Sync(&home_, [this, topology = std::move(topology), number = ++adoptions_,
-                        done = std::move(done)](const base::Status& status) mutable {
-    if (!status) return done(status);
+  const Topology& now = *core_.topology();
+  record_.PutDocument(now, [this, topology = now, number = ++adoptions_,
+                            done = std::move(done)](const base::Status& status) mutable {
+    if (!status) return AdoptLater(std::move(done), status.error());
     if (number < adopted_) return done({});  // a newer one was faster
     adopted_ = number;
     durable_ = topology;
@@ -296,11 +271,10 @@ void Cluster::Expel() {
 }
 
 void Cluster::StoreExpulsion() {
-  storage::WriteBatch batch;
-  batch.Put(Space::kMeta, kExpelledKey, membership::EncodeTopology(core_.expelled_by()));
-  if (engine_.Write(batch)) return engine_.Sync(&home_, [](const base::Status&) {});
-  if (engine_.health() == storage::Health::kDead) return;
-  home_.env().timers.After(kRefusedAgain, [this] { StoreExpulsion(); });
+  record_.PutExpulsion(core_.expelled_by(), [this](const base::Status& status) {
+    if (status || engine_.health() == storage::Health::kDead) return;
+    home_.env().timers.After(kRefusedAgain, [this] { StoreExpulsion(); });
+  });
 }
 
 void Cluster::PushDocument(PeerHandle peer) {

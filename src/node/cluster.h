@@ -16,6 +16,7 @@
 #include "node/topology/join_list.h"
 #include "node/topology/last_word.h"
 #include "node/topology/lost_votes.h"
+#include "node/topology/topology_record.h"
 #include "node/topology/topology_register.h"
 
 namespace lariat::node {
@@ -34,13 +35,7 @@ class Cluster {
     // This node is out of the cluster for good; the reason is for people.
     std::function<void(const std::string&)> expelled;
   };
-  struct Stored {
-    std::optional<membership::Topology> topology;
-    TopologyRegister::Stored decisions;
-    bool lost_votes = false;  // LoadLostVotes
-    // The document by which this node learnt that it is out, if it has.
-    std::optional<membership::Topology> expelled_by;
-  };
+  using Stored = TopologyRecord::Stored;  // from LoadCluster
   Cluster(Shard& home, membership::FormationCore::Options options, Stored stored,
           storage::Engine& engine, telemetry::LogSink& log, Ports ports);
 
@@ -66,6 +61,7 @@ class Cluster {
 
  private:
   TopologyRegister::Ports RegisterPorts();
+  void KeepIdentity();
   void AskToJoin();
   void AskAt(const std::string& address);
   void OnJoinReply(const base::Result<wire::Body>& reply);
@@ -101,6 +97,7 @@ class Cluster {
   Ports ports_;
   Confirmation confirmation_;
   LastWord last_word_;
+  TopologyRecord record_;
   LostVotes lost_votes_;
   TopologyRegister register_;
   Changes changes_;
@@ -117,8 +114,5 @@ class Cluster {
   uint64_t adopted_fence_ = 0;
   bool was_formed_ = false;
 };
-
-// Reads what earlier runs knew of the cluster. kCorruption if it is damaged; blocks; for start-up.
-base::Result<Cluster::Stored> LoadCluster(storage::Engine& engine);
 
 }  // namespace lariat::node

@@ -317,11 +317,13 @@ TEST_F(ClusterTest, M3_ADefinitionCountsWhereItIsStored) {
 
 class LostVotesTest : public ClusterTest {
  protected:
+  // `damaged`: what it voted for is lost in both copies.
   void Restart(Machine& machine, bool damaged) {
     machine.StopLinks();  // of the old process
     if (damaged) machine.engine.Forget(storage::Space::kMeta, "register");
     machine.engine.Crash();
-    if (damaged) {  // as LoadLostVotes writes it when the engine says that its log was cut
+    if (damaged) {  // as LoadCluster writes it then
+      machine.engine.SpoilApart();
       storage::WriteBatch batch;
       batch.Put(storage::Space::kMeta, "register_lost", "1");
       ASSERT_TRUE(machine.engine.Write(batch));
@@ -358,6 +360,41 @@ class LostVotesTest : public ClusterTest {
     return Step(from, to, std::move(request));
   }
 };
+
+// Of three voters the log of one is cut, and another one is dead.
+TEST_F(LostVotesTest, ACutLogCostsNoVote) {
+  ThreeNodes();
+  for (auto& machine : machines) machine->engine.KeepLog();
+  ASSERT_TRUE(AddBucket(*machines[0], "one"));
+  time.Run(base::Seconds(1));
+  machines[2]->GoDown();
+  machines[0]->plan.cut_log = true;
+  Restart(*machines[0], false);
+  EXPECT_TRUE(machines[0]->topology().buckets.contains("one")) << "nor a document";
+  time.Run(base::Seconds(1));
+  EXPECT_TRUE(AddBucket(*machines[1], "two"));
+  EXPECT_TRUE(AddBucket(*machines[0], "three"));
+  EXPECT_EQ(machines[0]->Stored(), machines[1]->Stored());
+}
+
+// It promised a ballot; its log is cut; a lower one still gets nothing from it.
+TEST_F(LostVotesTest, APromiseOutlivesACutLog) {
+  ThreeNodes();
+  machines[0]->engine.KeepLog();
+  ASSERT_TRUE(Prepare(*machines[1], *machines[0], 5).ok);
+  membership::Topology next = machines[1]->topology();
+  ++next.epoch;
+  ASSERT_TRUE(Accept(*machines[1], *machines[0], 5, next).ok);
+  machines[0]->plan.cut_log = true;
+  Restart(*machines[0], false);
+  time.Run(base::Seconds(1));
+  wire::RegisterReply reply = Prepare(*machines[1], *machines[0], 4);
+  EXPECT_TRUE(reply.outcome.ok()) << reply.outcome.error;
+  EXPECT_FALSE(reply.ok);
+  reply = Prepare(*machines[1], *machines[0], 6);
+  EXPECT_TRUE(reply.ok);
+  EXPECT_EQ(reply.value, membership::EncodeTopology(next));
+}
 
 TEST_F(LostVotesTest, DoesNotVoteUntilTheNextDocument) {
   ThreeNodes();

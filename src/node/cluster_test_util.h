@@ -32,7 +32,12 @@ class Plan final : public storage::FaultPlan {
     for (auto& task : std::exchange(held_, {})) time_.Post(std::move(task));
   }
   base::Status FailWrite() override { return fail_write; }
+  // Half of the log, at the next crash.
+  size_t CutInCrash(size_t logged) override {
+    return std::exchange(cut_log, false) ? (logged + 1) / 2 : 0;
+  }
   bool hold_syncs = false;
+  bool cut_log = false;
   base::Status fail_write;
 
  private:

@@ -31,6 +31,14 @@ replica::RecordLimits RecordLimitsOf(const config::Settings& settings) {
           static_cast<size_t>(settings.limits_siblings_warn)};
 }
 
+// If the log was cut, the newest limit may be lost with it: then what it was at most by now, unless
+// the stamps of others were further ahead.
+causal::HlcStamp FloorAfter(const storage::Engine& engine, causal::HlcStamp stored,
+                            base::WallTime now) {
+  if (!engine.Stats().log_truncated) return stored;
+  return std::max(stored, causal::HlcStamp::FromWallMs(now.ms + kClockAheadMs));
+}
+
 uint64_t TreeRateOf(const Node& node, const config::Settings& settings) {
   return static_cast<uint64_t>(settings.repair_max_bytes_per_s) / node.shards();
 }
@@ -64,7 +72,8 @@ Shard::Shard(Node& node, uint32_t index, World world, const config::Settings& se
       metrics_(metrics),
       log_(log),
       prng_(world.env.entropy.Next()),
-      clock_(clock_floor, settings.limits_clock_drift_ms),
+      clock_(FloorAfter(engine, clock_floor, world.env.clock.Wall()),
+             settings.limits_clock_drift_ms),
       replica_(ReplicaOptionsOf(node, index, settings, engine, world_.env.entropy), engine, *this,
                clock_, metrics, log),
       calls_(world.env.entropy.Next()),

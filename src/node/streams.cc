@@ -47,7 +47,8 @@ void Streams::OnView(std::shared_ptr<const membership::View> view) {
     return transfer_.Stop();
   }
   streaming_ = operation->change.number;
-  transfer_.Start(repair::PlanTransfer(*view_));
+  // What was fetched and written before a doubt began may be lost: all of it is fetched again.
+  transfer_.Start(repair::PlanTransfer(*view_), node_.healing().InDoubt());
 }
 
 void Streams::Stop() {
@@ -62,8 +63,7 @@ void Streams::Serve(const base::Uuid& from, wire::RangePull request,
   if (streaming_ != 0 && node_.healing().InDoubt() && !MayGiveInDoubt(from, request)) {
     return done(repair::RangeSource::Refusal(
         Code::kUnavailable,
-        "it may have lost records and is compared with the others first, which goes on when this "
-        "change is cancelled (lariat cluster cancel)"));
+        "it may have lost records and is compared with the others first (lariat repair status)"));
   }
   source_.Serve(request, streaming_, home_.env().clock.Now(), std::move(done));
 }

@@ -117,6 +117,20 @@ TEST_F(ScheduleTest, WhatIsUrgentGoesFirst) {
   EXPECT_FALSE(schedule_.StatusOf({8, 2}).doubt);
 }
 
+TEST_F(ScheduleTest, WhileRangesMoveOnlyDoubtsGoOn) {
+  Begin();
+  Go(base::Seconds(5));
+  const uint64_t task = schedule_.AddTask({}, Wall());
+  schedule_.Mark({7, 3}, Urgency::kDirty, now_);
+  schedule_.Suspend("a change is under way", true);
+  schedule_.Mark({8, 2}, Urgency::kDoubt, now_);
+  EXPECT_THAT(Go(base::Seconds(1000)), ::testing::ElementsAre(ExchangePair{8, 2}));
+  EXPECT_EQ(Task(task).trouble, "a change is under way");
+  schedule_.Suspend("this node is out");
+  schedule_.Mark({8, 2}, Urgency::kDoubt, now_);
+  EXPECT_TRUE(Go(base::Seconds(1000)).empty());
+}
+
 TEST_F(ScheduleTest, AMarkThatComesDuringAComparisonStays) {
   Begin();
   Go(base::Seconds(5));

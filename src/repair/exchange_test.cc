@@ -40,7 +40,11 @@ class FakeNode final : public SourcePort {
   auto Records() const { return world.engine.DurableImage()[0]; }
 
   void Leaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) override {
-    done(world.replica().LeafSums(bucket, first, last));
+    done(world.replica().tree().LeavesIfAny(bucket, first, last));
+  }
+  void StateOf(uint32_t bucket, TreeStateDone done) override {
+    const replica::TreeUpkeep& tree = world.replica().tree();
+    done({tree.VersionOf(bucket), tree.HoldNothing(bucket, 0, merkle::kLeaves - 1)});
   }
   void Read(std::vector<std::string> data_keys, ObjectsDone done) override {
     struct Gather {
@@ -178,6 +182,34 @@ TEST_F(ExchangeTest, MakesTwoReplicasEqual) {
   EXPECT_LT(ours_.world.metrics.repair_bytes_sent.value() - sent, 100U);
   EXPECT_EQ(ours_.Records(), before);
   EXPECT_EQ(ours_.world.metrics.repair_sessions.value(), 2U);
+}
+
+// What was hashed once is hashed again when a record of the bucket has changed, and not before.
+TEST_F(ExchangeTest, WhatHasNotChangedIsNotHashedAgain) {
+  const auto made = [this] { return theirs_.world.metrics.repair_spans_hashed.value(); };
+  EXPECT_GT(Run(), 0);
+  EXPECT_EQ(made(), 0U) << "there is no record";
+  for (uint64_t i = 1; i <= 100; ++i) {
+    ours_.Put(TokenOf(i), "v");
+    theirs_.Put(TokenOf(i), "v");
+  }
+  EXPECT_GT(Run(), 0);
+  const uint64_t first = made();
+  EXPECT_GT(first, 0U);
+  for (int i = 0; i < 3; ++i) EXPECT_GT(Run(), 0);
+  EXPECT_EQ(made(), first);
+  theirs_.Put(TokenOf(7), "changed", 3);
+  EXPECT_GT(Run(), 0);
+  EXPECT_EQ(ended_->progress.figures.keys_received, 1U);
+  EXPECT_GT(made(), first);
+  EXPECT_EQ(ours_.Records(), theirs_.Records());
+  EXPECT_GT(Run(), 0);
+  const uint64_t before = made();
+  EXPECT_GT(Run(), 0);
+  EXPECT_EQ(made(), before);
+  theirs_.source.SetHeld({{1, {{{UINT64_MAX}, {UINT64_MAX}}}}});
+  EXPECT_GT(Run(), 0);
+  EXPECT_GT(made(), before) << "nothing is remembered of another topology";
 }
 
 TEST_F(ExchangeTest, ALostDiskIsRefilled) {

@@ -101,7 +101,7 @@ TEST(MapOf, RangesAreInOrderAndDoNotTouch) {
   }
 }
 
-TEST(MapOf, WhileRangesMoveNothingIsCompared) {
+TEST(MapOf, UntilAChangeSwitchesOwnersAreComparedAndThenNothing) {
   auto document = Six();
   membership::Operation operation;
   operation.change.kind = membership::ChangeKind::kLeave;
@@ -113,11 +113,23 @@ TEST(MapOf, WhileRangesMoveNothingIsCompared) {
   }
   const auto before = MapOf(*membership::MakeView(Six(), IdOf(1)));
   const auto map = MapOf(*membership::MakeView(document, IdOf(1)));
-  EXPECT_TRUE(map.pairs.empty());
+  EXPECT_EQ(map.pairs, before.pairs);
   EXPECT_FALSE(map.sets.empty());
+  document.operation->phase = membership::Phase::kSwitch;
+  EXPECT_TRUE(MapOf(*membership::MakeView(document, IdOf(1))).pairs.empty());
   for (const auto& [bucket, ranges] : before.held) {
     EXPECT_GT(map.held.at(bucket).size(), ranges.size()) << "what is gained may be asked for too";
   }
+}
+
+TEST(MapOf, WhoIsGivenUpIsAskedNothing) {
+  auto document = Six();
+  for (membership::Member& member : document.members) {
+    if (member.id == IdOf(6)) member.given_up = true;
+  }
+  const auto view = membership::MakeView(document, IdOf(1));
+  const uint64_t gone = view->topology.Find(IdOf(6))->Number();
+  for (const auto& [pair, ranges] : MapOf(*view).pairs) EXPECT_NE(pair.partner, gone);
 }
 
 }  // namespace

@@ -49,8 +49,9 @@ auto Transfer::IfCurrent(Use use) {
 
 // --- beginning and ending ----------------------------------------------------------------------
 
-void Transfer::Start(TransferPlan plan) {
+void Transfer::Start(TransferPlan plan, bool anew) {
   if (core_ && core_->change() == plan.change) return;
+  anew_ = anew;
   ++*life_;
   log_.Log(LogLevel::kInfo, "repair", "change {}: {} ranges to receive", plan.change,
            plan.streams.size());
@@ -94,10 +95,11 @@ void Transfer::OnLoaded(const TransferPort::Values& values) {
   load_trouble_.clear();
   std::vector<std::string> useless;
   for (const auto& [name, bytes] : values) {
-    if (!core_ || !core_->Restore(name, bytes)) useless.push_back(name);
+    if (!core_ || anew_ || !core_->Restore(name, bytes)) useless.push_back(name);
   }
+  const bool wait = core_ && anew_ && !useless.empty();  // before new ones of the same names
   DeleteCursors(std::move(useless));
-  if (!core_) return;
+  if (!core_ || wait) return;
   loaded_ = true;
   SchedulePump();
 }
@@ -108,7 +110,8 @@ void Transfer::DeleteCursors(std::vector<std::string> names) {
   updates.reserve(names.size());
   for (std::string& name : names) updates.push_back({std::move(name), std::nullopt});
   port_.SaveCursors(std::move(updates), IfCurrent([this](const base::Status& status) {
-                      if (!status) clean_ = false;  // the next Stop tries again
+                      if (!status) clean_ = false;              // the next Stop tries again
+                      if (status && core_ && !loaded_) Load();  // to see that they are gone
                     }));
 }
 

@@ -66,9 +66,9 @@ class Transfer {
            const config::Settings& settings);
   ~Transfer();
 
-  // Begins, or goes on after the last confirmed keys. The same change again is ignored. Another
-  // change ends the one before it. An empty plan is finished at once.
-  void Start(TransferPlan plan);
+  // Begins, or goes on after the last confirmed keys, unless `anew`. The same change again is
+  // ignored. Another change ends the one before it. An empty plan is finished at once.
+  void Start(TransferPlan plan, bool anew = false);
   // No change is in its streaming phase (any more): ends what runs and deletes all stored cursors.
   // May be called as often as one likes.
   void Stop();
@@ -103,6 +103,7 @@ class Transfer {
   TransferOptions options_;
   base::Duration timeout_{};
   std::unique_ptr<TransferCore> core_;
+  bool anew_ = false;  // stored cursors count for nothing
   bool loading_ = false;
   bool loaded_ = false;  // the stored cursors are known
   std::string load_trouble_;

@@ -95,6 +95,30 @@ TEST_F(TreeTest, FollowsEveryChangeOfARecord) {
   EXPECT_EQ(metrics.tree_corrections.value(), 0U);
 }
 
+TEST_F(TreeTest, ABucketWithoutRecordsIsToldFromOneThatIsNotKnown) {
+  const auto holds_nothing = [this](uint32_t bucket) {
+    return replica().tree().HoldNothing(bucket, 0, merkle::kLeaves - 1);
+  };
+  EXPECT_FALSE(holds_nothing(1)) << "not read yet";
+  Settle();
+  EXPECT_TRUE(holds_nothing(1));
+  EXPECT_TRUE(replica().tree().LeavesIfAny(1, 0, merkle::kLeaves - 1).empty());
+  const uint64_t version = replica().tree().VersionOf(1);
+  Put(RefOf(5), "b");
+  loop.RunAll();
+  EXPECT_FALSE(holds_nothing(1));
+  EXPECT_TRUE(holds_nothing(7));
+  const uint64_t written = replica().tree().VersionOf(1);
+  EXPECT_GT(written, version);
+  Put(RefOf(1, 7), "f");
+  loop.RunAll();
+  EXPECT_EQ(replica().tree().VersionOf(1), written);
+  EXPECT_EQ(replica().tree().LeavesIfAny(1, 0, merkle::kLeaves - 1).size(), merkle::kLeaves);
+  Remove(RefOf(5));
+  loop.RunAll();
+  EXPECT_GT(replica().tree().VersionOf(1), written);
+}
+
 TEST_F(TreeTest, EqualContentMakesEqualSums) {
   Settle();
   Merge(RefOf(1), "a", 2);

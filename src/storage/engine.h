@@ -120,6 +120,13 @@ class Engine {
   // ok: what was written to the space before the call lies in files of its own, and no damage of
   // the log can take it back. Costs a file: not for every request.
   virtual void Flush(Space space, CompletionQueue* queue, SyncDone done) = 0;
+  // One value in a file of its own, where damage of the log or of a table does not reach it. It is
+  // replaced as a whole, and the newest of concurrent calls stays. ok: it is durable, or a newer
+  // one is. kDiskFull: ask again. Costs a file: for what is rare.
+  virtual void WriteApart(std::string bytes, CompletionQueue* queue, SyncDone done) = 0;
+  // For start-up only: blocks. kNotFound: there is none, or the store was used since by a program
+  // that does not write it, so that it is out of date.
+  virtual base::Result<std::string> ReadApart() = 0;
   // Entries with from <= key < to in key order ("" as `to` = to the end), from a snapshot of the
   // call's start, bounded by the limits; at least one entry if there is one and entries_max > 0,
   // however large, so that a caller that goes on after the last key always gets further. May read

@@ -199,6 +199,21 @@ TEST_P(EngineContract, WhatWasSyncedSurvivesARestart) {
   EXPECT_EQ(engine()->GetBlocking(Space::kMeta, "identity").value(), "me");
 }
 
+TEST_P(EngineContract, WhatIsApartIsReplacedAsAWhole) {
+  EXPECT_EQ(engine()->ReadApart().error().code, base::Code::kNotFound);
+  ASSERT_TRUE(WriteApartAndWait(engine(), queue(), std::string(100000, 'x')).has_value());
+  subject_->Restart();
+  EXPECT_EQ(engine()->ReadApart().value(), std::string(100000, 'x'));
+  int answered = 0;
+  for (const char* bytes : {"1", "2", "3"}) {  // nobody waits between them
+    engine()->WriteApart(bytes, queue(), [&](base::Status status) { answered += status ? 1 : 0; });
+  }
+  ASSERT_TRUE(queue()->RunUntil([&] { return answered == 3; }));
+  EXPECT_EQ(engine()->ReadApart().value(), "3");
+  subject_->Restart();
+  EXPECT_EQ(engine()->ReadApart().value(), "3");
+}
+
 // A std::map walked next to the engine.
 TEST_P(EngineContract, AgreesWithAModel) {
   base::Prng random(20260101);

@@ -39,6 +39,15 @@ inline base::Status FlushAndWait(Engine* engine, TestQueue* queue, Space space) 
   return *answer;
 }
 
+inline base::Status WriteApartAndWait(Engine* engine, TestQueue* queue, const std::string& bytes) {
+  std::optional<base::Status> answer;
+  engine->WriteApart(bytes, queue, [&](base::Status status) { answer = std::move(status); });
+  if (!queue->RunUntil([&] { return answer.has_value(); })) {
+    return base::Fail(base::Code::kTimeout, "no answer");
+  }
+  return *answer;
+}
+
 inline base::Status SyncAndWait(Engine* engine, TestQueue* queue) {
   std::optional<base::Status> answer;
   engine->Sync(queue, [&](base::Status status) { answer = std::move(status); });

@@ -25,6 +25,11 @@ void Apply(const WriteBatch& batch, MemoryEngine::Image* image) {
   for (const WriteBatch::Operation& operation : batch.operations) Apply(operation, image);
 }
 
+base::Status SyncStatus(bool ok) {
+  if (ok) return {};
+  return Fail(Code::kIo, "injected sync error");
+}
+
 }  // namespace
 
 MemoryEngine::MemoryEngine(FaultPlan* plan) : plan_(plan) {
@@ -195,18 +200,35 @@ void MemoryEngine::MakeDurable(CompletionQueue* queue, SyncDone done,
                                std::optional<Space> flushed) {
   Later(Operation::kSync,
         [this, upto = written_, queue, flushed, done = std::move(done)]() mutable {
-          if (!dead_) {
-            ++stats_.syncs;
-            dead_ = plan_->FailSync();
-          }
-          if (!dead_) MakeDurable(upto);
-          if (!dead_ && flushed && log_) FlushLog(*flushed, upto);
-          base::Status status;
-          if (dead_) status = Fail(Code::kIo, "injected sync error");
-          Complete(queue, [done = std::move(done), status = std::move(status)]() mutable {
-            done(std::move(status));
-          });
+          const bool ok = !SyncsFail();
+          if (ok) MakeDurable(upto);
+          if (ok && flushed && log_) FlushLog(*flushed, upto);
+          Complete(queue, [done = std::move(done), ok]() mutable { done(SyncStatus(ok)); });
         });
+}
+
+bool MemoryEngine::SyncsFail() {
+  if (dead_) return true;
+  ++stats_.syncs;
+  dead_ = plan_->FailSync();
+  return dead_;
+}
+
+void MemoryEngine::WriteApart(std::string bytes, CompletionQueue* queue, SyncDone done) {
+  Later(Operation::kSync, [this, number = ++apart_asked_, bytes = std::move(bytes), queue,
+                           done = std::move(done)]() mutable {
+    const bool ok = !SyncsFail();
+    if (ok && number > apart_number_) {
+      apart_ = std::move(bytes);
+      apart_number_ = number;
+    }
+    Complete(queue, [done = std::move(done), ok]() mutable { done(SyncStatus(ok)); });
+  });
+}
+
+base::Result<std::string> MemoryEngine::ReadApart() {
+  if (!apart_) return Fail(Code::kNotFound, "nothing was written apart");
+  return *apart_;
 }
 
 base::Result<std::vector<Entry>> MemoryEngine::ReadRange(Space space, std::string_view from,

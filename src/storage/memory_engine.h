@@ -55,12 +55,16 @@ class MemoryEngine final : public Engine {
   // after a crash what the log has. A crash may cut the log (FaultPlan), which forgets what only
   // its end has, and leaves kLogCutKey.
   void KeepLog();
+  // The value apart cannot be read any more.
+  void SpoilApart() { apart_ = "spoiled"; }
 
   Lookup TryGet(Space space, std::string_view key, std::string* value, base::Error* error) override;
   void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
   base::Status Write(const WriteBatch& batch) override;
   void Sync(CompletionQueue* queue, SyncDone done) override;
   void Flush(Space space, CompletionQueue* queue, SyncDone done) override;
+  void WriteApart(std::string bytes, CompletionQueue* queue, SyncDone done) override;
+  base::Result<std::string> ReadApart() override;
   void Scan(Space space, std::string from, std::string to, ScanLimits limits,
             CompletionQueue* queue, ScanDone done) override;
   base::Result<std::string> GetBlocking(Space space, std::string_view key) override;
@@ -77,6 +81,7 @@ class MemoryEngine final : public Engine {
                                              std::string_view to, const ScanLimits& limits);
   void MakeDurable(uint64_t batches);  // all batches up to this number
   void MakeDurable(CompletionQueue* queue, SyncDone done, std::optional<Space> flushed);
+  bool SyncsFail();
   void StartLife();
 
   struct Log {
@@ -95,6 +100,8 @@ class MemoryEngine final : public Engine {
   uint64_t written_ = 0;  // batches ever written; the last unsynced_.size() of them are not durable
   uint64_t life_ = 0;     // completions of an earlier life are dropped
   bool dead_ = false;
+  std::optional<std::string> apart_;  // durable
+  uint64_t apart_asked_ = 0, apart_number_ = 0;
   EngineStats stats_;
 };
 

@@ -20,6 +20,7 @@ using contract::GetAndWait;
 using contract::PutOne;
 using contract::ScanAndWait;
 using contract::SyncAndWait;
+using contract::WriteApartAndWait;
 
 class LoopQueue final : public contract::TestQueue {
  public:
@@ -215,6 +216,24 @@ TEST_F(MemoryEngineTest, ACutLogForgetsWhatOnlyItsEndHas) {
   EXPECT_FALSE(Has("synced"));
   EXPECT_FALSE(engine_.GetBlocking(Space::kMeta, "not flushed").has_value());
   EXPECT_TRUE(engine_.Stats().log_truncated);
+}
+
+TEST_F(MemoryEngineTest, WhatIsApartIsNotCutWithTheLog) {
+  engine_.KeepLog();
+  ASSERT_TRUE(WriteApartAndWait(&engine_, &queue_, "kept").has_value());
+  engine_.WriteApart("not yet", &queue_, [](const base::Status&) {});
+  Put("a");
+  ASSERT_TRUE(SyncAndWait(&engine_, &queue_).has_value());
+  engine_.WriteApart("never", &queue_, [](const base::Status&) {});
+  plan_.cut_at_most = 1;
+  engine_.Crash();
+  while (queue_.waiting() > 0) (void)queue_.RunUntil([] { return false; });
+  EXPECT_FALSE(Has("a"));
+  EXPECT_EQ(engine_.ReadApart().value(), "not yet");
+  plan_.fail_sync = true;
+  EXPECT_EQ(WriteApartAndWait(&engine_, &queue_, "fails").error().code, Code::kIo);
+  EXPECT_EQ(engine_.health(), Health::kDead);
+  EXPECT_EQ(engine_.ReadApart().value(), "not yet");
 }
 
 TEST_F(MemoryEngineTest, AFlushCoversOnlyWhatWasWrittenBeforeIt) {

@@ -118,6 +118,7 @@ void AntiEntropy::EachSecond() {
   throttle_.OnLatency(latency, home_.env().clock.Now());
   throttle_.OnOthers(node_.engine().Stats().compaction_bytes, home_.env().clock.Now());
   TakeMarks();
+  StorePasses();
   PublishTasks();
 }
 
@@ -135,15 +136,25 @@ void AntiEntropy::OnView(std::shared_ptr<const membership::View> view) {
     names[member.Number()] = member.name;
   }
   schedule_.SetNames(std::move(names));
-  if (same && !view_->topology.operation) return;
+  if (same) return;
   exchange_.Stop();
   known_fence_ = 0;
-  if (const auto& operation = view_->topology.operation) {
-    return schedule_.Suspend(
-        fmt::format("a change of the topology is under way (task {})", operation->change.number));
-  }
+  unsaved_passes_.clear();  // of the fence before
+  if (const auto& operation = view_->topology.operation) return OnChange(operation->change.number);
   schedule_.Suspend("what was compared so far is being read");
   LoadPasses();
+}
+
+// What moves is compared when it has moved. But a node in doubt gives nothing that is copied from
+// it alone, so its doubt has to end, or the change would not.
+void AntiEntropy::OnChange(uint64_t number) {
+  ++loads_;  // what is being read is of no use any more
+  if (!map_.pairs.empty()) {
+    known_fence_ = view_->fence();
+    schedule_.SetPairs(map_.pairs, {}, home_.env().clock.Now());
+  }
+  schedule_.Suspend(fmt::format("a change of the topology is under way (task {})", number),
+                    !map_.pairs.empty());
 }
 
 void AntiEntropy::Stop() {
@@ -183,8 +194,15 @@ void AntiEntropy::OnPasses(uint64_t fence, const replica::MetaStore::Values& val
   Look();
 }
 
-void AntiEntropy::StorePass(const ExchangePair& pair, int64_t began_ms) {
-  meta_.Apply({{PassName(pair), EncodePass({began_ms, known_fence_})}}, [](const base::Status&) {});
+// Together: a thousand buckets are compared within a moment when nothing differs. A crash before
+// costs some comparisons.
+void AntiEntropy::StorePasses() {
+  if (unsaved_passes_.empty()) return;
+  std::vector<replica::MetaStore::Update> updates;
+  for (const auto& [pair, began_ms] : std::exchange(unsaved_passes_, {})) {
+    updates.push_back({PassName(pair), EncodePass({began_ms, known_fence_})});
+  }
+  meta_.Apply(std::move(updates), [](const base::Status&) {});
 }
 
 // --- comparing ---------------------------------------------------------------------------------
@@ -218,12 +236,17 @@ void AntiEntropy::OnEnded(repair::Exchange::Ended ended) {
   const repair::ScheduleCore::Result result = {ended.end, std::move(ended.why),
                                                ended.progress.figures, ended.progress.bytes_sent};
   if (schedule_.OnEnded(result, home_.env().clock.Now(), home_.env().clock.Wall())) {
-    StorePass(pick.pair, pick.began_wall.ms);
+    unsaved_passes_[pick.pair] = pick.began_wall.ms;
     if (ports_.marks != nullptr && !seen_marks_.empty()) ports_.marks->Clear(seen_marks_);
     if (ports_.passed) ports_.passed(pick.pair, pick.began);
   }
   seen_marks_.clear();
-  PublishTasks();
+  // How far it is, each second; that it has ended, at once.
+  const auto& tasks = schedule_.tasks();
+  const auto ended_now = [pick](const repair::RepairTask& task) {
+    return task.id == pick.task && task.state != repair::RepairTask::State::kRunning;
+  };
+  if (std::any_of(tasks.begin(), tasks.end(), ended_now)) PublishTasks();
   Look();
 }
 
@@ -243,7 +266,7 @@ std::vector<replica::DirtyMarks::Seen> AntiEntropy::MarksOf(const ExchangePair& 
 }
 
 void AntiEntropy::TakeMarks() {
-  if (ports_.marks == nullptr || known_fence_ == 0) return;
+  if (ports_.marks == nullptr || !schedule_.suspended().empty()) return;
   std::vector<replica::DirtyMarks::Seen> useless;
   for (const replica::DirtyMarks::Seen& seen : ports_.marks->List()) {
     const ExchangePair pair = {seen.mark.bucket, seen.mark.target};
@@ -285,18 +308,40 @@ void AntiEntropy::Leaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesD
   };
   auto gather = std::make_shared<Gather>();  // co-owned by the shards' tasks; used on shard 0
   gather->waiting = node_.shards();
-  gather->leaves.resize(last - first + 1);
   gather->done = std::move(done);
   for (uint32_t i = 0; i < node_.shards(); ++i) {
     Shard& shard = node_.shard(i);
     shard.Post([&shard, &home = home_, bucket, first, last, gather]() mutable {
       home.Post([gather = std::move(gather),
-                 parts = shard.replica().LeafSums(bucket, first, last)]() mutable {
+                 parts = shard.replica().tree().LeavesIfAny(bucket, first, last)]() mutable {
+        if (gather->leaves.size() < parts.size()) gather->leaves.resize(parts.size());
         for (size_t leaf = 0; leaf < parts.size(); ++leaf) {
           gather->leaves[leaf].sum += parts[leaf].sum;
           if (!parts[leaf].known) gather->leaves[leaf].known = false;
         }
         if (--gather->waiting == 0) gather->done(std::move(gather->leaves));
+      });
+    });
+  }
+}
+
+void AntiEntropy::StateOf(uint32_t bucket, TreeStateDone done) {
+  struct Gather {
+    size_t waiting;
+    TreeState all;
+    TreeStateDone done;
+  };
+  // Co-owned by the shards' tasks; used on shard 0.
+  auto gather = std::make_shared<Gather>(Gather{node_.shards(), {}, std::move(done)});
+  for (uint32_t i = 0; i < node_.shards(); ++i) {
+    Shard& shard = node_.shard(i);
+    shard.Post([&shard, &home = home_, bucket, gather]() mutable {
+      const replica::TreeUpkeep& tree = shard.replica().tree();
+      home.Post([gather = std::move(gather), version = tree.VersionOf(bucket),
+                 empty = tree.HoldNothing(bucket, 0, merkle::kLeaves - 1)] {
+        gather->all.version += version;
+        gather->all.empty = gather->all.empty && empty;
+        if (--gather->waiting == 0) gather->done(gather->all);
       });
     });
   }

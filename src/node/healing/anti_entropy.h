@@ -62,6 +62,7 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
            ExchangePort::BodyDone done) override;
   // repair::SourcePort
   void Leaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) override;
+  void StateOf(uint32_t bucket, TreeStateDone done) override;
   void Read(std::vector<std::string> data_keys, ObjectsDone done) override;
 
  private:
@@ -70,9 +71,10 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   void Look();
   void Begin(repair::ScheduleCore::Pick pick);
   void OnEnded(repair::Exchange::Ended ended);
+  void OnChange(uint64_t number);
   void LoadPasses();
   void OnPasses(uint64_t fence, const replica::MetaStore::Values& values);
-  void StorePass(const repair::ExchangePair& pair, int64_t began_ms);
+  void StorePasses();
   void TakeMarks();
   std::vector<replica::DirtyMarks::Seen> MarksOf(const repair::ExchangePair& pair) const;
 
@@ -96,9 +98,10 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   bool enabled_ = true;
   std::shared_ptr<const membership::View> view_;
   repair::ExchangeMap map_;
-  uint64_t known_fence_ = 0;                           // what the schedule works by
-  uint64_t loads_ = 0;                                 // counts readings of stored passes
-  std::vector<replica::DirtyMarks::Seen> seen_marks_;  // when the running comparison began
+  uint64_t known_fence_ = 0;                                // what the schedule works by
+  std::map<repair::ExchangePair, int64_t> unsaved_passes_;  // when they began, wall clock
+  uint64_t loads_ = 0;                                      // counts readings of stored passes
+  std::vector<replica::DirtyMarks::Seen> seen_marks_;       // when the running comparison began
   uint32_t quarters_ = 0;
   uint64_t latency_count_ = 0;
   base::Duration latency_sum_{};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/healing/doubts.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "node/node.h"
@@ -88,17 +89,20 @@ void Doubts::OnPassed(const ExchangePair& pair, base::Instant began) {
 }
 
 bool Doubts::IsCompared(storage::BucketId bucket) const {
+  const bool holds = std::any_of(map_.sets.begin(), map_.sets.end(),
+                                 [bucket](const auto& set) { return set.bucket == bucket; });
+  if (!holds && view_->topology.operation) return false;  // it may gain what was not compared
   bool has_partner = false;
-  for (const auto& [pair, ranges] : map_.pairs) {
-    if (pair.bucket != bucket) continue;
+  const auto end = map_.pairs.upper_bound({bucket, UINT64_MAX});
+  for (auto pair = map_.pairs.lower_bound({bucket, 0}); pair != end; ++pair) {
     has_partner = true;
-    if (!passed_.contains(pair)) return false;
+    if (!passed_.contains(pair->first)) return false;
   }
   return has_partner || home_.env().clock.Now() - view_since_ >= kAloneFor;
 }
 
 void Doubts::Look() {
-  if (!doubt_ || !view_ || view_->topology.operation) return;
+  if (!doubt_ || !view_ || (view_->topology.operation && map_.pairs.empty())) return;
   for (const auto& [pair, ranges] : map_.pairs) {
     if (doubt_->Covers(pair.bucket) && !passed_.contains(pair)) compare_(pair);
   }
@@ -137,7 +141,7 @@ void Doubts::Store() {
   noted_ = noted_ || !unsaved_;
 }
 
-// With this batch the engine's word is not needed any more. LoadLostVotes has written before, so
+// With this batch the engine's word is not needed any more. LoadCluster has written before, so
 // what it wrote is durable if this is. The trees write later: until they have, what they keep is
 // not to be believed at the next start either, whatever happens to this one.
 void Doubts::TakeNote(storage::WriteBatch* batch) {

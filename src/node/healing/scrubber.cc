@@ -127,16 +127,19 @@ struct Scrubber::Leaves {
 };
 
 void Scrubber::FindLeaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) {
+  if (first == 0) gap_ = {};               // another pass
   auto leaves = std::make_shared<Leaves>(  // co-owned likewise
       Leaves{bucket, first, std::vector<bool>(last - first + 1), std::move(done)});
-  OnEachShard([bucket, first, last](replica::Replica& replica,
-                                    auto answer) { answer(replica.LeafSums(bucket, first, last)); },
-              [leaves](const std::vector<replica::LeafPart>& parts) {
-                for (size_t i = 0; i < parts.size(); ++i) {
-                  if (!parts[i].known || parts[i].sum.keys > 0) leaves->worth[i] = true;
-                }
-              },
-              [this, leaves] { LookIntoEmpty(leaves, 0); });
+  OnEachShard(
+      [bucket, first, last](replica::Replica& replica, auto answer) {
+        answer(replica.tree().LeavesIfAny(bucket, first, last));
+      },
+      [leaves](const std::vector<replica::LeafPart>& parts) {
+        for (size_t i = 0; i < parts.size(); ++i) {
+          if (!parts[i].known || parts[i].sum.keys > 0) leaves->worth[i] = true;
+        }
+      },
+      [this, leaves] { LookIntoEmpty(leaves, 0); });
 }
 
 // A record that was damaged already when its leaf was counted is not in the sum.
@@ -146,19 +149,39 @@ void Scrubber::LookIntoEmpty(std::shared_ptr<Leaves> leaves, uint32_t from) {
   if (at == leaves->worth.end()) return leaves->done(std::move(leaves->worth));
   const auto run = static_cast<uint32_t>(at - begin);
   const auto end = static_cast<uint32_t>(std::find(at, leaves->worth.end(), true) - begin);
-  const auto span = merkle::SpanOfLeaves(leaves->first + run, leaves->first + end - 1);
-  reader_.Next({leaves->bucket, {{span.from}, {span.to}}}, "",
-               {.entries_max = 1, .keys_only = true},
-               [this, leaves, run, end](const base::Result<replica::RecordPage>& page) {
-                 if (page && page->records.empty()) return LookIntoEmpty(leaves, end);
-                 uint32_t found = run;  // reading the leaf will tell what is wrong
-                 if (page) {
-                   const auto key = repair::ParseRecordKey(page->records[0].key);
-                   found = merkle::LeafOf(key->token.value) - leaves->first;
-                 }
-                 leaves->worth[found] = true;
-                 LookIntoEmpty(leaves, found + 1);
+  const uint32_t first = leaves->first + run;
+  const uint32_t last = leaves->first + end - 1;
+  if (gap_.bucket == leaves->bucket && gap_.first <= first && last <= gap_.last) {
+    return LookIntoEmpty(std::move(leaves), end);
+  }
+  // To the end of the bucket: then one look is enough for one without records.
+  LookForRecord(leaves->bucket, first, merkle::kLeaves - 1,
+                [this, leaves, run, end, first, last](base::Result<uint32_t> found) {
+                  if (found) return OnGap(leaves, run, end, *found);
+                  LookForRecord(leaves->bucket, first, last,  // what is damaged may lie behind it
+                                [this, leaves, run, end](base::Result<uint32_t> near) {
+                                  OnGap(leaves, run, end, near.value_or(leaves->first + run));
+                                });
+                });
+}
+
+// Gives the leaf of the first record in these, or kLeaves.
+void Scrubber::LookForRecord(uint32_t bucket, uint32_t first, uint32_t last, FoundDone done) {
+  const auto span = merkle::SpanOfLeaves(first, last);
+  reader_.Next({bucket, {{span.from}, {span.to}}}, "", {.entries_max = 1, .keys_only = true},
+               [done = std::move(done)](const base::Result<replica::RecordPage>& page) mutable {
+                 if (!page) return done(Fail(page.error()));
+                 if (page->records.empty()) return done(merkle::kLeaves);
+                 done(merkle::LeafOf(repair::ParseRecordKey(page->records[0].key)->token.value));
                });
+}
+
+// `found`: a leaf to be read, since it holds a record or cannot be looked into; before it is none.
+void Scrubber::OnGap(std::shared_ptr<Leaves> leaves, uint32_t run, uint32_t end, uint32_t found) {
+  if (found > leaves->first + run) gap_ = {leaves->bucket, leaves->first + run, found - 1};
+  if (found >= leaves->first + end) return LookIntoEmpty(std::move(leaves), end);
+  leaves->worth[found - leaves->first] = true;
+  LookIntoEmpty(std::move(leaves), found - leaves->first + 1);
 }
 
 void Scrubber::Check(uint32_t bucket, uint32_t leaf, CheckDone done) {

@@ -41,6 +41,9 @@ class Scrubber final : public repair::ScrubPort {
   void OnEachShard(Ask ask, Use use, Done done);
   struct Leaves;
   void LookIntoEmpty(std::shared_ptr<Leaves> leaves, uint32_t from);
+  using FoundDone = base::UniqueFunction<void(base::Result<uint32_t>)>;
+  void LookForRecord(uint32_t bucket, uint32_t first, uint32_t last, FoundDone done);
+  void OnGap(std::shared_ptr<Leaves> leaves, uint32_t run, uint32_t end, uint32_t found);
   base::Result<std::vector<ring::NodeIndex>> OthersOf(const std::string& data_key) const;
 
   Node& node_;
@@ -48,6 +51,11 @@ class Scrubber final : public repair::ScrubPort {
   std::shared_ptr<const membership::View> view_;
   replica::RangeReader reader_;
   replica::MetaStore meta_;
+  struct Gap {
+    uint32_t bucket = 0;
+    uint32_t first = 1, last = 0;
+  };
+  Gap gap_;  // leaves of which it is known, in this pass, that no record is there
   repair::Scrub scrub_;
 };
 

@@ -150,7 +150,7 @@ void Sweeper::FindLeaves(uint32_t bucket, LeavesDone done) {
   for (uint32_t i = 0; i < node_.shards(); ++i) {
     Shard& shard = node_.shard(i);
     shard.Post([&shard, &home = home_, bucket, gather]() mutable {
-      auto parts = shard.replica().LeafSums(bucket, 0, merkle::kLeaves - 1);
+      auto parts = shard.replica().tree().LeavesIfAny(bucket, 0, merkle::kLeaves - 1);
       home.Post([gather = std::move(gather), parts = std::move(parts)] {
         for (size_t leaf = 0; leaf < parts.size(); ++leaf) {
           const merkle::LeafSum& sum = parts[leaf].sum;

@@ -6,15 +6,11 @@
 
 namespace lariat::node {
 
-using base::Code;
-using base::Fail;
 using membership::Topology;
-using storage::Space;
 using telemetry::LogLevel;
 
 namespace {
 
-constexpr const char* kLostKey = "register_lost";
 constexpr base::Duration kAskAgain = base::Millis(500);
 constexpr base::Duration kAskTimeout = base::Seconds(1);
 
@@ -24,34 +20,24 @@ bool IsQuestion(const wire::RegisterRequest& request) {
 
 }  // namespace
 
-base::Result<bool> LoadLostVotes(storage::Engine& engine) {
-  auto stored = engine.GetBlocking(Space::kMeta, kLostKey);
-  if (stored) return true;
-  if (stored.error().code != Code::kNotFound) return Fail(stored.error());
-  if (!engine.Stats().log_truncated) return false;
-  storage::WriteBatch batch;
-  batch.Put(Space::kMeta, kLostKey, "1");
-  if (auto status = engine.Write(batch); !status) return Fail(status.error());
-  return true;
-}
-
-LostVotes::LostVotes(Shard& home, storage::Engine& engine, telemetry::LogSink& log,
+LostVotes::LostVotes(Shard& home, TopologyRecord& record, telemetry::LogSink& log,
                      TopologyRegister::Ports ports, bool lost)
-    : home_(home), engine_(engine), log_(log), ports_(std::move(ports)), lost_(lost) {}
+    : home_(home), record_(record), log_(log), ports_(std::move(ports)), lost_(lost) {}
 
 void LostVotes::Start() {
   if (!lost_) return;
   log_.Log(LogLevel::kWarn, "changes",
-           "the log was cut at a damaged record: this node may have forgotten what it agreed to, "
-           "and does not vote on changes of the topology until it knows how far the others are");
-  engine_.Sync(&home_, [](const base::Status&) {});  // what LoadLostVotes wrote
+           "the log was cut at a damaged record and the copy of this node's votes cannot be read: "
+           "it may have forgotten what it agreed to, and does not vote on changes of the topology "
+           "until it knows how far the others are");
   Tick();
 }
 
 std::string LostVotes::WhyNot(const wire::RegisterRequest& request) const {
   if (!lost_ || (until_ && request.epoch > *until_)) return "";
   const std::string why =
-      "its log was cut at a damaged record, and it may have forgotten what it agreed to; ";
+      "its log was cut at a damaged record and the copy of its votes cannot be read, so it may "
+      "have forgotten what it agreed to; ";
   const Topology* now = ports_.decided();
   const size_t voters = now == nullptr ? 0 : now->Voters().size();
   if (!IsQuestion(request)) {
@@ -113,12 +99,11 @@ void LostVotes::OnAnswer(const base::Uuid& voter, uint64_t epoch,
 }
 
 void LostVotes::VoteAgain(uint64_t epoch) {
-  storage::WriteBatch batch;
-  batch.Remove(Space::kMeta, kLostKey);
-  if (!engine_.Write(batch)) return;  // tried again
-  engine_.Sync(&home_, [](const base::Status&) {});
-  lost_ = false;
-  log_.Log(LogLevel::kInfo, "changes", "at epoch {} this node votes on changes again", epoch);
+  record_.PutVotesFound([this, epoch](const base::Status& status) {
+    if (!lost_ || !status) return;  // tried again
+    lost_ = false;
+    log_.Log(LogLevel::kInfo, "changes", "at epoch {} this node votes on changes again", epoch);
+  });
 }
 
 }  // namespace lariat::node

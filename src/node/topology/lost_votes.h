@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a voter owes the others when recovery cut its log at a damaged record: it may have forgotten
-// a promise or an accepted document, and one that forgets can help to decide a second document for
-// an epoch. So it does not vote for any epoch that it may have voted for before:
+// What a voter owes the others when recovery cut its log at a damaged record and the copy of its
+// votes (topology_record.h) cannot be read either: it may have forgotten a promise or an accepted
+// document, and one that forgets can help to decide a second document for an epoch. So it does not
+// vote for any epoch that it may have voted for before:
 //
 //   last decided before the damage   D      unknown here: the disk may be older than that
 //   voted for, at the latest         D + 1  (a voter stores document k-1 before it votes for k)
@@ -31,8 +32,8 @@ namespace lariat::node {
 
 class LostVotes {
  public:
-  // `lost`: from LoadLostVotes.
-  LostVotes(Shard& home, storage::Engine& engine, telemetry::LogSink& log,
+  // `lost`: TopologyRecord::Votes::lost.
+  LostVotes(Shard& home, TopologyRecord& record, telemetry::LogSink& log,
             TopologyRegister::Ports ports, bool lost);
   void Start();
   void Stop() { stopped_ = true; }  // out of the cluster: nobody asks for its vote
@@ -46,7 +47,7 @@ class LostVotes {
   void VoteAgain(uint64_t epoch);
 
   Shard& home_;
-  storage::Engine& engine_;
+  TopologyRecord& record_;
   telemetry::LogSink& log_;
   TopologyRegister::Ports ports_;
   bool lost_;
@@ -56,9 +57,5 @@ class LostVotes {
   std::set<base::Uuid> answered_;
   bool touched_ = false;  // somebody holds something for it: it may have been decided
 };
-
-// Whether the log was cut at this start, or at an earlier one whose votes are still missing: that
-// is remembered. Blocks; for start-up.
-base::Result<bool> LoadLostVotes(storage::Engine& engine);
 
 }  // namespace lariat::node

@@ -5,7 +5,6 @@
 #include <map>
 #include <utility>
 
-#include "base/coding.h"
 #include "consensus/proposer_core.h"
 
 namespace lariat::node {
@@ -13,11 +12,9 @@ namespace lariat::node {
 using base::Code;
 using base::Fail;
 using consensus::ProposerCore;
-using storage::Space;
 
 namespace {
 
-constexpr const char* kRegisterKey = "register";
 constexpr base::Duration kStepTimeout = base::Seconds(1);
 constexpr base::Duration kAttemptTimeout = base::Seconds(5);
 // A voter that has just come back is reached again after peer.backoff_max_ms at most (2 s unless
@@ -28,27 +25,13 @@ constexpr uint64_t kBackOffMs = 30;  // longest wait after the first conflict; g
 
 }  // namespace
 
-base::Result<TopologyRegister::Stored> LoadRegister(storage::Engine& engine) {
-  auto bytes = engine.GetBlocking(Space::kMeta, kRegisterKey);
-  if (!bytes && bytes.error().code == Code::kNotFound) return TopologyRegister::Stored{};
-  if (!bytes) return Fail(bytes.error());
-  base::ByteReader r(*bytes);
-  TopologyRegister::Stored stored;
-  stored.epoch = r.U64();
-  auto state = consensus::AcceptorState::Decode(r.Rest());
-  if (!r.ok() || !state) {
-    return Fail(Code::kCorruption, "the stored consensus state of the topology is damaged");
-  }
-  stored.state = std::move(*state);
-  return stored;
-}
-
-TopologyRegister::TopologyRegister(Shard& home, storage::Engine& engine, Ports ports, Stored stored)
+TopologyRegister::TopologyRegister(Shard& home, TopologyRecord& record, Ports ports,
+                                   TopologyRecord::Votes votes)
     : home_(home),
-      engine_(engine),
+      record_(record),
       ports_(std::move(ports)),
-      epoch_(stored.epoch),
-      acceptor_(std::move(stored.state)),
+      epoch_(votes.epoch),
+      acceptor_(std::move(votes.state)),
       ballots_(home.MakeHello().node.high, home.env().entropy.Next() | 1) {}
 
 // --- acceptor ----------------------------------------------------------------------------------
@@ -87,6 +70,10 @@ void TopologyRegister::Accept(wire::RegisterRequest request, ReplyDone done) {
     reply.outcome = {Code::kUnavailable, std::move(why)};
     return done(std::move(reply));
   }
+  if (request.epoch < epoch_) {  // never, unless documents were lost that votes were not
+    reply.outcome = {Code::kUnavailable, "this node has voted on a later document"};
+    return done(std::move(reply));
+  }
   if (epoch_ != request.epoch) {
     epoch_ = request.epoch;
     acceptor_ = consensus::Acceptor();
@@ -103,22 +90,12 @@ void TopologyRegister::Accept(wire::RegisterRequest request, ReplyDone done) {
     if (said.value) reply.value = std::move(*said.value);
   }
   // Also when nothing changed: the change that the answer rests on may be on its way to the disk.
-  std::string bytes;
-  base::ByteWriter(&bytes).U64(epoch_);
-  acceptor_.state().EncodeTo(&bytes);
-  storage::WriteBatch batch;
-  batch.Put(Space::kMeta, kRegisterKey, std::move(bytes));
-  // Two paths can call it.
-  auto answer = [done = std::make_shared<ReplyDone>(std::move(done)),
-                 reply = std::move(reply)](const base::Status& status) {
-    if (status) return (*done)(reply);
-    (*done)({wire::Outcome::From(status.error()), false, {}, {}, "", ""});
-  };
-  if (auto status = engine_.Write(batch); !status) {
-    home_.Post([answer, status] { answer(status); });
-    return;
-  }
-  engine_.Sync(&home_, answer);
+  record_.PutVotes(
+      epoch_, acceptor_.state(),
+      [done = std::move(done), reply = std::move(reply)](const base::Status& status) mutable {
+        if (status) return done(std::move(reply));
+        done({wire::Outcome::From(status.error()), false, {}, {}, "", ""});
+      });
 }
 
 // --- proposer ----------------------------------------------------------------------------------

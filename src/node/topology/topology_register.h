@@ -18,6 +18,7 @@
 #include "consensus/ballot.h"
 #include "membership/topology.h"
 #include "node/shard.h"
+#include "node/topology/topology_record.h"
 
 namespace lariat::node {
 
@@ -32,12 +33,8 @@ class TopologyRegister {
     // Why this node may not answer an acceptor's question now; empty if it may.
     std::function<std::string(const wire::RegisterRequest&)> why_not;
   };
-  // `stored`: from LoadRegister.
-  struct Stored {
-    uint64_t epoch = 0;
-    consensus::AcceptorState state;
-  };
-  TopologyRegister(Shard& home, storage::Engine& engine, Ports ports, Stored stored);
+  // `votes`: of earlier runs.
+  TopologyRegister(Shard& home, TopologyRecord& record, Ports ports, TopologyRecord::Votes votes);
 
   using ReplyDone = base::UniqueFunction<void(wire::RegisterReply)>;
   void OnRequest(wire::RegisterRequest request, ReplyDone done);
@@ -54,15 +51,11 @@ class TopologyRegister {
   void Accept(wire::RegisterRequest request, ReplyDone done);
 
   Shard& home_;
-  storage::Engine& engine_;
+  TopologyRecord& record_;
   Ports ports_;
   uint64_t epoch_ = 0;  // of acceptor_
   consensus::Acceptor acceptor_;
   consensus::BallotSource ballots_;
 };
-
-// Reads what the acceptor stored. kCorruption if it is damaged: then this node must not vote.
-// Blocks; for start-up.
-base::Result<TopologyRegister::Stored> LoadRegister(storage::Engine& engine);
 
 }  // namespace lariat::node

@@ -13,6 +13,12 @@ using wire::TokenSpan;
 
 namespace {
 
+bool ComparesOwners(const View& view) {
+  using membership::Phase;
+  const auto& operation = view.topology.operation;
+  return !operation || operation->phase == Phase::kPrepare || operation->phase == Phase::kStream;
+}
+
 // Puts the range at the end, into the last one if they touch.
 void Append(const TokenSpan& range, std::vector<TokenSpan>* ranges) {
   if (!ranges->empty() && ranges->back().to == range.from) {
@@ -22,8 +28,9 @@ void Append(const TokenSpan& range, std::vector<TokenSpan>* ranges) {
   }
 }
 
+// `first_set`: of the bucket.
 void AddRange(const View& view, const BucketProperties& bucket, const TokenSpan& range,
-              const std::vector<ring::NodeIndex>& owners, ExchangeMap* map) {
+              const std::vector<ring::NodeIndex>& owners, size_t first_set, ExchangeMap* map) {
   ReplicaSet set;
   set.bucket = bucket.id;
   for (const ring::NodeIndex node : owners) {
@@ -31,13 +38,16 @@ void AddRange(const View& view, const BucketProperties& bucket, const TokenSpan&
   }
   if (set.partners.size() == owners.size()) return;  // not held here
   std::sort(set.partners.begin(), set.partners.end());
-  if (!view.topology.operation) {
-    for (const uint64_t partner : set.partners) Append(range, &map->pairs[{bucket.id, partner}]);
+  if (ComparesOwners(view)) {
+    for (const ring::NodeIndex node : owners) {
+      const membership::Member& owner = view.MemberAt(node);
+      if (node == view.self || owner.given_up) continue;  // it is never asked for anything again
+      Append(range, &map->pairs[{bucket.id, owner.Number()}]);
+    }
   }
   const auto same =
-      std::find_if(map->sets.begin(), map->sets.end(), [&set](const ReplicaSet& known) {
-        return known.bucket == set.bucket && known.partners == set.partners;
-      });
+      std::find_if(map->sets.begin() + static_cast<std::ptrdiff_t>(first_set), map->sets.end(),
+                   [&set](const ReplicaSet& known) { return known.partners == set.partners; });
   if (same != map->sets.end()) return Append(range, &same->ranges);
   set.ranges.push_back(range);
   map->sets.push_back(std::move(set));
@@ -56,7 +66,10 @@ void AddBucket(const View& view, const BucketProperties& bucket, ExchangeMap* ma
   }
   std::sort(pieces.begin(), pieces.end(),
             [](const Piece& a, const Piece& b) { return a.span.from + 1 < b.span.from + 1; });
-  for (const Piece& piece : pieces) AddRange(view, bucket, piece.span, piece.owners, map);
+  const size_t first_set = map->sets.size();
+  for (const Piece& piece : pieces) {
+    AddRange(view, bucket, piece.span, piece.owners, first_set, map);
+  }
   auto& held = map->held[bucket.id];
   held = ring::OwnedRanges(view.ring, bucket.n, view.self);
   if (!view.next) return;

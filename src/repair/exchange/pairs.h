@@ -19,8 +19,8 @@ struct ReplicaSet {
 };
 
 struct ExchangeMap {
-  // What both hold, in the order of tokens, adjacent ranges as one, none over zero. While ranges
-  // move nothing is compared: it is what is moving that would seem to differ.
+  // What both hold, in the order of tokens, adjacent ranges as one, none over zero. Until a change
+  // switches, that is what they hold without it; from then on nothing is compared before it ends.
   std::map<ExchangePair, std::vector<wire::TokenSpan>> pairs;
   std::vector<ReplicaSet> sets;  // by bucket and first range
   HeldRanges held;               // what others may ask for; during a change what is gained too

@@ -13,6 +13,7 @@ namespace {
 constexpr base::Duration kStartWithin = base::Seconds(1);
 constexpr base::Duration kBackWithin = base::Seconds(1);
 constexpr base::Duration kBackSecond = base::Seconds(5);  // of the two that know of it
+constexpr base::Duration kLookAgain = base::Millis(100);  // at all parts of a task
 constexpr base::Duration kFirstPassWithin = base::Seconds(60);
 
 }  // namespace
@@ -38,7 +39,7 @@ void ScheduleCore::SetPairs(std::map<ExchangePair, std::vector<wire::TokenSpan>>
       pair.back_from = known->second.back_from;
     }
     if (!started_) {
-      pair.urgent[Urgency::kBack] = now;
+      pair.At(Urgency::kBack) = now;
       pair.back_from = now + Random(kStartWithin);
     }
   }
@@ -50,8 +51,9 @@ void ScheduleCore::SetPairs(std::map<ExchangePair, std::vector<wire::TokenSpan>>
   }
 }
 
-void ScheduleCore::Suspend(std::string why) {
+void ScheduleCore::Suspend(std::string why, bool doubts_go_on) {
   suspended_ = std::move(why);
+  doubts_go_on_ = doubts_go_on;
   running_.reset();
   for (RepairTask& task : tasks_) {
     if (task.state == RepairTask::State::kRunning) task.trouble = suspended_;
@@ -69,7 +71,7 @@ void ScheduleCore::SetAlive(uint64_t partner, bool alive, base::Instant now) {
   const base::Duration wait = self_ < partner ? base::Duration{} : kBackSecond;
   for (auto& [key, pair] : pairs_) {
     if (key.partner != partner) continue;
-    pair.urgent[Urgency::kBack] = now;
+    pair.At(Urgency::kBack) = now;
     pair.back_from = now + wait + Random(kBackWithin);
     pair.failures = 0;
     pair.not_before = now;
@@ -78,25 +80,25 @@ void ScheduleCore::SetAlive(uint64_t partner, bool alive, base::Instant now) {
 
 void ScheduleCore::Mark(const ExchangePair& key, Urgency urgency, base::Instant now) {
   if (const auto found = pairs_.find(key); found != pairs_.end()) {
-    found->second.urgent[urgency] = now;
+    found->second.At(urgency) = now;
   }
 }
 
 // --- whose turn it is --------------------------------------------------------------------------
 
 std::optional<int> ScheduleCore::RankOf(const Pair& pair, base::Instant now) const {
-  const auto has = [&pair](Urgency urgency) { return pair.urgent.contains(urgency); };
-  if (has(Urgency::kDoubt)) return 0;
-  if (options_.enabled && has(Urgency::kDirty)) return 1;
-  if (options_.enabled && has(Urgency::kBack) && now >= pair.back_from) return 2;
+  if (pair.Has(Urgency::kDoubt)) return 0;
+  if (!suspended_.empty()) return std::nullopt;
+  if (options_.enabled && pair.Has(Urgency::kDirty)) return 1;
+  if (options_.enabled && pair.Has(Urgency::kBack) && now >= pair.back_from) return 2;
   if (options_.enabled && now >= pair.due) return 3;
   return std::nullopt;
 }
 
 std::optional<Pick> ScheduleCore::Next(base::Instant now, base::WallTime wall) {
-  if (!suspended_.empty() || running_) return std::nullopt;
+  if (running_ || (!suspended_.empty() && !doubts_go_on_)) return std::nullopt;
   for (RepairTask& task : tasks_) {
-    if (task.state != RepairTask::State::kRunning) continue;
+    if (task.state != RepairTask::State::kRunning || !suspended_.empty()) continue;
     LookAtTask(&task, now, wall);
     if ((running_ = NextOfTask(&task, now, wall))) return running_;
   }
@@ -118,8 +120,9 @@ bool ScheduleCore::OnEnded(const Result& result, base::Instant now, base::WallTi
   const bool complete = result.end == ExchangeEnd::kComplete;
   if (found != pairs_.end() && complete && pick.whole) {
     found->second.last_pass_ms = pick.began_wall.ms;
-    std::erase_if(found->second.urgent,
-                  [&pick](const auto& mark) { return mark.second <= pick.began; });
+    for (auto& mark : found->second.urgent) {
+      if (mark && *mark <= pick.began) mark.reset();
+    }
     PassDone(&found->second, now);
   } else if (found != pairs_.end() && !complete) {
     PassFailed(&found->second, result, now);
@@ -127,7 +130,7 @@ bool ScheduleCore::OnEnded(const Result& result, base::Instant now, base::WallTi
   for (RepairTask& task : tasks_) {
     if (task.state != RepairTask::State::kRunning || task.id != pick.task) continue;
     NoteInTask(&task, pick.pair, result, now);
-    LookAtTask(&task, now, wall);
+    if (!task.AnyOpen()) EndTask(&task, wall);
   }
   return complete && pick.whole && found != pairs_.end();
 }
@@ -167,6 +170,15 @@ double RepairTask::ShareDone() const {
   return share;
 }
 
+bool RepairTask::AnyOpen() const {
+  auto at = parts.upper_bound(last);
+  for (size_t i = 0; i < parts.size(); ++i, ++at) {
+    if (at == parts.end()) at = parts.begin();
+    if (at->second.needed && !at->second.given_up) return true;
+  }
+  return false;
+}
+
 uint64_t ScheduleCore::AddTask(RepairOrder order, base::WallTime wall) {
   RepairTask task;
   task.id = ++last_task_;
@@ -188,6 +200,8 @@ uint64_t ScheduleCore::AddTask(RepairOrder order, base::WallTime wall) {
 void ScheduleCore::BeginTask(RepairTask* task) {
   task->trouble.clear();
   task->parts.clear();
+  task->last = {};
+  task->looked_at.reset();
   for (const auto& [key, pair] : pairs_) {
     if (task->order.bucket && *task->order.bucket != key.bucket) continue;
     const auto ranges = task->order.range ? Clip(pair.ranges, *task->order.range) : pair.ranges;
@@ -197,6 +211,8 @@ void ScheduleCore::BeginTask(RepairTask* task) {
 
 // Gives up what failed for too long, and ends the task if nothing is left to do.
 void ScheduleCore::LookAtTask(RepairTask* task, base::Instant now, base::WallTime wall) {
+  if (task->looked_at && now - *task->looked_at < kLookAgain) return;
+  task->looked_at = now;
   bool open = false;
   for (auto& [key, part] : task->parts) {
     if (!part.needed || part.given_up) continue;
@@ -231,7 +247,11 @@ std::optional<Pick> ScheduleCore::NextOfTask(RepairTask* task, base::Instant now
                                              base::WallTime wall) {
   if (task->state != RepairTask::State::kRunning) return std::nullopt;
   task->trouble.clear();
-  for (auto& [key, part] : task->parts) {
+  // From where it was last: most of those before are done.
+  auto at = task->parts.upper_bound(task->last);
+  for (size_t i = 0; i < task->parts.size(); ++i, ++at) {
+    if (at == task->parts.end()) at = task->parts.begin();
+    const auto& [key, part] = *at;
     if (!part.needed || part.given_up) continue;
     const Pair& pair = pairs_.at(key);
     if (!IsAlive(key.partner) || now < pair.not_before) {
@@ -243,6 +263,7 @@ std::optional<Pick> ScheduleCore::NextOfTask(RepairTask* task, base::Instant now
       pick.ranges = Clip(pair.ranges, *task->order.range);
       pick.whole = pick.ranges == pair.ranges;
     }
+    task->last = key;
     return pick;
   }
   return std::nullopt;
@@ -284,9 +305,9 @@ PairStatus ScheduleCore::StatusOf(const ExchangePair& key) const {
   if (found == pairs_.end()) return status;
   const Pair& pair = found->second;
   status.last_pass_ms = pair.last_pass_ms;
-  status.dirty = pair.urgent.contains(Urgency::kDirty);
-  status.back = pair.urgent.contains(Urgency::kBack);
-  status.doubt = pair.urgent.contains(Urgency::kDoubt);
+  status.dirty = pair.Has(Urgency::kDirty);
+  status.back = pair.Has(Urgency::kBack);
+  status.doubt = pair.Has(Urgency::kDoubt);
   status.trouble = pair.trouble;
   return status;
 }

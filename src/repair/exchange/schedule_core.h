@@ -15,6 +15,7 @@
 // when nothing that one of them brought is missing from a partner that was compared before.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -66,9 +67,12 @@ struct RepairTask {
     std::string trouble;
   };
   std::map<ExchangePair, Part> parts;
+  ExchangePair last;                       // whose turn it was
+  std::optional<base::Instant> looked_at;  // all of them
 
   double Share() const;
   double ShareDone() const;
+  bool AnyOpen() const;  // looks first behind `last`: most of those before are done
 };
 
 struct PairStatus {
@@ -91,8 +95,8 @@ class ScheduleCore {
   void SetPairs(std::map<ExchangePair, std::vector<wire::TokenSpan>> pairs,
                 const std::map<ExchangePair, int64_t>& passes, base::Instant now);
   void SetNames(std::map<uint64_t, std::string> names) { names_ = std::move(names); }
-  // Nothing is compared until SetPairs: tasks wait, and say for what.
-  void Suspend(std::string why);
+  // Nothing is compared until SetPairs, or pairs in doubt alone: tasks wait, and say for what.
+  void Suspend(std::string why, bool doubts_go_on = false);
   void SetAlive(uint64_t partner, bool alive, base::Instant now);
   // A later comparison that is complete takes it off again.
   void Mark(const ExchangePair& pair, Urgency urgency, base::Instant now);
@@ -130,8 +134,12 @@ class ScheduleCore {
     base::Instant due{};
     base::Instant not_before{};
     uint32_t failures = 0;
-    std::map<Urgency, base::Instant> urgent;  // when it was said
-    base::Instant back_from{};                // kBack: not before this
+    std::array<std::optional<base::Instant>, 3> urgent;  // by urgency: when it was said
+    std::optional<base::Instant>& At(Urgency urgency) {
+      return urgent[static_cast<size_t>(urgency)];
+    }
+    bool Has(Urgency urgency) const { return urgent[static_cast<size_t>(urgency)].has_value(); }
+    base::Instant back_from{};  // kBack: not before this
     std::string trouble;
   };
 
@@ -156,6 +164,7 @@ class ScheduleCore {
   std::set<uint64_t> met_;  // partners that were alive at some time
   bool started_ = false;    // pairs were known once
   std::string suspended_ = "this node is not in a cluster yet";
+  bool doubts_go_on_ = false;  // though it is suspended
   std::deque<RepairTask> tasks_;
   uint64_t last_task_ = kTaskBase;
   std::optional<Pick> running_;

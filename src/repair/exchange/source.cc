@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/coding.h"
 #include "merkle/grid.h"
 #include "merkle/leaf_sum.h"
 #include "repair/exchange/message_size.h"
@@ -45,6 +46,16 @@ bool Overlap(std::vector<wire::TokenSpan> spans) {
     if (spans[i].from + 1 <= spans[i - 1].to) return true;
   }
   return false;
+}
+
+base::Hash128 DigestOf(const std::vector<wire::TokenSpan>& spans) {
+  std::string bytes;
+  base::ByteWriter writer(&bytes);
+  for (const wire::TokenSpan& span : spans) {
+    writer.U64(span.from);
+    writer.U64(span.to);
+  }
+  return base::HashOf128(bytes);
 }
 
 bool GoesOverZero(const merkle::Span& span) {
@@ -155,6 +166,8 @@ struct Source::Hashing {
     merkle::RunHash hash;
   };
   uint32_t bucket = 0;
+  base::Hash128 spans;   // a digest of them
+  uint64_t version = 0;  // of the tree when it began
   std::vector<Piece> whole;
   std::vector<Piece> cut;
   size_t first_open = 0;  // of `whole`
@@ -193,7 +206,41 @@ void Source::Hash(wire::TreeRequest request, Done done) {
   std::sort(work->whole.begin(), work->whole.end(),
             [](const auto& a, const auto& b) { return a.span.FirstLeaf() < b.span.FirstLeaf(); });
   work->done = std::move(done);
+  work->spans = DigestOf(request.spans);
+  port_.StateOf(work->bucket, WhileAlive([this, work](const SourcePort::TreeState& tree) mutable {
+                  HashUnlessKnown(std::move(work), tree);
+                }));
+}
+
+void Source::HashUnlessKnown(std::shared_ptr<Hashing> work, const SourcePort::TreeState& tree) {
+  if (tree.empty) return work->done(std::move(work->reply));
+  const auto known = known_.find({work->bucket, work->spans});
+  if (known != known_.end() && known->second.version == tree.version) {
+    return work->done(known->second.reply);
+  }
+  work->version = tree.version;
+  metrics_.repair_spans_hashed.Add(work->reply.hashes.size());
   HashNext(std::move(work));
+}
+
+void Source::Remember(const Hashing& work) {
+  for (const auto& hash : work.reply.hashes) {
+    if (!hash.known) return;
+  }
+  if (remembered_ + work.reply.hashes.size() > options_.remembered_max) {
+    known_.clear();
+    remembered_ = 0;
+  }
+  if (work.reply.hashes.size() > options_.remembered_max) return;
+  Known& known = known_[{work.bucket, work.spans}];
+  remembered_ += work.reply.hashes.size() - known.reply.hashes.size();
+  known = {work.version, work.reply};
+}
+
+void Source::SetHeld(HeldRanges held) {
+  held_ = std::move(held);
+  known_.clear();  // others will be asked for
+  remembered_ = 0;
 }
 
 void Source::HashNext(std::shared_ptr<Hashing> work) {
@@ -207,6 +254,7 @@ void Source::HashNext(std::shared_ptr<Hashing> work) {
     work->cut_sum = {};
     return ReadCutLeaf(std::move(work), "");
   }
+  Remember(*work);
   work->done(std::move(work->reply));
 }
 
@@ -228,6 +276,7 @@ void Source::HashWhole(std::shared_ptr<Hashing> work) {
                    const uint32_t to = std::min(end, piece.span.LastLeaf());
                    for (uint32_t leaf = std::max(first, piece.span.FirstLeaf()); leaf <= to;
                         ++leaf) {
+                     if (leaves.empty()) break;
                      const replica::LeafPart& part = leaves.at(leaf - first);
                      piece.hash.Add(leaf, part.sum);
                      if (!part.known) work->reply.hashes[piece.index].known = false;

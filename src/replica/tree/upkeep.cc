@@ -108,6 +108,7 @@ void TreeUpkeep::AfterWrite(bool applied) {
 void TreeUpkeep::Apply(const LeafEvent& event) {
   const auto [id, leaf] = event.place;
   Bucket& bucket = UseBucket(id);
+  ++bucket.version;
   bucket.dirty.set(PageOf(event.place).page);
   switch (event.kind) {
     case LeafEventKind::kUnknown:
@@ -179,6 +180,25 @@ std::vector<LeafPart> TreeUpkeep::Leaves(storage::BucketId id, uint32_t first,
     if (part.known) part.sum = bucket.tree.At(leaf);
   }
   return leaves;
+}
+
+std::vector<LeafPart> TreeUpkeep::LeavesIfAny(storage::BucketId id, uint32_t first,
+                                              uint32_t last) const {
+  if (HoldNothing(id, first, last)) return {};
+  return Leaves(id, first, last);
+}
+
+bool TreeUpkeep::HoldNothing(storage::BucketId id, uint32_t first, uint32_t last) const {
+  if (!options_.keep || !loaded_) return false;
+  const auto found = buckets_.find(id);
+  if (found == buckets_.end()) return complete_;
+  return found->second.unknown == 0 && !found->second.tree.AnyUsed(first, last);
+}
+
+uint64_t TreeUpkeep::VersionOf(storage::BucketId id) const {
+  const auto found = buckets_.find(id);
+  const uint64_t changes = found == buckets_.end() ? 0 : found->second.version + 1;
+  return changes + (loaded_ ? 1 : 0) + (complete_ ? 1 : 0);
 }
 
 std::vector<storage::BucketId> TreeUpkeep::Buckets() const {

@@ -82,6 +82,12 @@ class TreeUpkeep final : public BatchRider {
   // --- reading. As the engine is now: what is staged is not in it.
   // REQUIRES: first <= last < merkle::kLeaves. Leaves of other shards are known and empty.
   std::vector<LeafPart> Leaves(storage::BucketId id, uint32_t first, uint32_t last) const;
+  // The same, but for leaves that all are known and hold nothing: then empty. Of a bucket without
+  // records, of which there may be thousands, it costs next to nothing.
+  std::vector<LeafPart> LeavesIfAny(storage::BucketId id, uint32_t first, uint32_t last) const;
+  bool HoldNothing(storage::BucketId id, uint32_t first, uint32_t last) const;  // as said there
+  // Grows with every change of a leaf of the bucket, and of what is known of it.
+  uint64_t VersionOf(storage::BucketId bucket) const;
   LeafPart Leaf(const LeafPlace& place) const;
   std::vector<storage::BucketId> Buckets() const;  // that hold or held a record, as far as known
   struct Counts {
@@ -121,6 +127,7 @@ class TreeUpkeep final : public BatchRider {
     merkle::Tree tree;        // of the known leaves; the others are empty
     std::vector<bool> known;  // by leaf of the slice
     uint64_t unknown = 0;
+    uint64_t version = 0;
     Counts counts;
     std::bitset<merkle::kLeaves / kStoredPageLeaves> dirty;  // pages that are not as stored
   };

@@ -38,8 +38,10 @@ RocksEngine::RocksEngine(const RocksOptions& options, rocksdb::Env* env, uint64_
       db_(opened_.db.get()),
       guard_([env, directory = options.directory] { return FreeSpace(env, directory); },
              reserve_bytes, clock_->NowNanos()),
+      apart_(env, options.directory),
       pool_(options.io_threads, options.io_queue_max),
       committer_([this] { return SyncLog(); }, std::chrono::milliseconds(options.periodic_sync_ms)),
+      apart_committer_([this] { return WriteAside(); }, std::chrono::milliseconds(0)),
       idempotency_ttl_s_(options.idempotency_ttl_s),
       sweep_turns_(IdempotencySweepSeconds(options) * 1000 / kWatchPeriod.count()),
       watcher_([this] { Watch(); }) {}
@@ -52,6 +54,7 @@ RocksEngine::~RocksEngine() {
   watcher_.join();
   pool_.Stop();
   committer_.Stop();
+  apart_committer_.Stop();
   // Closing does not sync the log. Nobody waits for this sync, so its error (remembered in the
   // state) has no one to go to; a dead engine is not synced again.
   (void)SyncLog();
@@ -208,6 +211,33 @@ void RocksEngine::Flush(Space space, CompletionQueue* queue, SyncDone done) {
   });
 }
 
+void RocksEngine::WriteApart(std::string bytes, CompletionQueue* queue, SyncDone done) {
+  {
+    const std::lock_guard lock(apart_mutex_);
+    apart_next_ = std::move(bytes);
+  }
+  apart_committer_.Request(queue, std::move(done));
+}
+
+base::Status RocksEngine::WriteAside() {
+  if (state_->dead()) return Fail(state_->DeadError());
+  std::optional<std::string> bytes;
+  {
+    const std::lock_guard lock(apart_mutex_);
+    bytes = std::exchange(apart_next_, std::nullopt);
+  }
+  if (!bytes) return {};  // an earlier round has it
+  base::Status status = apart_.Write(*bytes);
+  if (status) return status;
+  if (status.error().code != Code::kDiskFull) {
+    state_->Die("writing the file apart: " + status.error().message);
+  }
+  // Whoever's turn comes next must not take this value for written.
+  const std::lock_guard lock(apart_mutex_);
+  if (!apart_next_) apart_next_ = std::move(bytes);
+  return status;
+}
+
 base::Status RocksEngine::SyncLog() {
   if (state_->dead()) return Fail(state_->DeadError());
   // A write counts itself before it returns, so whoever asked for this sync is included.
@@ -258,7 +288,11 @@ void RocksEngine::ForgetOldAnswers() {
 void RocksEngine::ResumeIfThereIsRoom() {
   if (!state_->no_space() || state_->dead() || guard_.full()) return;
   const rocksdb::Status status = db_->Resume();
-  if (status.ok()) return state_->SpaceIsBack();
+  if (status.ok()) {
+    // It may have begun another manifest. If that cannot be noted, the file apart counts as old.
+    (void)apart_.OnOpened();
+    return state_->SpaceIsBack();
+  }
   if (status.IsNoSpace() || status.IsBusy()) return;  // the next turn tries again
   state_->Die(status.ToString());
 }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "storage/rocksdb/internal/apart_file.h"
 #include "storage/rocksdb/internal/open.h"
 #include "storage/rocksdb/internal/rocks_config.h"
 #include "storage/rocksdb/internal/rocks_engine.h"
@@ -151,6 +152,8 @@ base::Result<std::unique_ptr<Engine>> internal::OpenRocksEngineIn(const RocksOpt
                                                                   rocksdb::Env* env) {
   base::Result<uint64_t> reserve = PrepareDirectory(options, env);
   if (!reserve.has_value()) return Fail(std::move(reserve.error()));
+  ApartFile apart(env, options.directory);
+  apart.OnOpening();
   if (IsDamageNoted(env, options.directory)) {
     if (auto saved = SalvageLocked(options, env, *reserve); !saved) return Fail(saved.error());
   }
@@ -165,8 +168,10 @@ base::Result<std::unique_ptr<Engine>> internal::OpenRocksEngineIn(const RocksOpt
     opened = OpenDatabase(options, env, state.get());
   }
   if (!opened.has_value()) return Fail(std::move(opened.error()));
-  return std::make_unique<RocksEngine>(options, env, *reserve, std::move(state),
-                                       *std::move(opened));
+  auto engine =
+      std::make_unique<RocksEngine>(options, env, *reserve, std::move(state), *std::move(opened));
+  if (auto noted = apart.OnOpened(); !noted) return Fail(std::move(noted.error()));
+  return engine;
 }
 
 base::Status CheckSalvage(const RocksOptions& options) {

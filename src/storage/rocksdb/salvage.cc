@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/rocksdb/internal/salvage.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <vector>
 
+#include "storage/rocksdb/internal/apart_file.h"
 #include "storage/rocksdb/internal/engine_state.h"
 #include "storage/rocksdb/internal/rocks_engine.h"
 #include "storage/rocksdb/internal/salvage_copy.h"
@@ -32,25 +30,8 @@ base::Error IoError(const std::string& what, const std::error_code& failure) {
 
 // --- the mark ----------------------------------------------------------------------------------
 
-// Durable when it returns, the file and its name.
-base::Status SyncDirectory(const std::string& directory) {
-  const int file = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) return Fail(Code::kIo, "cannot open " + directory);
-  const bool synced = ::fsync(file) == 0;
-  ::close(file);
-  if (!synced) return Fail(Code::kIo, "cannot sync " + directory);
-  return {};
-}
-
 base::Status WriteMark(rocksdb::Env* env, const std::string& directory, const std::string& text) {
-  const std::string path = directory + kMark;
-  const rocksdb::Status status =
-      rocksdb::WriteStringToFile(env, text, path + ".new", /*should_sync=*/true);
-  if (!status.ok()) return Fail(FromRocks(status));
-  std::error_code failure;
-  fs::rename(path + ".new", path, failure);
-  if (failure) return Fail(IoError("cannot write " + path, failure));
-  return SyncDirectory(directory);
+  return ReplaceFile(env, directory + kMark, text);
 }
 
 struct Mark {

@@ -13,10 +13,12 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "storage/rocksdb/internal/apart_file.h"
 #include "storage/rocksdb/internal/engine_state.h"
 #include "storage/rocksdb/internal/group_commit.h"
 #include "storage/rocksdb/internal/io_pool.h"
@@ -51,6 +53,8 @@ class RocksEngine final : public Engine {
   base::Status Write(const WriteBatch& batch) override;
   void Sync(CompletionQueue* queue, SyncDone done) override;
   void Flush(Space space, CompletionQueue* queue, SyncDone done) override;
+  void WriteApart(std::string bytes, CompletionQueue* queue, SyncDone done) override;
+  base::Result<std::string> ReadApart() override { return apart_.Read(); }
   void Scan(Space space, std::string from, std::string to, ScanLimits limits,
             CompletionQueue* queue, ScanDone done) override;
   base::Result<std::string> GetBlocking(Space space, std::string_view key) override;
@@ -74,8 +78,9 @@ class RocksEngine final : public Engine {
   uint64_t Property(Space space, const std::string& name) const;
   base::Error ReadError(const rocksdb::Status& status);
   base::Result<std::vector<Entry>> ScanNow(const ScanRequest& request);
-  base::Status SyncLog();  // on the committer's thread
-  void Watch();            // the watcher's thread
+  base::Status SyncLog();     // on the committer's thread
+  base::Status WriteAside();  // on that of apart_committer_
+  void Watch();               // the watcher's thread
   void ForgetOldAnswers();
   void ResumeIfThereIsRoom();
 
@@ -93,8 +98,13 @@ class RocksEngine final : public Engine {
   std::atomic<uint64_t> reads_from_disk_{0};
   std::atomic<uint64_t> read_errors_{0};
 
+  ApartFile apart_;
+  std::mutex apart_mutex_;
+  std::optional<std::string> apart_next_;  // to be written
+
   IoPool pool_;
   GroupCommit committer_;
+  GroupCommit apart_committer_;
   const uint64_t idempotency_ttl_s_;
   const uint64_t sweep_turns_;
   std::mutex watch_mutex_;

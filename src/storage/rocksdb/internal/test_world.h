@@ -153,7 +153,8 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
                                     std::unique_ptr<rocksdb::FSWritableFile>* file,
                                     rocksdb::IODebugContext* debug) override {
     rocksdb::IOStatus status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
-    const bool watched = name.ends_with(".log") || name.ends_with(".sst");
+    const bool watched =
+        name.ends_with(".log") || name.ends_with(".sst") || name.ends_with("/APART.new");
     if (status.ok() && watched) {
       *file = std::make_unique<FaultyFile>(std::move(*file), name, faults_);
     }
