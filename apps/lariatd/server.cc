@@ -303,18 +303,18 @@ void Server::Impl::Watch() {
 // Figures that have no thread of a shard to count them, and a line now and then about clients that
 // found no room.
 void Server::Impl::WatchClients() {
-  telemetry::Metrics& own = node->shard(0).metrics();
-  own.log_dropped.Add(log.dropped() - own.log_dropped.value());
+  telemetry::Metrics& metrics = node->shard(0).metrics();
+  metrics.log_dropped.Add(log.dropped() - metrics.log_dropped.value());
   uint64_t errors = 0;
   uint64_t shed = 0;
   uint64_t refused = 0;
   for (uint32_t i = 0; i < loops.size(); ++i) {
-    const telemetry::Metrics& metrics = node->shard(i).metrics();
+    const telemetry::Metrics& each = node->shard(i).metrics();
     errors += loops[i]->network_stats().accept_errors.value();
-    shed += metrics.http_shed.value();
-    refused += metrics.http_refused[telemetry::HttpRefusal::kTooManyConnections].value();
+    shed += each.http_shed.value();
+    refused += each.http_refused[telemetry::HttpRefusal::kTooManyConnections].value();
   }
-  own.accept_errors.Add(errors - own.accept_errors.value());
+  metrics.accept_errors.Add(errors - metrics.accept_errors.value());
   const uint64_t crowded = errors + shed + refused;
   const base::Instant now = loops[0]->env().clock.Now();
   if (crowded == crowded_told || (crowded_at && now - *crowded_at < kCrowdedPause)) return;
