@@ -165,6 +165,7 @@ class Node:
     host: str = "127.0.0.1"
     process: subprocess.Popen = None
     client: Http = None
+    env: dict = field(default_factory=dict)  # besides this script's own
 
     @property
     def http_address(self):
@@ -192,7 +193,7 @@ class Node:
         assert not self.running(), f"{self.name} runs already"
         with open(self.log_path, "ab") as log:
             self.process = start_process(self.command(), stdin=subprocess.DEVNULL, stdout=log,
-                                         stderr=log)
+                                         stderr=log, env={**os.environ, **self.env})
 
     def running(self):
         return self.process is not None and self.process.poll() is None

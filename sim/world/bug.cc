@@ -61,6 +61,8 @@ std::string_view BugName(Bug bug) {
       return "flush_only_syncs";
     case Bug::kCutUntold:
       return "cut_untold";
+    case Bug::kGreaterUntold:
+      return "greater_untold";
     case Bug::kCount:
       break;
   }

@@ -38,6 +38,7 @@ enum class Bug : uint8_t {
   kDamageIsAbsent,       // what is damaged is shown as "no such record"
   kFlushOnlySyncs,       // the disk says "in files" of what lies in its log alone
   kCutUntold,            // nobody tells a node that its log was cut
+  kGreaterUntold,        // replicas do not tell that they hold a greater register
   kCount,
 };
 
