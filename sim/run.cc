@@ -99,6 +99,7 @@ class Run {
     for (const auto& [key, history] : history_.keys) {
       if (options_.lww != 0) {
         CheckLwwReads(history, dots_, options_, &report_);
+        CheckLinearizable(history, dots_, options_, &report_);
       } else {
         CheckSiblingReads(history, dots_, options_, &report_);
       }

@@ -294,6 +294,7 @@ const Plant kPlants[] = {
      5,
      {{"nodes", "3"}, {"shards", "1"}, {"repair_interval_s", "3"}}},
     {Bug::kTtlByArrival, "expiry", {"dots"}, 5, {{"lww", "1"}}},
+    {Bug::kGreaterUntold, "lww_skew", {"linear"}, 20},
     {Bug::kDamageUnseen, "damage", {"values", "dots"}, 5},
     {Bug::kDamageIsAbsent, "unreadable", {"regular", "returned"}, 20},
     // Few restarts and nothing else: what is purged was proven long after the log began.

@@ -166,6 +166,7 @@ class Node:
     host: str = "127.0.0.1"
     process: subprocess.Popen = None
     client: Http = None
+    env: dict = field(default_factory=dict)  # besides this script's own
 
     @property
     def http_address(self):
@@ -194,7 +195,7 @@ class Node:
         assert not self.running(), f"{self.name} runs already"
         with open(self.log_path, "ab") as log:
             self.process = start_process(self.prefix + self.command(), stdin=subprocess.DEVNULL,
-                                         stdout=log, stderr=log)
+                                         stdout=log, stderr=log, env={**os.environ, **self.env})
 
     def running(self):
         return self.process is not None and self.process.poll() is None

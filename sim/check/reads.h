@@ -11,6 +11,12 @@
 //   t2 t4 unknown, shown once:         from then on as if it had been acknowledged
 //
 // LWW. A read may not give an older stamp than any write acknowledged, or read, before it began.
+// And writes and reads together have to be linearizable, whatever their stamps say. Every write has
+// a value of its own, so it is enough to look at pairs (Gibbons and Korach, "Testing Shared
+// Memories", 1997): take the operations of a value together. If its first answer comes before its
+// last beginning, then the register has the value all the while between, and two such times may not
+// meet. Otherwise it has it at some moment from that beginning to that answer, which may not lie
+// within the time of another value. A write without an answer may take effect later, or never.
 //
 // The last reads (all replicas, after every fault has ended) are judged the same way also where
 // r + w <= n or a disk was damaged: they must find everything acknowledged.
@@ -27,5 +33,7 @@ void CheckSiblingReads(const KeyHistory& history, const DotRegistry& dots, const
                        Report* report);
 void CheckLwwReads(const KeyHistory& history, const DotRegistry& dots, const Options& options,
                    Report* report);
+void CheckLinearizable(const KeyHistory& history, const DotRegistry& dots, const Options& options,
+                       Report* report);
 
 }  // namespace lariat::sim

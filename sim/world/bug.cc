@@ -67,6 +67,8 @@ std::string_view BugName(Bug bug) {
       return "anyone_taken";
     case Bug::kApartUnwritten:
       return "apart_unwritten";
+    case Bug::kGreaterUntold:
+      return "greater_untold";
     case Bug::kCount:
       break;
   }

@@ -41,6 +41,7 @@ enum class Bug : uint8_t {
   kPartTakenForEnd,      // what came of a large message before a lost part is taken for all of it
   kAnyoneTaken,          // whoever answers at an address is taken for who was there
   kApartUnwritten,       // the disk says "written" of the file apart and has done nothing
+  kGreaterUntold,        // replicas do not tell that they hold a greater register
   kCount,
 };
 

@@ -28,6 +28,10 @@ Cluster::Cluster(const Options& options, uint64_t seed, Bug bug, bool recording,
                                                   seeds.Next(), on_record));
     network_->Add(*machines_.back());
   }
+  for (const auto& machine : machines_) {
+    const auto skew_us = seeds.Below(static_cast<uint64_t>(options_.clock_skew_ms) * 1000 + 1);
+    machine->SetWallSkew(std::chrono::microseconds(skew_us));
+  }
 }
 
 config::Settings Cluster::MakeSettings(size_t index) const {

@@ -38,8 +38,12 @@ class Machine::ShardWorld final : public env::Clock,
   ShardWorld(Machine& machine, uint64_t seed) : machine_(machine), prng_(seed) {}
 
   base::Instant Now() const override { return machine_.world_.scheduler.Now(); }
-  base::WallTime Wall() const override {
-    return {WallAt(machine_.world_.scheduler.Now()).ms + machine_.wall_offset_ms_};
+  base::WallTime Wall() const override { return {WallMicros() / 1000}; }
+  int64_t WallMicros() const override {
+    const base::Instant shown = machine_.world_.scheduler.Now() + machine_.wall_skew_;
+    const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(
+        shown.time_since_epoch() % std::chrono::milliseconds(1));
+    return (WallAt(shown).ms + machine_.wall_offset_ms_) * 1000 + micros.count();
   }
   uint64_t Next() override { return prng_.Next(); }
 

@@ -34,7 +34,9 @@ class Machine final : public Party {
   void Stop(bool power_cut);
   void Pause(base::Duration length);
   base::Instant PausedUntil() const { return paused_until_; }
+  // Besides its skew, which stays.
   void SetWallOffset(int64_t offset_ms) { wall_offset_ms_ = offset_ms; }
+  void SetWallSkew(base::Duration skew) { wall_skew_ = skew; }
 
   // Whether faults and the end of faults bring it back. A machine is wanted from its first start.
   void SetWanted(bool wanted) { wanted_ = wanted; }
@@ -96,6 +98,7 @@ class Machine final : public Party {
   std::optional<base::Uuid> id_;
   base::Instant paused_until_{};
   int64_t wall_offset_ms_ = 0;
+  base::Duration wall_skew_{};
   std::unique_ptr<Process> process_;
 };
 

@@ -9,11 +9,16 @@
 
 namespace lariat::causal {
 
-HlcStamp Hlc::Next(base::WallTime now) {
+namespace {
+constexpr uint16_t kCountsPerMicro = 65;  // 1000 times it still fits 16 bits
+}  // namespace
+
+HlcStamp Hlc::Next(base::WallTime now, uint16_t micros) {
   LARIAT_CHECK(last_.packed != std::numeric_limits<uint64_t>::max(), "the clock is used up");
   // One above the last stamp; past counter 65535 the addition carries into the next millisecond.
   const HlcStamp above{last_.packed + 1};
-  const HlcStamp wall = HlcStamp::FromWallMs(now.ms);
+  const auto counter = static_cast<uint16_t>(std::min<uint16_t>(micros, 999) * kCountsPerMicro);
+  const HlcStamp wall = HlcStamp::FromWallMs(now.ms, counter);
   last_ = std::max(above, wall);
   return last_;
 }

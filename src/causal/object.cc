@@ -44,6 +44,16 @@ base::Result<Object> Object::Decode(std::string_view bytes) {
   return Corrupt("unknown kind");
 }
 
+std::optional<RegisterId> Object::RegisterIdOf(std::string_view encoded) {
+  base::ByteReader in(encoded);
+  if (in.U8() != kVersion || in.U8() != static_cast<uint8_t>(Kind::kLww)) return std::nullopt;
+  RegisterId id;
+  id.stamp.packed = in.U64();
+  id.node = in.U64();
+  if (!in.ok()) return std::nullopt;
+  return id;
+}
+
 std::string Object::Encode() const {
   size_t bytes_expected = kOverheadBytes;
   if (dvv() != nullptr) {

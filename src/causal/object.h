@@ -43,6 +43,8 @@ class Object {
   static base::Result<Object> Decode(std::string_view bytes);  // kCorruption if not canonical
   std::string Encode() const;
   static base::Hash128 Digest(std::string_view encoded) { return base::HashOf128(encoded); }
+  // Of an encoded register; nothing if the bytes are not one. Reads no further.
+  static std::optional<RegisterId> RegisterIdOf(std::string_view encoded);
 
   Kind kind() const;
   bool Empty() const;  // no event at all: as if the key had never been written

@@ -349,6 +349,13 @@ GetCore::Actions GetCore::OnWriteBackReply(size_t index, bool ok) {
   return actions;
 }
 
+GetCore::Actions GetCore::OnOvertaken(size_t index) {
+  // What stand-ins took part in has no order, and is shown.
+  if (options_.sloppy) return OnWriteBackReply(index, true);
+  overtaken_ = true;
+  return OnWriteBackReply(index, false);
+}
+
 uint32_t GetCore::Holders(ListSet list) const {
   uint32_t holders = 0;
   for (const Replica& replica : replicas_) {
@@ -392,6 +399,7 @@ void GetCore::Settle(Actions* actions) {
     while (Holders(list) + Pending(list) < Needed(list)) {
       if (Recruit(list, actions)) continue;
       if (options_.sloppy) break;
+      if (overtaken_) return GiveUp({Code::kStaleEpoch, "the key was written meanwhile"}, actions);
       GiveUp({Code::kUnavailable, "replicas disagree and could not be brought together",
               Needed(list), Holders(list)},
              actions);

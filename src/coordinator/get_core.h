@@ -76,6 +76,10 @@ class GetCore {
   Actions Start();
   Actions OnReadReply(size_t replica, wire::ReadReply reply);
   Actions OnWriteBackReply(size_t replica, bool ok);
+  // The replica holds a greater register and may never have held the one written back. If that one
+  // was needed: kFail with kStaleEpoch, the read has to begin again. Counting on it could show a
+  // value that its writer is about to give a greater stamp (put_core.h).
+  Actions OnOvertaken(size_t replica);
   // The replica cannot be reached.
   Actions OnFailure(size_t replica, base::Error error);
   // An answer is late: ask one more, if one is left.
@@ -157,6 +161,7 @@ class GetCore {
   bool writing_back_ = false;
   bool comparing_ = false;  // after the answer
   bool disagreed_ = false;
+  bool overtaken_ = false;
   bool finished_ = false;
   base::Error error_;
   base::Error last_failure_;

@@ -116,6 +116,33 @@ TEST(GetCoreMustHold, M15_AValueOnOneReplicaIsWrittenToAnotherBeforeItIsShown) {
   EXPECT_EQ(Text(core.OnWriteBackReply(2, true)), "done");
 }
 
+std::string RegisterOf(const std::string& value, int64_t ms) {
+  Object object(causal::Kind::kLww);
+  object.lww()->stamp = causal::HlcStamp::FromWallMs(ms);
+  object.lww()->value.bytes = value;
+  return object.Encode();
+}
+
+// A replica that has gone on to a greater value, and may never have held this one, does not count
+// as a holder of it (put_core.h says why).
+TEST(GetCore, AReplicaThatWasOvertakenDoesNotCount) {
+  const std::string v1 = RegisterOf("v1", 1);
+  const std::string v2 = RegisterOf("v2", 2);
+  for (const bool another : {true, false}) {
+    GetCore core({.r = 2, .n = 3, .kind = causal::Kind::kLww}, {true, true, another});
+    core.Start();
+    core.OnReadReply(0, Data(v2));
+    core.OnReadReply(1, Digest(v1));
+    EXPECT_EQ(Text(core.OnReadReply(1, Data(v1))), "write1");
+    EXPECT_EQ(Text(core.OnOvertaken(1)), another ? "write2" : "fail");
+    if (another) {
+      EXPECT_EQ(Text(core.OnWriteBackReply(2, true)), "done");
+    } else {
+      EXPECT_EQ(core.error().code, Code::kStaleEpoch) << "to be begun again";
+    }
+  }
+}
+
 TEST(GetCoreMustHold, M15_WithoutEnoughHoldersTheReadFails) {
   GetCore core({.r = 2, .n = 2}, {true, true});
   core.Start();

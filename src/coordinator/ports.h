@@ -41,6 +41,11 @@ struct UpdateRequest {
   // Number of a member for which this node stands in: the event is made in what it keeps for that
   // one. 0: in its own record.
   uint64_t hint_for = 0;
+  uint16_t micros = 0;  // within now's millisecond
+  // lww, as in replica::UpdateRequest: a stamp above this; the event again, under another stamp.
+  causal::HlcStamp above;
+  std::optional<causal::RegisterId> instead_of;
+  bool unless_shown = false;
 };
 struct UpdateResult {
   std::string object;
@@ -51,6 +56,9 @@ struct UpdateResult {
   // Not null: the replica's view has another fence. Nothing was done, and the request is given back
   // as it was so that the write can be planned again; the rest is empty.
   std::unique_ptr<UpdateRequest> stale;
+  // Of a register; kUnsure: the replica may lack records.
+  causal::Standing standing = causal::Standing::kHeld;
+  bool tell_when_durable = false;  // nobody may be sent the event before it is durable here
 };
 
 // A replica as the operation knows it that sends to it. Indexes mean nothing in another view than

@@ -9,6 +9,7 @@
 namespace lariat::coordinator {
 
 using base::Code;
+using causal::Standing;
 
 namespace {
 
@@ -21,11 +22,12 @@ bool HasOther(const std::vector<ListSet>& sets) {
 PutCore::PutCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets)
     : self_(options.self),
       stands_in_(options.stands_in),
-      read_{options.w, options.pw},
-      other_{options.w_other, options.pw_other},
+      read_{options.w, options.pw, options.held, options.unread},
+      other_{options.w_other, options.pw_other, options.held_other, options.unread_other},
       replicas_(usable.size()),
       spares_(options.spares),
-      two_lists_(HasOther(sets)) {
+      two_lists_(HasOther(sets)),
+      ordered_(!options.stands_in && options.held > 0) {
   LARIAT_CHECK(options.w >= 1, "a write needs at least one replica");
   LARIAT_CHECK(self_ < usable.size(), "the coordinator is a replica or stands in for one");
   LARIAT_CHECK(sets.empty() || sets.size() == usable.size(), "every replica has its lists");
@@ -43,9 +45,10 @@ PutCore::PutCore(Options options, const std::vector<bool>& usable, const std::ve
   spares_[0] = {self_, false};
 }
 
-PutCore::Actions PutCore::OnUpdated() {
+PutCore::Actions PutCore::OnUpdated(Standing own) {
   LARIAT_CHECK(!updated_, "one write makes one event");
   updated_ = true;
+  replicas_[self_].standing = own;
   Actions actions;
   if (finished_) {
     OweAll(&actions);
@@ -67,10 +70,13 @@ PutCore::Actions PutCore::OnRefused(base::Error error) {
   return actions;
 }
 
-PutCore::Actions PutCore::OnAck(size_t index) {
+PutCore::Actions PutCore::OnAck(size_t index, Standing standing, causal::HlcStamp greater) {
   Actions actions;
   Replica& replica = replicas_[index];
   if (replica.state != State::kSent) return actions;
+  if (index != self_) replica.standing = standing;
+  overtaken_ = overtaken_ || greater.packed != 0;
+  greater_ = std::max(greater_, greater);
   // A node that is in no list any more may drop what it holds.
   replica.state = replica.set != 0 ? State::kAcked : State::kUnreachable;
   if (!finished_) CheckEnd(&actions);
@@ -123,6 +129,40 @@ PutCore::Actions PutCore::OnTimeout() {
   } else {
     GiveUp(Unknown("replicas did not acknowledge in time"), &actions);
   }
+  return actions;
+}
+
+PutCore::Actions PutCore::OnRestamped(Standing own) {
+  LARIAT_CHECK(restamping_, "asked for");
+  restamping_ = false;
+  self_unshown_ = true;
+  overtaken_ = false;
+  ++round_;
+  Actions actions;
+  if (finished_) return actions;
+  for (size_t i = 0; i < replicas_.size(); ++i) {
+    Replica& replica = replicas_[i];
+    replica.standing = Standing::kHeld;
+    const bool takes = replica.state == State::kSent || replica.state == State::kAcked;
+    if (i != self_ && takes) Send(i, &actions);
+  }
+  replicas_[self_].state = State::kAcked;
+  replicas_[self_].standing = own;
+  CheckEnd(&actions);
+  return actions;
+}
+
+PutCore::Actions PutCore::OnShown() {
+  restamping_ = false;
+  self_unshown_ = false;
+  Actions actions;
+  if (!finished_) CheckEnd(&actions);
+  return actions;
+}
+
+PutCore::Actions PutCore::OnRestampFailed(const base::Error& error) {
+  Actions actions;
+  if (!finished_) GiveUp(Unknown("it could not be ordered (" + error.message + ")"), &actions);
   return actions;
 }
 
@@ -182,6 +222,7 @@ void PutCore::StandIn(size_t replica, Actions* actions) {
   if (replicas_[replica].set == 0) return;
   while (first_free_ < spares_.size() && !spares_[first_free_].free) ++first_free_;
   if (first_free_ == spares_.size()) return;
+  ordered_ = false;
   replicas_[replica].stand_in = State::kSent;
   spares_[first_free_] = {replica, false};
   actions->push_back({ActionKind::kSendWrite, replica, first_free_});
@@ -209,18 +250,55 @@ PutCore::Tally PutCore::Count(ListSet list) const {
     tally.held += replica.Held() ? 1 : 0;
     tally.may_primaries += may_be ? 1 : 0;
     tally.may_hold += may_be || replica.Held() || replica.Pending() || has_spares ? 1 : 0;
+    const bool own = &replica == &replicas_[self_];
+    const bool open = may_be && !primary;
+    tally.stood += primary && replica.standing == Standing::kHeld ? 1 : 0;
+    // Of its own the coordinator knows before it is durable.
+    const bool may_stand = open && !(own && updated_ && replica.standing != Standing::kHeld);
+    tally.may_stand += may_stand || (primary && replica.standing == Standing::kHeld) ? 1 : 0;
+    const bool never = !own && primary && replica.standing == Standing::kNeverHeld;
+    tally.never += never ? 1 : 0;
+    tally.may_never += never || (open && !own) ? 1 : 0;
+    if (own) tally.unshown_self = self_unshown_;
   }
   return tally;
 }
 
 bool PutCore::Met(ListSet list, const Needs& needs) const {
   const Tally tally = Count(list);
-  return tally.held >= needs.w && tally.primaries >= needs.pw;
+  const bool settled = !ordered_ || tally.stood >= needs.held;
+  return tally.held >= needs.w && tally.primaries >= needs.pw && settled;
 }
 
 bool PutCore::Lost(ListSet list, const Needs& needs) const {
   const Tally tally = Count(list);
-  return tally.may_hold < needs.w || tally.may_primaries < needs.pw;
+  if (tally.may_hold < needs.w || tally.may_primaries < needs.pw) return true;
+  if (!ordered_ || tally.may_stand >= needs.held) return false;
+  const uint32_t may_never = tally.may_never + (tally.unshown_self ? 1 : 0);
+  const bool may_hear = overtaken_ || tally.may_never > tally.never;
+  return may_never < needs.unread || !may_hear;
+}
+
+bool PutCore::Restampable(ListSet list, const Needs& needs, bool* unless_shown) const {
+  const Tally tally = Count(list);
+  if (tally.never >= needs.unread) return true;
+  *unless_shown = true;
+  return tally.unshown_self && tally.never + 1 >= needs.unread;
+}
+
+bool PutCore::Restamp(Actions* actions) {
+  if (!ordered_ || !overtaken_ || !updated_ || replicas_[self_].set == 0) return false;
+  Action action{ActionKind::kRestamp, self_};
+  const bool may = Restampable(kInRead, read_, &action.unless_shown) &&
+                   (!two_lists_ || Restampable(kInOther, other_, &action.unless_shown));
+  if (!may) return false;
+  if (round_ + 1 >= kRoundsMax) {
+    GiveUp(Unknown("others write the key faster than this write could be ordered"), actions);
+    return true;
+  }
+  restamping_ = true;
+  actions->push_back(action);
+  return true;
 }
 
 std::vector<size_t> PutCore::Missing() const {
@@ -232,12 +310,14 @@ std::vector<size_t> PutCore::Missing() const {
 }
 
 void PutCore::CheckEnd(Actions* actions) {
+  if (restamping_) return;
   if (Met(kInRead, read_) && (!two_lists_ || Met(kInOther, other_))) {
     finished_ = true;
     actions->push_back({ActionKind::kDone, 0});
     OweAll(actions);
     return;
   }
+  if (Restamp(actions)) return;
   if (!Lost(kInRead, read_) && (!two_lists_ || !Lost(kInOther, other_))) return;
   const std::string why = last_failure_.empty() ? "" : " (" + last_failure_ + ")";
   GiveUp(Unknown("too few replicas acknowledged" + why), actions);
@@ -250,6 +330,13 @@ base::Error PutCore::Unknown(const std::string& why) const {
   const Tally tally = Count(other ? kInOther : kInRead);
   const bool of_primaries = tally.held >= needs.w;
   const std::string where = other ? " in the list that the key moves to or from" : "";
+  const bool unordered = tally.held >= needs.w && tally.primaries >= needs.pw && ordered_;
+  if (unordered) {
+    return {Code::kUnknown,
+            "its order among other writes of the key could not be settled" + where + " (" + why +
+                "); it may or may not have happened",
+            needs.held, tally.stood};
+  }
   return {Code::kUnknown, why + where + "; the write may or may not have happened",
           of_primaries ? needs.pw : needs.w, of_primaries ? tally.primaries : tally.held};
 }

@@ -22,6 +22,21 @@
 // A replica that has not acknowledged when the write is over, and for which nobody stands in, is
 // owed what the coordinator holds (kOwe), once.
 //
+// Last writer wins: the coordinator's clock chose the stamp, and a write that was acknowledged
+// before this one began may have a greater one. Its replicas and ours meet, and each says how ours
+// stands (causal::Standing):
+//
+//   n=3 r=2 w=2, 6 from C acknowledged by B and C, then 5 made at A: B "never held, 6", C too
+//
+// Done takes w durable copies and n-w+1 replicas that held it: one of these would have had what was
+// acknowledged before we began, so there was nothing greater, and whatever is greater now is
+// concurrent and comes after. Otherwise the event gets a stamp above those heard of (kRestamp) and
+// goes to all again. Not while a read may have returned it: V, the greater W, and V again is no
+// order. A strict read returns what r replicas held, so n-r+1 that never held it, and never will,
+// are proof. The coordinator held it, but knows whether a read was given it (`unless_shown`), and
+// replaces it before others hear of the new one. With neither proof the outcome is unknown. Who
+// stands in promises nothing of this: once one does, order is not asked for.
+//
 // Outcomes: before the local update is in, every failure is "definitely not done". After it, the
 // event exists and may reach the others later, so every failure is "unknown". Pure.
 #pragma once
@@ -32,6 +47,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "causal/lww.h"
 #include "coordinator/lists.h"
 
 namespace lariat::coordinator {
@@ -42,6 +58,9 @@ class PutCore {
   struct Needs {
     uint32_t w = 1;
     uint32_t pw = 0;  // of them primaries: matters where spares are
+    // Replicas that have to have held it; 0: its order does not matter.
+    uint32_t held = 0;
+    uint32_t unread = 0;  // that never held it, so that no read has returned it
   };
   struct Options {
     uint32_t w = 1;
@@ -49,16 +68,22 @@ class PutCore {
     uint32_t w_other = 1;  // of the other list, if there is one
     uint32_t pw = 0;
     uint32_t pw_other = 0;
+    uint32_t held = 0;  // as in Needs
+    uint32_t unread = 0;
+    uint32_t held_other = 0;
+    uint32_t unread_other = 0;
     size_t spares = 0;
     // The coordinator is no replica: it is the first spare and makes the event for replica `self`.
     bool stands_in = false;
   };
   static constexpr size_t kNoSpare = std::numeric_limits<size_t>::max();
-  enum class ActionKind : uint8_t { kSendWrite, kDone, kFail, kOwe };
+  static constexpr uint32_t kRoundsMax = 32;  // stamps of one event
+  enum class ActionKind : uint8_t { kSendWrite, kDone, kFail, kOwe, kRestamp };
   struct Action {
     ActionKind kind;
     size_t replica = 0;
-    size_t spare = kNoSpare;  // kSendWrite: who gets it in the place of the replica
+    size_t spare = kNoSpare;    // kSendWrite: who gets it in the place of the replica
+    bool unless_shown = false;  // kRestamp: not if a read was given the event here
   };
   using Actions = std::vector<Action>;
 
@@ -66,13 +91,25 @@ class PutCore {
   PutCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets = {});
 
   // The local update is in the engine.
-  Actions OnUpdated();
+  Actions OnUpdated(causal::Standing own = causal::Standing::kHeld);
   // The local update was refused: definitely not done.
   Actions OnRefused(base::Error error);
-  Actions OnAck(size_t replica);  // the local one too, when it is durable
+  // The local one too, when it is durable. `greater`: what the replica holds, if another.
+  Actions OnAck(size_t replica, causal::Standing standing = causal::Standing::kHeld,
+                causal::HlcStamp greater = {});
   Actions OnFailure(size_t replica, const base::Error& error);
   Actions OnSpareAck(size_t spare);
   Actions OnSpareFailure(size_t spare, const base::Error& error);
+  // After kRestamp. The event has its new stamp, durably, at the coordinator: a new round, in which
+  // only what is said of that counts.
+  Actions OnRestamped(causal::Standing own = causal::Standing::kHeld);
+  // A read was given it, and nothing was changed.
+  Actions OnShown();
+  Actions OnRestampFailed(const base::Error& error);
+  // Of the replicas that told of greater ones, the greatest.
+  causal::HlcStamp greater() const { return greater_; }
+  uint32_t round() const { return round_; }
+  bool Ordered() const { return ordered_; }
   // The deadline, also of a write that is over: what is missing now is owed.
   Actions OnTimeout();
   // The lists have changed. Replicas keep their index, also those that are in no list any more
@@ -104,7 +141,8 @@ class PutCore {
   enum class State : uint8_t { kUnreachable, kIdle, kSent, kAcked, kFailed };
   struct Replica {
     State state = State::kIdle;
-    State stand_in = State::kIdle;  // of the last spare that was asked for it
+    State stand_in = State::kIdle;                        // of the last spare that was asked for it
+    causal::Standing standing = causal::Standing::kHeld;  // if kAcked
     ListSet set = kInRead;
     bool owed = false;
 
@@ -118,12 +156,17 @@ class PutCore {
   struct Tally {
     uint32_t held = 0, primaries = 0;          // acknowledged
     uint32_t may_hold = 0, may_primaries = 0;  // with those that still can be
+    uint32_t stood = 0, may_stand = 0;         // acknowledged and held it
+    uint32_t never = 0, may_never = 0;         // never held it; others than the coordinator
+    bool unshown_self = false;                 // the coordinator may count as one of these
   };
 
   Tally Count(ListSet list) const;
   bool Met(ListSet list, const Needs& needs) const;
   // Too few of the list are left.
   bool Lost(ListSet list, const Needs& needs) const;
+  bool Restampable(ListSet list, const Needs& needs, bool* unless_shown) const;
+  bool Restamp(Actions* actions);
   void StandIn(size_t replica, Actions* actions);
   void Send(size_t replica, Actions* actions);
   void CheckEnd(Actions* actions);
@@ -139,6 +182,12 @@ class PutCore {
   std::vector<Spare> spares_;
   size_t first_free_ = 0;  // no spare before it is free
   bool two_lists_ = false;
+  bool ordered_ = false;
+  bool overtaken_ = false;    // some replica told of a greater one, in this round
+  bool self_unshown_ = true;  // as far as is known
+  bool restamping_ = false;
+  uint32_t round_ = 0;
+  causal::HlcStamp greater_;
   bool updated_ = false;
   bool finished_ = false;
   bool expired_ = false;

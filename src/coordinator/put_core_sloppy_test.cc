@@ -33,6 +33,9 @@ std::string Text(const PutCore::Actions& actions) {
       case Kind::kFail:
         text += "fail";
         break;
+      case Kind::kRestamp:
+        text += "restamp";
+        break;
       case Kind::kOwe:
         text += "owe" + std::to_string(action.replica);
         break;

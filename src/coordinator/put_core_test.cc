@@ -94,6 +94,139 @@ TEST(PutCoreMustHold, M16_AnAckCountsOnce) {
   EXPECT_TRUE(Has(core.OnAck(0), Kind::kDone));
 }
 
+// --- order (last writer wins) ------------------------------------------------------------------
+
+using causal::HlcStamp;
+using causal::Standing;
+
+constexpr HlcStamp kSix{6};
+
+PutCore Ordered(uint32_t n = 3, uint32_t w = 2, uint32_t r = 2) {
+  return PutCore({.w = w, .self = 0, .held = n - std::min(r, w) + 1, .unread = n - r + 1},
+                 std::vector<bool>(n, true));
+}
+
+const PutCore::Action* Find(const PutCore::Actions& actions, Kind kind) {
+  for (const auto& action : actions) {
+    if (action.kind == kind) return &action;
+  }
+  return nullptr;
+}
+
+// The worked example of the header.
+TEST(PutCoreOrder, AnOvertakenWriteGetsAnotherStamp) {
+  PutCore core = Ordered();
+  core.OnUpdated();
+  core.OnAck(0);
+  const auto actions = core.OnAck(1, Standing::kNeverHeld, kSix);
+  const auto* restamp = Find(actions, Kind::kRestamp);
+  ASSERT_NE(restamp, nullptr) << "two copies are durable, and it would be lost";
+  EXPECT_TRUE(restamp->unless_shown);
+  EXPECT_EQ(core.greater(), kSix);
+  EXPECT_TRUE(core.OnAck(2, Standing::kNeverHeld, kSix).empty()) << "of the stamp before";
+  EXPECT_EQ(Sends(core.OnRestamped()), (std::set<size_t>{1, 2}));
+  EXPECT_EQ(core.round(), 1U);
+  EXPECT_FALSE(core.finished());
+  EXPECT_TRUE(Has(core.OnAck(2), Kind::kDone));
+}
+
+TEST(PutCoreOrder, ReplicasThatHeldItAreEnough) {
+  PutCore core = Ordered();
+  core.OnUpdated();
+  core.OnAck(0);
+  EXPECT_TRUE(Has(core.OnAck(1, Standing::kHeld, kSix), Kind::kDone)) << "a later one came since";
+}
+
+TEST(PutCoreOrder, WhatWasShownWaitsForOtherProof) {
+  PutCore core = Ordered();
+  core.OnUpdated();
+  core.OnAck(0);
+  EXPECT_TRUE(Has(core.OnAck(1, Standing::kNeverHeld, kSix), Kind::kRestamp));
+  EXPECT_TRUE(core.OnShown().empty());
+  EXPECT_FALSE(core.finished());
+  const auto proven = core.OnAck(2, Standing::kNeverHeld, kSix);
+  const auto* restamp = Find(proven, Kind::kRestamp);
+  ASSERT_NE(restamp, nullptr);
+  EXPECT_FALSE(restamp->unless_shown);
+
+  PutCore held = Ordered();
+  held.OnUpdated();
+  held.OnAck(0);
+  held.OnAck(1, Standing::kNeverHeld, kSix);
+  held.OnShown();
+  EXPECT_TRUE(Has(held.OnAck(2), Kind::kDone));
+}
+
+TEST(PutCoreOrder, WithoutProofTheOutcomeIsUnknown) {
+  PutCore core = Ordered();
+  core.OnUpdated();
+  core.OnAck(0);
+  core.OnAck(1, Standing::kNeverHeld, kSix);
+  core.OnShown();
+  EXPECT_TRUE(Has(core.OnFailure(2, {Code::kUnavailable, "gone"}), Kind::kFail));
+  EXPECT_EQ(core.error().code, Code::kUnknown);
+  EXPECT_NE(core.error().message.find("order"), std::string::npos);
+
+  PutCore unsure = Ordered();
+  unsure.OnUpdated();
+  unsure.OnAck(0);
+  EXPECT_TRUE(unsure.OnAck(1, Standing::kUnsure, kSix).empty());
+  EXPECT_TRUE(Has(unsure.OnAck(2, Standing::kUnsure, kSix), Kind::kFail));
+}
+
+TEST(PutCoreOrder, WhatArrivesWhileTheStampIsMadeIsRemembered) {
+  PutCore core = Ordered();
+  core.OnUpdated();
+  EXPECT_TRUE(Has(core.OnAck(1, Standing::kNeverHeld, kSix), Kind::kRestamp));
+  EXPECT_TRUE(core.OnAck(0).empty());
+  EXPECT_TRUE(core.OnAck(2).empty());
+  EXPECT_TRUE(Has(core.OnShown(), Kind::kDone)) << "two held it after all";
+}
+
+TEST(PutCoreOrder, RoundsAreBounded) {
+  PutCore core = Ordered();
+  core.OnUpdated();
+  core.OnAck(0);
+  uint32_t rounds = 0;
+  while (Has(core.OnAck(1, Standing::kNeverHeld, {100 + rounds}), Kind::kRestamp)) {
+    core.OnRestamped();
+    ++rounds;
+  }
+  EXPECT_EQ(rounds, PutCore::kRoundsMax - 1);
+  EXPECT_TRUE(core.finished());
+  EXPECT_EQ(core.error().code, Code::kUnknown);
+}
+
+TEST(PutCoreOrder, AllReplicasNeedNoOther) {
+  PutCore core({.w = 3, .self = 0, .held = 1, .unread = 3}, {true, true, true});
+  core.OnUpdated();
+  core.OnAck(0);
+  core.OnAck(1, Standing::kNeverHeld, kSix);
+  EXPECT_TRUE(Has(core.OnAck(2, Standing::kNeverHeld, kSix), Kind::kDone))
+      << "whatever was acknowledged was in the coordinator's record";
+}
+
+TEST(PutCoreOrder, BothListsHaveToProveIt) {
+  PutCore core(
+      {.w = 2, .self = 0, .w_other = 2, .held = 2, .unread = 2, .held_other = 2, .unread_other = 2},
+      {true, true, true, true, true}, {kInRead, kInBoth, kInRead, kInOther, kInOther});
+  core.OnUpdated();
+  core.OnAck(0);
+  EXPECT_TRUE(core.OnAck(1, Standing::kNeverHeld, kSix).empty()) << "one of the other list";
+  EXPECT_TRUE(Has(core.OnAck(3, Standing::kNeverHeld, kSix), Kind::kRestamp));
+  EXPECT_EQ(Sends(core.OnRestamped()), (std::set<size_t>{1, 2, 3, 4}));
+  core.OnAck(1);
+  EXPECT_TRUE(Has(core.OnAck(4), Kind::kDone));
+}
+
+TEST(PutCoreOrder, NobodyOrdersWhatAStandInTookPartIn) {
+  PutCore core({.w = 2, .self = 0, .held = 2, .unread = 2, .spares = 1}, {true, true, false});
+  core.OnUpdated();
+  EXPECT_FALSE(core.Ordered());
+  core.OnAck(0);
+  EXPECT_TRUE(Has(core.OnAck(1, Standing::kNeverHeld, kSix), Kind::kDone));
+}
+
 // --- two lists -----------------------------------------------------------------------------------
 
 using Sets = std::vector<ListSet>;

@@ -43,6 +43,7 @@ void ReadOp::Run(const GetCore::Actions& actions) {
         Answer();
         break;
       case GetCore::ActionKind::kFail:
+        if (core_.error().code == Code::kStaleEpoch) metrics_.reads_overtaken.Add();
         Finish(base::Fail(core_.error()));
         break;
     }
@@ -86,12 +87,15 @@ void ReadOp::SendWriteBack(Sent sent) {
   request.object = core_.encoded();
   request.durability = static_cast<uint8_t>(options_.durability);
   request.repair = true;
-  replicas_.Write(To(sent.replica), std::move(request),
-                  [self = shared_from_this(), sent](const wire::WriteReply& reply) {
-                    if (reply.outcome.code == Code::kStaleEpoch) return self->OnStale(sent);
-                    if (!reply.outcome.ok()) self->metrics_.replica_failures.Add();
-                    self->Run(self->core_.OnWriteBackReply(sent.replica, reply.outcome.ok()));
-                  });
+  replicas_.Write(
+      To(sent.replica), std::move(request),
+      [self = shared_from_this(), sent](const wire::WriteReply& reply) {
+        if (reply.outcome.code == Code::kStaleEpoch) return self->OnStale(sent);
+        if (!reply.outcome.ok()) self->metrics_.replica_failures.Add();
+        const bool overtaken = reply.outcome.ok() && reply.standing != causal::Standing::kHeld;
+        self->Run(overtaken ? self->core_.OnOvertaken(sent.replica)
+                            : self->core_.OnWriteBackReply(sent.replica, reply.outcome.ok()));
+      });
 }
 
 // --- another topology ----------------------------------------------------------------------------

@@ -20,7 +20,7 @@ struct ReadResult {
 };
 
 // Ends with kStaleEpoch as soon as it has to be planned again: nothing was changed, and this node
-// has a newer view by then.
+// has a newer view by then, or a replica was given a newer value while it worked.
 class ReadOp : public std::enable_shared_from_this<ReadOp> {
  public:
   struct Options {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "base/check.h"
 #include "coordinator/coordinator.h"
 #include "wire/codec.h"
 
@@ -18,14 +19,42 @@ namespace {
 // A replica that is no member any more.
 constexpr ring::NodeIndex kGone = std::numeric_limits<ring::NodeIndex>::max();
 
+// What it takes to order a register among others (put_core.h): with as many replicas each
+// acknowledged write, and where reads are atomic each one that was read, has one in common.
+void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, ListSet list,
+              PutCore::Needs* needs) {
+  uint32_t n = 0;
+  for (size_t i = 0; i < lineup.nodes.size(); ++i) {
+    const ListSet set = lineup.sets.empty() ? kInRead : lineup.sets[i];
+    n += (set & list) != 0 ? 1 : 0;
+  }
+  const uint32_t r = std::min(bucket.r, n);
+  const uint32_t w = std::min(bucket.w, n);
+  if (needs->w > n || r + needs->w <= n || 2 * needs->w <= n) return;
+  needs->held = n - w + 1;
+  if (2 * r > n) needs->held = std::max(needs->held, n - r + 1);
+  needs->held = std::min(needs->held, needs->w);
+  needs->unread = n - r + 1;
+}
+
 PutCore::Options CoreOptions(const WriteOp::Options& options) {
   const Quorum& quorum = options.quorum;
   const uint32_t next_n = options.view->topology.NextN(*options.bucket);
-  return {.w = quorum.MinimumAlive(),
+  PutCore::Needs read{quorum.MinimumAlive(), quorum.primaries};
+  PutCore::Needs other{quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)};
+  if (options.ordered) {
+    AddOrder(*options.bucket, options.lineup, kInRead, &read);
+    AddOrder(*options.bucket, options.lineup, kInOther, &other);
+  }
+  return {.w = read.w,
           .self = options.self,
-          .w_other = quorum.NeededOf(next_n),
-          .pw = quorum.primaries,
-          .pw_other = quorum.PrimariesOf(next_n),
+          .w_other = other.w,
+          .pw = read.pw,
+          .pw_other = other.pw,
+          .held = read.held,
+          .unread = read.unread,
+          .held_other = other.held,
+          .unread_other = other.unread,
           .spares = options.spares.size(),
           .stands_in = options.stands_in};
 }
@@ -74,14 +103,20 @@ void WriteOp::Start() {
       [self = shared_from_this()](base::Result<UpdateResult> result) {
         self->OnUpdate(std::move(result));
       },
-      [self = shared_from_this(), own = options_.self](const base::Status& status) {
-        PutCore& core = self->core_;
-        if (!self->options_.stands_in) {
-          return self->Run(status ? core.OnAck(own) : core.OnFailure(own, status.error()));
-        }
-        if (status && !core.finished() && core.Waits(0)) self->metrics_.sloppy_acks.Add();
-        self->Run(status ? core.OnSpareAck(0) : core.OnSpareFailure(0, status.error()));
-      });
+      [self = shared_from_this()](const base::Status& status) { self->OnDurable(status); });
+}
+
+void WriteOp::OnDurable(const base::Status& status) {
+  if (std::exchange(held_back_, false)) {
+    if (!status) return Run(core_.OnTimeout());  // the engine has failed
+    Run(core_.OnUpdated(result_.standing));
+  }
+  const size_t own = options_.self;
+  if (!options_.stands_in) {
+    return Run(status ? core_.OnAck(own) : core_.OnFailure(own, status.error()));
+  }
+  if (status && !core_.finished() && core_.Waits(0)) metrics_.sloppy_acks.Add();
+  Run(status ? core_.OnSpareAck(0) : core_.OnSpareFailure(0, status.error()));
 }
 
 void WriteOp::OnUpdate(base::Result<UpdateResult> result) {
@@ -95,7 +130,8 @@ void WriteOp::OnUpdate(base::Result<UpdateResult> result) {
     return;
   }
   result_ = std::move(*result);
-  Run(core_.OnUpdated());
+  held_back_ = result_.tell_when_durable;
+  if (!held_back_) Run(core_.OnUpdated(result_.standing));
 }
 
 void WriteOp::OnTimeout() {
@@ -107,12 +143,16 @@ void WriteOp::Run(const PutCore::Actions& actions) {
   for (const PutCore::Action& action : actions) {
     switch (action.kind) {
       case PutCore::ActionKind::kSendWrite:
-        SendWrite({action.replica, action.spare, 0});
+        SendWrite({action.replica, action.spare, 0, core_.round()});
+        break;
+      case PutCore::ActionKind::kRestamp:
+        Restamp(action.unless_shown, 0);
         break;
       case PutCore::ActionKind::kDone:
         Answer();
         break;
       case PutCore::ActionKind::kFail:
+        if (core_.Ordered() && core_.greater().packed != 0) metrics_.registers_unsettled.Add();
         Finish(Fail(core_.error()));
         break;
       case PutCore::ActionKind::kOwe:
@@ -156,6 +196,7 @@ void WriteOp::SendWrite(Sent sent) {
   const uint64_t fence = options_.view->fence();
   replicas_.Write({*options_.view, NodeOf(sent), options_.timeout}, std::move(request),
                   [self = shared_from_this(), sent, fence](const wire::WriteReply& reply) {
+                    if (sent.round != self->core_.round()) return;
                     if (reply.outcome.code == Code::kStaleEpoch) return self->OnStale(sent, fence);
                     self->OnWriteReply(sent, reply);
                   });
@@ -174,7 +215,58 @@ void WriteOp::OnWriteReply(Sent sent, const wire::WriteReply& reply) {
   } else if (stands_in && core_.Waits(sent.spare)) {
     metrics_.sloppy_acks.Add();
   }
-  Run(stands_in ? core_.OnSpareAck(sent.spare) : core_.OnAck(sent.replica));
+  Run(stands_in ? core_.OnSpareAck(sent.spare)
+                : core_.OnAck(sent.replica, reply.standing, reply.greater));
+}
+
+// --- another stamp -------------------------------------------------------------------------------
+
+// The same event: the own replica gives it a stamp above those heard of. Others hear of it when it
+// is durable here, for the one before is not to come back.
+void WriteOp::Restamp(bool unless_shown, uint32_t attempt) {
+  auto object = causal::Object::Decode(result_.object);
+  LARIAT_CHECK(object && object->lww() != nullptr, "what was sent is a register");
+  UpdateRequest request;
+  request.bucket = update_.bucket;
+  request.token = update_.token;
+  request.key = update_.key;
+  request.bucket_name = update_.bucket_name;
+  request.kind = causal::Kind::kLww;
+  request.now = written_;
+  request.instead_of = object->lww()->Id();
+  request.unless_shown = unless_shown;
+  request.above = core_.greater();
+  request.value = std::move(object->lww()->value);
+  request.fence = options_.view->fence();
+  replicas_.Update(
+      std::move(request),
+      [self = shared_from_this(), unless_shown, attempt](base::Result<UpdateResult> result) {
+        self->OnRestamp(unless_shown, attempt, std::move(result));
+      },
+      [self = shared_from_this()](const base::Status& status) {
+        if (!status) return self->Run(self->core_.OnRestampFailed(status.error()));
+        self->result_ = std::move(*self->restamped_);
+        self->restamped_.reset();
+        self->metrics_.registers_restamped.Add();
+        self->Run(self->core_.OnRestamped(self->result_.standing));
+      });
+}
+
+void WriteOp::OnRestamp(bool unless_shown, uint32_t attempt, base::Result<UpdateResult> result) {
+  if (!result && result.error().code == Code::kPreconditionFailed) return Run(core_.OnShown());
+  if (!result) return Run(core_.OnRestampFailed(result.error()));
+  if (result->stale) return OnStaleRestamp(unless_shown, attempt);
+  restamped_ = std::move(*result);
+}
+
+void WriteOp::OnStaleRestamp(bool unless_shown, uint32_t attempt) {
+  if (expired_) return;
+  replanner_.WaitFor(options_.view, options_.view->self, attempt,
+                     [self = shared_from_this(), unless_shown, attempt] {
+                       if (self->expired_) return;
+                       self->CatchUp();
+                       self->Restamp(unless_shown, attempt + 1);
+                     });
 }
 
 // --- another topology ----------------------------------------------------------------------------
@@ -196,6 +288,7 @@ void WriteOp::OnStale(Sent sent, uint64_t fence) {
 void WriteOp::SendAgain(Sent sent) {
   if (expired_) return;
   CatchUp();
+  if (sent.round != core_.round()) return;  // it has been sent the newer one
   const bool wanted = sent.spare != PutCore::kNoSpare
                           ? core_.Waits(sent.spare)
                           : options_.lineup.sets.empty() || options_.lineup.sets[sent.replica] != 0;
@@ -221,6 +314,10 @@ void WriteOp::CatchUp() {
                      .other = {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)},
                      .usable = options_.lineup.usable,
                      .sets = options_.lineup.sets};
+  if (options_.ordered) {
+    AddOrder(*options_.bucket, options_.lineup, kInRead, &plan.read);
+    AddOrder(*options_.bucket, options_.lineup, kInOther, &plan.other);
+  }
   // Those of before keep their numbers, but nothing is sent to them any more.
   const ring::NodeIndex self = target->view->self;
   for (const ring::NodeIndex spare :

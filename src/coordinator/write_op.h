@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,8 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
     const membership::BucketProperties* bucket = nullptr;  // of the view
     Lineup lineup;
     base::Duration timeout{};
+    // The event's stamp is ours to choose, and was chosen without asking others (PutCore).
+    bool ordered = false;
   };
   // Not null: the own replica refused the update as stale. Nothing was done, and the write has to
   // be planned again, with the request that is given back.
@@ -53,6 +56,7 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
     size_t replica;
     size_t spare;
     uint32_t attempt;
+    uint32_t round;  // of PutCore: what is said of an earlier one says nothing now
   };
 
   void OnUpdate(base::Result<UpdateResult> result);
@@ -63,6 +67,10 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   void OnWriteReply(Sent sent, const wire::WriteReply& reply);
   void OnStale(Sent sent, uint64_t fence);
   void SendAgain(Sent sent);
+  void OnDurable(const base::Status& status);
+  void Restamp(bool unless_shown, uint32_t attempt);
+  void OnRestamp(bool unless_shown, uint32_t attempt, base::Result<UpdateResult> result);
+  void OnStaleRestamp(bool unless_shown, uint32_t attempt);
   void Owe(size_t replica);
   void CatchUp();
   Lineup Renumber(const Target& target) const;
@@ -71,6 +79,8 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   Options options_;
   UpdateRequest update_;  // its key and flags serve the replication messages too
   UpdateResult result_;
+  std::optional<UpdateResult> restamped_;  // not durable yet
+  bool held_back_ = false;                 // nobody has been sent the event yet
   base::WallTime written_;
   ReplicaPort& replicas_;
   Replanner& replanner_;

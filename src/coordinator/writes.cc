@@ -312,8 +312,10 @@ void Coordinator::PlanWriteAgain(const JobPtr& job, ring::NodeIndex node) {
 void Coordinator::Coordinate(const JobPtr& job) {
   auto context = ContextOf(job->intent.put);
   if (!context) return EndWrite(job, Fail(context.error()));
-  UpdateRequest update = MakeUpdate(&job->intent, job->target, env_.clock.Wall(),
+  const int64_t now_us = env_.clock.WallMicros();
+  UpdateRequest update = MakeUpdate(&job->intent, job->target, {now_us / 1000},
                                     static_cast<size_t>(settings_.limits_siblings));
+  update.micros = static_cast<uint16_t>(now_us % 1000);
   update.context = std::move(*context);
   if (!NeedsRead(job->intent, *job->target.bucket)) return RunUpdate(job, std::move(update));
   ReadThenUpdate(job, std::move(update));
@@ -341,6 +343,9 @@ void Coordinator::RunUpdate(const JobPtr& job, UpdateRequest update) {
   options.bucket = job->target.bucket;
   options.lineup = WriteLineup(job->target, replicas_);
   options.timeout = base::Millis(job->quorum.timeout_ms);
+  // Whoever has read before has a stamp above all that was done by then.
+  options.ordered = update.kind == causal::Kind::kLww && !update.client_timestamp_ms &&
+                    !NeedsRead(job->intent, *job->target.bucket);
   // Not make_shared: the deadline that outlives it shall keep only the control block.
   auto op = std::shared_ptr<WriteOp>(
       new WriteOp(std::move(options), std::move(update), replicas_, *this, metrics_,
@@ -412,6 +417,7 @@ void Coordinator::OnFirstRead(const JobPtr& job, UpdateRequest update,
   if (auto holds = CheckCondition(update, found->object); !holds) {
     return EndWrite(job, Fail(holds.error()));
   }
+  if (const causal::LwwRegister* lww = found->object.lww()) update.above = lww->stamp;
   const bool context_given = ContextGiven(job->intent.put);
   const bool covers_all = update.value.tombstone || update.condition != Condition::kNone;
   if (!context_given && covers_all) update.context = found->object.WholeContext();

@@ -22,6 +22,8 @@ class Clock {
   virtual ~Clock() = default;
   virtual base::Instant Now() const = 0;    // monotonic
   virtual base::WallTime Wall() const = 0;  // may jump either way
+  // The same in microseconds.
+  virtual int64_t WallMicros() const { return Wall().ms * 1000; }
 };
 
 class Entropy {

@@ -51,9 +51,15 @@ wire::ReadReply ToReply(base::Result<replica::ReadResult> result) {
   return reply;
 }
 
-wire::WriteReply ToReply(const base::Status& status) {
+wire::WriteReply ToReply(const base::Status& status,
+                         const replica::RegisterAnswer* answer = nullptr) {
   wire::WriteReply reply;
-  if (!status) reply.outcome = wire::Outcome::From(status.error());
+  if (!status) {
+    reply.outcome = wire::Outcome::From(status.error());
+  } else if (answer != nullptr) {
+    reply.standing = answer->standing;
+    reply.greater = answer->greater;
+  }
   return reply;
 }
 
@@ -211,10 +217,14 @@ void Shard::LocalWrite(wire::WriteRequest request, uint64_t fence, WriteDone don
     options.idempotency_key = std::move(request.idempotency_key);
     options.idempotency_answer = std::move(request.idempotency_answer);
     options.now = owner.world_.env.clock.Wall();
-    owner.replica_.Write(std::move(key), std::move(request.object), std::move(options),
-                         [&owner, back = std::move(back)](const base::Status& status) mutable {
-                           back(owner, ToReply(status));
-                         });
+    if (causal::Object::RegisterIdOf(request.object)) {
+      options.answer = std::make_shared<replica::RegisterAnswer>();
+    }
+    auto answer = options.answer;
+    owner.replica_.Write(
+        std::move(key), std::move(request.object), std::move(options),
+        [&owner, back = std::move(back), answer = std::move(answer)](
+            const base::Status& status) mutable { back(owner, ToReply(status, answer.get())); });
   });
 }
 
@@ -237,6 +247,11 @@ void Shard::Update(coordinator::UpdateRequest request, UpdateDone updated, Durab
 void Shard::RunUpdate(coordinator::UpdateRequest from, UpdateDone updated, DurableDone durable) {
   const bool needs_clock = from.kind == causal::Kind::kLww && !from.client_timestamp_ms;
   if (!needs_clock) return MakeEvent(std::move(from), std::move(updated), std::move(durable));
+  if (from.above.packed != 0) {
+    // So that the clock's limit is extended past it, if need be.
+    from.now = world_.env.clock.Wall();
+    clock_.Follow(from.above, from.now);
+  }
   WithClock([this, from = std::move(from), updated = std::move(updated),
              durable = std::move(durable)](const base::Status& status) mutable {
     if (!status) return updated(Fail(status.error()));
@@ -261,6 +276,10 @@ void Shard::MakeEvent(coordinator::UpdateRequest from, UpdateDone updated, Durab
   request.ack_when = AckWhenOf(static_cast<uint8_t>(from.durability));
   request.siblings_max = from.siblings_max;
   request.now = from.now;
+  request.micros = from.micros;
+  request.above = from.above;
+  request.instead_of = from.instead_of;
+  request.unless_shown = from.unless_shown;
   request.idempotency_key = std::move(from.idempotency_key);
   if (!request.idempotency_key.empty()) {
     request.make_answer = [bucket = std::move(from.bucket_name), key = request.key.key,
@@ -273,9 +292,10 @@ void Shard::MakeEvent(coordinator::UpdateRequest from, UpdateDone updated, Durab
   auto convert = [updated =
                       std::move(updated)](base::Result<replica::UpdateResult> result) mutable {
     if (!result) return updated(Fail(result.error()));
-    updated(coordinator::UpdateResult{
-        std::move(result->object), std::move(result->context), std::move(result->version),
-        std::move(result->idempotency_answer), result->replayed, nullptr});
+    updated(coordinator::UpdateResult{std::move(result->object), std::move(result->context),
+                                      std::move(result->version),
+                                      std::move(result->idempotency_answer), result->replayed,
+                                      nullptr, result->standing, result->tell_when_durable});
   };
   replica_.Update(std::move(request), std::move(convert), std::move(durable));
 }

@@ -50,6 +50,7 @@ Replica::Replica(ReplicaOptions options, storage::Engine& engine, storage::Compl
       pending_(
           engine, queue, metrics, tree_, [this] { DrawIncarnation(); }, alive_),
       hints_(engine, queue, options_.hints, options_.incarnation),
+      registers_(options_.watch_since),
       watch_(metrics, log) {
   LARIAT_CHECK(options_.incarnation != 0, "an incarnation is drawn before the replica starts");
   metrics_.incarnations.Add();
@@ -201,6 +202,9 @@ void Replica::FinishRead(Place place, ReadOptions options, ReadDone done, Looked
     return done(Fail(parsed.error()));
   }
   result.found = true;
+  if (const auto id = causal::Object::RegisterIdOf(parsed->object)) {
+    registers_.OnShown(RegisterWatch::HashOf(place.key), *id);
+  }
   result.digest = causal::Object::Digest(parsed->object);
   if (!options.digest_only) result.object = std::string(parsed->object);
   if (pending_.Find(place.space, place.key) == nullptr) return done(std::move(result));
@@ -237,38 +241,39 @@ void Replica::Merge(Place place, std::string object, WriteOptions options, Statu
   if (!record) return done(Fail(record.error()));
   auto incoming = causal::Object::Decode(object);
   if (!incoming) return done(Fail(Code::kInvalidArgument, "a peer sent a malformed object"));
-  if (const causal::LwwRegister* lww = incoming->lww()) {
-    if (auto status = clock_.Observe(lww->stamp, options.now); !status) {
-      metrics_.clock_refused.Add();
-      return done(status);
-    }
-  }
   std::optional<causal::Actor> own_actor;
   std::string merged = std::move(object);
   merkle::LeafSum before;
-  if (record->has_value()) {
+  const bool found = record->has_value();
+  std::string_view stored;
+  std::optional<causal::Object> present;
+  if (found) {
     auto parsed = storage::ParseRecord(**record);
     if (!parsed) {
       metrics_.replica_read_errors.Add();
       return done(Fail(parsed.error()));
     }
     own_actor = parsed->own_actor;
-    if (parsed->object == merged) {
-      before = SumOf(place, merged, *incoming);
-    } else {
-      auto present = causal::Object::Decode(parsed->object);
-      if (!present) return done(Fail(present.error()));
-      before = SumOf(place, parsed->object, *present);
-      const size_t values = present->StoredValues();
-      if (auto joined = present->Join(*incoming); !joined) return done(joined);
-      watch_.OnValues(place.DataKey(), values, present->StoredValues(), options.now);
-      merged = present->Encode();
-      incoming = std::move(present);
+    stored = parsed->object;
+    if (stored != merged) {
+      auto decoded = causal::Object::Decode(parsed->object);
+      if (!decoded) return done(Fail(decoded.error()));
+      present = std::move(*decoded);
     }
-    // It may be on its way into the engine, which may refuse it yet.
-    const bool nothing_new = parsed->object == merged && options.idempotency_key.empty();
-    if (nothing_new) return pending_.WhenDurable(place.space, place.key, std::move(done));
+    before = SumOf(place, stored, present ? *present : *incoming);
   }
+  const causal::Object* there = present ? &*present : (found ? &*incoming : nullptr);
+  if (auto may = JudgeRegister(place, *incoming, there, options); !may) return done(may);
+  if (present) {
+    const size_t values = present->StoredValues();
+    if (auto joined = present->Join(*incoming); !joined) return done(joined);
+    watch_.OnValues(place.DataKey(), values, present->StoredValues(), options.now);
+    merged = present->Encode();
+    incoming = std::move(*present);
+  }
+  // It may be on its way into the engine, which may refuse it yet.
+  const bool nothing_new = found && stored == merged && options.idempotency_key.empty();
+  if (nothing_new) return pending_.WhenDurable(place.space, place.key, std::move(done));
   auto put = PutFor(place, storage::EncodeRecord(own_actor, merged), options.now);
   if (!put) return done(Fail(std::move(put.error())));
   std::vector<PendingWrites::Put> puts;
@@ -280,6 +285,39 @@ void Replica::Merge(Place place, std::string object, WriteOptions options, Statu
   if (options.changed != nullptr) options.changed->Add();
   tree_.Stage(place.key, SumOf(place, merged, *incoming) - before);
   pending_.Stage(std::move(puts), options.ack_when, nullptr, std::move(done));
+}
+
+base::Status Replica::JudgeRegister(const Place& place, const causal::Object& sent,
+                                    const causal::Object* present, const WriteOptions& options) {
+  const causal::LwwRegister* lww = sent.lww();
+  if (lww == nullptr) return {};
+  const causal::LwwRegister* there = present == nullptr ? nullptr : present->lww();
+  const causal::HlcStamp stored = there == nullptr ? causal::HlcStamp{} : there->stamp;
+  if (auto status = clock_.ObserveAbove(stored, lww->stamp, options.now); !status) {
+    metrics_.clock_refused.Add();
+    return status;
+  }
+  // Whoever keeps it for another member has no part in its order.
+  if (place.space != Space::kData) return {};
+  RegisterAnswer answer;
+  const uint64_t key_hash = RegisterWatch::HashOf(place.key);
+  if (there != nullptr && lww->Loses(*there)) {
+    answer = {registers_.StandingOf(key_hash, lww->Id(), options.now), there->stamp};
+    metrics_.registers_overtaken.Add();
+  } else {
+    if (MayLack(place, lww->stamp)) answer.standing = causal::Standing::kUnsure;
+    const bool newer = there != nullptr && there->Loses(*lww);
+    if (newer) registers_.OnReplaced(key_hash, there->Id(), options.now);
+  }
+  if (answer.standing == causal::Standing::kHeld) registers_.OnShown(key_hash, lww->Id());
+  if (options.answer) *options.answer = answer;
+  return {};
+}
+
+bool Replica::MayLack(const Place& place, causal::HlcStamp stamp) const {
+  if (!doubt_ || !registers_.IsForgotten(stamp)) return false;
+  const auto key = storage::ParseDataKey(place.key);
+  return key && doubt_->Covers(key->bucket);
 }
 
 merkle::LeafSum Replica::SumOf(const Place& place, std::string_view bytes,
@@ -297,6 +335,8 @@ void Replica::Update(UpdateRequest request, UpdateDone updated, StatusDone durab
     return updated(Fail(Code::kOverloaded, "too many writes wait for the engine"));
   }
   Place place = PlaceOf(request.key);
+  LARIAT_CHECK(!request.instead_of || request.idempotency_key.empty(),
+               "who brings an id has read before, and is ordered by that");
   if (request.idempotency_key.empty()) {
     return StartUpdate(std::move(request), std::move(place), std::move(updated),
                        std::move(durable));
@@ -412,7 +452,7 @@ void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updat
   if (auto holds = CheckCondition(request, object); !holds) return updated(Fail(holds.error()));
   const bool tombstone = request.value.tombstone;
   const size_t values_before = object.StoredValues();
-  auto result = ChangeObject(request, &object, &own_actor);
+  auto result = ChangeObject(request, place, &object, &own_actor);
   if (!result) return updated(Fail(result.error()));
   result->object = object.Encode();
   if (!tombstone) {
@@ -464,12 +504,13 @@ base::Status Replica::CheckCondition(const UpdateRequest& request,
   return {};
 }
 
-base::Result<UpdateResult> Replica::ChangeObject(UpdateRequest& request, causal::Object* object,
+base::Result<UpdateResult> Replica::ChangeObject(UpdateRequest& request, const Place& place,
+                                                 causal::Object* object,
                                                  std::optional<causal::Actor>* own_actor) {
   if (causal::DvvSet* set = object->dvv()) return ChangeSiblings(request, set, own_actor);
   causal::LwwRegister* lww = object->lww();
   LARIAT_CHECK(lww != nullptr, "an object is a version set or a register");
-  return ChangeRegister(request, lww);
+  return ChangeRegister(request, place, lww);
 }
 
 base::Result<UpdateResult> Replica::ChangeSiblings(UpdateRequest& request, causal::DvvSet* set,
@@ -509,30 +550,44 @@ base::Result<UpdateResult> Replica::ChangeSiblings(UpdateRequest& request, causa
   return result;
 }
 
-base::Result<UpdateResult> Replica::ChangeRegister(UpdateRequest& request,
+base::Result<UpdateResult> Replica::ChangeRegister(UpdateRequest& request, const Place& place,
                                                    causal::LwwRegister* lww) {
-  causal::HlcStamp stamp;
+  const uint64_t key_hash = RegisterWatch::HashOf(place.key);
+  const bool shown = request.unless_shown && request.instead_of &&
+                     registers_.MayHaveBeenShown(key_hash, *request.instead_of);
+  if (shown) return Fail(Code::kPreconditionFailed, "a read was given the value here");
+  UpdateResult result;
+  causal::LwwRegister written;
+  written.node = options_.node;
   if (request.client_timestamp_ms) {
-    stamp = causal::HlcStamp::FromWallMs(*request.client_timestamp_ms);
-    if (auto status = clock_.Observe(stamp, request.now); !status) {
+    written.stamp = causal::HlcStamp::FromWallMs(*request.client_timestamp_ms);
+    if (auto status = clock_.Observe(written.stamp, request.now); !status) {
       metrics_.clock_refused.Add();
       return Fail(status.error());
     }
   } else {
-    // What is stored was accepted once: the clock goes on above it, whatever the time is now.
-    clock_.Raise(lww->stamp);
-    auto next = clock_.Next(request.now);
+    // A client may make up a context, so it moves the clock only as far as a client's stamp may.
+    clock_.Follow(request.context.lww_stamp, request.now);
+    auto next = clock_.NextAbove(std::max(lww->stamp, request.above), request.now, request.micros);
     if (!next) return Fail(next.error());
-    stamp = *next;
+    written.stamp = next->stamp;
+    // No durable limit covers such a stamp: a power cut may forget it, and the next run shall not
+    // give it to another value. Still "just above" for Clock::ObserveAbove.
+    if (next->ahead) written.stamp.packed += options_.incarnation % 1000;
+    // The one that it replaces was told of already, and must not come back in a crash.
+    result.tell_when_durable = next->ahead || request.instead_of.has_value();
   }
-  causal::LwwRegister written;
-  written.stamp = stamp;
-  written.node = options_.node;
   written.value = std::move(request.value);
-  lww->Join(written);
-  UpdateResult result;
   result.context.lww_stamp = written.stamp;
   result.context.lww_node = written.node;
+  if (place.space == Space::kData) {
+    if (MayLack(place, written.stamp)) result.standing = causal::Standing::kUnsure;
+    const bool replaces = lww->Loses(written) && *lww != causal::LwwRegister{};
+    if (replaces) registers_.OnReplaced(key_hash, lww->Id(), request.now);
+    if (request.instead_of) registers_.Withdraw(key_hash, *request.instead_of);
+    registers_.OnMade(key_hash, written.Id());
+  }
+  lww->Join(written);
   return result;
 }
 

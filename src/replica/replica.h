@@ -34,6 +34,8 @@
 #include "replica/hint_store.h"
 #include "replica/pending_writes.h"
 #include "replica/record/record_watch.h"
+#include "replica/registers/register_watch.h"
+#include "replica/requests/requests.h"
 #include "replica/tree/leaf_check.h"
 #include "replica/tree/upkeep.h"
 #include "replica/tree/walk.h"
@@ -45,82 +47,6 @@
 
 namespace lariat::replica {
 
-struct KeyRef {
-  storage::BucketId bucket = 0;
-  ring::Token token;
-  std::string key;
-  // Number of a member: what is kept here for that one until it can be delivered (a hint), instead
-  // of what this node holds itself. 0: that.
-  uint64_t hint_for = 0;
-};
-
-struct ReadResult {
-  bool found = false;
-  std::string object;  // causal::Object bytes; empty if only the digest was asked for
-  base::Hash128 digest;
-  std::string idempotency_answer;
-};
-using ReadDone = base::UniqueFunction<void(base::Result<ReadResult>)>;
-using StatusDone = base::UniqueFunction<void(base::Status)>;
-
-struct ReadOptions {
-  bool digest_only = false;
-  std::string idempotency_key;
-  bool even_in_doubt = false;  // for comparisons, which are what ends it
-};
-
-struct WriteOptions {
-  AckWhen ack_when = AckWhen::kSynced;
-  std::string idempotency_key;
-  std::string idempotency_answer;
-  base::WallTime now;
-  telemetry::Counter* changed = nullptr;  // counts up if the record becomes another one
-};
-
-// What has to be true of the local record for an update to happen.
-enum class Condition : uint8_t { kNone, kNoLiveValue, kAnyLiveValue, kContextCoversAll };
-
-struct UpdateRequest {
-  KeyRef key;
-  causal::Kind kind = causal::Kind::kSiblings;
-  causal::Context context;
-  causal::Value value;
-  std::optional<int64_t> client_timestamp_ms;  // lww only
-  Condition condition = Condition::kNone;      // kContextCoversAll uses `context`
-  AckWhen ack_when = AckWhen::kSynced;
-  std::string idempotency_key;
-  // Makes the answer to record from the update's result; called only with an idempotency key.
-  base::UniqueFunction<std::string(const causal::Object&, const causal::Context&)> make_answer;
-  size_t siblings_max = 100;
-  base::WallTime now;
-};
-struct UpdateResult {
-  std::string object;       // the new full state, to be replicated
-  causal::Context context;  // the client's context and its new event
-  std::map<uint64_t, uint64_t> version;
-  std::string idempotency_answer;
-  // Nothing was done now: idempotency_answer is the earlier answer, and what it tells of is
-  // durable here. The rest is empty.
-  bool replayed = false;
-};
-// The result comes when the batch is in the engine (visible, not yet durable): from then on the
-// update may take effect. An error means that it will not.
-using UpdateDone = base::UniqueFunction<void(base::Result<UpdateResult>)>;
-
-// A record to be removed or folded.
-struct RecordVersion {
-  std::string data_key;                 // storage::DataKey
-  std::optional<base::Hash128> digest;  // only if this is the digest of its object
-};
-enum class RecordState : uint8_t {
-  kDone,       // and durable
-  kDifferent,  // it has another digest, or cannot be read
-  kAbsent,
-  kBusy,  // a request works on it
-};
-using StatesDone = base::UniqueFunction<void(base::Result<std::vector<RecordState>>)>;
-using StateDone = base::UniqueFunction<void(base::Result<RecordState>)>;
-
 struct ReplicaOptions {
   uint64_t node = 0;                                  // the node's number
   uint64_t incarnation = 0;                           // random, never used before
@@ -130,6 +56,7 @@ struct ReplicaOptions {
   uint64_t tree_bytes_per_s = 32 << 20;  // for reading what the trees do not know
   // The node's, co-owned by the replicas of its shards.
   std::shared_ptr<HintBudget> hints = std::make_shared<HintBudget>();
+  causal::HlcStamp watch_since;  // of RegisterWatch: no stored register has a greater stamp
 };
 
 class Replica {
@@ -245,11 +172,18 @@ class Replica {
   void StartUpdate(UpdateRequest request, Place place, UpdateDone updated, StatusDone durable);
   void ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updated, StatusDone durable,
                    Looked record);
-  base::Result<UpdateResult> ChangeObject(UpdateRequest& request, causal::Object* object,
+  base::Result<UpdateResult> ChangeObject(UpdateRequest& request, const Place& place,
+                                          causal::Object* object,
                                           std::optional<causal::Actor>* own_actor);
   base::Result<UpdateResult> ChangeSiblings(UpdateRequest& request, causal::DvvSet* set,
                                             std::optional<causal::Actor>* own_actor);
-  base::Result<UpdateResult> ChangeRegister(UpdateRequest& request, causal::LwwRegister* lww);
+  base::Result<UpdateResult> ChangeRegister(UpdateRequest& request, const Place& place,
+                                            causal::LwwRegister* lww);
+  // May a peer's register come to where `present` is stored (null: nothing)? Fills in the answer.
+  base::Status JudgeRegister(const Place& place, const causal::Object& sent,
+                             const causal::Object* present, const WriteOptions& options);
+  // Whether records were lost here among which there may have been greater ones than this.
+  bool MayLack(const Place& place, causal::HlcStamp stamp) const;
   base::Status CheckCondition(const UpdateRequest& request, const causal::Object& object) const;
   causal::Actor MintActor();
   void DrawIncarnation();
@@ -286,6 +220,7 @@ class Replica {
   uint64_t checks_begun_ = 0;
   PendingWrites pending_;
   HintStore hints_;
+  RegisterWatch registers_;
   RecordWatch watch_;
   std::shared_ptr<const Doubt> doubt_;  // co-owned by the other shards' replicas
 };

@@ -4,6 +4,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include <algorithm>
+
 #include "base/coding.h"
 #include "base/hash.h"
 #include "messages.pb.h"
@@ -99,6 +101,9 @@ void Put(WriteRequest&& from, pb::Envelope* to) {
 void Put(WriteReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_write_reply();
   if (!from.outcome.ok()) Put(std::move(from.outcome), m->mutable_outcome());
+  if (from.standing == causal::Standing::kHeld) return;
+  m->set_standing(static_cast<uint32_t>(from.standing));
+  m->set_greater(from.greater.packed);
 }
 void Put(ForwardedWrite&& from, pb::Envelope* to) {
   auto* m = to->mutable_forwarded_write();
@@ -324,7 +329,12 @@ WriteRequest Take(pb::WriteRequest* m) {
           std::move(*m->mutable_idempotency_answer()),
           m->hint_for()};
 }
-WriteReply Take(pb::WriteReply*) { return {}; }
+WriteReply Take(pb::WriteReply* m) {
+  // What a later version may say is no promise that this one knows.
+  const uint32_t standing =
+      std::min(m->standing(), static_cast<uint32_t>(causal::Standing::kUnsure));
+  return {{}, static_cast<causal::Standing>(standing), {m->greater()}};
+}
 RecordPushReply Take(pb::RecordPushReply*) { return {}; }
 Refused Take(pb::Refused*) { return {}; }
 ForwardedWrite Take(pb::ForwardedWrite* m) {

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/result.h"
 #include "base/uuid.h"
+#include "causal/lww.h"
 #include "consensus/ballot.h"
 #include "wire/outcome.h"
 #include "wire/repair_messages.h"
@@ -52,6 +53,9 @@ struct WriteRequest {
 };
 struct WriteReply {
   Outcome outcome;
+  // Of a register that was sent; with the stamp of the greater one that the replica holds.
+  causal::Standing standing = causal::Standing::kHeld;
+  causal::HlcStamp greater;
 };
 
 // --- node to node: a client's write handed to a replica ----------------------------------------

@@ -67,6 +67,23 @@ TEST(Codec, RoundTripsHotMessages) {
   EXPECT_EQ(read.digest, (base::Hash128{5, 6}));
 }
 
+TEST(Codec, WriteRepliesSayHowARegisterStands) {
+  const std::string held = EncodeEnvelope({1, 1, WriteReply{}});
+  const WriteReply overtaken{{}, causal::Standing::kNeverHeld, {0x1122}};
+  const std::string bytes = EncodeEnvelope({1, 1, overtaken});
+  EXPECT_EQ(bytes, std::string("\x09\x01\0\0\0\0\0\0\0\x10\x01\x42\x0b\x10\x01\x19"
+                               "\x22\x11\0\0\0\0\0\0",
+                               24));
+  const auto got = std::get<WriteReply>(DecodeEnvelope(bytes)->body);
+  EXPECT_EQ(got.standing, causal::Standing::kNeverHeld);
+  EXPECT_EQ(got.greater.packed, 0x1122U);
+  // As a node of the version before says it, and hears it.
+  EXPECT_EQ(held, std::string("\x09\x01\0\0\0\0\0\0\0\x10\x01\x42\0", 13));
+  std::string later = bytes;
+  later[14] = 9;
+  EXPECT_EQ(std::get<WriteReply>(DecodeEnvelope(later)->body).standing, causal::Standing::kUnsure);
+}
+
 TEST(Codec, ForwardedWriteKeepsWhatWasAbsent) {
   ForwardedWrite write;
   write.bucket = "b";

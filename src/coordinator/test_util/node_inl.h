@@ -176,12 +176,15 @@ inline void TestNode::LocalRead(wire::ReadRequest request, ReadDone done) {
 
 inline void TestNode::LocalWrite(wire::WriteRequest request, WriteDone done) {
   if (request.hint_for != 0) return done(hints.Write(request));
+  auto answer = std::make_shared<replica::RegisterAnswer>();
   replica.Write({request.bucket, {request.token}, request.key}, request.object,
                 {replica::AckWhen::kSynced, request.idempotency_key, request.idempotency_answer,
-                 cluster_.wall},
-                [done = std::move(done)](const base::Status& status) mutable {
+                 cluster_.wall, nullptr, answer},
+                [answer, done = std::move(done)](const base::Status& status) mutable {
                   wire::WriteReply reply;
                   if (!status) reply.outcome = wire::Outcome::From(status.error());
+                  reply.standing = answer->standing;
+                  reply.greater = answer->greater;
                   done(std::move(reply));
                 });
 }
@@ -206,6 +209,9 @@ inline void TestNode::Update(UpdateRequest from, UpdateDone updated, DurableDone
   to.condition = static_cast<replica::Condition>(from.condition);
   to.siblings_max = from.siblings_max;
   to.now = from.now;
+  to.above = from.above;
+  to.instead_of = from.instead_of;
+  to.unless_shown = from.unless_shown;
   to.idempotency_key = from.idempotency_key;
   to.make_answer = [from](const causal::Object& object, const causal::Context& context) {
     return wire::EncodeWriteAnswer({causal::EncodeContext(context, from.bucket_name, from.key),
@@ -216,7 +222,8 @@ inline void TestNode::Update(UpdateRequest from, UpdateDone updated, DurableDone
       [updated = std::move(updated)](base::Result<replica::UpdateResult> result) mutable {
         if (!result) return updated(base::Fail(result.error()));
         updated(UpdateResult{result->object, result->context, result->version,
-                             result->idempotency_answer, result->replayed, nullptr});
+                             result->idempotency_answer, result->replayed, nullptr,
+                             result->standing, result->tell_when_durable});
       },
       std::move(durable));
 }

@@ -28,6 +28,11 @@ base::WallTime SystemClock::Wall() const {
   return {std::chrono::duration_cast<milliseconds>(Read(CLOCK_REALTIME)).count()};
 }
 
+int64_t SystemClock::WallMicros() const {
+  using std::chrono::microseconds;
+  return std::chrono::duration_cast<microseconds>(Read(CLOCK_REALTIME)).count();
+}
+
 uint64_t SystemEntropy::Next() {
   if (used_ == buffer_.size()) {
     auto* bytes = reinterpret_cast<char*>(buffer_.data());

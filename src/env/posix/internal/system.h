@@ -14,6 +14,7 @@ class SystemClock final : public Clock {
  public:
   base::Instant Now() const override;
   base::WallTime Wall() const override;
+  int64_t WallMicros() const override;
 };
 
 // getrandom, a buffer at a time.
