@@ -3,6 +3,7 @@
 
 import glob
 import os
+import pathlib
 import resource
 import shutil
 import sys
@@ -513,6 +514,18 @@ class DamagedFiles(Test):
         for node in cluster.nodes:
             for path in paths:
                 self.assertEqual(node.http("GET", path + "?r=1").status, 404)
+
+    def test_own_records(self):
+        """Identity, topology and all else that the node knows about itself are kept twice."""
+        def flip(node):
+            tables = [path for path in sorted(glob.glob(os.path.join(store(node), "*.sst")))
+                      if b"identity" in pathlib.Path(path).read_bytes()]
+            self.assertGreaterEqual(len(tables), 2)
+            flip_bytes(tables[0], 20, 100)
+        cluster, broken = self.damage(flip, in_tables=True)
+        broken.wait_ready(60)
+        self.assertIn("what could be read of it was copied", broken.log_tail())
+        self.heals(cluster, broken)
 
     def test_manifest(self):
         def flip(node):

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/rocksdb/internal/apart_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <utility>
 
 #include "storage/rocksdb/internal/engine_state.h"
+#include "storage/rocksdb/internal/store_files.h"
 
 namespace lariat::storage::internal {
 
@@ -21,24 +18,6 @@ constexpr const char* kOpened = "/OPENED";
 constexpr std::string_view kManifest = "MANIFEST-";
 
 }  // namespace
-
-base::Status SyncDirectory(const std::string& directory) {
-  const int file = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (file < 0) return Fail(Code::kIo, "cannot open " + directory);
-  const bool synced = ::fsync(file) == 0;
-  ::close(file);
-  if (!synced) return Fail(Code::kIo, "cannot sync " + directory);
-  return {};
-}
-
-base::Status ReplaceFile(rocksdb::Env* env, const std::string& path, const std::string& bytes) {
-  const std::string fresh = path + ".new";
-  const rocksdb::Status status =
-      rocksdb::WriteStringToFile(env, bytes, fresh, /*should_sync=*/true);
-  if (!status.ok()) return Fail(FromRocks(status));
-  if (std::rename(fresh.c_str(), path.c_str()) != 0) return Fail(Code::kIo, "cannot write " + path);
-  return SyncDirectory(path.substr(0, path.rfind('/')));
-}
 
 ApartFile::ApartFile(rocksdb::Env* env, std::string directory)
     : env_(env), directory_(std::move(directory)) {}

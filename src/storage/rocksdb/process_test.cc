@@ -13,6 +13,7 @@
 #include <fstream>
 
 #include "storage/engine_test_calls.h"
+#include "storage/rocksdb/internal/open.h"
 #include "storage/rocksdb/internal/test_world.h"
 #include "storage/rocksdb/rocksdb_engine.h"
 
@@ -27,6 +28,7 @@ using internal::SharedQueue;
 using internal::TempDirectory;
 
 constexpr char kDirectoryVariable[] = "LARIAT_TEST_DIRECTORY";
+constexpr char kStepVariable[] = "LARIAT_TEST_STEP";
 
 RocksOptions SmallOptions(const std::string& directory) {
   RocksOptions options;
@@ -59,6 +61,115 @@ TEST(ChildProcess, WriteAndTell) {
     });
     queue.RunUntil([&] { return durable + 32 > i; });
   }
+}
+
+// Kills the process instead of the step with this number, of those that change the disk.
+class DeadlyFileSystem final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit DeadlyFileSystem(int steps)
+      : FileSystemWrapper(rocksdb::FileSystem::Default()), steps_(steps) {}
+  const char* Name() const override { return "DeadlyFileSystem"; }
+
+  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* file,
+                                    rocksdb::IODebugContext* debug) override {
+    Step();
+    rocksdb::IOStatus status = FileSystemWrapper::NewWritableFile(name, options, file, debug);
+    if (status.ok()) *file = std::make_unique<File>(std::move(*file), this);
+    return status;
+  }
+  rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
+                                 std::unique_ptr<rocksdb::FSDirectory>* directory,
+                                 rocksdb::IODebugContext* debug) override {
+    Step();  // what is opened is synced next
+    return FileSystemWrapper::NewDirectory(name, options, directory, debug);
+  }
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
+                               const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    Step();
+    return FileSystemWrapper::RenameFile(from, to, options, debug);
+  }
+  rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    Step();
+    return FileSystemWrapper::DeleteFile(name, options, debug);
+  }
+  rocksdb::IOStatus LockFile(const std::string& name, const rocksdb::IOOptions& options,
+                             rocksdb::FileLock** lock, rocksdb::IODebugContext* debug) override {
+    Step();
+    return FileSystemWrapper::LockFile(name, options, lock, debug);
+  }
+  void Step() {
+    if (--steps_ == 0) kill(getpid(), SIGKILL);
+  }
+
+ private:
+  class File final : public rocksdb::FSWritableFileOwnerWrapper {
+   public:
+    File(std::unique_ptr<rocksdb::FSWritableFile> file, DeadlyFileSystem* owner)
+        : FSWritableFileOwnerWrapper(std::move(file)), owner_(owner) {}
+    using FSWritableFileOwnerWrapper::Append;
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* debug) override {
+      owner_->Step();
+      return FSWritableFileOwnerWrapper::Append(data, options, debug);
+    }
+    rocksdb::IOStatus Sync(const rocksdb::IOOptions& options,
+                           rocksdb::IODebugContext* debug) override {
+      owner_->Step();
+      return FSWritableFileOwnerWrapper::Sync(options, debug);
+    }
+
+   private:
+    DeadlyFileSystem* owner_;
+  };
+
+  std::atomic<int> steps_;
+};
+
+// Not a test either: creates a store, and is killed at the step that it is told.
+TEST(ChildProcess, CreateUntilKilled) {
+  const char* directory = getenv(kDirectoryVariable);
+  const char* step = getenv(kStepVariable);
+  if (directory == nullptr || step == nullptr) GTEST_SKIP() << "as above";
+  int steps = 0;
+  std::from_chars(step, step + strlen(step), steps);
+  const auto env = rocksdb::NewCompositeEnv(std::make_shared<DeadlyFileSystem>(steps));
+  auto engine = internal::OpenRocksEngineIn(SmallOptions(directory), env.get()).value();
+  ASSERT_TRUE(PutOne(engine.get(), Space::kMeta, "identity", "me").has_value());
+  SharedQueue queue;
+  ASSERT_TRUE(SyncAndWait(engine.get(), &queue).has_value());
+}
+
+TEST(ProcessTest, ACreationThatWasKilledAtAnyStepIsDoneAgain) {
+  bool killed = true;
+  int steps = 0;
+  while (killed) {
+    const TempDirectory directory;
+    ++steps;
+    const pid_t child = fork();
+    if (child == 0) {
+      setenv(kDirectoryVariable, directory.path().c_str(), 1);
+      setenv(kStepVariable, std::to_string(steps).c_str(), 1);
+      (void)freopen("/dev/null", "w", stdout);
+      execl("/proc/self/exe", "child", "--gtest_filter=ChildProcess.CreateUntilKilled", nullptr);
+      _exit(127);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    killed = WIFSIGNALED(status);
+    ASSERT_TRUE(killed || WEXITSTATUS(status) == 0) << status;
+    const auto engine = OpenRocksEngine(SmallOptions(directory.path()));
+    ASSERT_TRUE(engine.has_value())
+        << "after a kill at step " << steps << ": " << engine.error().message;
+    EXPECT_FALSE((*engine)->Stats().salvaged);
+    EXPECT_FALSE((*engine)->Stats().log_truncated);
+    SharedQueue queue;
+    ASSERT_TRUE(PutOne(engine->get(), Space::kData, Key(1), "v").has_value());
+    ASSERT_TRUE(SyncAndWait(engine->get(), &queue).has_value());
+  }
+  EXPECT_GT(steps, 30);
 }
 
 class Child {

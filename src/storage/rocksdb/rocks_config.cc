@@ -50,14 +50,7 @@ void SetUpRecovery(rocksdb::DBOptions* db) {
   db->avoid_flush_during_shutdown = true;  // the log has it all and is synced before closing
 }
 
-}  // namespace
-
-std::shared_ptr<rocksdb::Cache> BlockCache(const RocksOptions& options) {
-  // Negative: RocksDB chooses the number of shards by the size.
-  return rocksdb::NewLRUCache(options.block_cache_bytes, /*num_shard_bits=*/-1,
-                              /*strict_capacity_limit=*/false, kCacheShareForIndexes);
-}
-
+// Stored.
 std::string SpaceName(Space space) {
   switch (space) {
     case Space::kData:
@@ -74,6 +67,39 @@ std::string SpaceName(Space space) {
       return "quarantine";
   }
   return {};
+}
+
+rocksdb::ColumnFamilyOptions SpaceOptions(Space space, const RocksOptions& options,
+                                          const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions family;
+  family.table_factory = Tables(cache);
+  family.compression = Compression(options.compression);
+  if (space == Space::kData) {
+    family.write_buffer_size = options.memtable_bytes;
+    // Room for bursts while a flush runs; past it writers are stalled.
+    family.max_write_buffer_number = 4;
+    family.max_bytes_for_level_base = 4 * options.memtable_bytes;
+    family.level_compaction_dynamic_level_bytes = true;  // at most about 10 % of dead bytes
+    return family;
+  }
+  family.write_buffer_size = std::min(kSmallMemtableBytes, options.memtable_bytes);
+  if (space == Space::kIdempotency) {
+    // Whole files are dropped when there is too much, never rewritten, and by age in the engine's
+    // sweep: FIFO's own time limit asks for all files to be open.
+    family.compaction_style = rocksdb::kCompactionStyleFIFO;
+    family.ttl = 0;
+    family.compaction_options_fifo =
+        rocksdb::CompactionOptionsFIFO(options.idempotency_bytes_max, /*_allow_compaction=*/false);
+  }
+  return family;
+}
+
+}  // namespace
+
+std::shared_ptr<rocksdb::Cache> BlockCache(const RocksOptions& options) {
+  // Negative: RocksDB chooses the number of shards by the size.
+  return rocksdb::NewLRUCache(options.block_cache_bytes, /*num_shard_bits=*/-1,
+                              /*strict_capacity_limit=*/false, kCacheShareForIndexes);
 }
 
 uint64_t IdempotencySweepSeconds(const RocksOptions& options) {
@@ -105,29 +131,15 @@ rocksdb::DBOptions DatabaseOptions(const RocksOptions& options, rocksdb::Env* en
   return db;
 }
 
-rocksdb::ColumnFamilyOptions SpaceOptions(Space space, const RocksOptions& options,
-                                          const std::shared_ptr<rocksdb::Cache>& cache) {
-  rocksdb::ColumnFamilyOptions family;
-  family.table_factory = Tables(cache);
-  family.compression = Compression(options.compression);
-  if (space == Space::kData) {
-    family.write_buffer_size = options.memtable_bytes;
-    // Room for bursts while a flush runs; past it writers are stalled.
-    family.max_write_buffer_number = 4;
-    family.max_bytes_for_level_base = 4 * options.memtable_bytes;
-    family.level_compaction_dynamic_level_bytes = true;  // at most about 10 % of dead bytes
-    return family;
+std::vector<rocksdb::ColumnFamilyDescriptor> Families(
+    const RocksOptions& options, const std::shared_ptr<rocksdb::Cache>& cache) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (size_t i = 0; i < kSpaces; ++i) {
+    const auto space = static_cast<Space>(i);
+    families.emplace_back(SpaceName(space), SpaceOptions(space, options, cache));
   }
-  family.write_buffer_size = std::min(kSmallMemtableBytes, options.memtable_bytes);
-  if (space == Space::kIdempotency) {
-    // Whole files are dropped when there is too much, never rewritten, and by age in the engine's
-    // sweep: FIFO's own time limit asks for all files to be open.
-    family.compaction_style = rocksdb::kCompactionStyleFIFO;
-    family.ttl = 0;
-    family.compaction_options_fifo =
-        rocksdb::CompactionOptionsFIFO(options.idempotency_bytes_max, /*_allow_compaction=*/false);
-  }
-  return family;
+  families.emplace_back("meta_copy", SpaceOptions(Space::kMeta, options, cache));
+  return families;
 }
 
 }  // namespace lariat::storage::internal

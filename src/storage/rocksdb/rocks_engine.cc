@@ -30,6 +30,12 @@ uint64_t FreeSpace(rocksdb::Env* env, const std::string& directory) {
   return status.ok() ? free : std::numeric_limits<uint64_t>::max();
 }
 
+Opened::~Opened() {
+  if (!db) return;
+  for (auto* family : families) db->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+  db->Close().PermitUncheckedError();
+}
+
 RocksEngine::RocksEngine(const RocksOptions& options, rocksdb::Env* env, uint64_t reserve_bytes,
                          std::unique_ptr<EngineState> state, Opened opened)
     : clock_(env->GetSystemClock()),
@@ -38,6 +44,8 @@ RocksEngine::RocksEngine(const RocksOptions& options, rocksdb::Env* env, uint64_
       db_(opened_.db.get()),
       guard_([env, directory = options.directory] { return FreeSpace(env, directory); },
              reserve_bytes, clock_->NowNanos()),
+      end_mark_(options.directory),
+      synced_sequence_(db_->GetLatestSequenceNumber()),
       apart_(env, options.directory),
       pool_(options.io_threads, options.io_queue_max),
       committer_([this] { return SyncLog(); }, std::chrono::milliseconds(options.periodic_sync_ms)),
@@ -45,6 +53,7 @@ RocksEngine::RocksEngine(const RocksOptions& options, rocksdb::Env* env, uint64_
       idempotency_ttl_s_(options.idempotency_ttl_s),
       sweep_turns_(IdempotencySweepSeconds(options) * 1000 / kWatchPeriod.count()),
       watcher_([this] { Watch(); }) {}
+
 RocksEngine::~RocksEngine() {
   {
     const std::lock_guard lock(watch_mutex_);
@@ -58,10 +67,8 @@ RocksEngine::~RocksEngine() {
   // Closing does not sync the log. Nobody waits for this sync, so its error (remembered in the
   // state) has no one to go to; a dead engine is not synced again.
   (void)SyncLog();
-  for (rocksdb::ColumnFamilyHandle* family : opened_.families) {
-    db_->DestroyColumnFamilyHandle(family).PermitUncheckedError();
-  }
-  db_->Close().PermitUncheckedError();
+  { const Opened closed = std::move(opened_); }
+  if (!state_->dead()) end_mark_.Close(synced_sequence_);
 }
 
 // --- Reading
@@ -157,10 +164,15 @@ base::Status RocksEngine::Write(const WriteBatch& batch) {
     return Fail(Code::kDiskFull, "the disk is nearly full");
   }
   rocksdb::WriteBatch rocks_batch(batch.bytes + kOperationOverhead * (batch.operations.size() + 1));
+  const auto add = [&rocks_batch](rocksdb::ColumnFamilyHandle* family, const auto& operation) {
+    return operation.remove ? rocks_batch.Delete(family, operation.key)
+                            : rocks_batch.Put(family, operation.key, operation.value);
+  };
   for (const WriteBatch::Operation& operation : batch.operations) {
-    const rocksdb::Status status =
-        operation.remove ? rocks_batch.Delete(Family(operation.space), operation.key)
-                         : rocks_batch.Put(Family(operation.space), operation.key, operation.value);
+    rocksdb::Status status = add(Family(operation.space), operation);
+    if (status.ok() && operation.space == Space::kMeta) {
+      status = add(opened_.families[kMetaCopy], operation);
+    }
     if (!status.ok()) return Fail(Code::kInvalidArgument, status.ToString());
   }
   rocksdb::WriteOptions options;
@@ -243,6 +255,7 @@ base::Status RocksEngine::SyncLog() {
   // A write counts itself before it returns, so whoever asked for this sync is included.
   const uint64_t written = written_.load(std::memory_order_acquire);
   if (written == synced_) return {};
+  const uint64_t sequence = db_->GetLatestSequenceNumber();
   const uint64_t start = clock_->NowNanos();
   const rocksdb::Status status = db_->SyncWAL();
   sync_nanoseconds_.fetch_add(clock_->NowNanos() - start, std::memory_order_relaxed);
@@ -251,6 +264,7 @@ base::Status RocksEngine::SyncLog() {
   if (!status.ok()) state_->Die("sync of the log: " + status.ToString());
   if (state_->dead()) return Fail(state_->DeadError());
   synced_ = written;
+  synced_sequence_.store(sequence, std::memory_order_relaxed);
   return {};
 }
 
@@ -262,6 +276,7 @@ void RocksEngine::Watch() {
   while (!watch_wake_.wait_for(lock, kWatchPeriod, [this] { return watch_stopping_; })) {
     lock.unlock();
     guard_.Measure(clock_->NowNanos());
+    end_mark_.Note(synced_sequence_.load(std::memory_order_relaxed));
     ResumeIfThereIsRoom();
     if (++turns % sweep_turns_ == 0 && health() == Health::kOk) ForgetOldAnswers();
     lock.lock();

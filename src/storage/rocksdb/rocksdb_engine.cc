@@ -5,15 +5,18 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "storage/rocksdb/internal/apart_file.h"
+#include "storage/rocksdb/internal/log_check.h"
 #include "storage/rocksdb/internal/open.h"
 #include "storage/rocksdb/internal/rocks_config.h"
 #include "storage/rocksdb/internal/rocks_engine.h"
 #include "storage/rocksdb/internal/salvage.h"
+#include "storage/rocksdb/internal/store_files.h"
 #include "storage/rocksdb/internal/text_log.h"
 
 namespace lariat::storage {
@@ -79,21 +82,21 @@ bool HasNote(const Opened& opened, std::string_view key, std::string* value) {
               .IsNotFound();
 }
 
+rocksdb::Status PutNote(const Opened& opened, std::string_view key) {
+  rocksdb::WriteOptions write;
+  write.sync = true;
+  return opened.db->Put(write, opened.families[static_cast<size_t>(Space::kMeta)],
+                        rocksdb::Slice(key.data(), key.size()), "1");
+}
+
 // What earlier opens and this one have found out, none of which may be forgotten before somebody
 // has taken note of it.
 base::Status ReadNotes(const RocksOptions& options, rocksdb::Env* env, bool cut, Opened* opened) {
+  const auto reached = internal::ReadEndMark(options.directory);
+  cut = cut || (reached && opened->db->GetLatestSequenceNumber() < reached->sequence);
   if (cut || env->FileExists(options.directory + kCutMark).ok()) {
-    rocksdb::WriteOptions write;
-    write.sync = true;
-    const rocksdb::Status noted =
-        opened->db->Put(write, opened->families[static_cast<size_t>(Space::kMeta)],
-                        rocksdb::Slice(kLogCutKey.data(), kLogCutKey.size()), "1");
-    if (!noted.ok()) {
-      for (auto* family : opened->families) {
-        opened->db->DestroyColumnFamilyHandle(family).PermitUncheckedError();
-      }
-      return Fail(internal::FromRocks(noted));
-    }
+    const rocksdb::Status noted = PutNote(*opened, kLogCutKey);
+    if (!noted.ok()) return Fail(internal::FromRocks(noted));
     env->DeleteFile(options.directory + kCutMark).PermitUncheckedError();
   }
   std::string value;
@@ -101,6 +104,36 @@ base::Status ReadNotes(const RocksOptions& options, rocksdb::Env* env, bool cut,
   value.clear();
   opened->salvaged = HasNote(*opened, kSalvagedKey, &value);
   if (value == "truncated") opened->log_truncated = true;
+  return {};
+}
+
+base::Result<std::map<std::string, std::string>> ReadAll(const Opened& opened, size_t family) {
+  std::map<std::string, std::string> all;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      opened.db->NewIterator(rocksdb::ReadOptions(), opened.families[family]));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    all.emplace(it->key().ToString(), it->value().ToString());
+  }
+  if (!it->status().ok()) return Fail(internal::FromRocks(it->status()));
+  return all;
+}
+
+// Reads kMeta and its copy as a whole, so that a damaged block is met now. They are the same unless
+// an earlier version wrote last.
+base::Status MirrorMeta(const Opened& opened) {
+  const auto meta = ReadAll(opened, static_cast<size_t>(Space::kMeta));
+  if (!meta) return Fail(meta.error());
+  const auto copy = ReadAll(opened, internal::kMetaCopy);
+  if (!copy) return Fail(copy.error());
+  if (*copy == *meta) return {};
+  rocksdb::WriteBatch batch;
+  rocksdb::ColumnFamilyHandle* const family = opened.families[internal::kMetaCopy];
+  for (const auto& [key, value] : *copy) batch.Delete(family, key).PermitUncheckedError();
+  for (const auto& [key, value] : *meta) batch.Put(family, key, value).PermitUncheckedError();
+  rocksdb::WriteOptions write;
+  write.sync = true;
+  const rocksdb::Status written = opened.db->Write(write, &batch);
+  if (!written.ok()) return Fail(internal::FromRocks(written));
   return {};
 }
 
@@ -115,33 +148,27 @@ base::Result<Opened> OpenDatabase(const RocksOptions& options, rocksdb::Env* env
       options.directory, kTextLogBytesMax, env,
       [env, directory = options.directory] { NoteCut(env, directory); });
   db_options.info_log = log;
-
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  for (size_t i = 0; i < kSpaces; ++i) {
-    const auto space = static_cast<Space>(i);
-    descriptors.emplace_back(internal::SpaceName(space),
-                             internal::SpaceOptions(space, options, opened.cache));
-  }
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
-      rocksdb::DB::Open(db_options, options.directory, descriptors, &handles, &db);
+      rocksdb::DB::Open(db_options, options.directory, internal::Families(options, opened.cache),
+                        &opened.families, &db);
   if (!status.ok()) return Fail(OpenError(status, options.directory));
   opened.db.reset(db);
-  std::copy(handles.begin(), handles.end(), opened.families.begin());
   if (auto read = ReadNotes(options, env, log->said_truncated(), &opened); !read) {
     return Fail(std::move(read.error()));
   }
+  if (auto same = MirrorMeta(opened); !same) return Fail(std::move(same.error()));
   opened.quarantine_bytes = internal::QuarantineBytes(options.directory);
   return opened;
 }
 
 // Whoever has it open holds this lock; the node's own is taken before.
-base::Status SalvageLocked(const RocksOptions& options, rocksdb::Env* env, uint64_t reserve) {
+template <typename Use>
+base::Status WithLock(const RocksOptions& options, rocksdb::Env* env, Use use) {
   rocksdb::FileLock* lock = nullptr;
   const rocksdb::Status locked = env->LockFile(options.directory + "/LOCK", &lock);
   if (!locked.ok()) return Fail(OpenError(locked, options.directory));
-  auto status = internal::Salvage(options, env, reserve);
+  auto status = use();
   env->UnlockFile(lock).PermitUncheckedError();
   return status;
 }
@@ -153,18 +180,20 @@ base::Result<std::unique_ptr<Engine>> internal::OpenRocksEngineIn(const RocksOpt
   base::Result<uint64_t> reserve = PrepareDirectory(options, env);
   if (!reserve.has_value()) return Fail(std::move(reserve.error()));
   ApartFile apart(env, options.directory);
-  apart.OnOpening();
-  if (IsDamageNoted(env, options.directory)) {
-    if (auto saved = SalvageLocked(options, env, *reserve); !saved) return Fail(saved.error());
-  }
-  if (auto whole = CheckNotGone(options.directory); !whole) return Fail(whole.error());
+  const auto salvage = [&] { return Salvage(options, env, *reserve); };
+  const auto look = [&]() -> base::Status {
+    apart.OnOpening();
+    if (auto marked = MarkHoles(options.directory); !marked) return marked;
+    return IsDamageNoted(env, options.directory) ? salvage() : CheckAnchor(options.directory);
+  };
+  if (auto whole = WithLock(options, env, look); !whole) return Fail(whole.error());
   auto state =
       std::make_unique<EngineState>([env, directory = options.directory](const std::string& why) {
         NoteDamage(env, directory, why);
       });
   base::Result<Opened> opened = OpenDatabase(options, env, state.get());
   if (!opened.has_value() && opened.error().code == Code::kCorruption) {
-    if (auto saved = SalvageLocked(options, env, *reserve); !saved) return Fail(saved.error());
+    if (auto saved = WithLock(options, env, salvage); !saved) return Fail(saved.error());
     opened = OpenDatabase(options, env, state.get());
   }
   if (!opened.has_value()) return Fail(std::move(opened.error()));

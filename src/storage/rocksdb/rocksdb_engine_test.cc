@@ -465,8 +465,28 @@ TEST_F(SalvageTest, WithoutItsOwnRecordsANodeDoesNotStart) {
 }
 
 TEST_F(SalvageTest, AStoreWithoutItsAnchorIsNotTakenForANewOne) {
-  Fill();
-  std::filesystem::remove(directory_.path() + "/CURRENT");
+  const std::string anchor = directory_.path() + "/CURRENT";
+  // Data in the log alone, then in tables alone.
+  ASSERT_EQ(Open(), Code::kOk);
+  for (int i = 0; i < kKeys; ++i) ASSERT_EQ(Put(i), Code::kOk);
+  engine_.reset();
+  for (const bool in_log : {true, false}) {
+    std::filesystem::remove(anchor);
+    ASSERT_EQ(Open(), Code::kOk) << in_log;
+    EXPECT_EQ(Readable(), kKeys) << "only one manifest can have been meant";
+    EXPECT_FALSE(engine_->Stats().salvaged);
+    engine_.reset();
+  }
+  std::ofstream(directory_.path() + "/MANIFEST-000001") << "which one?";
+  std::ofstream(anchor) << "MANIFEST-9";
+  EXPECT_EQ(Open(), Code::kCorruption);
+  std::filesystem::remove(anchor);
+  EXPECT_EQ(Open(), Code::kCorruption);
+  for (const auto& entry : std::filesystem::directory_iterator(directory_.path())) {
+    if (entry.path().filename().string().starts_with("MANIFEST")) {
+      std::filesystem::remove(entry.path());
+    }
+  }
   EXPECT_EQ(Open(), Code::kCorruption);
 }
 

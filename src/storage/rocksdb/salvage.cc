@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "storage/rocksdb/internal/apart_file.h"
+#include "storage/rocksdb/internal/end_mark.h"
 #include "storage/rocksdb/internal/engine_state.h"
 #include "storage/rocksdb/internal/rocks_engine.h"
 #include "storage/rocksdb/internal/salvage_copy.h"
+#include "storage/rocksdb/internal/store_files.h"
 
 namespace lariat::storage::internal {
 
@@ -54,7 +56,7 @@ bool IsOfStore(const std::string& name) {
   const auto begins = [&name](std::string_view prefix) { return name.starts_with(prefix); };
   return name.ends_with(".sst") || name.ends_with(".log") || begins("MANIFEST-") ||
          begins("OPTIONS-") || begins("LOG") || name == "CURRENT" || name == "IDENTITY" ||
-         name.ends_with(".dbtmp");
+         name == kEndMarkName || name.ends_with(".dbtmp");
 }
 
 // The store's files alone. LOCK stays: it is held.
@@ -88,16 +90,6 @@ uint64_t BytesOf(const std::string& directory) {
   return bytes;
 }
 
-uint64_t BytesOfTables(const std::string& directory) {
-  std::error_code ignored;
-  uint64_t bytes = 0;
-  for (const auto& entry : fs::directory_iterator(directory, ignored)) {
-    const bool is_manifest = entry.path().filename().string().starts_with("MANIFEST-");
-    if (is_manifest || entry.path().extension() == ".sst") bytes += entry.file_size(ignored);
-  }
-  return bytes;
-}
-
 // Oldest first: their names are in the order of time.
 std::vector<fs::path> Quarantines(const std::string& directory) {
   std::error_code ignored;
@@ -119,6 +111,7 @@ base::Status CopyAside(const RocksOptions& options, rocksdb::Env* env, uint64_t 
   const std::string fresh = options.directory + kFresh;
   std::error_code failure;
   fs::remove_all(fresh, failure);
+  if (auto whole = CheckAnchor(options.directory); !whole) return whole;
   if (auto fits = CheckSalvageSpace(options, env, reserve_bytes); !fits) return fits;
   fs::create_directories(fresh, failure);
   if (failure) return Fail(IoError("cannot create " + fresh, failure));
@@ -126,12 +119,6 @@ base::Status CopyAside(const RocksOptions& options, rocksdb::Env* env, uint64_t 
 }
 
 }  // namespace
-
-base::Status CheckNotGone(const std::string& directory) {
-  std::error_code ignored;
-  if (fs::exists(directory + "/CURRENT", ignored) || BytesOfTables(directory) == 0) return {};
-  return Fail(Unreadable(directory, "the file CURRENT is missing"));
-}
 
 uint64_t QuarantineBytes(const std::string& directory) {
   uint64_t bytes = 0;
@@ -142,7 +129,7 @@ uint64_t QuarantineBytes(const std::string& directory) {
 void NoteDamage(rocksdb::Env* env, const std::string& directory, const std::string& why) {
   if (IsDamageNoted(env, directory)) return;
   // If it cannot be noted, whoever meets the damage next does it.
-  (void)WriteMark(env, directory, "damaged - " + why + "\n");
+  (void)WriteMark(directory, "damaged - " + why + "\n");
 }
 
 bool IsDamageNoted(rocksdb::Env* env, const std::string& directory) {
@@ -167,13 +154,13 @@ base::Status Salvage(const RocksOptions& options, rocksdb::Env* env, uint64_t re
   if (mark.state != "copied" && mark.state != "moved") {
     if (auto copied = CopyAside(options, env, reserve_bytes); !copied) return copied;
     mark = {"copied", std::string(kQuarantine) + std::to_string(env->NowMicros() / 1'000'000)};
-    if (auto noted = WriteMark(env, directory, "copied " + mark.quarantine + "\n"); !noted) {
+    if (auto noted = WriteMark(directory, "copied " + mark.quarantine + "\n"); !noted) {
       return noted;
     }
   }
   if (mark.state == "copied") {
     if (auto moved = MoveStore(directory, directory + "/" + mark.quarantine); !moved) return moved;
-    if (auto noted = WriteMark(env, directory, "moved " + mark.quarantine + "\n"); !noted) {
+    if (auto noted = WriteMark(directory, "moved " + mark.quarantine + "\n"); !noted) {
       return noted;
     }
   }

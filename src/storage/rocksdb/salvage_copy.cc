@@ -10,8 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "storage/rocksdb/internal/end_mark.h"
 #include "storage/rocksdb/internal/engine_state.h"
 #include "storage/rocksdb/internal/rocks_config.h"
+#include "storage/rocksdb/internal/store_files.h"
 #include "storage/rocksdb/internal/text_log.h"
 
 namespace lariat::storage::internal {
@@ -42,16 +44,6 @@ struct Store {
   }
 };
 
-std::vector<rocksdb::ColumnFamilyDescriptor> Spaces(const RocksOptions& options,
-                                                    const std::shared_ptr<rocksdb::Cache>& cache) {
-  std::vector<rocksdb::ColumnFamilyDescriptor> spaces;
-  for (size_t i = 0; i < kSpaces; ++i) {
-    const auto space = static_cast<Space>(i);
-    spaces.emplace_back(SpaceName(space), SpaceOptions(space, options, cache));
-  }
-  return spaces;
-}
-
 // Nothing is changed in it. `read_all`: over holes in the log too.
 base::Result<Store> OpenOld(const RocksOptions& options, rocksdb::Env* env,
                             const std::string& log_directory, bool read_all) {
@@ -66,7 +58,7 @@ base::Result<Store> OpenOld(const RocksOptions& options, rocksdb::Env* env,
   const rocksdb::Status listed =
       rocksdb::DB::ListColumnFamilies(db_options, options.directory, &present);
   if (!listed.ok()) return Fail(FromRocks(listed));
-  auto spaces = Spaces(options, cache);
+  auto spaces = Families(options, cache);
   while (spaces.size() > 1 &&
          std::find(present.begin(), present.end(), spaces.back().name) == present.end()) {
     spaces.pop_back();
@@ -77,7 +69,9 @@ base::Result<Store> OpenOld(const RocksOptions& options, rocksdb::Env* env,
       rocksdb::DB::OpenForReadOnly(db_options, options.directory, spaces, &store.families, &db);
   if (!status.ok()) return Fail(FromRocks(status));
   store.db.reset(db);
-  store.log_truncated = read_all || log->said_truncated();
+  const auto reached = ReadEndMark(options.directory);
+  const bool ends_early = reached && store.db->GetLatestSequenceNumber() < reached->sequence;
+  store.log_truncated = read_all || log->said_truncated() || ends_early;
   return store;
 }
 
@@ -89,7 +83,7 @@ base::Result<Store> OpenFresh(const RocksOptions& options, rocksdb::Env* env,
   Store store;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
-      rocksdb::DB::Open(db_options, directory, Spaces(options, cache), &store.families, &db);
+      rocksdb::DB::Open(db_options, directory, Families(options, cache), &store.families, &db);
   if (!status.ok()) return Fail(FromRocks(status));
   store.db.reset(db);
   return store;
@@ -113,8 +107,11 @@ uint64_t NumberIn(const std::string& key, size_t skip) {
 
 class Copier {
  public:
-  Copier(Store& from, Store& to, Space space)
-      : from_(from), to_(to), space_(static_cast<size_t>(space)) {}
+  Copier(Store& from, size_t from_family, Store& to, size_t to_family)
+      : from_(from),
+        to_(to),
+        from_family_(from.families[from_family]),
+        to_family_(to.families[to_family]) {}
 
   base::Status Run() {
     NewIterator();
@@ -123,7 +120,8 @@ class Copier {
       for (; it_->Valid(); it_->Next()) {
         // The value before the next step is the last good one.
         last_ = it_->key().ToString();
-        batch_.Put(to_.families[space_], it_->key(), it_->value()).PermitUncheckedError();
+        batch_.Put(to_family_, it_->key(), it_->value()).PermitUncheckedError();
+        ++copied_;
         if (batch_.GetDataSize() < kBatchBytes) continue;
         if (auto written = Flush(); !written) return written;
       }
@@ -137,12 +135,13 @@ class Copier {
     return Flush();
   }
   bool damaged() const { return damaged_; }
+  size_t copied() const { return copied_; }
 
  private:
   void NewIterator() {
     rocksdb::ReadOptions options;
     options.fill_cache = false;
-    it_.reset(from_.db->NewIterator(options, from_.families[space_]));
+    it_.reset(from_.db->NewIterator(options, from_family_));
   }
   // A failed iterator stays failed, so each probe has its own.
   bool Works(const std::string& key) {
@@ -191,22 +190,36 @@ class Copier {
 
   Store& from_;
   Store& to_;
-  const size_t space_;
+  rocksdb::ColumnFamilyHandle* const from_family_;
+  rocksdb::ColumnFamilyHandle* const to_family_;
   std::unique_ptr<rocksdb::Iterator> it_;
   rocksdb::WriteBatch batch_;
   std::string last_;
   bool damaged_ = false;
+  size_t copied_ = 0;
 };
 
 }  // namespace
 
-base::Error Unreadable(const std::string& directory, const std::string& why) {
-  return {Code::kCorruption,
-          "the store in " + directory + " is damaged beyond repair (" + why +
-              "): keep it aside if you want to look at it, and start this node with an empty data "
-              "directory under a new name and --replace with its present name; its replicas are "
-              "then copied from the other nodes"};
+namespace {
+
+// kMeta, from wherever it can be read as a whole. What can be read of the damaged one is no other
+// than what the whole one has.
+base::Status CopyMeta(const std::string& directory, Store& old, Store& fresh) {
+  const auto meta = static_cast<size_t>(Space::kMeta);
+  Copier first(old, meta, fresh, meta);
+  if (auto copied = first.Run(); !copied || !first.damaged()) return copied;
+  if (kMetaCopy < old.families.size()) {
+    Copier second(old, kMetaCopy, fresh, meta);
+    if (auto copied = second.Run(); !copied) return copied;
+    // One that has nothing yet is of a store that an earlier version wrote last.
+    if (!second.damaged() && second.copied() > 0) return {};
+  }
+  return Fail(
+      Unreadable(directory, "what the node knows about itself and the cluster cannot be read"));
 }
+
+}  // namespace
 
 base::Status CopyReadable(const RocksOptions& options, rocksdb::Env* env,
                           const std::string& directory) {
@@ -217,16 +230,12 @@ base::Status CopyReadable(const RocksOptions& options, rocksdb::Env* env,
   if (!old) return Fail(Unreadable(options.directory, old.error().message));
   auto fresh = OpenFresh(options, env, directory);
   if (!fresh) return Fail(fresh.error());
-  for (size_t i = 0; i < old->families.size(); ++i) {
+  if (auto copied = CopyMeta(options.directory, *old, *fresh); !copied) return copied;
+  for (size_t i = 0; i < std::min(old->families.size(), kSpaces); ++i) {
     const auto space = static_cast<Space>(i);
-    if (space == Space::kTree) continue;
-    Copier copier(*old, *fresh, space);
+    if (space == Space::kTree || space == Space::kMeta) continue;
+    Copier copier(*old, i, *fresh, i);
     if (auto copied = copier.Run(); !copied) return copied;
-    if (space == Space::kMeta && copier.damaged()) {
-      return Fail(Unreadable(options.directory,
-                             "what the node knows about itself and the cluster "
-                             "cannot be read"));
-    }
   }
   const auto meta = static_cast<size_t>(Space::kMeta);
   rocksdb::WriteOptions write;

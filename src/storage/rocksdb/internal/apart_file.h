@@ -15,10 +15,6 @@
 
 namespace lariat::storage::internal {
 
-// What `path` holds from now on is `bytes`, durably; after a failure or a crash the old ones.
-base::Status ReplaceFile(rocksdb::Env* env, const std::string& path, const std::string& bytes);
-base::Status SyncDirectory(const std::string& directory);
-
 class ApartFile {
  public:
   // The environment outlives it.

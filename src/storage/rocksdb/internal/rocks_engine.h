@@ -8,7 +8,6 @@
 #include <rocksdb/statistics.h>
 #include <rocksdb/system_clock.h>
 
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <memory>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "storage/rocksdb/internal/apart_file.h"
+#include "storage/rocksdb/internal/end_mark.h"
 #include "storage/rocksdb/internal/engine_state.h"
 #include "storage/rocksdb/internal/group_commit.h"
 #include "storage/rocksdb/internal/io_pool.h"
@@ -33,12 +33,17 @@ uint64_t FreeSpace(rocksdb::Env* env, const std::string& directory);
 // What Open made; the engine takes it over.
 struct Opened {
   std::unique_ptr<rocksdb::DB> db;
-  std::array<rocksdb::ColumnFamilyHandle*, kSpaces> families{};
-  std::shared_ptr<rocksdb::Cache> cache;            // with RocksDB's tables
-  std::shared_ptr<rocksdb::Statistics> statistics;  // with RocksDB
+  std::vector<rocksdb::ColumnFamilyHandle*> families;  // kFamilies
+  std::shared_ptr<rocksdb::Cache> cache;               // with RocksDB's tables
+  std::shared_ptr<rocksdb::Statistics> statistics;     // with RocksDB
   bool log_truncated = false;
   bool salvaged = false;
   uint64_t quarantine_bytes = 0;
+
+  Opened() = default;
+  Opened(Opened&&) = default;
+  Opened& operator=(Opened&&) = default;
+  ~Opened();  // closes it
 };
 
 class RocksEngine final : public Engine {
@@ -89,9 +94,11 @@ class RocksEngine final : public Engine {
   Opened opened_;
   rocksdb::DB* const db_;
   SpaceGuard guard_;
+  EndMark end_mark_;  // the watcher's, while there is one
 
   std::atomic<uint64_t> written_{0};  // batches
   uint64_t synced_ = 0;               // committer only: this many of them are durable
+  std::atomic<uint64_t> synced_sequence_{0};
   std::atomic<uint64_t> syncs_{0};
   std::atomic<uint64_t> sync_nanoseconds_{0};
   std::atomic<uint64_t> writes_stalled_{0};

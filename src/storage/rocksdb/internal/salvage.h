@@ -4,9 +4,9 @@
 // into a new store and keeps the old files for people in quarantine-<unix time>.
 //
 // Of a place that cannot be read every key is left out, older states in other files too: what is
-// missing is refilled from other replicas, what is out of date would be believed. kMeta has to be
-// readable as a whole, or the node would not know who it is. Hash trees are left out: they are
-// counted again.
+// missing is refilled from other replicas, what is out of date would be believed. kMeta is kept
+// twice, and one of the two has to be readable as a whole, or the node would not know who it is.
+// Hash trees are left out: they are counted again.
 //
 // The steps, each of which can be done again after a crash:
 //   SALVAGE "damaged"   copy into salvage-new/      (what a crash left there is removed first)
@@ -22,9 +22,6 @@
 
 namespace lariat::storage::internal {
 
-// An error if there are files of a store without the one that makes them a store: opening would
-// begin a new one, and the node would think that it never held anything.
-base::Status CheckNotGone(const std::string& directory);
 // Of the damaged stores that are kept.
 uint64_t QuarantineBytes(const std::string& directory);
 

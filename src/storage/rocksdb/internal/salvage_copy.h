@@ -15,7 +15,4 @@ namespace lariat::storage::internal {
 base::Status CopyReadable(const RocksOptions& options, rocksdb::Env* env,
                           const std::string& directory);
 
-// For people: what to do about a store of which not even that can be had.
-base::Error Unreadable(const std::string& directory, const std::string& why);
-
 }  // namespace lariat::storage::internal
