@@ -1,78 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/world/bug.h"
 
+#include <array>
+
 namespace lariat::sim {
 
+namespace {
+
+// In the order of Bug.
+constexpr std::array<std::string_view, static_cast<size_t>(Bug::kCount)> kNames = {
+    "none",
+    "no_sync",
+    "ack_before_durable",
+    "error_is_absent",
+    "stale_read",
+    "skip_write_back",
+    "ack_without_write",
+    "dot_only",
+    "repeated_forward",
+    "reused_incarnation",
+    "forgotten_clock",
+    "unknown_is_not_done",
+    "context_covers_unseen",
+    "stale_accepted",
+    "stream_skips",
+    "step_untold",
+    "not_removed",
+    "leaver_untold",
+    "purged_by_time",
+    "confirm_skipped",
+    "hints_unseen",
+    "fallback_counted",
+    "only_keys_compared",
+    "ttl_by_arrival",
+    "damage_unseen",
+    "damage_is_absent",
+    "flush_only_syncs",
+    "cut_untold",
+    "part_taken_for_end",
+    "anyone_taken",
+    "apart_unwritten",
+    "greater_untold",
+};
+static_assert(!kNames.back().empty());
+
+}  // namespace
+
 std::string_view BugName(Bug bug) {
-  switch (bug) {
-    case Bug::kNone:
-      return "none";
-    case Bug::kNoSync:
-      return "no_sync";
-    case Bug::kAckBeforeDurable:
-      return "ack_before_durable";
-    case Bug::kErrorIsAbsent:
-      return "error_is_absent";
-    case Bug::kStaleRead:
-      return "stale_read";
-    case Bug::kSkipWriteBack:
-      return "skip_write_back";
-    case Bug::kAckWithoutWrite:
-      return "ack_without_write";
-    case Bug::kDotOnly:
-      return "dot_only";
-    case Bug::kRepeatedForward:
-      return "repeated_forward";
-    case Bug::kReusedIncarnation:
-      return "reused_incarnation";
-    case Bug::kForgottenClock:
-      return "forgotten_clock";
-    case Bug::kUnknownIsNotDone:
-      return "unknown_is_not_done";
-    case Bug::kContextCoversUnseen:
-      return "context_covers_unseen";
-    case Bug::kStaleAccepted:
-      return "stale_accepted";
-    case Bug::kStreamSkips:
-      return "stream_skips";
-    case Bug::kStepUntold:
-      return "step_untold";
-    case Bug::kNotRemoved:
-      return "not_removed";
-    case Bug::kLeaverUntold:
-      return "leaver_untold";
-    case Bug::kPurgedByTime:
-      return "purged_by_time";
-    case Bug::kConfirmSkipped:
-      return "confirm_skipped";
-    case Bug::kHintsUnseen:
-      return "hints_unseen";
-    case Bug::kFallbackCounted:
-      return "fallback_counted";
-    case Bug::kOnlyKeysCompared:
-      return "only_keys_compared";
-    case Bug::kTtlByArrival:
-      return "ttl_by_arrival";
-    case Bug::kDamageUnseen:
-      return "damage_unseen";
-    case Bug::kDamageIsAbsent:
-      return "damage_is_absent";
-    case Bug::kFlushOnlySyncs:
-      return "flush_only_syncs";
-    case Bug::kCutUntold:
-      return "cut_untold";
-    case Bug::kPartTakenForEnd:
-      return "part_taken_for_end";
-    case Bug::kAnyoneTaken:
-      return "anyone_taken";
-    case Bug::kApartUnwritten:
-      return "apart_unwritten";
-    case Bug::kGreaterUntold:
-      return "greater_untold";
-    case Bug::kCount:
-      break;
-  }
-  return "?";
+  const auto index = static_cast<size_t>(bug);
+  return index < kNames.size() ? kNames[index] : "?";
 }
 
 std::optional<Bug> BugFromName(std::string_view name) {
