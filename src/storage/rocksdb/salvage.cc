@@ -6,7 +6,6 @@
 #include <fstream>
 #include <vector>
 
-#include "storage/rocksdb/internal/apart_file.h"
 #include "storage/rocksdb/internal/end_mark.h"
 #include "storage/rocksdb/internal/engine_state.h"
 #include "storage/rocksdb/internal/rocks_engine.h"
@@ -129,7 +128,7 @@ uint64_t QuarantineBytes(const std::string& directory) {
 void NoteDamage(rocksdb::Env* env, const std::string& directory, const std::string& why) {
   if (IsDamageNoted(env, directory)) return;
   // If it cannot be noted, whoever meets the damage next does it.
-  (void)WriteMark(directory, "damaged - " + why + "\n");
+  (void)WriteMark(env, directory, "damaged - " + why + "\n");
 }
 
 bool IsDamageNoted(rocksdb::Env* env, const std::string& directory) {
@@ -154,13 +153,13 @@ base::Status Salvage(const RocksOptions& options, rocksdb::Env* env, uint64_t re
   if (mark.state != "copied" && mark.state != "moved") {
     if (auto copied = CopyAside(options, env, reserve_bytes); !copied) return copied;
     mark = {"copied", std::string(kQuarantine) + std::to_string(env->NowMicros() / 1'000'000)};
-    if (auto noted = WriteMark(directory, "copied " + mark.quarantine + "\n"); !noted) {
+    if (auto noted = WriteMark(env, directory, "copied " + mark.quarantine + "\n"); !noted) {
       return noted;
     }
   }
   if (mark.state == "copied") {
     if (auto moved = MoveStore(directory, directory + "/" + mark.quarantine); !moved) return moved;
-    if (auto noted = WriteMark(directory, "moved " + mark.quarantine + "\n"); !noted) {
+    if (auto noted = WriteMark(env, directory, "moved " + mark.quarantine + "\n"); !noted) {
       return noted;
     }
   }
