@@ -312,7 +312,14 @@ std::string Node::MetricsText() const {
       {"lariat_quarantine_bytes", "gauge",
        "Bytes of damaged stores that are kept for people, at the start.",
        number(s.quarantine_bytes)},
-      {"lariat_storage_health", "gauge", "0 ok, 1 disk full (writes are refused), 2 dead.",
+      {"lariat_disk_free_bytes", "gauge", "Free on the disk of the data directory.",
+       number(s.disk_free_bytes)},
+      {"lariat_disk_reserve_bytes", "gauge", "Below so much free disk writes are refused.",
+       number(s.disk_reserve_bytes)},
+      {"lariat_disk_delete_reserve_bytes", "gauge",
+       "Below so much free disk deletes are refused too.", number(s.disk_delete_reserve_bytes)},
+      {"lariat_storage_health", "gauge",
+       "0 ok, 1 disk nearly full (of writes only deletes are taken), 2 dead.",
        static_cast<double>(engine_.health())},
   };
   if (const auto seen = peers_seen()) {

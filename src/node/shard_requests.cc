@@ -208,6 +208,7 @@ void Shard::LocalWrite(wire::WriteRequest request, uint64_t fence, WriteDone don
     options.idempotency_key = std::move(request.idempotency_key);
     options.idempotency_answer = std::move(request.idempotency_answer);
     options.now = owner.world_.env.clock.Wall();
+    options.for_client = !request.repair && request.hint_for == 0;
     owner.replica_.Write(std::move(key), std::move(request.object), std::move(options),
                          [&owner, back = std::move(back)](const base::Status& status) mutable {
                            back(owner, ToReply(status));

@@ -8,9 +8,8 @@
 // What a caller may rely on:
 //  * Every callback comes exactly once, on the shard's thread, possibly before the call returns.
 //  * Write's and Update's `durable` gets ok only when the record is as durable as asked for.
-//  * A read gives out only what is durable: a value whose sync is still under way is returned when
-//  it
-//    is done. Otherwise a value could be read, then lost with the power, and never be seen again.
+//  * A read gives out only what is durable: a value that is still being synced is returned when
+//    that is done. Otherwise it could be read, then lost with the power, and never be seen again.
 //  * A record that cannot be read is an error, never "absent" (M6).
 //  * No actor is ever continued that this incarnation did not mint for this very record (M2, M5).
 //    After a failed write the incarnation is given up, because dots may have been seen by readers.
@@ -75,6 +74,7 @@ struct WriteOptions {
   std::string idempotency_answer;
   base::WallTime now;
   telemetry::Counter* changed = nullptr;  // counts up if the record becomes another one
+  bool for_client = false;  // who waits for it: a delete may use the disk's reserve for deletes
 };
 
 // What has to be true of the local record for an update to happen.

@@ -80,8 +80,10 @@ class RocksEngine final : public Engine {
   base::Error ReadError(const rocksdb::Status& status);
   base::Result<std::vector<Entry>> ScanNow(const ScanRequest& request);
   base::Status SyncLog();  // on the committer's thread
-  void Watch();            // the watcher's thread
-  void ResumeIfThereIsRoom();
+  base::Status Admit(const WriteBatch& batch);
+  void Watch();  // the watcher's thread, and so the next two
+  void ResumeIfThereIsRoom(uint64_t turn);
+  void FreeWhatWasDeleted(uint64_t turn);
 
   const std::shared_ptr<rocksdb::SystemClock> clock_;  // with the environment
   const std::unique_ptr<EngineState> state_;           // outlives the database, which reports to it
@@ -98,6 +100,7 @@ class RocksEngine final : public Engine {
   std::atomic<uint64_t> writes_stalled_{0};
   std::atomic<uint64_t> reads_from_disk_{0};
   std::atomic<uint64_t> read_errors_{0};
+  std::atomic<bool> deleted_while_full_{false};
 
   IoPool pool_;
   GroupCommit committer_;
