@@ -135,6 +135,7 @@ class Run {
       const Disk::Counts& disk = cluster_.machine(i).disk().counts();
       report_.Count("faults: reads failed", disk.read_errors);
       report_.Count("faults: writes stalled or refused", disk.stalls);
+      report_.Count("faults: disks nearly full", disk.fulls);
       report_.Count("disk: reads that missed memory", disk.misses);
     }
     report_.Count("disk: records removed", Removed());

@@ -282,6 +282,31 @@ class Disk(Test):
             for number in range(stored):
                 self.assertEqual(node.http("GET", f"/buckets/one/kv/big{number}").status, 200)
 
+    def test_deletes_on_a_full_disk(self):
+        """Deletes have a reserve of their own, and give the disk back by themselves."""
+        with small_disk(self, 96 * MIB) as disk:
+            node = self.single(os.path.join(disk, "data"),
+                               {"storage.disk_reserve_bytes": 12 * MIB,
+                                "storage.memtable_bytes": 2 * MIB})
+            with open(os.path.join(disk, "filler"), "wb") as file:
+                file.write(bytes(disk_free(disk) - 40 * MIB))
+            paths = []
+            while len(paths) < 100:
+                path = f"/buckets/one/kv/big{len(paths)}"
+                if node.http("PUT", path, os.urandom(MIB // 2)).status != 201:
+                    break
+                paths.append(path)
+            self.assertGreater(len(paths), 20)
+            self.assertLess(len(paths), 100)
+            for path in paths:
+                self.assertEqual(node.http("DELETE", path).status, 204)
+            self.assertLess(node.metric("lariat_disk_delete_reserve_bytes"),
+                            node.metric("lariat_disk_reserve_bytes"))
+            wait_until(lambda: node.http("PUT", paths[0], b"x").status == 201, 60,
+                       "the room of what was deleted comes back")
+            for path in paths[1:]:
+                self.assertEqual(node.http("GET", path).status, 404)
+
     def test_full_disk_of_one_of_three(self):
         with small_disk(self, 64 * MIB) as disk:
             cluster = self.cluster(start=False, settings={

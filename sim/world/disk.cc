@@ -68,6 +68,18 @@ base::Status Disk::FailWrite() {
   return Fail(Code::kDiskFull, "simulated full disk");
 }
 
+bool Disk::NearlyFull() {
+  const int64_t every_ms = options_.full_every_ms;
+  if (!faults_ || every_ms == 0) return false;
+  const base::Instant now = scheduler_.Now();
+  if (now >= full_from_) {
+    counts_.fulls += full_from_ == base::Instant{} ? 0 : 1;
+    if (full_from_ != base::Instant{}) full_until_ = now + DrawDelay(every_ms * 200, &prng_);
+    full_from_ = now + DrawDelay(every_ms * 1000, &prng_);
+  }
+  return now < full_until_;
+}
+
 size_t Disk::LoseInCrash(size_t unsynced) {
   if (!power_cut_) return 0;
   return prng_.Chance(0.5) ? unsynced : prng_.Below(unsynced + 1);

@@ -21,7 +21,7 @@ namespace lariat::sim {
 class Disk final : public storage::Engine, private storage::FaultPlan {
  public:
   struct Counts {
-    uint64_t misses = 0, read_errors = 0, stalls = 0;
+    uint64_t misses = 0, read_errors = 0, stalls = 0, fulls = 0;
     uint64_t removed = 0;  // records
     // Damaged records that were replaced and kept in quarantine, by this process and earlier ones.
     uint64_t refilled = 0, refilled_before = 0;
@@ -85,6 +85,7 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   bool MissMemory() override;
   bool FailRead() override;
   base::Status FailWrite() override;
+  bool NearlyFull() override;
   bool FailSync() override { return std::exchange(fail_next_sync_, false); }
   size_t LoseInCrash(size_t unsynced) override;
   size_t CutInCrash(size_t logged) override;
@@ -112,6 +113,8 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   OnRecord on_record_;
   bool faults_ = true;
   bool fail_next_sync_ = false;
+  base::Instant full_from_{};  // the next time
+  base::Instant full_until_{};
   bool power_cut_ = false;
   bool cut_log_ = false;
   Counts counts_;

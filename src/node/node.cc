@@ -317,6 +317,9 @@ std::string Node::MetricsText() const {
       SampleOf(Figure::kStoreDamaged, engine_.damaged() ? 1.0 : 0.0),
       SampleOf(Figure::kStoreSalvaged, s.salvaged ? 1.0 : 0.0),
       SampleOf(Figure::kQuarantineBytes, number(s.quarantine_bytes)),
+      SampleOf(Figure::kDiskFreeBytes, number(s.disk_free_bytes)),
+      SampleOf(Figure::kDiskReserveBytes, number(s.disk_reserve_bytes)),
+      SampleOf(Figure::kDiskDeleteReserveBytes, number(s.disk_delete_reserve_bytes)),
       SampleOf(Figure::kStorageHealth, static_cast<double>(engine_.health())),
   };
   if (const auto seen = peers_seen()) {

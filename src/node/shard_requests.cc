@@ -217,6 +217,7 @@ void Shard::LocalWrite(wire::WriteRequest request, uint64_t fence, WriteDone don
     options.idempotency_key = std::move(request.idempotency_key);
     options.idempotency_answer = std::move(request.idempotency_answer);
     options.now = owner.world_.env.clock.Wall();
+    options.for_client = !request.repair && request.hint_for == 0;
     if (causal::Object::RegisterIdOf(request.object)) {
       options.answer = std::make_shared<replica::RegisterAnswer>();
     }

@@ -17,9 +17,16 @@ PendingWrites::PendingWrites(storage::Engine& engine, storage::CompletionQueue& 
       on_failure_(std::move(on_failure)),
       owner_alive_(std::move(owner_alive)) {}
 
+base::Status PendingWrites::CheckRoom(bool is_delete) const {
+  if (is_delete || !NearlyFull()) return {};
+  return base::Fail(base::Code::kDiskFull,
+                    "the disk is nearly full: of all writes only deletes go on");
+}
+
 void PendingWrites::Stage(std::vector<Put> puts, AckWhen when, Done applied, Done durable) {
   DropRider();
   for (Put& put : puts) {
+    only_deletes_ = only_deletes_ && (put.is_delete || !put.value);
     Values(put.space)[put.key] = {put.value, batch_number_};
     if (put.value) {
       batch_.Put(put.space, std::move(put.key), std::move(*put.value));
@@ -80,12 +87,14 @@ void PendingWrites::DropRider() {
 void PendingWrites::Flush() {
   if (staged_.empty()) return;
   AddRider();
+  batch_.is_delete = only_deletes_;
   const base::Status status = engine_.Write(batch_);
   if (!status && status.error().code == base::Code::kStalled) {
     stalled_ = true;  // keeps the batch; Tick tries again
     return;
   }
   stalled_ = false;
+  only_deletes_ = true;
   DropRider();
   rider_.AfterWrite(status.has_value());
   if (!status) {

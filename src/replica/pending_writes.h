@@ -52,7 +52,12 @@ class PendingWrites {
     storage::Space space = storage::Space::kData;
     std::string key;
     std::optional<std::string> value;  // nothing: the key is removed
+    bool is_delete = false;            // as in storage::WriteBatch; a removal is one
   };
+  // kDiskFull: the disk is nearly full, and this is no delete. Ask before Stage: such a write would
+  // be refused together with the deletes of its turn, which go on.
+  base::Status CheckRoom(bool is_delete) const;
+  bool NearlyFull() const { return engine_.health() == storage::Health::kDiskFull; }
   // Adds the puts to the batch of this turn. `applied` (may be empty) is called when the batch is
   // in the engine or was refused; `durable` after it, when it is as durable as `when` says. The
   // first put is the one that later readers of its key wait for.
@@ -104,6 +109,7 @@ class PendingWrites {
   std::shared_ptr<bool> owner_alive_;
   std::array<std::unordered_map<std::string, Value>, storage::kSpaces> values_;
   storage::WriteBatch batch_;
+  bool only_deletes_ = true;  // are in it, but for the rider
   struct Boarded {
     size_t operations = 0, bytes = 0;  // of the batch without the rider
     uint64_t version = 0;

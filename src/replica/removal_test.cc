@@ -123,6 +123,14 @@ TEST_F(RemovalTest, AWriteBehindARemovalIsAWriteToNothing) {
   EXPECT_EQ(Values("k"), Texts{"b"});
 }
 
+TEST_F(RemovalTest, GoesOnWhileTheDiskIsNearlyFull) {
+  Write("a", PeerObject("v"));
+  loop.RunAll();
+  plan.nearly_full = true;
+  EXPECT_EQ(Finish(Start({{DataKeyOf("a"), {}}})), States{RecordState::kDone});
+  EXPECT_TRUE(Values("a").empty());
+}
+
 TEST_F(RemovalTest, AnEngineThatRefusesRemovesNothing) {
   Write("a", PeerObject("v"));
   loop.RunAll();

@@ -274,13 +274,17 @@ void Replica::Merge(Place place, std::string object, WriteOptions options, Statu
   // It may be on its way into the engine, which may refuse it yet.
   const bool nothing_new = found && stored == merged && options.idempotency_key.empty();
   if (nothing_new) return pending_.WhenDurable(place.space, place.key, std::move(done));
+  const bool is_delete =
+      pending_.NearlyFull() && options.for_client && incoming->Traits().tombstone;
+  if (auto room = pending_.CheckRoom(is_delete); !room) return done(room);
   auto put = PutFor(place, storage::EncodeRecord(own_actor, merged), options.now);
   if (!put) return done(Fail(std::move(put.error())));
+  put->is_delete = is_delete;
   std::vector<PendingWrites::Put> puts;
   puts.push_back(std::move(*put));
   if (!options.idempotency_key.empty()) {
     puts.push_back({Space::kIdempotency, IdempotencyKey(place.DataKey(), options.idempotency_key),
-                    std::move(options.idempotency_answer)});
+                    std::move(options.idempotency_answer), is_delete});
   }
   if (options.changed != nullptr) options.changed->Add();
   tree_.Stage(place.key, SumOf(place, merged, *incoming) - before);
@@ -451,6 +455,7 @@ void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updat
   }
   if (auto holds = CheckCondition(request, object); !holds) return updated(Fail(holds.error()));
   const bool tombstone = request.value.tombstone;
+  if (auto room = pending_.CheckRoom(tombstone); !room) return updated(Fail(room.error()));
   const size_t values_before = object.StoredValues();
   auto result = ChangeObject(request, place, &object, &own_actor);
   if (!result) return updated(Fail(result.error()));
@@ -463,6 +468,7 @@ void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updat
   result->version = object.Version();
   auto put = PutFor(place, storage::EncodeRecord(own_actor, result->object), request.now);
   if (!put) return updated(Fail(std::move(put.error())));
+  put->is_delete = tombstone;
   if (tombstone) metrics_.tombstones_written.Add();
   tree_.Stage(place.key, SumOf(place, result->object, object) - before);
   std::vector<PendingWrites::Put> puts;
@@ -470,7 +476,7 @@ void Replica::ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updat
   if (!request.idempotency_key.empty()) {
     result->idempotency_answer = request.make_answer(object, result->context);
     puts.push_back({Space::kIdempotency, IdempotencyKey(place.DataKey(), request.idempotency_key),
-                    result->idempotency_answer});
+                    result->idempotency_answer, tombstone});
   }
   auto applied = [result = std::move(*result),
                   updated = std::move(updated)](const base::Status& status) mutable {

@@ -8,8 +8,8 @@
 // What a caller may rely on:
 //  * Every callback comes exactly once, on the shard's thread, possibly before the call returns.
 //  * Write's and Update's `durable` gets ok only when the record is as durable as asked for.
-//  * A read gives out only what is durable: a value whose sync is under way is returned when it is
-//    done. Otherwise a value could be read, then lost with the power, and never be seen again.
+//  * A read gives out only what is durable: a value that is still being synced is returned when
+//    that is done. Otherwise it could be read, then lost with the power, and never be seen again.
 //  * A record that cannot be read is an error, never "absent" (M6).
 //  * No actor is ever continued that this incarnation did not mint for this very record (M2, M5).
 //    After a failed write the incarnation is given up, because dots may have been seen by readers.

@@ -101,7 +101,8 @@ void Replica::FoldOne(const RecordVersion& record, Looked found, StateDone done)
   const std::string bytes = object->Encode();
   tree_.Stage(record.data_key, RecordSum(record.data_key, bytes, *object) - before);
   StageChange({{Space::kData, record.data_key,
-                storage::EncodeRecord(keeps_actor ? parsed->own_actor : std::nullopt, bytes)}},
+                storage::EncodeRecord(keeps_actor ? parsed->own_actor : std::nullopt, bytes),
+                /*is_delete=*/true}},  // it is shorter than it was
               std::move(done));
 }
 
@@ -118,6 +119,7 @@ void Replica::StageChange(std::vector<PendingWrites::Put> puts, StateDone done) 
 void Replica::Replace(std::string data_key, std::string damaged, std::string object,
                       StateDone done) {
   if (IsBusy(data_key)) return done(RecordState::kBusy);
+  if (auto room = pending_.CheckRoom(/*is_delete=*/false); !room) return done(Fail(room.error()));
   auto use = [this, data_key, damaged = std::move(damaged), object = std::move(object),
               done = std::move(done)](Looked found) mutable {
     if (!found) return done(Fail(found.error()));

@@ -85,6 +85,7 @@ void Replica::Owe(KeyRef key, base::WallTime now, StatusDone done) {
     metrics_.hints_overflowed.Add();
     return done(Fail(Code::kOverloaded, "too much waits for the engine"));
   }
+  if (auto room = pending_.CheckRoom(/*is_delete=*/false); !room) return done(room);
   Place place = PlaceOf(key);
   auto use = [this, place, now, done = std::move(done)](Looked found) mutable {
     NoteReference(std::move(place), now, std::move(done), std::move(found));

@@ -339,5 +339,52 @@ TEST(Replica, WhatAPeerSendsIsChecked) {
   EXPECT_EQ(world.Values(), Values{"v"});
 }
 
+// Deletes alone go on, and other writes of the same turn must not take them along.
+TEST(Replica, OnANearlyFullDiskDeletesGoOn) {
+  World world;
+  const auto before = world.Update({.value = "v"});
+  world.Write("r", PeerObject("v"));
+  world.loop.RunAll();
+  auto deleted_there = causal::Object::Decode(PeerObject("v")).value();
+  const causal::DotSet seen = deleted_there.dvv()->history();
+  deleted_there.dvv()->Update(seen, {.tombstone = true}, {2, 1, 1});
+  const std::string tombstone = deleted_there.Encode();
+  world.plan.nearly_full = true;
+  const auto put = world.Update({.key = "p", .value = "v"});
+  const auto replicated = world.Write("q", PeerObject("v"));
+  const auto deleted = world.Update({.value = "",
+                                     .context = (*before->result)->context,
+                                     .idempotency_key = "i",
+                                     .tombstone = true});
+  std::optional<Code> for_client, for_repair, hint;
+  WriteOptions options{.now = world.now, .for_client = true};
+  world.replica().Write(World::Ref("r"), tombstone, options, [&](const base::Status& status) {
+    for_client = status ? Code::kOk : status.error().code;
+  });
+  world.replica().Write(
+      World::Ref("s"), tombstone, {.now = world.now},
+      [&](const base::Status& status) { for_repair = status ? Code::kOk : status.error().code; });
+  world.replica().Owe({1, {42}, "k", 9}, world.now, [&](const base::Status& status) {
+    hint = status ? Code::kOk : status.error().code;
+  });
+  world.loop.RunAll();
+  EXPECT_EQ(put->code(), Code::kDiskFull);
+  EXPECT_EQ(replicated->code(), Code::kDiskFull);
+  EXPECT_TRUE(deleted->ok());
+  EXPECT_TRUE(deleted->durable->has_value());
+  EXPECT_EQ(for_client, Code::kOk);
+  EXPECT_EQ(for_repair, Code::kDiskFull) << "repair does not use up what is kept for clients";
+  EXPECT_EQ(hint, Code::kDiskFull);
+  EXPECT_TRUE(world.Values().empty());
+  const auto again = world.Update({.value = "v", .idempotency_key = "i"});
+  world.loop.RunAll();
+  EXPECT_TRUE((*again->result)->replayed) << "nothing is written for it";
+  world.plan.nearly_full = false;
+  EXPECT_TRUE(world.Values("p").empty());
+  const auto later = world.Update({.key = "p", .value = "v"});
+  world.loop.RunAll();
+  EXPECT_TRUE(later->ok());
+}
+
 }  // namespace
 }  // namespace lariat::replica

@@ -47,6 +47,7 @@ class TestPlan final : public storage::FaultPlan {
   bool MissMemory() override { return miss_memory; }
   bool FailRead() override { return fail_read; }
   base::Status FailWrite() override { return fail_write; }
+  bool NearlyFull() override { return nearly_full; }
   bool FailSync() override { return fail_sync; }
   size_t LoseInCrash(size_t unsynced) override {
     return unsynced - std::min(unsynced, kept_in_crash);
@@ -60,6 +61,7 @@ class TestPlan final : public storage::FaultPlan {
   bool miss_memory = false;
   bool fail_read = false;
   base::Status fail_write;
+  bool nearly_full = false;
   bool fail_sync = false;
   bool hold_syncs = false;
   bool hold_gets = false;

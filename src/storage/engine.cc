@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/engine.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lariat::storage {
@@ -18,6 +19,12 @@ void WriteBatch::Remove(Space space, std::string key) {
 void WriteBatch::Clear() {
   operations.clear();
   bytes = 0;
+  is_delete = false;
+}
+
+bool WriteBatch::UsesReserve() const {
+  const auto frees = [](const Operation& o) { return o.remove || o.space == Space::kMeta; };
+  return is_delete || std::all_of(operations.begin(), operations.end(), frees);
 }
 
 }  // namespace lariat::storage

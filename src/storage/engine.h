@@ -44,7 +44,11 @@ struct WriteBatch {
   };
   std::vector<Operation> operations;
   size_t bytes = 0;  // keys and values, for limits
+  // It is a delete: small itself, and what it covers can be freed.
+  bool is_delete = false;
 
+  // Goes on while a nearly full disk refuses others: a delete, or nothing but removals and kMeta.
+  bool UsesReserve() const;
   void Put(Space space, std::string key, std::string value);
   void Remove(Space space, std::string key);
   bool Empty() const { return operations.empty(); }
@@ -82,6 +86,10 @@ struct EngineStats {
   uint64_t block_cache_misses = 0;
   uint64_t compaction_bytes_pending = 0;
   uint64_t compaction_bytes = 0;  // read and written by compaction and flush, since the open
+  uint64_t disk_free_bytes = 0;
+  // Below so much free space writes are refused, and below the second deletes too; 0: never.
+  uint64_t disk_reserve_bytes = 0;
+  uint64_t disk_delete_reserve_bytes = 0;
   // At the last open a bad record ended the log early: what came after it is forgotten, perhaps
   // writes that were acknowledged. The node owes its ranges a repair. Said at every open until
   // kLogCutKey is removed.
@@ -97,6 +105,7 @@ struct EngineStats {
 inline constexpr std::string_view kSalvagedKey = "salvaged";
 inline constexpr std::string_view kLogCutKey = "log_cut";
 
+// kDiskFull: writes are refused, and deletes may be.
 enum class Health : uint8_t { kOk, kDiskFull, kDead };
 
 class Engine {
@@ -112,7 +121,8 @@ class Engine {
   using GetDone = base::UniqueFunction<void(base::Result<std::string>)>;
   virtual void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) = 0;
   // Applies the whole batch or nothing; in memory and in the log, not synced. Does not block:
-  // kStalled (ask again later; nothing was applied), kDiskFull, or kIo (dead).
+  // kStalled (ask again later; nothing was applied), kDiskFull, or kIo (dead). While health() is
+  // kDiskFull a batch that UsesReserve goes on, until a smaller reserve is used up too.
   virtual base::Status Write(const WriteBatch& batch) = 0;
   // See the comment at the top. Concurrent and repeated calls share one sync.
   using SyncDone = base::UniqueFunction<void(base::Status)>;

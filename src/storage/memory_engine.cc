@@ -175,6 +175,11 @@ void MemoryEngine::Get(Space space, std::string key, CompletionQueue* queue, Get
         });
 }
 
+Health MemoryEngine::health() const {
+  if (dead_) return Health::kDead;
+  return plan_->NearlyFull() ? Health::kDiskFull : Health::kOk;
+}
+
 base::Status MemoryEngine::Write(const WriteBatch& batch) {
   if (dead_) return Fail(Code::kIo, "the engine is dead after a failed sync");
   base::Status fault = plan_->FailWrite();
@@ -182,6 +187,7 @@ base::Status MemoryEngine::Write(const WriteBatch& batch) {
     ++stats_.writes_stalled;
     return fault;
   }
+  if (plan_->NearlyFull() && !batch.UsesReserve()) return Fail(Code::kDiskFull, "nearly full");
   Apply(batch, &live_);
   unsynced_.push_back(batch);
   ++written_;

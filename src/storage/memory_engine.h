@@ -28,6 +28,7 @@ class FaultPlan {
   virtual bool MissMemory() { return false; }      // TryGet says kNotInMemory
   virtual bool FailRead() { return false; }        // kCorruption from TryGet or Get
   virtual base::Status FailWrite() { return {}; }  // kStalled or kDiskFull
+  virtual bool NearlyFull() { return false; }      // only what may use the reserve is taken
   virtual bool FailSync() { return false; }        // the engine dies
   // How many of the `unsynced` most recent batches a crash loses (the disk may have kept a prefix).
   virtual size_t LoseInCrash(size_t unsynced) { return unsynced; }
@@ -68,7 +69,7 @@ class MemoryEngine final : public Engine {
   void Scan(Space space, std::string from, std::string to, ScanLimits limits,
             CompletionQueue* queue, ScanDone done) override;
   base::Result<std::string> GetBlocking(Space space, std::string_view key) override;
-  Health health() const override { return dead_ ? Health::kDead : Health::kOk; }
+  Health health() const override;
   EngineStats Stats() const override;
 
  private:

@@ -57,6 +57,7 @@ struct WriteOptions {
   std::string idempotency_answer;
   base::WallTime now;
   telemetry::Counter* changed = nullptr;  // counts up if the record becomes another one
+  bool for_client = false;  // who waits for it: a delete may use the disk's reserve for deletes
   // Filled in before `done` is called with ok, which says that it is durable. Co-owned by `done`.
   std::shared_ptr<RegisterAnswer> answer;
 };

@@ -170,9 +170,30 @@ TEST(SpaceGuardTest, AnOldMeasurementIsRenewedByTheNextWrite) {
   EXPECT_FALSE(guard.Admit(1, 11'000'000));
 }
 
+TEST(SpaceGuardTest, DeletesGoOnDownToHalfOfTheReserve) {
+  uint64_t free = 999;
+  SpaceGuard guard([&] { return free; }, 1000, 0);
+  EXPECT_FALSE(guard.Admit(1, 0));
+  EXPECT_TRUE(guard.Admit(1, 0, Purpose::kDelete));
+  int admitted = 0;
+  while (admitted < 100 && guard.Admit(100, 0, Purpose::kDelete)) {
+    free -= 100;
+    ++admitted;
+  }
+  EXPECT_LE(admitted, 6);
+  EXPECT_GE(admitted, 4);
+  EXPECT_TRUE(guard.full(Purpose::kDelete));
+  EXPECT_EQ(guard.free_bytes(), free);
+  free = 625;
+  guard.Measure(0);
+  EXPECT_TRUE(guard.Admit(1, 0, Purpose::kDelete));
+  EXPECT_FALSE(guard.Admit(1, 0));
+}
+
 TEST(SpaceGuardTest, NoReserveAdmitsEverything) {
   SpaceGuard guard([] { return uint64_t{0}; }, 0, 0);
   EXPECT_TRUE(guard.Admit(1 << 20, 0));
+  EXPECT_TRUE(guard.Admit(1 << 20, 0, Purpose::kDelete));
   EXPECT_FALSE(guard.full());
 }
 

@@ -343,6 +343,30 @@ TEST(SmallDiskTest, TheEnginesOwnDataStopAtTheReserve) {
   EXPECT_TRUE(HasAll(engine.get(), durable));
 }
 
+TEST(SmallDiskTest, WhatIsDeletedOnAFullDiskIsFreed) {
+  const SmallDisk disk;
+  if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << disk.why();
+  RocksOptions options = SmallOptions(disk.data());
+  options.compression = "none";
+  options.disk_reserve_bytes = 3 << 20;
+  auto engine = OpenRocksEngine(options).value();
+  const auto [durable, error] = WriteUntilRefused(engine.get());
+  ASSERT_EQ(error.code, Code::kDiskFull) << error.message;
+  SharedQueue queue;
+  for (int i = 0; i < durable; ++i) {
+    WriteBatch tombstone;
+    tombstone.Put(Space::kData, Key(i), "deleted");
+    tombstone.is_delete = true;
+    ASSERT_TRUE(Eventually([&] { return engine->Write(tombstone).has_value(); })) << i;
+  }
+  ASSERT_TRUE(SyncAndWait(engine.get(), &queue).has_value());
+  ASSERT_TRUE(Eventually([&] { return engine->health() == Health::kOk; }))
+      << engine->Stats().disk_free_bytes;
+  EXPECT_GT(WriteUntilRefused(engine.get()).first, durable / 4);
+  engine.reset();
+  EXPECT_TRUE(HasAll(OpenRocksEngine(options).value().get(), durable));
+}
+
 // Flushes and compactions may then take the last bytes, and whether they or the log meet the end
 // first is open. Neither may abort the process or forget what was acknowledged.
 TEST(SmallDiskTest, WithoutAReserveItStopsInOrder) {

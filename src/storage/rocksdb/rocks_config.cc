@@ -79,6 +79,9 @@ rocksdb::ColumnFamilyOptions SpaceOptions(Space space, const RocksOptions& optio
     // Room for bursts while a flush runs; past it writers are stalled.
     family.max_write_buffer_number = 4;
     family.max_bytes_for_level_base = 4 * options.memtable_bytes;
+    // A compaction needs room for some files: on a small disk small ones.
+    family.target_file_size_base =
+        std::min(family.target_file_size_base, uint64_t{options.memtable_bytes});
     family.level_compaction_dynamic_level_bytes = true;  // at most about 10 % of dead bytes
     return family;
   }

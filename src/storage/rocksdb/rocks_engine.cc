@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "storage/rocksdb/internal/rocks_engine.h"
 
+#include <rocksdb/experimental.h>
 #include <rocksdb/file_system.h>
 
 #include <chrono>
@@ -16,6 +17,8 @@ using base::Code;
 using base::Fail;
 
 constexpr std::chrono::milliseconds kWatchPeriod{500};
+constexpr uint64_t kTurnsToResume = 20;  // of the watcher
+constexpr uint64_t kTurnsToFree = 2;
 constexpr size_t kOperationOverhead = 16;  // bytes of framing that a batch adds to an operation
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
@@ -160,9 +163,7 @@ base::Result<std::vector<Entry>> RocksEngine::ScanNow(const ScanRequest& request
 
 base::Status RocksEngine::Write(const WriteBatch& batch) {
   if (state_->dead()) return Fail(state_->DeadError());
-  if (state_->no_space() || !guard_.Admit(batch.bytes, clock_->NowNanos())) {
-    return Fail(Code::kDiskFull, "the disk is nearly full");
-  }
+  if (auto admitted = Admit(batch); !admitted) return admitted;
   rocksdb::WriteBatch rocks_batch(batch.bytes + kOperationOverhead * (batch.operations.size() + 1));
   const auto add = [&rocks_batch](rocksdb::ColumnFamilyHandle* family, const auto& operation) {
     return operation.remove ? rocks_batch.Delete(family, operation.key)
@@ -194,6 +195,17 @@ base::Status RocksEngine::Write(const WriteBatch& batch) {
   }
   state_->Die(status.ToString());
   return Fail(state_->DeadError());
+}
+
+base::Status RocksEngine::Admit(const WriteBatch& batch) {
+  const uint64_t now = clock_->NowNanos();
+  if (!state_->no_space() && guard_.Admit(batch.bytes, now)) return {};
+  if (!batch.UsesReserve()) return Fail(Code::kDiskFull, "the disk is nearly full");
+  if (!guard_.Admit(batch.bytes, now, Purpose::kDelete)) {
+    return Fail(Code::kDiskFull, "the disk is full: what is kept free for deletes is used up too");
+  }
+  deleted_while_full_.store(true, std::memory_order_relaxed);
+  return {};
 }
 
 void RocksEngine::Sync(CompletionQueue* queue, SyncDone done) {
@@ -277,8 +289,10 @@ void RocksEngine::Watch() {
     lock.unlock();
     guard_.Measure(clock_->NowNanos());
     end_mark_.Note(synced_sequence_.load(std::memory_order_relaxed));
-    ResumeIfThereIsRoom();
-    if (++turns % sweep_turns_ == 0 && health() == Health::kOk) ForgetOldAnswers();
+    ++turns;
+    ResumeIfThereIsRoom(turns);
+    FreeWhatWasDeleted(turns);
+    if (turns % sweep_turns_ == 0 && health() == Health::kOk) ForgetOldAnswers();
     lock.lock();
   }
 }
@@ -300,8 +314,10 @@ void RocksEngine::ForgetOldAnswers() {
   }
 }
 
-void RocksEngine::ResumeIfThereIsRoom() {
-  if (!state_->no_space() || state_->dead() || guard_.full()) return;
+// In the deletes' reserve now and then, since a compaction that fits is what makes room.
+void RocksEngine::ResumeIfThereIsRoom(uint64_t turn) {
+  if (!state_->no_space() || state_->dead() || guard_.full(Purpose::kDelete)) return;
+  if (guard_.full() && turn % kTurnsToResume != 0) return;
   const rocksdb::Status status = db_->Resume();
   if (status.ok()) {
     // It may have begun another manifest. If that cannot be noted, the file apart counts as old.
@@ -310,6 +326,22 @@ void RocksEngine::ResumeIfThereIsRoom() {
   }
   if (status.IsNoSpace() || status.IsBusy()) return;  // the next turn tries again
   state_->Die(status.ToString());
+}
+
+// A delete frees nothing until compaction has brought it together with what it covers, and on a
+// full disk nothing else that is written sets one going.
+void RocksEngine::FreeWhatWasDeleted(uint64_t turn) {
+  if (!guard_.full()) deleted_while_full_.store(false, std::memory_order_relaxed);
+  const bool any = deleted_while_full_.load(std::memory_order_relaxed);
+  if (!any || turn % kTurnsToFree != 0 || state_->no_space() || state_->dead()) return;
+  rocksdb::FlushOptions options;
+  options.wait = false;
+  options.allow_write_stall = true;
+  // Errors come back through the listener.
+  db_->Flush(options, Family(Space::kData)).PermitUncheckedError();
+  // Each file that is not on the last level goes one level down.
+  rocksdb::experimental::SuggestCompactRange(db_, Family(Space::kData), nullptr, nullptr)
+      .PermitUncheckedError();
 }
 
 Health RocksEngine::health() const {
@@ -345,6 +377,9 @@ EngineStats RocksEngine::Stats() const {
        {rocksdb::COMPACT_READ_BYTES, rocksdb::COMPACT_WRITE_BYTES, rocksdb::FLUSH_WRITE_BYTES}) {
     stats.compaction_bytes += opened_.statistics->getTickerCount(ticker);
   }
+  stats.disk_free_bytes = guard_.free_bytes();
+  stats.disk_reserve_bytes = guard_.reserve(Purpose::kAny);
+  stats.disk_delete_reserve_bytes = guard_.reserve(Purpose::kDelete);
   stats.log_truncated = opened_.log_truncated;
   stats.salvaged = opened_.salvaged;
   stats.quarantine_bytes = opened_.quarantine_bytes;

@@ -267,6 +267,39 @@ TEST_F(RocksEngineTest, BelowTheReserveWritesAreRefusedUntilThereIsRoomAgain) {
   EXPECT_EQ(Put(2), Code::kOk);
 }
 
+TEST_F(RocksEngineTest, BelowTheReserveDeletesGoOnDownToTheirOwn) {
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_EQ(Put(1), Code::kOk);
+  faults_.free_bytes = options_.disk_reserve_bytes - 1;
+  ASSERT_TRUE(Eventually([&] { return engine_->health() == Health::kDiskFull; }));
+  WriteBatch tombstone;
+  tombstone.Put(Space::kData, Key(1), "deleted");
+  EXPECT_EQ(engine_->Write(tombstone).error().code, Code::kDiskFull);
+  tombstone.is_delete = true;
+  EXPECT_TRUE(engine_->Write(tombstone));
+  WriteBatch removal;  // a purge, and what the node notes about itself
+  removal.Remove(Space::kData, Key(2));
+  removal.Put(Space::kMeta, "clock", "later");
+  EXPECT_TRUE(engine_->Write(removal));
+  removal.Put(Space::kHints, "hint", "h");
+  EXPECT_EQ(engine_->Write(removal).error().code, Code::kDiskFull);
+  EXPECT_EQ(Sync(), Code::kOk);
+  EXPECT_EQ(engine_->GetBlocking(Space::kData, Key(1)).value(), "deleted");
+
+  const EngineStats stats = engine_->Stats();
+  EXPECT_EQ(stats.disk_free_bytes, options_.disk_reserve_bytes - 1);
+  EXPECT_EQ(stats.disk_reserve_bytes, options_.disk_reserve_bytes);
+  EXPECT_EQ(stats.disk_delete_reserve_bytes, options_.disk_reserve_bytes / 2);
+  faults_.free_bytes = options_.disk_reserve_bytes / 2 - 1;
+  ASSERT_TRUE(Eventually([&] { return !engine_->Write(tombstone).has_value(); }));
+  const base::Error refused = engine_->Write(tombstone).error();
+  EXPECT_EQ(refused.code, Code::kDiskFull);
+  EXPECT_NE(refused.message.find("kept free for deletes is used up"), std::string::npos);
+  faults_.free_bytes = options_.disk_reserve_bytes - 1;
+  EXPECT_TRUE(Eventually([&] { return engine_->Write(tombstone).has_value(); }));
+  EXPECT_EQ(Put(2), Code::kDiskFull);
+}
+
 TEST_F(RocksEngineTest, WithoutRoomItDoesNotStart) {
   faults_.free_bytes = options_.disk_reserve_bytes / 4 - 1;
   const auto opened = internal::OpenRocksEngineIn(options_, env_.get());

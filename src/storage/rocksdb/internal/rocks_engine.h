@@ -85,9 +85,11 @@ class RocksEngine final : public Engine {
   base::Result<std::vector<Entry>> ScanNow(const ScanRequest& request);
   base::Status SyncLog();     // on the committer's thread
   base::Status WriteAside();  // on that of apart_committer_
-  void Watch();               // the watcher's thread
+  base::Status Admit(const WriteBatch& batch);
+  void Watch();  // the watcher's thread, and so the next three
   void ForgetOldAnswers();
-  void ResumeIfThereIsRoom();
+  void ResumeIfThereIsRoom(uint64_t turn);
+  void FreeWhatWasDeleted(uint64_t turn);
 
   const std::shared_ptr<rocksdb::SystemClock> clock_;  // with the environment
   const std::unique_ptr<EngineState> state_;           // outlives the database, which reports to it
@@ -104,6 +106,7 @@ class RocksEngine final : public Engine {
   std::atomic<uint64_t> writes_stalled_{0};
   std::atomic<uint64_t> reads_from_disk_{0};
   std::atomic<uint64_t> read_errors_{0};
+  std::atomic<bool> deleted_while_full_{false};
 
   ApartFile apart_;
   std::mutex apart_mutex_;
