@@ -24,7 +24,10 @@ void CheckOutsider(Cluster& cluster, Machine& machine, Report* report) {
     report->Fail("serves", "", machine.Name() + ", which is no member, " + what,
                  cluster.scheduler().Now());
   };
-  const auto knows = [&] { return !machine.node().admin(0).Health().ready; };
+  // Not ready because it is out, and not merely since it has not reached the others yet.
+  const auto knows = [&] {
+    return !machine.node().admin(0).Health().ready && !machine.node().WaitingFor().empty();
+  };
   if (!cluster.scheduler().RunUntilTrue(knows, kAnswerLimit, kLook)) fail("says that it is ready");
   bool answered = false, served = false;
   machine.Post(0, [&] {

@@ -141,6 +141,7 @@ void Node::Publish(const std::shared_ptr<const membership::View>& view, Cluster:
     if (shard.get() == &home) {
       adopt();
       watch_->OnView(view);
+      StoreWaitingFor();
     } else {
       shard->Post(std::move(adopt));
     }
@@ -271,10 +272,14 @@ std::string Node::WaitingFor() const {
   return text ? *text : "starting";
 }
 
+void Node::StoreWaitingFor() {
+  std::atomic_store(&waiting_for_, std::make_shared<const std::string>(cluster_->WaitingFor()));
+}
+
 void Node::NoteWaitingFor() {
   const Shard& home = *shards_[0];
-  std::string why = cluster_->WaitingFor();
-  std::atomic_store(&waiting_for_, std::make_shared<const std::string>(why));
+  StoreWaitingFor();
+  std::string why = WaitingFor();
   const auto& view = home.view();
   if (why.empty()) why = home.WhyNotServing();
   const bool joining =

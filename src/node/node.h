@@ -87,6 +87,7 @@ class Node {
  private:
   // Says what the node waits for, and from whom, until it is a full member that serves.
   void NoteWaitingFor();
+  void StoreWaitingFor();
   Cluster::Ports ClusterPorts();
   Watch::Ports WatchPorts();
   membership::NodeStates States() const;
