@@ -296,7 +296,17 @@ const Plant kPlants[] = {
     {Bug::kTtlByArrival, "expiry", {"dots"}, 5, {{"lww", "1"}}},
     {Bug::kGreaterUntold, "lww_skew", {"linear"}, 20},
     {Bug::kDamageUnseen, "damage", {"values", "dots"}, 5},
-    {Bug::kDamageIsAbsent, "unreadable", {"regular", "returned"}, 20},
+    // Much is read while files are lost.
+    {Bug::kDamageIsAbsent,
+     "unreadable",
+     {"regular", "returned"},
+     40,
+     {{"nodes", "3"},
+      {"mix_get", "60"},
+      {"think_ms", "4"},
+      {"keys", "20"},
+      {"unreadable_every_ms", "300"},
+      {"duration_ms", "3000"}}},
     // Few restarts and nothing else: what is purged was proven long after the log began.
     {Bug::kFlushOnlySyncs,
      "cut_log",
