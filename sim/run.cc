@@ -79,8 +79,10 @@ class Run {
   void Finish(Traffic* traffic) {
     report_.Count("disk: records removed before the faults ended", Removed());
     if (!report_.failed() && !cluster_.Heal()) {
-      report_.Fail("heals", "", "the nodes do not find together after all faults have ended",
-                   cluster_.scheduler().Now());
+      report_.Fail(
+          "heals", "",
+          "the nodes do not find together after all faults have ended" + cluster_.WhoIsBusy(),
+          cluster_.scheduler().Now());
     }
     const auto quiet = [&] { return traffic->Idle() && cluster_.Busy() == 0; };
     if (!report_.failed() &&

@@ -186,7 +186,9 @@ TEST(SimScenarios, SlowLargeMessagesTravelInParts) {
 TEST(SimScenarios, SlowDamageIsRefilled) {
   Tally tally;
   for (const char* scenario : {"damage", "unreadable", "cut_log"}) {
-    for (const auto& [what, count] : RunOne(Request(scenario, 2)).tally) tally[what] += count;
+    for (const uint64_t seed : {2U, 3U}) {
+      for (const auto& [what, count] : RunOne(Request(scenario, seed)).tally) tally[what] += count;
+    }
   }
   EXPECT_GT(tally["faults: files damaged"], 0U);
   EXPECT_GT(tally["faults: logs cut"], 0U);
@@ -351,17 +353,7 @@ const Plant kPlants[] = {
       {"delay_us", "1500"},
       {"nodes", "3"},
       {"shards", "1"},
-      {"joins", "3"},
-      {"leaves", "0"},
-      {"removes", "0"},
-      {"reweights", "1..2"},
-      {"changes_within_ms", "30"},
-      {"cancel_percent", "20"},
-      {"duration_ms", "1500"},
-      {"clients", "3"},
-      {"think_ms", "25"},
-      {"lww", "0"},
-      {"keys", "3"}}},
+      {"joins", "3"}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants),

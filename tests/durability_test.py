@@ -6,6 +6,7 @@ import os
 import pathlib
 import resource
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -298,8 +299,8 @@ class Disk(Test):
                 paths.append(path)
             self.assertGreater(len(paths), 20)
             self.assertLess(len(paths), 100)
-            for path in paths:
-                self.assertEqual(node.http("DELETE", path).status, 204)
+            for path in paths:  # compaction, which makes the room, needs some for a moment
+                wait_until(lambda p=path: node.http("DELETE", p).status == 204, 30, "a delete")
             self.assertLess(node.metric("lariat_disk_delete_reserve_bytes"),
                             node.metric("lariat_disk_reserve_bytes"))
             wait_until(lambda: node.http("PUT", paths[0], b"x").status == 201, 60,
@@ -342,9 +343,14 @@ class Disk(Test):
         with Writers(cluster.nodes) as writers:
             writers.wait_for(200)
             resource.prlimit(failing.pid, resource.RLIMIT_FSIZE, (4096, 4096))
-            self.assertEqual(failing.process.wait(20), 1)
+            # Debian's RocksDB has its assertions on. A sync that begins in the microseconds between
+            # the failed append and its being known touches the failed file again, and the process
+            # ends by that: at once as well, but without our words.
+            code = failing.process.wait(20)
+            self.assertIn(code, (1, -signal.SIGABRT))
             writers.wait_for(200)
-        self.assertIn("storage", failing.log_tail())
+        if code == 1:
+            self.assertIn("storage", failing.log_tail())
         failing.drop_client()
         failing.restart()
         wait_until(lambda: whole(cluster))

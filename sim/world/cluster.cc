@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sim/world/cluster.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -234,6 +236,21 @@ uint64_t Cluster::ReadRepairs() {
     }
   }
   return repairs;
+}
+
+std::string Cluster::WhoIsBusy() {
+  std::string text;
+  for (const auto& machine : machines_) {
+    if (!machine->Running()) continue;
+    for (uint32_t i = 0; i < machine->Shards(); ++i) {
+      node::Shard& shard = machine->node().shard(i);
+      if (shard.Busy() == 0) continue;
+      const size_t requests = shard.coordinator().InFlight();
+      text += fmt::format("; shard {} of {}: {} requests in work, {} writes wait", i,
+                          machine->Name(), requests, shard.Busy() - requests);
+    }
+  }
+  return text;
 }
 
 size_t Cluster::Busy() {

@@ -61,6 +61,7 @@ class Cluster {
   uint64_t ReadRepairs();
   // Client requests and replica requests that are still in work on any node.
   size_t Busy();
+  std::string WhoIsBusy();  // for a failure's text
 
  private:
   config::Settings MakeSettings(size_t index) const;

@@ -318,7 +318,12 @@ void PutCore::CheckEnd(Actions* actions) {
     return;
   }
   if (Restamp(actions)) return;
-  if (!Lost(kInRead, read_) && (!two_lists_ || !Lost(kInOther, other_))) return;
+  const bool lost = Lost(kInRead, read_) || (two_lists_ && Lost(kInOther, other_));
+  // Each list for itself may be good enough for another stamp, and both together not: then there is
+  // nothing to wait for either.
+  const bool waits = !updated_ || std::any_of(replicas_.begin(), replicas_.end(),
+                                              [](const Replica& r) { return r.Pending(); });
+  if (!lost && waits) return;
   const std::string why = last_failure_.empty() ? "" : " (" + last_failure_ + ")";
   GiveUp(Unknown("too few replicas acknowledged" + why), actions);
 }

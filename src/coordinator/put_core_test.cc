@@ -231,6 +231,21 @@ TEST(PutCoreOrder, NobodyOrdersWhatAStandInTookPartIn) {
 
 using Sets = std::vector<ListSet>;
 
+// The read list alone would allow another stamp, the other list has the write: nothing is to come.
+TEST(PutCoreOrder, WhatTwoListsDoNotAgreeOnEnds) {
+  PutCore core(
+      {.w = 2, .self = 0, .w_other = 2, .held = 2, .unread = 2, .held_other = 2, .unread_other = 2},
+      {true, true, true, true, true}, {kInRead, kInRead, kInBoth, kInOther, kInOther});
+  core.OnUpdated();
+  core.OnAck(0);
+  core.OnAck(3);
+  core.OnAck(4);
+  EXPECT_FALSE(core.finished());
+  core.OnAck(1, Standing::kNeverHeld, kSix);
+  EXPECT_TRUE(Has(core.OnAck(2, Standing::kNeverHeld, kSix), Kind::kFail));
+  EXPECT_EQ(core.error().code, Code::kUnknown);
+}
+
 PutCore::Plan NewPlan(uint32_t w, uint32_t w_other, std::vector<bool> usable, Sets sets) {
   return {.read = {w}, .other = {w_other}, .usable = std::move(usable), .sets = std::move(sets)};
 }

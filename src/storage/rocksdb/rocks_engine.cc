@@ -19,6 +19,7 @@ using base::Fail;
 constexpr std::chrono::milliseconds kWatchPeriod{500};
 constexpr uint64_t kTurnsToResume = 20;  // of the watcher
 constexpr uint64_t kTurnsToFree = 2;
+constexpr uint32_t kFreeRounds = 8;        // one for each level, and the flush
 constexpr size_t kOperationOverhead = 16;  // bytes of framing that a batch adds to an operation
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
@@ -204,7 +205,7 @@ base::Status RocksEngine::Admit(const WriteBatch& batch) {
   if (!guard_.Admit(batch.bytes, now, Purpose::kDelete)) {
     return Fail(Code::kDiskFull, "the disk is full: what is kept free for deletes is used up too");
   }
-  deleted_while_full_.store(true, std::memory_order_relaxed);
+  free_rounds_.store(kFreeRounds, std::memory_order_relaxed);
   return {};
 }
 
@@ -329,11 +330,13 @@ void RocksEngine::ResumeIfThereIsRoom(uint64_t turn) {
 }
 
 // A delete frees nothing until compaction has brought it together with what it covers, and on a
-// full disk nothing else that is written sets one going.
+// full disk nothing else that is written sets one going. It goes on until all of it is freed: just
+// below the reserve the next writes would be refused at once.
 void RocksEngine::FreeWhatWasDeleted(uint64_t turn) {
-  if (!guard_.full()) deleted_while_full_.store(false, std::memory_order_relaxed);
-  const bool any = deleted_while_full_.load(std::memory_order_relaxed);
-  if (!any || turn % kTurnsToFree != 0 || state_->no_space() || state_->dead()) return;
+  if (free_rounds_.load(std::memory_order_relaxed) == 0 || turn % kTurnsToFree != 0) return;
+  if (state_->no_space() || state_->dead()) return;
+  if (Property(Space::kData, rocksdb::DB::Properties::kNumRunningCompactions) > 0) return;
+  free_rounds_.fetch_sub(1, std::memory_order_relaxed);
   rocksdb::FlushOptions options;
   options.wait = false;
   options.allow_write_stall = true;

@@ -106,7 +106,7 @@ class RocksEngine final : public Engine {
   std::atomic<uint64_t> writes_stalled_{0};
   std::atomic<uint64_t> reads_from_disk_{0};
   std::atomic<uint64_t> read_errors_{0};
-  std::atomic<bool> deleted_while_full_{false};
+  std::atomic<uint32_t> free_rounds_{0};  // of compaction, until what was deleted is freed
 
   ApartFile apart_;
   std::mutex apart_mutex_;
