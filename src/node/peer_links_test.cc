@@ -344,7 +344,7 @@ TEST_F(PeerLinksTest, M25_M41_FlippedBitsAndNoiseCloseTheStream) {
 
 TEST_F(PeerLinksTest, ABadReplyBreaksTheConnectionAndItComesBack) {
   net.StopListening(b.address);
-  RawHandler::Seen server;
+  RawHandler::Seen& server = raw.emplace_back();
   net.Listen(b.address, [&server](env::Stream& stream) {
     return std::make_unique<RawHandler>(server, stream);
   });
@@ -492,7 +492,7 @@ TEST_F(PeerLinksTest, RepliesThatNobodyReadsAreBounded) {
 // A node of an earlier build says nothing of limits: it is sent frames, and no part.
 TEST_F(PeerLinksTest, AnEarlierBuildIsSentNoParts) {
   net.StopListening(b.address);
-  RawHandler::Seen server;
+  RawHandler::Seen& server = raw.emplace_back();
   net.Listen(b.address, [&server](env::Stream& stream) {
     return std::make_unique<RawHandler>(server, stream);
   });

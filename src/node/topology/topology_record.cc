@@ -216,9 +216,10 @@ void TopologyRecord::Store(storage::WriteBatch batch, Done done) {
     }
   }
   engine_.WriteApart(EncodeTopologyRecord(now_), &queue_,
-                     [this, done = std::move(done)](const base::Status& status) mutable {
+                     [&engine = engine_, &queue = queue_,
+                      done = std::move(done)](const base::Status& status) mutable {
                        if (!status) return done(status);
-                       engine_.Sync(&queue_, std::move(done));
+                       engine.Sync(&queue, std::move(done));
                      });
 }
 
