@@ -30,6 +30,10 @@ struct Options {
   bool Changes() const { return joins + leaves + removes + replaces + reweights + n_later > 0; }
   // Whether sweeps can remove something within a run.
   bool Purges() const { return gc_grace_s < 60 && purge_interval_s < 60; }
+  // How wrong a clock may be and still be gone by: limits.clock_drift_ms.
+  int64_t ClockErrorMs() const {
+    return clock_step_every_ms + clocks_step_every_ms + clock_skew_ms > 0 ? 1000 : 0;
+  }
   // Whether hints can grow too old within a run.
   bool HintsAge() const { return std::min(hint_window_s, gc_grace_s) < 60; }
   // Whether nodes notice that their disk is damaged.

@@ -13,8 +13,6 @@
 namespace lariat::sim {
 namespace {
 
-constexpr int64_t kAfterClockStepsMs = 3600 * 1000 + 5000;
-
 class Run {
  public:
   explicit Run(const RunRequest& request)
@@ -78,6 +76,7 @@ class Run {
 
   void Finish(Traffic* traffic) {
     report_.Count("disk: records removed before the faults ended", Removed());
+    for (size_t i = 0; i < cluster_.size(); ++i) cluster_.machine(i).SetWallOffset(0);
     if (!report_.failed() && !cluster_.Heal()) {
       report_.Fail(
           "heals", "",
@@ -89,7 +88,6 @@ class Run {
         !cluster_.scheduler().RunUntilTrue(quiet, base::Seconds(30), base::Millis(10))) {
       report_.Fail("heals", "", "a request is never answered", cluster_.scheduler().Now());
     }
-    if (options_.clock_step_every_ms > 0) LetAnHourPass();
     if (!report_.failed() && options_.Changes()) CheckTopology(cluster_, &report_);
     if (!report_.failed() && options_.heals_alone != 0) {
       CheckHealing(cluster_, traffic->keys(), &report_);
@@ -107,21 +105,6 @@ class Run {
       }
     }
     CheckWrites(history_, dots_, options_, &report_);
-  }
-
-  // As far as clocks can tell. Stamps from the future are accepted when their time has come. Hints
-  // from the future too old by the wall clock alone would be kept for that hour; new processes know
-  // of no other clock.
-  void LetAnHourPass() {
-    for (size_t i = 0; i < cluster_.size(); ++i) {
-      Machine& machine = cluster_.machine(i);
-      machine.SetWallOffset(kAfterClockStepsMs);
-      if (options_.heals_alone != 0 && machine.Running()) machine.Stop(false);
-    }
-    if (!report_.failed() && !cluster_.Heal()) {
-      report_.Fail("heals", "", "the nodes do not find together after a restart of all",
-                   cluster_.scheduler().Now());
-    }
   }
 
   RunResult Result() {

@@ -297,6 +297,12 @@ const Plant kPlants[] = {
      {{"nodes", "3"}, {"shards", "1"}, {"repair_interval_s", "3"}}},
     {Bug::kTtlByArrival, "expiry", {"dots"}, 5, {{"lww", "1"}}},
     {Bug::kGreaterUntold, "lww_skew", {"linear"}, 20},
+    // Values that are hidden before their time.
+    {Bug::kClockAgrees,
+     "expiry",
+     {"regular", "expired", "lost"},
+     10,
+     {{"clock_step_every_ms", "500"}, {"sloppy", "0"}}},
     {Bug::kDamageUnseen, "damage", {"values", "dots"}, 5},
     // Much is read while files are lost.
     {Bug::kDamageIsAbsent,

@@ -6,7 +6,17 @@ import os
 import struct
 import unittest
 
-from lariat_e2e import BIN, FAST, Cluster, ClusterTest, wait_settled
+from lariat_e2e import (
+    BIN,
+    FAST,
+    Cluster,
+    ClusterTest,
+    cluster_status,
+    fresh_get,
+    wait_not_ready,
+    wait_settled,
+    wait_until,
+)
 
 WALL_CLOCK = os.path.join(BIN, "wall_clock.so")
 
@@ -80,6 +90,84 @@ class LastWriter(ClockTest):
             self.assertEqual(clients[0].request("GET", "/buckets/reg/kv/k").body.decode(), f"b{i}")
         for client in clients:
             client.close()
+
+
+class WrongClock(ClockTest):
+    DAY_S = 86400
+
+    def put(self, node, path, value, headers=None):
+        return node.http("PUT", path, value.encode(), headers)
+
+    def offset_ms(self, asked, node):
+        told = {member["name"]: member for member in cluster_status(asked)["nodes"]}
+        return told[node.name].get("clock_offset_ms")
+
+    def test_a_clock_that_is_ahead_for_a_while(self):
+        cluster = self.skewed_cluster([0, 0, 0])
+        wrong, right, other = cluster.nodes
+        self.make_bucket(wrong)
+        for ahead_s in (30, self.DAY_S):
+            self.assertEqual(self.put(right, "/buckets/reg/kv/k", "before").status, 201)
+            self.set_clock(wrong, ahead_s)
+            # Nothing is stored by that clock, from the first moment on.
+            for path, headers in (("/buckets/reg/kv/k", None), ("/kv/k", {"X-TTL": "3600"})):
+                reply = self.put(wrong, path, "never", headers)
+                self.assertEqual(reply.status, 503, reply.body)
+                self.assertEqual(reply.json()["error"]["code"], "clock_off")
+            wait_not_ready(wrong, "ahead of that of the other members")
+            wait_until(lambda: (self.offset_ms(right, wrong) or 0) > ahead_s * 1000 - 2000,
+                       what="the others see it, too")
+            self.assertEqual(wrong.metric("lariat_clock_off"), 1)
+            self.assertGreater(wrong.metric("lariat_clock_offset_seconds"), ahead_s - 2)
+            self.assertIn("ahead of that of the other members", wrong.log_tail())
+            # Everything that needs no clock goes on, and what others coordinate.
+            self.assertEqual(self.put(wrong, "/kv/plain", "v").status, 201)
+            self.assertEqual(wrong.http("GET", "/buckets/reg/kv/k").body, b"before")
+            self.assertEqual(self.put(right, "/buckets/reg/kv/k", "meanwhile").status, 201)
+            if ahead_s == self.DAY_S:
+                wrong.kill9()
+                wrong.start()
+                wait_not_ready(wrong, "ahead of that of the other members")
+            self.set_clock(wrong, 0)
+            wrong.wait_ready(10)
+            self.assertEqual(self.put(wrong, "/buckets/reg/kv/k", "after").status, 201)
+            for node in cluster.nodes:
+                self.assertEqual(fresh_get(node, "/buckets/reg/kv/k").body, b"after")
+            self.assertEqual(self.put(other, "/buckets/reg/kv/k", "last").status, 201)
+            self.assertEqual(wrong.http("GET", "/buckets/reg/kv/k").body, b"last")
+
+    def test_all_clocks_ahead_together_and_right_again(self):
+        cluster = self.skewed_cluster([0, 0, 0])
+        self.make_bucket(cluster.nodes[0])
+        for node in cluster.nodes:
+            self.set_clock(node, self.DAY_S)
+        cluster.wait_ready(10)
+        for i, node in enumerate(cluster.nodes):
+            wait_until(lambda n=node: self.put(n, "/buckets/reg/kv/k", "future").status == 201,
+                       what="the clocks agree")
+            self.assertEqual(self.put(node, f"/buckets/reg/kv/of{i}", "future").status, 201)
+        for node in cluster.nodes:
+            self.set_clock(node, 0)
+        for node in cluster.nodes:
+            wait_until(lambda n=node: self.put(n, "/buckets/reg/kv/k", n.name).status == 201,
+                       what="it writes again")
+            for i in range(3):
+                reply = self.put(node, f"/buckets/reg/kv/of{i}", f"{node.name}-{i}")
+                self.assertEqual(reply.status, 201, reply.body)
+        last = cluster.nodes[-1].name
+        # Also after a restart with limits of the future on disk.
+        for node in cluster.nodes:
+            node.kill9()
+        for node in cluster.nodes:
+            node.start()
+        cluster.wait_ready()
+        for node in cluster.nodes:
+            self.assertEqual(fresh_get(node, "/buckets/reg/kv/k").body.decode(), last)
+            for i in range(3):
+                reply = fresh_get(node, f"/buckets/reg/kv/of{i}")
+                self.assertEqual(reply.body.decode(), f"{last}-{i}")
+        reply = self.put(cluster.nodes[0], "/buckets/reg/kv/new", "now")
+        self.assertEqual(reply.status, 201, reply.body)
 
 
 if __name__ == "__main__":

@@ -307,9 +307,10 @@ void HintWatch::Fail(const Machine& machine, const std::string& what) {
 
 void HintWatch::LookAt(Machine& machine) {
   const Options& o = cluster_.options();
-  // Ages are those of the node's own clock.
-  const bool ages = o.clock_step_every_ms == 0;
-  const HintAge age = HintAgeOf(o);
+  // Clocks that were all wrong together cannot tell.
+  const bool ages = o.clocks_step_every_ms == 0;
+  HintAge age = HintAgeOf(o);
+  age.slack += base::Millis(o.ClockErrorMs());
   const base::Instant now = cluster_.scheduler().Now();
   Running& running = running_[machine.number()];
   if (running.life != machine.Life()) running = {machine.Life(), now};

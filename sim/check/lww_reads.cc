@@ -54,7 +54,7 @@ void CheckLwwReads(const KeyHistory& history, const DotRegistry& dots, const Opt
     }
     for (const int t : read.shown) {
       const auto expiry = dots.ExpiryOf(TokenText(history.key, t));
-      if (expiry && expiry->last_ms <= WallAt(read.started).ms) {
+      if (expiry && expiry->last_ms + options.ClockErrorMs() <= WallAt(read.started).ms) {
         report->Fail("expired", history.key, fmt::format("t{} is shown after it has expired", t),
                      read.ended);
       }

@@ -107,7 +107,7 @@ class Judge {
     // An expired value is not shown, and goes on covering what it covered.
     for (size_t i = 0; i < history_.writes.size(); ++i) {
       const auto& expiry = expiries_[i];
-      if (!expiry || expiry->first_ms > WallAt(read.ended).ms) continue;
+      if (!expiry || expiry->first_ms - options_.ClockErrorMs() > WallAt(read.ended).ms) continue;
       explained.Add(static_cast<int>(i));
       explained.Join(perhaps_[i]);
     }
@@ -147,7 +147,7 @@ class Judge {
   void JudgeExpired(const Read& read) const {
     for (const int t : read.shown) {
       const auto& expiry = expiries_[static_cast<size_t>(t)];
-      if (!expiry || expiry->last_ms > WallAt(read.started).ms) continue;
+      if (!expiry || expiry->last_ms + options_.ClockErrorMs() > WallAt(read.started).ms) continue;
       Complain(read, "expired", fmt::format("t{} is shown after it has expired", t));
     }
   }

@@ -18,6 +18,8 @@ constexpr int64_t kOutMaxMs = 3500;
 constexpr int64_t kMoveMs = 100;
 constexpr int64_t kClockStepMs = 400;
 constexpr int64_t kHourMs = 3600 * 1000;
+constexpr int64_t kDayMs = 24 * kHourMs;
+constexpr int64_t kClocksApartMs = 3;
 constexpr int64_t kServesDamagedMs = 300;
 constexpr base::Duration kWatch = base::Millis(5);
 
@@ -58,6 +60,7 @@ void Faults::Start() {
   Every(o.sync_error_every_ms, &Faults::FailSync);
   Every(o.pause_every_ms, &Faults::Pause);
   Every(o.clock_step_every_ms, &Faults::StepClock);
+  Every(o.clocks_step_every_ms, &Faults::StepAllClocks);
   Every(o.amnesia_every_ms, &Faults::ForgetRecord);
   Every(o.rollback_every_ms, &Faults::RollBack);
   Every(o.wipe_every_ms, &Faults::Wipe);
@@ -296,6 +299,22 @@ void Faults::StepClock() {
   After(Length(kClockStepMs), [this, machine] {
     if (!stopped_) cluster_.machine(machine).SetWallOffset(0);
   });
+}
+
+// Not quite at once: for a while some are a day ahead of the others.
+void Faults::StepAllClocks() {
+  const int64_t offset_ms = prng_.Between(0, kDayMs);
+  report_.Count("faults: all clocks set wrong");
+  Say(fmt::format("all clocks are {} ms off", offset_ms));
+  const auto set_all = [this](int64_t to_ms) {
+    for (size_t i = 0; i < cluster_.size(); ++i) {
+      After(Length(kClocksApartMs), [this, i, to_ms] {
+        if (!stopped_) cluster_.machine(i).SetWallOffset(to_ms);
+      });
+    }
+  };
+  set_all(offset_ms);
+  After(Length(kClockStepMs), [set_all] { set_all(0); });
 }
 
 // --- disks -------------------------------------------------------------------------------------

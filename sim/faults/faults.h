@@ -50,6 +50,7 @@ class Faults {
   void FailSync();
   void Pause();
   void StepClock();
+  void StepAllClocks();
   void ForgetRecord();
   void RollBack();
   void Wipe();

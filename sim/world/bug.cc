@@ -41,6 +41,7 @@ constexpr std::array<std::string_view, static_cast<size_t>(Bug::kCount)> kNames 
     "anyone_taken",
     "apart_unwritten",
     "greater_untold",
+    "clock_agrees",
 };
 static_assert(!kNames.back().empty());
 

@@ -42,6 +42,7 @@ enum class Bug : uint8_t {
   kAnyoneTaken,          // whoever answers at an address is taken for who was there
   kApartUnwritten,       // the disk says "written" of the file apart and has done nothing
   kGreaterUntold,        // replicas do not tell that they hold a greater register
+  kClockAgrees,          // the others' clocks are told to say what the own one says
   kCount,
 };
 

@@ -58,6 +58,9 @@ class Machine final : public Party {
   node::PeerEvents& Events(uint32_t shard) override { return node().shard(shard); }
   uint64_t Fence() const override;
   bool KnowsAsGone(const Party& other) const override;
+  base::WallTime Wall() const override {
+    return {WallAt(world_.scheduler.Now() + wall_skew_).ms + wall_offset_ms_};
+  }
   std::optional<base::Hash128> DigestOf(const std::string& data_key) override;
   void Run(env::Task task) override { RunAt(world_.scheduler.Now(), std::move(task)); }
 

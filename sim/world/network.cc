@@ -390,6 +390,8 @@ void Network::Deliver(uint64_t id, Way way, const std::string& bytes) {
 void Network::TamperWithReply(Party& receiver, wire::Envelope* reply) const {
   auto* write = std::get_if<wire::WriteReply>(&reply->body);
   if (write != nullptr && bug_ == Bug::kGreaterUntold) *write = {write->outcome, {}, {}};
+  auto* time = std::get_if<wire::HeartbeatReply>(&reply->body);
+  if (time != nullptr && bug_ == Bug::kClockAgrees) time->wall_ms = receiver.Wall().ms;
   auto* page = std::get_if<wire::RangePage>(&reply->body);
   if (page != nullptr && bug_ == Bug::kStreamSkips) {
     page->entries.clear();

@@ -37,6 +37,7 @@ class Party {
   virtual bool KnowsAsGone(const Party& other) const = 0;
   virtual const std::optional<base::Uuid>& Id() const = 0;  // nothing before its first start
   // Of the object that it holds under a data key, if it holds one.
+  virtual base::WallTime Wall() const = 0;  // as its clock says
   virtual std::optional<base::Hash128> DigestOf(const std::string& data_key) = 0;
   virtual node::PeerEvents& Events(uint32_t shard) = 0;  // REQUIRES: Running
   // Runs the task now, or when a paused machine goes on; never in a later life.

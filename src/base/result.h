@@ -33,6 +33,7 @@ enum class Code : uint8_t {
   kConflict = 17,             // not possible in the present state (for example wrong bucket kind)
   kInternal = 18,
   kObjectTooLarge = 21,  // limits.object_bytes reached: resolve first
+  kClockOff = 22,  // definitely not done: this node's clock is not to be believed; ask another
 };
 
 std::string_view CodeName(Code code);

@@ -27,6 +27,9 @@ struct NodeStatus {
   double phi = 0;           // suspicion of this node by the one that answers; 0 for itself
   std::string detector;     // "alive" | "suspect" | "dead" | "unreachable", by the one that answers
   uint64_t data_bytes = 0;  // as last heard
+  // How far its wall clock is ahead of the members' time, by the one that answers; nothing: not
+  // known.
+  std::optional<int64_t> clock_offset_ms;
   uint64_t hints_pending_bytes = 0;  // that it keeps for others, as last heard
 };
 // The change of the topology that is under way.

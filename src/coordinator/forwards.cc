@@ -66,10 +66,11 @@ void Coordinator::ForwardTo(const JobPtr& job, std::vector<ring::NodeIndex> cand
 
 void Coordinator::OnForwardReply(const JobPtr& job, wire::ForwardedWriteReply reply,
                                  std::vector<ring::NodeIndex> candidates) {
-  // Only what was certainly not sent may be tried elsewhere: one client write is one event (M7).
-  if (reply.outcome.code == Code::kUnavailable && reply.outcome.error == kNotSent) {
-    return ForwardTo(job, std::move(candidates));
-  }
+  // Only what was certainly not sent, or not begun, may be tried elsewhere: one client write is one
+  // event (M7).
+  const bool not_sent = reply.outcome.code == Code::kUnavailable && reply.outcome.error == kNotSent;
+  const bool not_begun = reply.outcome.code == Code::kClockOff && !candidates.empty();
+  if (not_sent || not_begun) return ForwardTo(job, std::move(candidates));
   if (!reply.outcome.ok()) {
     base::Error error = reply.outcome.ToError();
     if (error.code == Code::kTimeout) {

@@ -117,6 +117,8 @@ class ClusterPort {
   // Called for each refused request, so it has to be cheap. The result shows as a new view, here or
   // there.
   virtual void Reconcile(std::shared_ptr<const membership::View> view, ring::NodeIndex node) = 0;
+  // kClockOff while stamps and expiries may not be made by this node's clock.
+  virtual base::Status CheckClock() const { return {}; }
 };
 
 }  // namespace lariat::coordinator

@@ -316,6 +316,12 @@ void Coordinator::Coordinate(const JobPtr& job) {
   UpdateRequest update = MakeUpdate(&job->intent, job->target, {now_us / 1000},
                                     static_cast<size_t>(settings_.limits_siblings));
   update.micros = static_cast<uint16_t>(now_us % 1000);
+  const bool stamped = update.kind == causal::Kind::kLww && !update.client_timestamp_ms;
+  const bool timed = stamped || update.value.expires_ms != 0;
+  if (auto right = timed ? cluster_.CheckClock() : base::Status(); !right) {
+    metrics_.clock_off_refused.Add();
+    return EndWrite(job, Fail(std::move(right.error())));
+  }
   update.context = std::move(*context);
   if (!NeedsRead(job->intent, *job->target.bucket)) return RunUpdate(job, std::move(update));
   ReadThenUpdate(job, std::move(update));

@@ -413,6 +413,23 @@ void GossipCore::PickHierarchical(std::vector<uint32_t>* targets) {
   if (targets->empty() || prng_.Below(16) == 0) add(Pick(members_->Everybody(), true));
 }
 
+void GossipCore::ForgetFuture(base::WallTime now) {
+  const uint64_t last = SecondsOf(now) + kGenerationLeadMaxS;
+  if (own_.generation > last) {
+    own_.generation = NextGeneration(own_.generation, now);
+    own_.state_version = ++own_.version;
+  }
+  for (uint32_t i = 0; i < entries_.size(); ++i) {
+    Entry& entry = entries_[i];
+    if (entry.generation <= last) continue;
+    if (entry.hot > 0) hot_.erase({entry.hot, i});
+    const bool usable = entry.usable;
+    entry = Entry{};
+    entry.usable = usable;
+    --known_;
+  }
+}
+
 std::vector<GossipSend> GossipCore::OnTick() {
   ++stats_.rounds;
   ++own_.version;

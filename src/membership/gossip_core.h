@@ -100,6 +100,9 @@ class GossipCore {
   // True if they differ from the present ones. REQUIRES: encoded not over kGossipStateBytesMax.
   bool SetStates(const NodeStates& states);
 
+  // After clocks were ahead: what nobody takes any more, one's own generation among it, begins anew
+  // at the time that it is now. Before each round.
+  void ForgetFuture(base::WallTime now);
   // A round: the heartbeat grows, SYNs for the peers that were drawn.
   std::vector<GossipSend> OnTick();
   // Frames that arrived; `from` is who the connection's handshake says it is. Replies, if any, go

@@ -172,6 +172,27 @@ TEST(GossipMustHold, M24_AGenerationOfTheFarFutureIsRefusedByTheClockAlone) {
   EXPECT_TRUE(a.Find(GossipId(2)));
 }
 
+TEST(GossipMustHold, M24_GenerationsOfClocksThatWereAheadTogetherAreTakenBack) {
+  const auto members = GossipMembers(2);
+  const uint64_t ahead_s = kNowS + 10 * kGenerationLeadMaxS;
+  GossipOptions options = GossipOptionsOf(1);
+  options.generation = ahead_s;
+  GossipCore a(options, base::Prng(1));
+  a.SetMembers(members);
+  a.OnSyn(GossipId(2), SynSaying(2, ahead_s, 7), {static_cast<int64_t>(ahead_s) * 1000});
+  ASSERT_TRUE(a.Find(GossipId(2)));
+  const base::WallTime right{kNowS * 1000};
+  a.ForgetFuture(right);
+  EXPECT_EQ(a.generation(), kNowS);
+  EXPECT_FALSE(a.Find(GossipId(2)));
+  a.OnSyn(GossipId(2), SynSaying(2, kNowS + 1, 1), right);
+  ASSERT_TRUE(a.Find(GossipId(2)));
+  EXPECT_EQ(a.Find(GossipId(2))->generation, kNowS + 1);
+  a.ForgetFuture(right);
+  EXPECT_TRUE(a.Find(GossipId(2))) << "what is not of the future is kept";
+  EXPECT_EQ(a.generation(), kNowS);
+}
+
 TEST(GossipMustHold, M24_PeersThatRanForYearsAreAccepted) {
   const auto members = GossipMembers(2);
   constexpr uint64_t kYear = 366 * 86400;

@@ -40,6 +40,8 @@ class PeerWatchCore {
   // All but the convictions, which are kept here.
   void SetStates(NodeStates states);
 
+  // Before OnTick, if the wall clock can be believed.
+  void OnClock(base::WallTime now) { gossip_.ForgetFuture(now); }
   // Each gossip period.
   WatchActions OnTick(base::Instant now);
   // As in GossipCore; the result is the reply to send back.

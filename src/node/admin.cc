@@ -64,6 +64,7 @@ void DescribePeer(const PeersSeen* seen, uint64_t number, coordinator::NodeStatu
   node->phi = peer->second.status.phi;
   node->detector = membership::PeerStateText(peer->second.status.state);
   node->draining = peer->second.states.draining;
+  node->clock_offset_ms = peer->second.clock_offset_ms;
   node->data_bytes = peer->second.states.load_bytes;
   node->hints_pending_bytes = peer->second.states.hint_bytes;
 }
@@ -207,6 +208,9 @@ coordinator::HealthSummary NodeAdmin::Health() const {
     health.reasons.push_back(std::move(missing));
   }
   if (node_.draining()) health.reasons.push_back("draining");
+  if (auto right = shard_.CheckClock(); !right) {
+    health.reasons.push_back(std::move(right.error().message));
+  }
   if (health.storage == "dead") health.reasons.push_back("the storage engine has failed");
   health.ready = health.reasons.empty();
   return health;

@@ -60,13 +60,19 @@ Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engin
       engine_(engine),
       shard_count_(static_cast<uint32_t>(worlds.size())),
       hint_budget_(std::make_shared<replica::HintBudget>()),
+      peer_time_(options_.settings.limits_clock_drift_ms),
       log_(log) {
   LARIAT_CHECK(!worlds.empty(), "a node has at least one shard");
   LARIAT_CHECK(worlds.size() <= kShardsMax, "too many shards");
   const causal::HlcStamp floor = ClockFloor(engine);
   for (uint32_t i = 0; i < worlds.size(); ++i) {
+    // From here on nobody sees the clock but as it is judged.
+    const env::Env& env = worlds[i].env;
+    clocks_.push_back(std::make_unique<JudgedClock>(env.clock, peer_time_));
+    const Shard::World world{{*clocks_[i], env.entropy, env.executor, env.timers},
+                             worlds[i].transport};
     metrics_.push_back(std::make_unique<telemetry::Metrics>());
-    shards_.push_back(std::make_unique<Shard>(*this, i, worlds[i], options_.settings, engine,
+    shards_.push_back(std::make_unique<Shard>(*this, i, world, options_.settings, engine,
                                               *metrics_[i], log, floor));
     admins_.push_back(std::make_unique<NodeAdmin>(*this, *shards_[i]));
   }
@@ -328,6 +334,8 @@ std::string Node::MetricsText() const {
       SampleOf(Figure::kStorageHealth, static_cast<double>(engine_.health())),
   };
   if (const auto seen = peers_seen()) {
+    extra.push_back(
+        SampleOf(Figure::kClockOffset, static_cast<double>(seen->clock_offset_ms) / 1000));
     for (const auto& [member_number, peer] : seen->peers) {
       if (peer.name.empty()) continue;
       extra.push_back(SampleOf(Figure::kPhi, peer.status.phi, peer.name));

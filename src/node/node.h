@@ -16,6 +16,7 @@
 #include "node/cluster.h"
 #include "node/healing/healing.h"
 #include "node/identity.h"
+#include "node/judged_clock.h"
 #include "node/shard.h"
 #include "node/streams.h"
 #include "node/watch.h"
@@ -76,6 +77,9 @@ class Node {
   // On shard 0's thread.
   void PushDocument(PeerHandle peer) { cluster_->PushDocument(peer); }
   void OnPeerDown(uint64_t number);  // on any shard's thread
+  void OnPeerUp(uint64_t number) { watch_->OnUp(number); }
+  const JudgedClock& clock(uint32_t shard) const { return *clocks_[shard]; }  // on its thread
+  PeerTime& peer_time() { return peer_time_; }
   Healing& healing() { return *healing_; }
   const Streams& streams() const { return *streams_; }
   // Requests of clients that were answered so far, and the time they took together. Thread-safe.
@@ -98,6 +102,8 @@ class Node {
   storage::Engine& engine_;
   const uint32_t shard_count_;
   std::shared_ptr<replica::HintBudget> hint_budget_;  // co-owned by the shards' replicas
+  PeerTime peer_time_;
+  std::vector<std::unique_ptr<JudgedClock>> clocks_;  // of the shards
   std::vector<std::unique_ptr<telemetry::Metrics>> metrics_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<coordinator::AdminService>> admins_;

@@ -90,6 +90,7 @@ void Shard::Start() {
 void Shard::ApplySettings(const config::Settings& settings) {
   settings_ = settings;
   coordinator_.ApplySettings(settings);
+  if (index_ == 0) node_.peer_time().SetLimit(settings.limits_clock_drift_ms);
   replica_.SetTreeRate(TreeRateOf(node_, settings));
   replica_.SetRecordLimits(RecordLimitsOf(settings));
 }
@@ -99,6 +100,7 @@ void Shard::Post(base::UniqueFunction<void()> task) { world_.env.executor.Post(s
 void Shard::Tick() {
   const base::Instant now = world_.env.clock.Now();
   calls_.Expire(now);
+  MindClock();
   coordinator_.Tick(now);
   replica_.Tick(now);
   TellDirty();
@@ -240,6 +242,7 @@ void Shard::OnPeerUp(PeerHandle peer, const base::Uuid& node) {
   found->second.node = node;
   if (!found->second.member) return;
   liveness_.OnConnected(node.high);
+  if (index_ == 0) node_.OnPeerUp(node.high);
   metrics_.peers_up.Set(PeersAlive());
   LookWhetherItServes();
 }
@@ -343,6 +346,34 @@ void Shard::Send(PeerHandle peer, wire::Envelope request, base::Duration timeout
 }
 
 // --- the clock ---------------------------------------------------------------------------------
+
+const JudgedClock& Shard::clock() const { return node_.clock(index_); }
+
+PeerTime& Shard::peer_time() { return node_.peer_time(); }
+
+base::Status Shard::CheckClock() const {
+  clock().Judge();
+  return clock().Check();
+}
+
+// The limit of the last run, or the clock itself, may be of a time in which the wall clock was
+// ahead: going on from there would have every stamp refused by the others until that time has come.
+void Shard::MindClock() {
+  const bool right = CheckClock().has_value();
+  metrics_.clock_off.Set(right ? 0 : 1);
+  if (!right || clock_extending_) return;
+  const int64_t now_ms = world_.env.clock.Wall().ms;
+  const int64_t ahead_ms = clock_.last().WallMs() - now_ms;
+  if (ahead_ms <= settings_.limits_clock_drift_ms + kClockAheadMs) return;
+  metrics_.clock_taken_back.Add();
+  log_.Log(
+      telemetry::LogLevel::kWarn, "clock",
+      "the hybrid clock of shard {} is {} ms in the future, from a time when a wall clock was; "
+      "it is taken back",
+      index_, ahead_ms);
+  // Above all that was given out by right clocks.
+  clock_.TakeBack(causal::HlcStamp::FromWallMs(now_ms + kClockAheadMs));
+}
 
 int64_t Shard::ClockLimitWantedMs() const {
   return std::max(world_.env.clock.Wall().ms + kClockAheadMs,

@@ -20,6 +20,7 @@
 #include "membership/liveness_core.h"
 #include "membership/topology.h"
 #include "node/calls.h"
+#include "node/judged_clock.h"
 #include "node/transport.h"
 #include "replica/dirty_marks.h"
 #include "replica/replica.h"
@@ -77,6 +78,9 @@ class Shard final : public PeerEvents,
   uint32_t PeersAlive() const;
   bool IsAlive(ring::NodeIndex node) const;  // of the present view
   telemetry::Metrics& metrics() { return metrics_; }
+  telemetry::LogSink& log() { return log_; }
+  const JudgedClock& clock() const;
+  PeerTime& peer_time();
 
   // Sends to a member or to an address outside the cluster, with a reply or an error.
   void Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls::Done done);
@@ -129,6 +133,7 @@ class Shard final : public PeerEvents,
                  base::UniqueFunction<void(base::Status)> done) override;
   void Seal(base::UniqueFunction<void(base::Status)> done) override;
   void Reconcile(std::shared_ptr<const membership::View> view, ring::NodeIndex node) override;
+  base::Status CheckClock() const override;
 
   // storage::CompletionQueue; thread-safe
   void Post(base::UniqueFunction<void()> task) override;
@@ -169,6 +174,7 @@ class Shard final : public PeerEvents,
   void WithClock(base::UniqueFunction<void(base::Status)> use);
   int64_t ClockLimitWantedMs() const;
   void ExtendClock();
+  void MindClock();
 
   base::Uuid ClusterId() const;
 

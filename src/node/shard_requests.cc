@@ -216,8 +216,9 @@ void Shard::LocalWrite(wire::WriteRequest request, uint64_t fence, WriteDone don
     options.ack_when = AckWhenOf(request.durability);
     options.idempotency_key = std::move(request.idempotency_key);
     options.idempotency_answer = std::move(request.idempotency_answer);
-    options.now = owner.world_.env.clock.Wall();
+    options.now = owner.clock().Latest();
     options.for_client = !request.repair && request.hint_for == 0;
+    options.stored_elsewhere = request.repair;
     if (causal::Object::RegisterIdOf(request.object)) {
       options.answer = std::make_shared<replica::RegisterAnswer>();
     }
@@ -315,7 +316,8 @@ void Shard::Ingest(replica::KeyRef key, std::string object,
       return back(owner, Fail(base::Code::kStaleEpoch, "this node is no replica of a key"));
     }
     replica::WriteOptions options;
-    options.now = owner.world_.env.clock.Wall();
+    options.now = owner.clock().Latest();
+    options.stored_elsewhere = true;
     if (why == IngestWhy::kRepaired) options.changed = &owner.metrics_.repair_keys_received;
     owner.replica_.Write(std::move(key), std::move(object), std::move(options),
                          [&owner, back = std::move(back)](base::Status status) mutable {
@@ -408,7 +410,8 @@ void Shard::Serve(const base::Uuid& from, LinkId link, wire::Envelope request) {
     return coordinator_.OnForwarded(std::move(*forwarded), answer);
   }
   if (std::holds_alternative<wire::Heartbeat>(request.body)) {
-    return answer(wire::HeartbeatReply{world_.env.clock.Wall().ms});
+    // As the clock itself says: each member's is one vote.
+    return answer(wire::HeartbeatReply{node_.clock(index_).OwnMicros() / 1000});
   }
   // A stranger of this cluster (the handshake told) may ask to join, and show a document: it may be
   // a member of a newer one, or has to learn that it is a member no more.

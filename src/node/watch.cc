@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/watch.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "base/coding.h"
@@ -80,7 +82,8 @@ Watch::Watch(Shard& home, uint64_t generation, storage::Engine& engine, Ports po
       stored_generation_(generation),
       period_(base::Millis(home.settings().membership_gossip_period_ms)),
       probe_timeout_(DetectorOptionsOf(home.settings()).probe_timeout),
-      unusable_(std::make_shared<const std::set<uint64_t>>()) {}
+      unusable_(std::make_shared<const std::set<uint64_t>>()),
+      time_(base::Millis(std::max<int64_t>(home.settings().limits_clock_drift_ms, 100))) {}
 
 void Watch::Start() { Tick(); }
 
@@ -94,6 +97,15 @@ void Watch::OnView(const std::shared_ptr<const membership::View>& view) {
     members.push_back({m.id, m.dc, m.rack});
   }
   core_.SetMembers(membership::MemberList::Make(std::move(members)), Now().instant);
+  // The next ones of the list: each member is asked by as many as it asks.
+  asked_.clear();
+  const uint32_t count = view->ring.size();
+  for (uint32_t i = 1; i < count && asked_.size() < membership::PeerTimeCore::kAskedMax; ++i) {
+    asked_.push_back(view->MemberAt((view->self + i) % count).Number());
+  }
+  time_.SetPeers(asked_);
+  JudgeTime();
+  for (const uint64_t node : asked_) AskTime(node);
   core_.SetStates(ports_.states());
 }
 
@@ -102,12 +114,14 @@ void Watch::Tick() {
   home_.env().timers.After(period_, [this] { Tick(); });
   if (!home_.view()) return;
   core_.SetStates(ports_.states());
+  if (home_.CheckClock()) core_.OnClock(Now().wall);
   const membership::WatchActions actions = core_.OnTick(Now().instant);
   for (const membership::GossipSend& syn : actions.syns) Send(syn);
   Obey(actions.detector);
   KeepGeneration();
   CompareDocuments();
   core_.Publish(&home_.metrics());
+  LookAtClock();
 }
 
 void Watch::Send(const membership::GossipSend& syn) {
@@ -128,6 +142,71 @@ void Watch::Send(const membership::GossipSend& syn) {
                           [](const base::Result<wire::Body>&) {});
              });
 }
+
+// --- the clock ---------------------------------------------------------------------------------
+
+void Watch::OnUp(uint64_t node) {
+  if (stopped_ || std::find(asked_.begin(), asked_.end(), node) == asked_.end()) return;
+  JudgeTime();
+  AskTime(node);
+}
+
+void Watch::AskTime(uint64_t node) {
+  const auto peer = home_.PeerOf(node);
+  if (!peer) return;
+  const base::Instant asked = Now().instant;
+  home_.Call(*peer, wire::Heartbeat{Now().wall.ms}, probe_timeout_,
+             [this, node, asked](const base::Result<wire::Body>& body) {
+               const auto* reply = body ? std::get_if<wire::HeartbeatReply>(&*body) : nullptr;
+               if (reply == nullptr || stopped_) return;
+               time_.OnAnswer(node, {reply->wall_ms}, asked, Now().instant);
+               JudgeTime();
+             });
+}
+
+void Watch::JudgeTime() {
+  using std::chrono::microseconds;
+  const base::Instant now = Now().instant;
+  const int64_t own = home_.clock().OwnMicros() -
+                      std::chrono::duration_cast<microseconds>(now.time_since_epoch()).count();
+  const auto difference = time_.Difference(own, now);
+  PeerTime& shared = home_.peer_time();
+  shared.Set(difference);
+  shared.SetWaiting(!difference && home_.PeersAlive() > 0);
+}
+
+// Once a period; whoever is wrong asks all of them, so that it notices soon when it is right.
+void Watch::LookAtClock() {
+  using std::chrono::microseconds;
+  const int64_t own =
+      home_.clock().OwnMicros() -
+      std::chrono::duration_cast<microseconds>(Now().instant.time_since_epoch()).count();
+  const int64_t jump_us = own - wall_less_monotonic_us_.value_or(own);
+  wall_less_monotonic_us_ = own;
+  const int64_t limit_us = home_.settings().limits_clock_drift_ms * 1000;
+  const bool jumped = std::abs(jump_us) > limit_us;
+  if (jumped) {
+    home_.metrics().clock_jumps.Add();
+    home_.log().Log(telemetry::LogLevel::kWarn, "clock", "the wall clock jumped by {} ms",
+                    jump_us / 1000);
+  }
+  JudgeTime();
+  const base::Status right = home_.CheckClock();
+  engine_.SetClockAhead(right ? 0 : home_.clock().offset_us() / 1'000'000);
+  if (right.has_value() != clock_was_right_) {
+    clock_was_right_ = right.has_value();
+    home_.log().Log(
+        right ? telemetry::LogLevel::kInfo : telemetry::LogLevel::kWarn, "clock", "{}",
+        right ? "the clock agrees with those of the other members" : right.error().message);
+  }
+  if (right && !jumped) {
+    if (const auto node = time_.Next()) AskTime(*node);
+    return;
+  }
+  for (const uint64_t node : asked_) AskTime(node);
+}
+
+// -----------------------------------------------------------------------------------------------
 
 wire::GossipReply Watch::OnGossip(const base::Uuid& from, const wire::Gossip& gossip) {
   if (stopped_) return {};
@@ -187,10 +266,16 @@ void Watch::CompareDocuments() {
   const membership::NodeStates own = ports_.states();
   auto seen = std::make_shared<PeersSeen>();
   std::set<uint64_t> draining;
+  const base::Uuid own_id = home_.MakeHello().node;
   for (const membership::Member& member : home_.view()->topology.members) {
     PeersSeen::Peer peer;
-    if (member.id != home_.MakeHello().node) peer.name = member.name;
+    if (member.id != own_id) peer.name = member.name;
     if (auto status = core_.Status(member.Number(), Now().instant)) peer.status = *status;
+    peer.clock_offset_ms = time_.AheadMs(member.Number());
+    if (member.id == own_id) {
+      seen->clock_offset_ms = home_.clock().offset_us() / 1000;
+      peer.clock_offset_ms = seen->clock_offset_ms;
+    }
     if (auto view = core_.gossip().Find(member.id)) {
       peer.heard = true;
       peer.states = std::move(view->states);

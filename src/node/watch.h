@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "membership/peer_time_core.h"
 #include "membership/peer_watch_core.h"
 #include "node/shard.h"
 
@@ -19,10 +20,12 @@ struct PeersSeen {
   struct Peer {
     membership::PeerStatus status;
     membership::NodeStates states;
-    bool heard = false;  // states are known
-    std::string name;    // empty: this node itself
+    bool heard = false;                      // states are known
+    std::optional<int64_t> clock_offset_ms;  // of the members' time
+    std::string name;                        // empty: this node itself
   };
   std::map<uint64_t, Peer> peers;  // by member number
+  int64_t clock_offset_ms = 0;     // of this node
 };
 
 class Watch {
@@ -47,6 +50,7 @@ class Watch {
   // What the member says of itself.
   bool SaysInDoubt(const base::Uuid& member) const;
   void OnDown(uint64_t node);  // a connection to it broke: a reason to look
+  void OnUp(uint64_t node);
 
  private:
   void Tick();
@@ -55,6 +59,9 @@ class Watch {
   void Obey(const std::vector<membership::DetectorAction>& actions);
   void CompareDocuments();
   void KeepGeneration();
+  void AskTime(uint64_t node);
+  void JudgeTime();
+  void LookAtClock();
   membership::WatchNow Now() const;
 
   Shard& home_;
@@ -66,6 +73,10 @@ class Watch {
   base::Duration probe_timeout_;
   std::shared_ptr<const std::set<uint64_t>> unusable_;  // co-owned by the shards
   std::set<uint64_t> draining_;
+  membership::PeerTimeCore time_;
+  std::vector<uint64_t> asked_;                    // whose time is asked for
+  std::optional<int64_t> wall_less_monotonic_us_;  // at the last look
+  bool clock_was_right_ = true;
   bool stopped_ = false;
 };
 

@@ -55,6 +55,12 @@ class Clock {
     }
     return hlc_.Observe(stamp, now);
   }
+  // It was in the future. Nothing is given out before a limit above `now` is durable. Of the stamps
+  // given out meanwhile records may have some: NextAbove goes above those.
+  void TakeBack(causal::HlcStamp now) {
+    hlc_ = causal::Hlc(now, hlc_.drift_max_ms());
+    limit_ = now;
+  }
   // The next stamp will be above this one, unless it is too far ahead; false then.
   bool Follow(causal::HlcStamp stamp, base::WallTime now) {
     return stamp <= hlc_.last() || hlc_.Observe(stamp, now).has_value();

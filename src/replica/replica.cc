@@ -297,9 +297,10 @@ base::Status Replica::JudgeRegister(const Place& place, const causal::Object& se
   if (lww == nullptr) return {};
   const causal::LwwRegister* there = present == nullptr ? nullptr : present->lww();
   const causal::HlcStamp stored = there == nullptr ? causal::HlcStamp{} : there->stamp;
-  if (auto status = clock_.ObserveAbove(stored, lww->stamp, options.now); !status) {
+  auto taken = clock_.ObserveAbove(stored, lww->stamp, options.now);
+  if (!taken && !options.stored_elsewhere) {
     metrics_.clock_refused.Add();
-    return status;
+    return taken;
   }
   // Whoever keeps it for another member has no part in its order.
   if (place.space != Space::kData) return {};

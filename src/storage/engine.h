@@ -154,6 +154,9 @@ class Engine {
   // kDead because compaction or flush met that, and of nothing else.
   virtual bool died_of_damage() const { return false; }
   virtual EngineStats Stats() const = 0;
+  // How many seconds the machine's wall clock is known to be ahead of the right time (below 0:
+  // behind). What the engine itself keeps for a time (recorded answers) goes by the right one.
+  virtual void SetClockAhead(int64_t /*seconds*/) {}
 };
 
 }  // namespace lariat::storage

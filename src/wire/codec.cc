@@ -14,11 +14,12 @@
 namespace lariat::wire {
 namespace {
 
-constexpr uint32_t kCodeMax = static_cast<uint32_t>(base::Code::kObjectTooLarge);
+constexpr uint32_t kCodeMax = static_cast<uint32_t>(base::Code::kClockOff);
 
 // For nodes that do not know the code, and would take the message for damaged.
 base::Code EarlierCode(base::Code code) {
-  return code == base::Code::kObjectTooLarge ? base::Code::kTooLarge : code;
+  if (code == base::Code::kObjectTooLarge) return base::Code::kTooLarge;
+  return code == base::Code::kClockOff ? base::Code::kUnavailable : code;
 }
 
 void Put(Outcome&& from, pb::Outcome* to) {

@@ -179,7 +179,7 @@ inline void TestNode::LocalWrite(wire::WriteRequest request, WriteDone done) {
   auto answer = std::make_shared<replica::RegisterAnswer>();
   replica.Write({request.bucket, {request.token}, request.key}, request.object,
                 {replica::AckWhen::kSynced, request.idempotency_key, request.idempotency_answer,
-                 cluster_.wall, nullptr, true, answer},
+                 cluster_.wall, nullptr, true, request.repair, answer},
                 [answer, done = std::move(done)](const base::Status& status) mutable {
                   wire::WriteReply reply;
                   if (!status) reply.outcome = wire::Outcome::From(status.error());

@@ -43,6 +43,7 @@ void WriteNode(JsonWriter& json, const NodeStatus& node) {
   json.Key("dc").Text(node.dc).Key("rack").Text(node.rack).Key("weight").Double(node.weight);
   json.Key("tokens").Uint(node.tokens).Key("owns").Double(node.owns);
   json.Key("data_bytes").Uint(node.data_bytes);
+  if (node.clock_offset_ms) json.Key("clock_offset_ms").Int(*node.clock_offset_ms);
   json.Key("hints_pending_bytes")
       .Uint(node.hints_pending_bytes)
       .Key("self")

@@ -58,6 +58,9 @@ struct WriteOptions {
   base::WallTime now;
   telemetry::Counter* changed = nullptr;  // counts up if the record becomes another one
   bool for_client = false;  // who waits for it: a delete may use the disk's reserve for deletes
+  // Another replica has it already: it is taken however far ahead its stamp is, for refusing it
+  // would only keep the two apart.
+  bool stored_elsewhere = false;
   // Filled in before `done` is called with ok, which says that it is durable. Co-owned by `done`.
   std::shared_ptr<RegisterAnswer> answer;
 };

@@ -306,6 +306,7 @@ void RocksEngine::ForgetOldAnswers() {
   if (!db_->Flush(rocksdb::FlushOptions(), family).ok()) return;
   int64_t now = 0;
   if (!clock_->GetCurrentTime(&now).ok()) return;
+  now -= clock_ahead_s_.load(std::memory_order_relaxed);
   rocksdb::ColumnFamilyMetaData files;
   db_->GetColumnFamilyMetaData(family, &files);
   auto& newest_first = files.levels.front().files;

@@ -713,6 +713,17 @@ TEST_F(RocksEngineTest, AnswersOfWritesAreForgottenAfterTheirTime) {
   EXPECT_EQ(engine_->health(), Health::kOk);
 }
 
+TEST_F(RocksEngineTest, AnswersOfWritesAgeByTheRightTime) {
+  options_.idempotency_ttl_s = 23;
+  ASSERT_EQ(Open(), Code::kOk);
+  ASSERT_TRUE(PutOne(engine_.get(), Space::kIdempotency, "request", "answer").has_value());
+  const auto start = std::chrono::steady_clock::now();
+  engine_->SetClockAhead(-3600);
+  EXPECT_TRUE(Eventually(
+      [&] { return !engine_->GetBlocking(Space::kIdempotency, "request").has_value(); }));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(23));
+}
+
 TEST_F(RocksEngineTest, EveryCompressionOpens) {
   for (const char* name : {"none", "lz4", "zstd"}) {
     options_.compression = name;

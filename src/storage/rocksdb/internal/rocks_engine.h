@@ -67,6 +67,7 @@ class RocksEngine final : public Engine {
   bool damaged() const override { return state_->damaged(); }
   bool died_of_damage() const override { return state_->died_of_damage(); }
   EngineStats Stats() const override;
+  void SetClockAhead(int64_t seconds) override { clock_ahead_s_ = seconds; }
 
  private:
   struct ScanRequest {
@@ -116,6 +117,7 @@ class RocksEngine final : public Engine {
   GroupCommit committer_;
   GroupCommit apart_committer_;
   const uint64_t idempotency_ttl_s_;
+  std::atomic<int64_t> clock_ahead_s_{0};
   const uint64_t sweep_turns_;
   std::mutex watch_mutex_;
   std::condition_variable watch_wake_;
