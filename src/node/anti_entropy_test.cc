@@ -124,6 +124,7 @@ TEST_F(AntiEntropyTest, WhatIsPushedToANodeThatHoldsNothingOfItIsRefusedWhereItW
   EXPECT_TRUE(AllWhole());
 }
 
+// Guards M30.
 TEST_F(AntiEntropyTest, RecordsThatAReplicaLostComeBackWithoutAnyRead) {
   // Half of what the node holds is gone, and it does not know.
   Machine& away = *machines[2];

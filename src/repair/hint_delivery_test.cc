@@ -426,6 +426,7 @@ TEST_F(HintDeliveryTest, AMemberThatRefusesOneRecordGetsAllOthers) {
 // --- age
 // -------------------------------------------------------------------------------------------
 
+// Guards M18, M19.
 TEST_F(HintDeliveryTest, PastTheWindowAHintIsDroppedAndItsRangeMarked) {
   settings_.hints_window_s = 60;
   delivery_->ApplySettings(settings_);
@@ -499,6 +500,7 @@ TEST_F(HintDeliveryTest, BeforeItIsDroppedAStandInsStateGoesToTheReplicasThatAre
 // The story of scylladb#23712: a hint is kept for B, holding a value. B comes back by other means,
 // the key is deleted, the delete is older than the grace and could have been purged everywhere.
 // Only then this node, which was away itself, can deliver. The old value must not get through.
+// Guards M13, M19.
 TEST_F(HintDeliveryTest, AHintOlderThanTheGraceOfDeletesIsNeverDelivered) {
   View({1, 2, 3}, /*gc_grace_s=*/100);
   away_ = {2};
@@ -519,6 +521,7 @@ TEST_F(HintDeliveryTest, AHintOlderThanTheGraceOfDeletesIsNeverDelivered) {
   EXPECT_EQ(marks_.size(), 1U);
 }
 
+// Guards M19.
 TEST_F(HintDeliveryTest, NothingIsDroppedBeforeItsMarkIsDurable) {
   settings_.hints_window_s = 60;
   delivery_->ApplySettings(settings_);
@@ -537,6 +540,7 @@ TEST_F(HintDeliveryTest, NothingIsDroppedBeforeItsMarkIsDurable) {
 // --- topology
 // --------------------------------------------------------------------------------------
 
+// Guards M18.
 TEST_F(HintDeliveryTest, WhatWasKeptForALeaverGoesToAllPresentReplicas) {
   View({1, 2, 3, 4, 5});
   away_ = {4, 5};

@@ -216,6 +216,7 @@ TEST_F(HintsTest, AHintThatIsOnItsWayIsNotRemoved) {
   EXPECT_EQ(Remove(List()), 1U);
 }
 
+// Guards M18.
 TEST_F(HintsTest, LimitsHoldForEachMemberAndInAll) {
   const auto fill = [&](uint64_t target) {
     int kept = 0;
@@ -353,6 +354,7 @@ TEST_F(HintsTest, AShardCountsItsOwnTokensOnly) {
 
 // Every acknowledged hint survives a crash after any number of engine writes; what was removed may
 // come back, and nothing else does.
+// Guards M3.
 TEST_F(HintsTest, ACrashAtAnyMomentLosesNoAcknowledgedHint) {
   for (int crash_after = 0; crash_after < 12; ++crash_after) {
     World fresh;

@@ -314,5 +314,102 @@ class CheckStyle(Tree):
         self.accepts("check_style")
 
 
+GUARANTEES = """
+#! How to read it.
+[M1]
+title = Laws
+says = It obeys
+  them.
+state = held
+[M2]
+title = Dots
+says = One value each.
+state = not yet
+missing = There are none.
+"""
+
+
+class CheckGuarantees(Tree):
+    TEST = "src/ring/ring_test.cc"
+
+    def setUp(self):
+        super().setUp()
+        self.write("tools/guarantees.txt", GUARANTEES)
+        self.tests("// Guards M1: 40 seeds.", "// Why it matters.", "TEST(Ring, Obeys) {}")
+        self.fresh()
+
+    def tests(self, *lines):
+        self.write(self.TEST, SPDX + "\n".join(lines) + "\n")
+
+    def fresh(self):
+        os.makedirs(os.path.join(self.dir.name, "docs"), exist_ok=True)
+        self.run_tool("check_guarantees", "--write-page")
+
+    def page(self):
+        with open(os.path.join(self.dir.name, "docs/guarantees.md"), encoding="utf-8") as file:
+            return file.read()
+
+    def test_clean_tree(self):
+        self.accepts("check_guarantees")
+        for words in ("How to read it.", "## M1 Laws", "It obeys them.", "`Ring.Obeys` (40 seeds)",
+                      "**Not yet.** There are none.", "| [M2](#m2-dots) | Dots | not yet |"):
+            self.assertIn(words, self.page())
+
+    def test_mark_in_a_name(self):
+        self.tests("TEST_F(RingTest, M1_Obeys) {}")
+        self.fresh()
+        self.accepts("check_guarantees")
+        self.assertIn("`RingTest.Obeys`", self.page())
+
+    def test_marks_of_other_kinds(self):
+        self.write("tests/ring_test.py", "# Guards M1.\nclass Rings(Test):\n"
+                   "    # Guards M1: 3 kills.\n    def test_it(self):\n        pass\n")
+        self.write("sim/scenarios/calm.txt", "# No faults.\n# Guards M1.\nnodes = 3\n")
+        self.write("sim/sim_test.cc", SPDX + "// Guards M1.\n    {Bug::kNoSync, 5},\n")
+        self.write("fuzz/fuzz_ring.cc", SPDX + "// Guards M1.\n"
+                   'extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {}\n')
+        self.fresh()
+        self.accepts("check_guarantees")
+        for words in ("`Rings`", "`Rings.test_it` (3 kills)", "`calm`", "`no_sync`", "`fuzz_ring`"):
+            self.assertIn(words, self.page())
+
+    def test_held_without_a_mark(self):
+        self.tests("TEST(Ring, Obeys) {}")
+        self.fresh()
+        self.refuses("check_guarantees", "M1 is held, and no test is marked")
+
+    def test_mark_for_what_is_not_there(self):
+        self.tests("// Guards M1, M2.", "TEST(Ring, Obeys) {}")
+        self.fresh()
+        self.refuses("check_guarantees", "M2 has a marked test")
+
+    def test_missing_has_to_be_said(self):
+        self.write("tools/guarantees.txt", GUARANTEES.replace("missing", "#"))
+        self.fresh()
+        self.refuses("check_guarantees", "M2 is 'not yet': say in `missing`")
+
+    def test_unknown_rows(self):
+        for lines in (("// So it is (M3).", "// Guards M1.", "TEST(A, B) {}"),
+                      ("// Guards M1, M3.", "TEST(A, B) {}"), ("TEST(A, M1_M3_B) {}",)):
+            with self.subTest(lines):
+                self.tests(*lines)
+                self.fresh()
+                self.refuses("check_guarantees", self.TEST + ":", "M3 is no row")
+
+    def test_mark_without_a_test(self):
+        self.tests("// Guards M1.", "TEST(A, B) {}", "// Guards M1.", "int a;", "TEST(A, C) {}")
+        self.fresh()
+        self.refuses("check_guarantees", self.TEST + ":4:", "guards nothing")
+
+    def test_what_only_looks_like_a_mark(self):
+        self.tests("// Guards M1.", "TEST(A, B) {}", "// guards M1 and more", "TEST(A, C) {}")
+        self.fresh()
+        self.refuses("check_guarantees", self.TEST + ":4:", "is no mark")
+
+    def test_stale_page(self):
+        self.tests("// Guards M1: 50 seeds.", "TEST(Ring, Obeys) {}")
+        self.refuses("check_guarantees", "docs/guarantees.md", "stale")
+
+
 if __name__ == "__main__":
     unittest.main()
