@@ -26,7 +26,7 @@ namespace lariat::storage {
 // Separate key spaces of one engine (column families). Numbers are stored.
 enum class Space : uint8_t {
   kData = 0,  // records, key = storage::DataKey
-  kMeta = 1,  // node identity, clock limit, topology document
+  kMeta = 1,  // what the node keeps for itself: docs/formats/meta.md
   kIdempotency =
       2,            // answers of writes with an Idempotency-Key; forgotten after 24 h by the engine
   kHints = 3,       // what other members have missed, by target
