@@ -293,10 +293,18 @@ class CheckStyle(Tree):
         os.remove(os.path.join(self.dir.name, "src/ring/README.md"))
         self.refuses("check_style", "no README.md")
 
+    def test_no_readme_in_a_folder_of_another(self):
+        self.write("src/ring/internal/a.cc", SPDX)
+        self.write("src/ring/test_util/a.cc", SPDX)
+        self.accepts("check_style")
+        self.write("src/ring/inner/a.cc", SPDX)
+        self.refuses("check_style", "src/ring/inner", "no README.md")
+
     def test_setting_that_nobody_reads(self):
         rows = [f'LARIAT_SETTING(node, {name}, Text, "")\n' for name in ("name", "rack")]
         self.write("src/config/settings.def", SPDX + "".join(rows))
         self.write("src/config/parser.cc", SPDX + "auto b = settings.node_rack;\n")
+        self.write("src/config/README.md", "# config\n")
         self.write("src/ring/a.cc", SPDX + "auto a = settings.node_name;  // settings.node_rack\n")
         self.refuses("check_style", "src/config/settings.def:3:", "`node.rack` is read nowhere")
 
