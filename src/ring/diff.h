@@ -73,17 +73,6 @@ struct Move {
 std::vector<Move> Diff(const Ring& before, uint32_t n_before, const Ring& after, uint32_t n_after,
                        const std::vector<NodeIndex>& gone = {});
 
-// Shares of the key space (1 is every key once).
-struct MoveSummary {
-  double held_before = 0, held_after = 0;  // replicas, 0 to 1
-  // What it copies, and what others copy from it; a range counts once for every source, so that
-  // all nodes together receive what they give.
-  double received = 0, given = 0;
-};
-// One per node, of what Diff gave for the same rings.
-std::vector<MoveSummary> Summarize(const std::vector<Move>& moves, const Ring& before,
-                                   uint32_t n_before, const Ring& after, uint32_t n_after);
-
 // Whether the node is one of the n holders of the token.
 bool Owns(const Ring& ring, uint32_t n, NodeIndex node, Token token);
 // All ranges of which the node is (not) one of the n holders, in the order of First(), adjacent
