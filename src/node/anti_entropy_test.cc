@@ -151,8 +151,7 @@ TEST_F(AntiEntropyTest, RecordsThatAReplicaLostComeBackWithoutAnyRead) {
   EXPECT_EQ(Received() - before, lost);
 }
 
-// --- many buckets, of which most hold nothing or do not change
-// ------------------------------------
+// --- many buckets, of which most hold nothing or do not change ----------------------------------
 
 class ManyBucketsTest : public ClusterTest {
  protected:

@@ -15,8 +15,7 @@ using base::Code;
 using base::Millis;
 using base::Seconds;
 
-// --- the core
-// --------------------------------------------------------------------------------------
+// --- the core -----------------------------------------------------------------------------------
 
 TEST(HintStep, EveryCaseOfTheTable) {
   const HintCase good = {10, 10, 100, true, true, true};
@@ -189,8 +188,7 @@ TEST_F(HintCoreTest, AViewDuringAWalkMeansOneMoreWalk) {
   EXPECT_EQ(Next(), 1U);
 }
 
-// --- the shell
-// -------------------------------------------------------------------------------------
+// --- the shell ----------------------------------------------------------------------------------
 
 // Member i has the number i + 1 and one token for itself; this node is the first.
 std::shared_ptr<const membership::View> ViewOf(const std::vector<uint64_t>& numbers, uint64_t fence,
@@ -423,8 +421,7 @@ TEST_F(HintDeliveryTest, AMemberThatRefusesOneRecordGetsAllOthers) {
   EXPECT_EQ(Pending(), 0);
 }
 
-// --- age
-// -------------------------------------------------------------------------------------------
+// --- age ----------------------------------------------------------------------------------------
 
 // Guards M18, M19.
 TEST_F(HintDeliveryTest, PastTheWindowAHintIsDroppedAndItsRangeMarked) {
@@ -537,8 +534,7 @@ TEST_F(HintDeliveryTest, NothingIsDroppedBeforeItsMarkIsDurable) {
   EXPECT_EQ(Pending(), 0);
 }
 
-// --- topology
-// --------------------------------------------------------------------------------------
+// --- topology -----------------------------------------------------------------------------------
 
 // Guards M18.
 TEST_F(HintDeliveryTest, WhatWasKeptForALeaverGoesToAllPresentReplicas) {

@@ -57,8 +57,7 @@ TEST(Hint, DamageIsFound) {
   EXPECT_FALSE(ParseHintKey("short"));
 }
 
-// --- a replica's hints
-// -----------------------------------------------------------------------------
+// --- a replica's hints --------------------------------------------------------------------------
 
 class HintsTest : public testing::Test {
  protected:
@@ -296,8 +295,7 @@ TEST_F(HintsTest, EveryHintOfAKeyIsFoundAlsoWhenItIsOnItsWay) {
   EXPECT_EQ(found, Texts{DataKeyOf("d")}) << "waits for the disk";
 }
 
-// --- restarts
-// --------------------------------------------------------------------------------------
+// --- restarts -----------------------------------------------------------------------------------
 
 TEST_F(HintsTest, ARestartKeepsHintsAndCountsThemOnceWhateverHappensMeanwhile) {
   for (int i = 0; i < 40; ++i) Keep("k" + std::to_string(i), PeerObject("v"), 1 + i % 3);
@@ -399,8 +397,7 @@ TEST_F(HintsTest, ADamagedHintIsSeenAndCanBeRemoved) {
   EXPECT_EQ(Keep("k", PeerObject("w")), Code::kOk);
 }
 
-// --- dirty marks
-// -----------------------------------------------------------------------------------
+// --- dirty marks --------------------------------------------------------------------------------
 
 class DirtyMarksTest : public testing::Test {
  protected:

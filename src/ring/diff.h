@@ -11,8 +11,7 @@
 //   2. a gainer without one (more copies are wanted) copies from all of B;
 //   3. a gainer whose leaver is gone, that is, cannot be read, copies from all others of B;
 //   4. leavers without a gainer (fewer copies are wanted) are copied by all of A, and if one of
-//   them
-//      is gone, all of A copy from all others of B.
+//      them is gone, all of A copy from all others of B.
 //
 // Why not simply the nearest one of B? Take n = 3, w = r = 2, B = {a, b, c}. A write was
 // acknowledged by a and c; b missed it. Now d takes the place of c. If d copied from b, the write
