@@ -60,6 +60,7 @@ void TryContext(std::string_view input) {
 
 }  // namespace
 
+// Guards M9, M41.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   TryObject(input);

@@ -19,6 +19,7 @@ void Require(bool holds) {
 
 }  // namespace
 
+// Guards M41.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < kControlBytes) return 0;
   const std::string_view input(reinterpret_cast<const char*>(data) + kControlBytes,

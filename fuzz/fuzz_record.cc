@@ -20,6 +20,7 @@ void CheckRecord(std::string_view bytes) {
 
 }  // namespace
 
+// Guards M39.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace storage = lariat::storage;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);

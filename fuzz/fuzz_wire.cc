@@ -29,6 +29,7 @@ void ReadParts(std::string_view bytes) {
 
 }  // namespace
 
+// Guards M41.
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   namespace wire = lariat::wire;
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);

@@ -63,6 +63,7 @@ TEST(SimSummary, SurvivesThePipe) {
 
 // --- determinism (M44) -------------------------------------------------------------------------
 
+// Guards M44: 2 seeds of each scenario named.
 TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
   for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats", "late", "moves",
                                "moves_all", "deletes_sloppy", "expiry", "unreadable", "cut_log",
@@ -115,6 +116,7 @@ INSTANTIATE_TEST_SUITE_P(Seeds, SimScenario, ::testing::ValuesIn(ScenarioNames()
 
 class SimSteps : public ::testing::TestWithParam<membership::ChangeKind> {};
 
+// Guards M22: each participant in each step of each change, 2 seeds.
 TEST_P(SimSteps, SlowEachParticipantMayDieInEachStep) {
   for (const Cell& cell : Cells()) {
     if (cell.strike.kind != GetParam() || !cell.impossible.empty()) continue;
@@ -183,6 +185,7 @@ TEST(SimScenarios, SlowLargeMessagesTravelInParts) {
 }
 
 // Damage did happen where it is asked for, was found, and refilled (M39).
+// Guards M39.
 TEST(SimScenarios, SlowDamageIsRefilled) {
   Tally tally;
   for (const char* scenario : {"damage", "unreadable", "cut_log"}) {
@@ -211,6 +214,7 @@ void PrintTo(const Plant& plant, std::ostream* out) { *out << BugName(plant.bug)
 
 class SimPlantedBug : public ::testing::TestWithParam<Plant> {};
 
+// Guards M45.
 TEST_P(SimPlantedBug, IsFound) {
   const Plant& plant = GetParam();
   Scenario scenario = *FindScenario(plant.scenario);
@@ -229,40 +233,57 @@ TEST_P(SimPlantedBug, IsFound) {
 }
 
 const Plant kPlants[] = {
+    // Guards M3.
     {Bug::kNoSync, "power", {"durable"}, 5},
+    // Guards M3.
     {Bug::kAckBeforeDurable, "power", {"durable"}, 5},
+    // Guards M6.
     {Bug::kErrorIsAbsent, "disks", {"durable", "regular", "lost"}, 40},
     {Bug::kStaleRead, "calm", {"dots", "regular", "lost", "durable", "returned"}, 20},
+    // Guards M15.
     {Bug::kSkipWriteBack, "kills", {"regular", "returned"}, 300},
+    // Guards M3.
     {Bug::kAckWithoutWrite, "calm", {"durable"}, 5},
+    // Guards M8.
     {Bug::kDotOnly, "calm", {"siblings", "returned"}, 20},
+    // Guards M7.
     {Bug::kRepeatedForward, "forwards", {"one_event"}, 10},
+    // Guards M2, M4.
     {Bug::kReusedIncarnation, "power", {"dots"}, 20},
     // Stored stamps are a floor too: only keys that are written for the first time show it.
+    // Guards M36.
     {Bug::kForgottenClock,
      "lww_clocks",
      {"clock", "dots"},
      60,
      {{"keys", "200"}, {"kill_every_ms", "60"}, {"clock_step_every_ms", "150"}, {"down_ms", "5"}}},
+    // Guards M17.
     {Bug::kUnknownIsNotDone, "messages", {"not_done"}, 20},
+    // Guards M10.
     {Bug::kContextCoversUnseen, "conflicts", {"regular", "lost"}, 20},
     // Many keys: what clients write again heals.
+    // Guards M22.
     {Bug::kStreamSkips,
      "join",
      {"held", "regular", "lost"},
      20,
      {{"nodes", "3"}, {"joins", "3"}, {"keys", "200"}, {"strike_percent", "0"}}},
+    // Guards M20.
     {Bug::kStaleAccepted, "late", {"durable", "held"}, 40},
+    // Guards M22.
     {Bug::kStepUntold, "leave", {"settles"}, 2},
     {Bug::kNotRemoved, "join", {"misplaced"}, 5},
+    // Guards M23.
     {Bug::kLeaverUntold, "leave", {"serves"}, 20},
     // Nothing mends or overwrites what a node brings back.
+    // Guards M12, M13.
     {Bug::kPurgedByTime,
      "sweeps",
      {"returned"},
      40,
      {{"kill_every_ms", "1500"}, {"down_ms", "4000"}}},
     // Few faults: while a member is away nothing goes.
+    // Guards M12.
     {Bug::kConfirmSkipped,
      "sweeps",
      {"returned"},
@@ -275,6 +296,7 @@ const Plant kPlants[] = {
       {"one_way_every_ms", "0"},
       {"kill_every_ms", "3000"}}},
     // Hints that are there for long: their deliveries are lost, and nodes miss much.
+    // Guards M12.
     {Bug::kHintsUnseen,
      "deletes_sloppy",
      {"returned"},
@@ -287,24 +309,31 @@ const Plant kPlants[] = {
       {"down_ms", "300"},
       {"think_ms", "10"},
       {"strict_percent", "0"}}},
+    // Guards M16.
     {Bug::kFallbackCounted, "hints", {"durable"}, 5},
     {Bug::kPartTakenForEnd, "large", {"regular", "lost", "durable"}, 5},
     // Few members and comparisons: it takes the whole of the time to heal.
+    // Guards M28.
     {Bug::kOnlyKeysCompared,
      "heal",
      {"heals"},
      5,
      {{"nodes", "3"}, {"shards", "1"}, {"repair_interval_s", "3"}}},
+    // Guards M14.
     {Bug::kTtlByArrival, "expiry", {"dots"}, 5, {{"lww", "1"}}},
     {Bug::kGreaterUntold, "lww_skew", {"linear"}, 20},
     // Values that are hidden before their time.
+    // Guards M14.
+    // Guards M36.
     {Bug::kClockAgrees,
      "expiry",
      {"regular", "expired", "lost"},
      10,
      {{"clock_step_every_ms", "500"}, {"sloppy", "0"}}},
+    // Guards M39.
     {Bug::kDamageUnseen, "damage", {"values", "dots"}, 5},
     // Much is read while files are lost.
+    // Guards M6.
     {Bug::kDamageIsAbsent,
      "unreadable",
      {"regular", "returned"},
@@ -316,6 +345,7 @@ const Plant kPlants[] = {
       {"unreadable_every_ms", "300"},
       {"duration_ms", "3000"}}},
     // Few restarts and nothing else: what is purged was proven long after the log began.
+    // Guards M12.
     {Bug::kFlushOnlySyncs,
      "cut_log",
      {"returned"},
@@ -331,6 +361,7 @@ const Plant kPlants[] = {
       {"down_ms", "20"}}},
     {Bug::kAnyoneTaken, "moves_all", {"durable"}, 40},
     // Replicas miss much, and are read at once.
+    // Guards M39.
     {Bug::kCutUntold,
      "cut_log",
      {"regular", "returned"},
@@ -347,6 +378,7 @@ const Plant kPlants[] = {
       {"shards", "1"},
       {"down_ms", "5"}}},
     // Several proposals for each epoch, while a voter forgets and others are away.
+    // Guards M3, M32.
     {Bug::kApartUnwritten,
      "changes_cut",
      {"decided"},

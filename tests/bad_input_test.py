@@ -142,9 +142,8 @@ def envelope(value):
     return {"value": base64.b64encode(value).decode()}
 
 
+# Guards M9.
 class Contexts(Test):
-    """M9"""
-
     def setUp(self):
         self.key = fresh()
         self.path = "/kv/" + self.key
@@ -240,8 +239,9 @@ class Consistency(Test):
                          "Consistency: ALL\r\nConnection: close\r\n\r\n".encode())
 
 
+# Guards M41.
 class Http11(Test):
-    """M41: what two parsers could read differently is refused and the connection ends."""
+    """What two parsers could read differently is refused and the connection ends."""
 
     def test_ambiguous_and_malformed(self):
         path = "/kv/" + fresh()
@@ -339,6 +339,7 @@ class SlowClients(Test):
                     break
         return answer, time.monotonic() - started
 
+    # Guards M41.
     def test_slow_head_and_body(self):
         head = b"PUT /kv/slow HTTP/1.1\r\nHost: x\r\n" + b"X" * 200
         body = b"PUT /kv/slow HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n"
@@ -375,6 +376,7 @@ class SlowClients(Test):
             connection.close()
         wait_until(lambda: node.metric("lariat_http_connections") < 20, what="closed connections")
 
+    # Guards M41.
     def test_who_does_not_read_his_replies(self):
         path = "/kv/" + fresh()
         self.assertEqual(node.http("PUT", path, b"v" * MIB).status, 201)
@@ -395,8 +397,6 @@ def resident_bytes(pid):
 
 
 class PeerPort(Test):
-    """M41, M42"""
-
     def counted(self, sent, reasons, wait_for_close=4.0):
         before = self.refusals(reasons)
         answer = raw_exchange(node.peer_port, sent, timeout=wait_for_close)
@@ -409,6 +409,7 @@ class PeerPort(Test):
                    if line.startswith("lariat_peer_refused_total")
                    and any(f'reason="{reason}"' in line for reason in reasons))
 
+    # Guards M41, M42.
     def test_strangers(self):
         random_source = random.Random(11)
         self.counted(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", ["bad_magic"])
@@ -427,6 +428,7 @@ class PeerPort(Test):
             self.assertTrue(all(member["alive"] for member in
                                 other.http("GET", "/v1/cluster/status").json()["nodes"]))
 
+    # Guards M42.
     def test_another_clusters_node(self):
         """A node turns up where a node of another cluster used to be."""
         with Cluster(nodes=2) as one, Cluster(nodes=2) as other:
@@ -546,8 +548,8 @@ class Starting(Test):
         self.node.start()
         self.node.wait_ready()
 
+    # Guards M42.
     def test_only_loopback_without_authentication(self):
-        """M42"""
         for key in ("listen.http", "listen.resp", "listen.peer"):
             for address in ("0.0.0.0:0", "[::]:0", "192.0.2.1:80", "example.org:80"):
                 done = subprocess.run([program("lariatd"), "--data-dir", self.node.data_dir,

@@ -92,6 +92,7 @@ class LastWriter(ClockTest):
             client.close()
 
 
+# Guards M36: a clock 30 s and a day ahead, one node's and all nodes'.
 class WrongClock(ClockTest):
     DAY_S = 86400
 

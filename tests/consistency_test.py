@@ -162,11 +162,13 @@ class Clients:
 class TheChecker(unittest.TestCase):
     """It is trusted only because it finds what is planted."""
 
+    # Guards M45.
     def test_finds_an_inversion(self):
         register = Register("/k", acknowledged=[(1.0, 1)],
                             reads=[(2.0, 3.0, 2, [2]), (4.0, 5.0, 1, [1])])
         self.assertEqual(len(register.problems()), 1)
 
+    # Guards M45.
     def test_finds_a_lost_write_and_a_refused_value(self):
         register = Register("/k", acknowledged=[(1.0, 1), (2.0, 2)], refused={7},
                             reads=[(3.0, 4.0, 1, [1]), (5.0, 6.0, 7, [7])])
@@ -206,8 +208,8 @@ class Registers(unittest.TestCase):
                 clients.wait_for(self.random.choice((2, 30)))
                 victim.resume()
 
+    # Guards M15, M17: 12 kills and pauses.
     def test_strict_reads_with_kills_and_pauses(self):
-        """M15, M17"""
         with Clients(self.cluster.nodes, registers=4) as clients:
             self.break_things(clients, rounds=12)
         self.check(clients)
@@ -220,8 +222,9 @@ class Registers(unittest.TestCase):
             self.break_things(clients, rounds=8)
         self.check(clients)
 
+    # Guards M16, M17.
     def test_two_of_three_die(self):
-        """M16: one replica alone is no quorum, and what it refused it does not show later."""
+        """One replica alone is no quorum, and what it refused it does not show later."""
         with Clients(self.cluster.nodes, registers=3) as clients:
             for survivor in self.cluster.nodes:
                 clients.wait_for(50)
@@ -247,8 +250,9 @@ class Siblings(unittest.TestCase):
     def tearDownClass(cls):
         cls.cluster.close()
 
+    # Guards M8, M10: 2,000 writes.
     def test_two_interleaving_writers(self):
-        """M8, M10: they know nothing but the contexts of their own replies."""
+        """They know nothing but the contexts of their own replies."""
         path = f"/kv/{uuid.uuid4()}"
         contexts = ["", ""]
         most = 0
@@ -267,8 +271,9 @@ class Siblings(unittest.TestCase):
                 self.assertIn(b"%d of writer %d" % (number, writer), found)
         self.assertEqual(most, 2, "neither destroys what it was not shown")
 
+    # Guards M8: 600 writes.
     def test_two_writers_at_once(self):
-        """M8, with true concurrency: each on its own node."""
+        """Truly at the same time: each on its own node."""
         path = f"/kv/{uuid.uuid4()}"
 
         def write(writer):
@@ -290,8 +295,9 @@ class Siblings(unittest.TestCase):
         self.assertEqual(values(self.cluster.nodes[2].http("GET", path, headers=JSON)),
                          [b"0/299", b"1/299"])
 
+    # Guards M8.
     def test_hard_limit(self):
-        """M8: blind writers get a clear error, and nothing that was accepted is dropped."""
+        """Blind writers get a clear error, and nothing that was accepted is dropped."""
         path = f"/kv/{uuid.uuid4()}"
         accepted = []
         for number in range(110):
@@ -310,8 +316,9 @@ class Siblings(unittest.TestCase):
         self.assertEqual(resolved.status, 201)
         self.assertEqual(values(self.cluster.nodes[1].http("GET", path, headers=JSON)), [b"one"])
 
+    # Guards M11: 20 races.
     def test_delete_without_context_under_writes(self):
-        """M11: after it, what is there is newer than what it can have read."""
+        """After it, what is there is newer than what it can have read."""
         for _ in range(20):
             path = f"/kv/{uuid.uuid4()}"
             for number, node in enumerate(self.cluster.nodes):

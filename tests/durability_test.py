@@ -60,8 +60,8 @@ def kill_all_at_once(nodes):
 
 
 class Death(Test):
+    # Guards M3: 5 kills of all nodes.
     def test_kill_of_all_nodes_at_once(self):
-        """M3"""
         cluster = self.cluster()
         all_writers = []
         for round_number in range(5):
@@ -186,6 +186,7 @@ class Leaving(Test):
 
 
 class Pause(Test):
+    # Guards M26.
     def test_paused_node(self):
         """Bounded outcomes while a node neither answers nor is gone; no stale reads after."""
         cluster = self.cluster()
@@ -248,8 +249,9 @@ class Disk(Test):
         self.assertEqual(node.http("PUT", "/v1/buckets/one", {"n": 1}).status, 201)
         return node
 
+    # Guards M38.
     def test_full_disk(self):
-        """M38: refused with a clear code before the log breaks; reads go on; it ends by itself."""
+        """Refused with a clear code before the log breaks; reads go on; it ends by itself."""
         with small_disk(self, 96 * MIB) as disk:
             node = self.single(os.path.join(disk, "data"),
                                {"storage.disk_reserve_bytes": 16 * MIB,
@@ -308,6 +310,7 @@ class Disk(Test):
             for path in paths[1:]:
                 self.assertEqual(node.http("GET", path).status, 404)
 
+    # Guards M38.
     def test_full_disk_of_one_of_three(self):
         with small_disk(self, 64 * MIB) as disk:
             cluster = self.cluster(start=False, settings={
@@ -331,8 +334,9 @@ class Disk(Test):
             os.remove(os.path.join(disk, "filler"))
             wait_until(lambda: cluster.nodes[0].http("PUT", "/kv/b?w=3", b"x").status == 201)
 
+    # Guards M37.
     def test_failing_disk(self):
-        """M37: an error of the log ends the process at once; what it acknowledged is there."""
+        """An error of the log ends the process at once; what it acknowledged is there."""
         cluster = self.cluster(start=False)
         for node in cluster.nodes:  # the limit below shall be an error, not a signal
             node.command = ignoring_size_signal(node.command())
@@ -356,8 +360,9 @@ class Disk(Test):
         wait_until(lambda: whole(cluster))
         self.all_there(writers, cluster)
 
+    # Guards M6.
     def test_corrupted_blocks(self):
-        """M6: a read error is never "not found", nor another value."""
+        """A read error is never "not found", nor another value."""
         cluster = self.cluster(settings={"storage.memtable_bytes": 65536,
                                          "storage.compression": "none",
                                          "storage.salvage_max_bytes": 0})  # it serves on
@@ -392,8 +397,9 @@ class Disk(Test):
         self.assertGreater(broken.metric("lariat_replica_read_errors_total"), 0)
 
 
+# Guards M39.
 class DamagedFiles(Test):
-    """M39: damage is noticed, kept aside and refilled, and never reaches another node."""
+    """Damage is noticed, kept aside and refilled, and never reaches another node."""
 
     KEYS = 300
 
@@ -481,6 +487,7 @@ class DamagedFiles(Test):
             flip_bytes(log, os.path.getsize(log) // 3, 8)
         self.heals(*self.damage(flip))
 
+    # Guards M32.
     def test_log_of_a_voter_while_another_is_dead(self):
         """Votes on the topology do not lie in the log alone, so two of three go on deciding. Only
         with their file damaged too there is nobody left to agree."""
@@ -514,8 +521,9 @@ class DamagedFiles(Test):
         wait_until(lambda: make_bucket(first, "after").status in (200, 201), 60, "two agree again")
         wait_until(lambda: make_bucket(cut, "last").status in (200, 201), 30, "all three vote")
 
+    # Guards M12.
     def test_log_after_deletes_were_purged(self):
-        """M12: values in a table, their tombstones and the purge in the log, which is damaged
+        """Values in a table, their tombstones and the purge in the log, which is damaged
         before both: what comes back on this node must not come back anywhere."""
         cluster = self.cluster(settings={
             "repair.interval_s": 2, "repair.purge_interval_s": 1, "repair.settle_ms": 300})
@@ -583,8 +591,9 @@ def flip_bytes(path, start, count):
 
 
 class OldDirectory(Test):
+    # Guards M4.
     def test_old_copy_put_back(self):
-        """M4: nothing the copy does not know is lost, and no event is made twice."""
+        """Nothing the copy does not know is lost, and no event is made twice."""
         cluster = self.cluster()
         node = cluster.nodes[0]
         paths = ["/kv/" + fresh() for _ in range(20)]

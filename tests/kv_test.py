@@ -247,8 +247,8 @@ class Contexts(Test):
         self.status(204, node.http("DELETE", path, headers={"X-Context": old}))
         self.assertEqual(values(node, path), [b"2", b"3"])
 
+    # Guards M10.
     def test_context_of_a_put_does_not_cover_unseen_siblings(self):
-        """M10"""
         path = "/kv/" + fresh()
         mine = cluster.nodes[0].http("PUT", path, b"mine").header("X-Context")
         self.status(201, cluster.nodes[1].http("PUT", path, b"theirs"))
@@ -258,8 +258,8 @@ class Contexts(Test):
             mine = put.header("X-Context")
         self.assertEqual(values(cluster.nodes[2], path), [b"mine 4", b"theirs"])
 
+    # Guards M11.
     def test_delete_without_context_covers_what_is_there(self):
-        """M11"""
         path = "/kv/" + fresh()
         for number, node in enumerate(cluster.nodes):
             self.status(201, node.http("PUT", path, b"%d" % number))
@@ -272,8 +272,9 @@ class Contexts(Test):
 
 
 class Expiry(Test):
+    # Guards M14.
     def test_expires_and_uncovers_nothing(self):
-        """M14: the older value stays covered when the newer one has expired."""
+        """The older value stays covered when the newer one has expired."""
         path = "/kv/" + fresh()
         node = cluster.nodes[0]
         context = node.http("PUT", path, b"old").header("X-Context")
@@ -285,8 +286,9 @@ class Expiry(Test):
             wait_until(lambda n=other: n.http("GET", path).status == 404, what="expiry")
             self.assertEqual(other.http("GET", path + "?r=3").status, 404)
 
+    # Guards M14: up to 2^63 - 1 seconds.
     def test_far_expiry(self):
-        """M14: no arithmetic overflows."""
+        """No arithmetic overflows."""
         for seconds in (2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 1):
             raw, enveloped = "/kv/" + fresh(), "/v1/kv/" + fresh()
             node = cluster.nodes[0]
@@ -363,6 +365,7 @@ class Conditions(Test):
 
 
 class Idempotency(Test):
+    # Guards M7.
     def test_repeat_gets_the_first_answer_from_every_node(self):
         path = "/kv/" + fresh()
         headers = idempotent()
@@ -393,8 +396,8 @@ class Idempotency(Test):
         self.status(204, cluster.nodes[1].http("DELETE", path, headers=headers))
         self.assertEqual(values(node, path), [b"2"])
 
+    # Guards M7: 10 rounds of 9 repeats at once.
     def test_concurrent_repeats_are_one_event(self):
-        """M7"""
         for _ in range(10):
             path, headers = "/kv/" + fresh(), idempotent()
             replies = []
@@ -410,6 +413,7 @@ class Idempotency(Test):
                              {replies[0].header("X-Version")})
             self.assertEqual(events(cluster.nodes[0].http("GET", path, headers=JSON)), 1)
 
+    # Guards M7.
     def test_survives_the_coordinator(self):
         with Cluster(nodes=3) as own:
             own.wait_ready()
@@ -471,8 +475,9 @@ class LastWriteWins(Test):
         for node in cluster.nodes:
             self.assertEqual(values(node, self.path), [b"late"])
 
+    # Guards M36.
     def test_future_timestamp_is_refused(self):
-        """M36: a poisoned stamp never gets in."""
+        """A poisoned stamp never gets in."""
         node = cluster.nodes[0]
         self.status(201, node.http("PUT", self.path, b"good"))
         before = node.http("GET", self.path).header("X-Context")
@@ -606,8 +611,9 @@ class FiveNodes(Test):
     def tearDownClass(cls):
         cls.own.close()
 
+    # Guards M7.
     def test_any_node_takes_any_request_once(self):
-        """M7: one PUT is one event, wherever it arrives."""
+        """One PUT is one event, wherever it arrives."""
         for _ in range(20):
             path = "/kv/" + fresh()
             for count, node in enumerate(self.own.nodes, 1):

@@ -20,10 +20,12 @@ def seen(asked, name):
 
 
 class Pause(ClusterTest):
+    # Guards M26.
     def test_paused_node_convicts_nobody(self):
-        """M26. The others go on; the one that slept wakes up and trusts its own clock least."""
+        """The others go on; the one that slept wakes up and trusts its own clock least."""
         self.check_pause(self.cluster(), PAUSE_PERIODS * FAST_PERIOD_S, FAST_PERIOD_S)
 
+    # Guards M26: 30 s.
     def test_paused_for_30_s_with_default_settings(self):
         self.check_pause(self.cluster(base={}), pause_s=30, period_s=1)
 

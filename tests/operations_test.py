@@ -135,8 +135,9 @@ class Metrics(Test):
         self.assertEqual(after, tuple(value + 1 for value in before))
         self.assertGreater(node.metric('lariat_request_seconds_count{op="put"}'), 0)
 
+    # Guards M4.
     def test_incarnations(self):
-        """M4: each start draws a new one for each shard."""
+        """Each start draws a new one for each shard."""
         shards = node.metric("lariat_incarnations_total")
         self.assertGreaterEqual(shards, 1)
 

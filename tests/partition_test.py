@@ -224,6 +224,7 @@ class Partition(unittest.TestCase):
         for name, seconds in load.slowest.items():
             self.assertLess(seconds, ANSWER_S, name)
 
+    # Guards M27.
     def test_one_way(self):
         """node3's packets do not reach node1; node1's reach node3, and node2 has both."""
         node1, node2, node3 = self.nodes

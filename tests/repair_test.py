@@ -121,6 +121,7 @@ class Hints(Test):
         wait_until(lambda: all(held(third, key) for key in keys), 30, "all is delivered")
         wait_until(lambda: total(cluster, "lariat_hints_pending") == 0, 30, "no hint is left")
 
+    # Guards M18.
     def test_past_the_limit_healthy_writes_go_on_and_repair_does_the_rest(self):
         cluster = self.cluster(hints__max_bytes_per_target=4096)
         first, second, third = cluster.nodes
@@ -132,6 +133,7 @@ class Hints(Test):
         third.restart()
         wait_until(lambda: all(held(third, key) for key in keys), 60, "dirty ranges are repaired")
 
+    # Guards M18, M19.
     def test_past_the_window_a_hint_is_dropped_and_its_range_compared(self):
         cluster = self.cluster(hints__window_s=2)
         first, second, third = cluster.nodes
@@ -161,6 +163,7 @@ class Hints(Test):
 
 
 class Sloppy(Test):
+    # Guards M16, M18.
     def test_stand_ins_take_writes_and_hand_them_over(self):
         cluster = self.cluster(nodes=4, repair__enabled="false")
         owners, (other,) = placed(cluster, "s")
@@ -195,6 +198,7 @@ class Sloppy(Test):
 
 
 class AntiEntropy(Test):
+    # Guards M28, M29: 10 of 2,000 keys.
     def test_what_differs_is_exchanged_and_then_nothing_more(self):
         cluster = self.cluster(hints__enabled="false")
         first, second, third = cluster.nodes
@@ -220,6 +224,7 @@ class AntiEntropy(Test):
         shown = json.loads(self.cli(cluster, "repair", "status", "--json"))
         self.assertTrue(shown)
 
+    # Guards M29: 12 comparisons.
     def test_a_quiet_cluster_repairs_nothing(self):
         cluster = self.cluster(repair__interval_s=1)
         self.fill(cluster, 500)
@@ -277,6 +282,7 @@ class Deletes(Test):
             return total(cluster, "lariat_tombstones") == 0
         wait_until(purged, 40, "all tombstones are purged", every=0.3)
 
+    # Guards M12, M13.
     def test_a_replica_that_was_away_brings_nothing_back(self):
         cluster = self.cluster(hints__enabled="false", **self.SOON)
         first, second, third = cluster.nodes
@@ -301,6 +307,7 @@ class Deletes(Test):
             self.assertEqual(set(states(first, key).values()), {"absent"}, key)
             self.assertEqual(first.http("GET", f"/kv/{key}?r=3").status, 404)
 
+    # Guards M12, M13.
     def test_nor_does_an_old_hint(self):
         cluster = self.cluster(nodes=4, repair__enabled="false", **self.SOON)
         self.bucket(cluster.nodes[0], gc_grace=1)
@@ -321,6 +328,7 @@ class Deletes(Test):
         self.assertEqual(total(cluster, "lariat_hints_pending"), 0)
         self.assertEqual(set(states(a, "k").values()), {"absent"})
 
+    # Guards M13, M19.
     def test_nor_does_a_hint_past_its_window(self):
         window = 3
         cluster = self.cluster(nodes=4, hints__window_s=window, **self.SOON)
@@ -343,6 +351,7 @@ class Deletes(Test):
         self.assertEqual(other.metric("lariat_hints_delivered_total"), 0)
         self.assertEqual(set(states(a, "k").values()), {"absent"})
 
+    # Guards M14: 2,000 keys.
     def test_keys_that_expire_together_cause_no_repair(self):
         cluster = self.cluster(repair__interval_s=1)
         first = cluster.nodes[0]
@@ -360,6 +369,7 @@ class Deletes(Test):
         self.assertEqual({name: total(cluster, name) for name in names}, before)
         self.assertEqual(first.http("GET", f"/kv/{keys[0]}?r=3").status, 404)
 
+    # Guards M14.
     def test_expired_values_are_never_seen_again_and_go(self):
         cluster = self.cluster(repair__interval_s=1, **self.SOON)
         first, second, third = cluster.nodes

@@ -88,6 +88,7 @@ def gains(before, after):
 
 
 class GrowAndShrink(Test):
+    # Guards M20, M22.
     def test_three_to_five_and_back(self):
         cluster = self.cluster(settings={"stream.max_bytes_per_s": 1000000})
         old = list(cluster.nodes)
@@ -148,6 +149,7 @@ class GrowAndShrink(Test):
 
 
 class Replace(Test):
+    # Guards M20, M23.
     def test_killed_node_is_replaced_under_load(self):
         cluster = self.cluster(nodes=4)
         dead = cluster.nodes[3]
@@ -185,6 +187,7 @@ class Replace(Test):
         wait_not_ready(new, "node 'node2' is alive and cannot be replaced")
         self.assertEqual(set(members(cluster.nodes[0])), {"node1", "node2", "node3"})
 
+    # Guards M23.
     def test_dead_node_is_removed_under_load(self):
         cluster = self.cluster(nodes=4)
         dead, stay = cluster.nodes[3], cluster.nodes[:3]
@@ -203,8 +206,9 @@ class Replace(Test):
 
 
 class Queue(Test):
+    # Guards M21.
     def test_two_joins_at_once(self):
-        """M21: neither is refused, one after the other they become members."""
+        """Neither is refused, one after the other they become members."""
         cluster = self.cluster(settings={"stream.max_bytes_per_s": 2000000})
         load = self.traffic(cluster.nodes)
         load.import_keys(cluster, 1000, 1000)
@@ -215,6 +219,7 @@ class Queue(Test):
         self.assertEqual(set(members(newcomers[0])), {node.name for node in cluster.nodes})
         self.check(load, cluster.nodes)
 
+    # Guards M21.
     def test_second_decommission_waits(self):
         cluster = self.cluster(nodes=5, settings={"stream.max_bytes_per_s": 500000})
         load = self.traffic(cluster.nodes[:3])
@@ -230,6 +235,7 @@ class Queue(Test):
         wait_settled(cluster)
         self.check(load, cluster.nodes[:3])
 
+    # Guards M22.
     def test_cancel_goes_back(self):
         cluster = self.cluster(settings={"stream.max_bytes_per_s": 500000})
         old = list(cluster.nodes)
@@ -265,6 +271,7 @@ class Queue(Test):
         load.wait_for(100)
         self.check(load, cluster.nodes)
 
+    # Guards M22.
     def test_why_names_who_is_waited_for(self):
         cluster = self.cluster(settings={"stream.max_bytes_per_s": 1000000})
         load = self.traffic([cluster.nodes[0], cluster.nodes[2]])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What check_layers and check_style share: finding sources, and blanking what is no code."""
+"""What the checks share: finding sources, and blanking what is no code."""
 
 import os
 import re

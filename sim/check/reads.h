@@ -7,8 +7,8 @@
 // that was acknowledged before. Where 2r > n the same goes for what earlier reads have shown.
 //
 //   t1 acked, t2 (seen t1) acked:   a read shows {t2}; {t1,t2} and {t1} and {} are wrong
-//   t3 (seen t1), t2 not seen:      a read shows {t2,t3}: covering t1 does not excuse the loss of
-//   t2 t4 unknown, shown once:         from then on as if it had been acknowledged
+//   t3 (seen t1), t2 not seen:      a read shows {t2,t3}: covering t1 does not excuse losing t2
+//   t4 unknown, shown once:         from then on as if it had been acknowledged
 //
 // LWW. A read may not give an older stamp than any write acknowledged, or read, before it began.
 // And writes and reads together have to be linearizable, whatever their stamps say. Every write has

@@ -4,9 +4,9 @@
 //
 //   node         the node's number (first 64 bits of its UUID), to show people "node1"
 //   incarnation  random, drawn by each shard at every process start
-//   mint         counts the actors that this incarnation made; a record that was forgotten,
-//   restored
-//                or learned from a peer gets a new one, so that it never continues an old counter
+//   mint         counts the actors that this incarnation made; a record that was forgotten, or
+//                restored, or learned from a peer gets a new one, so that it never continues an
+//                old counter
 //
 // Thread-safe as values. No allocation.
 #pragma once

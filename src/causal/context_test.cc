@@ -71,6 +71,7 @@ TEST(Context, RoundTrips) {
   EXPECT_FALSE(SiblingsContext().Empty());
 }
 
+// Guards M9.
 TEST(Context, EveryBitFlipIsRefused) {
   for (const Context& context : {SiblingsContext(), LwwContext(), Context{}}) {
     const std::string text = EncodeContext(context, kBucket, kKey);
@@ -88,6 +89,7 @@ TEST(Context, EveryBitFlipIsRefused) {
   }
 }
 
+// Guards M9.
 TEST(Context, EveryTruncationAndExtensionIsRefused) {
   for (const Context& context : {SiblingsContext(), LwwContext(), Context{}}) {
     const std::string text = EncodeContext(context, kBucket, kKey);
@@ -107,6 +109,7 @@ TEST(Context, EveryTruncationAndExtensionIsRefused) {
   }
 }
 
+// Guards M9.
 TEST(Context, IsBoundToBucketAndKey) {
   for (const Context& context : {SiblingsContext(), LwwContext(), Context{}}) {
     const std::string text = EncodeContext(context, "ab", "cd");

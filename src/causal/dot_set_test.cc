@@ -72,6 +72,7 @@ TEST(DotSet, KeepsVersionVectorAndCloudApart) {
   EXPECT_EQ(set.DotsInClouds(), 0U);
 }
 
+// Guards M1.
 TEST(DotSet, AgreesWithASetOfDots) {
   base::Prng prng(11);
   for (int round = 0; round < 30'000; ++round) {
@@ -93,6 +94,7 @@ TEST(DotSet, AgreesWithASetOfDots) {
   }
 }
 
+// Guards M1.
 TEST(DotSet, JoinIsCommutativeAssociativeIdempotent) {
   base::Prng prng(12);
   for (int round = 0; round < 20'000; ++round) {

@@ -32,6 +32,7 @@ DvvSet Joined(DvvSet a, const DvvSet& b) {
   return a;
 }
 
+// Guards M1.
 TEST(DvvSet, FollowsTheWorkedExample) {
   DvvSet set;
   EXPECT_EQ(set.Update({}, MakeValue("v1"), kA), (Dot{kA, 1}));
@@ -48,6 +49,7 @@ TEST(DvvSet, FollowsTheWorkedExample) {
   EXPECT_EQ(Joined(first, last), last);
 }
 
+// Guards M1.
 TEST(DvvSet, TwoCoordinatorsWithOneContextMakeSiblingsInEitherOrder) {
   DvvSet start;
   start.Update({}, MakeValue("v1"), kA);
@@ -74,6 +76,7 @@ TEST(DvvSet, ADeleteConcurrentWithAWriteLeavesTheWrite) {
   EXPECT_EQ(both.values()[1].value.bytes, "v2");
 }
 
+// Guards M1.
 TEST(DvvSet, DiscardDropsExactlyTheCoveredValuesAndLearnsTheContext) {
   DvvSet set;
   for (const char* v : {"v1", "v2", "v3"}) set.Update({}, MakeValue(v), kA);
@@ -121,6 +124,7 @@ struct Writer {
 
 constexpr int kRounds = 10'000;
 
+// Guards M8: 10,000 rounds.
 TEST(SiblingBound, TwoWritersAtOneCoordinatorLeaveTwoValues) {
   DvvSet set;
   Writer one, two;
@@ -133,6 +137,7 @@ TEST(SiblingBound, TwoWritersAtOneCoordinatorLeaveTwoValues) {
   EXPECT_EQ(set.history().DotsInClouds(), 0U);
 }
 
+// Guards M8: 10,000 rounds.
 TEST(SiblingBound, TwoWritersAtTwoCoordinatorsLeaveTwoValues) {
   DvvSet at_a, at_b;
   Writer one, two;
@@ -147,6 +152,7 @@ TEST(SiblingBound, TwoWritersAtTwoCoordinatorsLeaveTwoValues) {
   }
 }
 
+// Guards M8: 10,000 rounds.
 TEST(SiblingBound, WritersThatWanderBetweenCoordinatorsLeaveTwoValues) {
   DvvSet state[2];
   Writer one, two;

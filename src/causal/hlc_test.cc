@@ -21,6 +21,7 @@ TEST(Hlc, FollowsTheWallClockAndCountsWithinAMillisecond) {
   EXPECT_EQ(hlc.last().WallMs(), kNow + 1);
 }
 
+// Guards M36.
 TEST(Hlc, GrowsWhenTheWallClockIsSetBack) {
   Hlc hlc({}, kDrift);
   HlcStamp last = hlc.Next(WallTime{kNow});
@@ -57,6 +58,7 @@ TEST(Hlc, StampsAreAboveWhatWasObserved) {
   EXPECT_EQ(hlc.last(), last) << "an old stamp teaches nothing";
 }
 
+// Guards M36.
 TEST(Hlc, RefusesAStampTooFarAheadAndStaysAsItWas) {
   Hlc hlc({}, kDrift);
   const HlcStamp before = hlc.Next(WallTime{kNow});
@@ -77,6 +79,7 @@ TEST(Hlc, TimesThatDoNotFitAreTheNearestThatDo) {
   EXPECT_EQ(HlcStamp::FromWallMs(-1).WallMs(), 0);
 }
 
+// Guards M36: 100,000 steps.
 TEST(Hlc, IsMonotonicOverRandomClocksAndRestarts) {
   base::Prng prng(3);
   Hlc hlc({}, kDrift);

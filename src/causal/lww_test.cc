@@ -46,6 +46,7 @@ LwwRegister RandomRegister(base::Prng* prng) {
   return r;
 }
 
+// Guards M1, M36.
 TEST(Lww, OrderIsTotalAndJoinIsALattice) {
   base::Prng prng(4);
   for (int round = 0; round < 50'000; ++round) {

@@ -188,6 +188,7 @@ TEST(Object, EqualStatesHaveEqualDigestsHoweverTheyCameAbout) {
   EXPECT_NE(Object::Digest(xy.Encode()), Object::Digest(x.Encode()));
 }
 
+// Guards M28.
 TEST(Object, DigestCoversValuesAsWellAsClocks) {
   Object x(Kind::kSiblings), y(Kind::kSiblings);
   x.dvv()->Update({}, MakeValue("x"), kA);
@@ -215,7 +216,8 @@ TEST(Object, ReadersSeeNeitherTombstonesNorExpiredValues) {
   EXPECT_FALSE(object.Empty());
 }
 
-// M14: as long as it is stored, an expired value hides what it replaced and what comes late.
+// As long as it is stored, an expired value hides what it replaced and what comes late.
+// Guards M14.
 TEST(Object, AnExpiredValueUncoversNothingOlder) {
   const auto at = [](int64_t stamp_ms, const std::string& bytes, int64_t expires_ms) {
     Object object(Kind::kLww);

@@ -267,6 +267,7 @@ constexpr uint64_t kSchedulesPerPart = 250'000;
 
 class Schedules : public testing::TestWithParam<uint64_t> {};
 
+// Guards M1: 1,000,000 schedules.
 TEST_P(Schedules, AgreeWithTheOracleAfterEveryStep) {
   size_t siblings_max = 0;
   for (uint64_t i = 0; i < kSchedulesPerPart; ++i) {
@@ -289,27 +290,33 @@ std::set<Outcome> OutcomesOf(Bug bug) {
   return outcomes;
 }
 
+// Guards M45.
 TEST(PlantedBug, AJoinThatDropsValuesIsFound) {
   EXPECT_TRUE(OutcomesOf(Bug::kJoinDropsValues).contains(Outcome::kWrongValues));
 }
 
+// Guards M45.
 TEST(PlantedBug, AJoinThatBringsBackCoveredValuesIsFound) {
   EXPECT_TRUE(OutcomesOf(Bug::kJoinKeepsCovered).contains(Outcome::kWrongValues));
 }
 
+// Guards M45.
 TEST(PlantedBug, AJoinThatPicksOneSideIsFound) {
   EXPECT_TRUE(OutcomesOf(Bug::kJoinPicksOne).contains(Outcome::kWrongHistory));
 }
 
+// Guards M2, M45.
 TEST(PlantedBug, AnActorUsedAgainAfterARollbackIsFound) {
   EXPECT_TRUE(OutcomesOf(Bug::kOldActor).contains(Outcome::kDotReused));
 }
 
+// Guards M10, M45.
 TEST(PlantedBug, AReplyThatCoversUnseenSiblingsIsFound) {
   EXPECT_TRUE(OutcomesOf(Bug::kGreedyReply).contains(Outcome::kWrongValues));
 }
 
 // Three states from different places of one schedule's life, for the laws.
+// Guards M1: 20,000 triples.
 TEST(DvvLaws, JoinIsCommutativeAssociativeIdempotentOnReachableStates) {
   base::Prng prng(21);
   for (int round = 0; round < 20'000; ++round) {

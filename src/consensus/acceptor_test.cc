@@ -44,6 +44,7 @@ TEST(Ballot, DecodeRefusesWhatNumbersNothing) {
   }
 }
 
+// Guards M32.
 TEST(BallotSource, GoesAboveWhatItSawAndNeverRepeats) {
   BallotSource source(4, 9);
   EXPECT_EQ(source.Next(), (Ballot{1, 4, 9}));
@@ -61,6 +62,7 @@ TEST(BallotSource, StopsAtTheLastCounterAndIgnoresNonsense) {
   EXPECT_EQ(source.Next(), std::nullopt);
 }
 
+// Guards M32.
 TEST(Acceptor, PromisesOnlyUpwards) {
   Acceptor acceptor;
   EXPECT_TRUE(acceptor.OnPrepare(kMiddle).ok);
@@ -87,6 +89,7 @@ TEST(Acceptor, PromiseCarriesWhatWasAccepted) {
   EXPECT_EQ(promise.value, "x");
 }
 
+// Guards M32.
 TEST(Acceptor, RefusesToAcceptBelowItsPromise) {
   Acceptor acceptor;
   ASSERT_TRUE(acceptor.OnPrepare(kHigh).ok);

@@ -385,6 +385,7 @@ class Schedule {
 
 constexpr uint64_t kSchedules = 25000;
 
+// Guards M31, M32: 25,000 schedules.
 TEST(Schedule, EveryRegisterIsLinearizable) {
   Tally tally;
   for (uint64_t seed = 1; seed <= kSchedules; ++seed) {
@@ -400,6 +401,7 @@ TEST(Schedule, EveryRegisterIsLinearizable) {
 
 class PlantedBug : public testing::TestWithParam<Bug> {};
 
+// Guards M32, M45: 6 mutants.
 TEST_P(PlantedBug, IsFound) {
   Tally tally;
   for (uint64_t seed = 1; seed <= kSchedules; ++seed) {

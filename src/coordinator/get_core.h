@@ -13,8 +13,8 @@
 //
 // While the key's range moves there are two lists (lists.h). The read list is asked; what it says
 // is shown once r replicas of the other list hold it too: a value that only the old owners hold
-// would vanish when the new ones are read instead. Who is only in the other list is asked for a
-// digest at most and never for what is newest:
+// would vanish when the new ones are read instead. A replica that is in the other list alone is
+// asked for its digest, to see whether it holds that. What it may have beyond that is not shown:
 //
 //   read A B C, other B C D, r=2: B data v1, C digest v1 -> answer v1: both are in both lists
 //   read A B, other C D, r=2: A data v1, B, C, D digests; C and B v1, D none -> write D -> D acks

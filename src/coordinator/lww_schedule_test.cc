@@ -504,6 +504,7 @@ TEST(LwwSchedule, EveryScheduleIsLinearizable) {
 
 class LwwScheduleBug : public ::testing::TestWithParam<Bug> {};
 
+// Guards M45: 5 mutants.
 TEST_P(LwwScheduleBug, IsFound) {
   Tally tally;
   EXPECT_NE(FirstFailure(50000, GetParam(), &tally), std::nullopt);

@@ -150,7 +150,7 @@ TEST(Moving, WhoIsDrainedIsAskedLast) {
   asked.clear();
   EXPECT_EQ(cluster.node(0).Values(key), Values{"v"});
   EXPECT_EQ(asked, (std::vector<size_t>{nodes[1], nodes[2]}));
-  // Those that have to meet still do so at the first.
+  // Conditional writes have to meet, so they still go to the first.
   asked.clear();
   PutRequest request;
   request.key = key;

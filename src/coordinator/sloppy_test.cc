@@ -81,6 +81,7 @@ void ExpectTookPart(const WrotePtr& put, uint32_t primaries, uint32_t fallbacks)
   EXPECT_EQ((*put)->replicas.fallbacks, fallbacks);
 }
 
+// Guards M16.
 TEST_F(Sloppy, LiveNodesStandInForDeadReplicas) {
   Kill({1, 2});
   const auto put = PutAt(Replica(0), kSloppy);

@@ -241,7 +241,8 @@ std::vector<ring::NodeIndex> Coordinator::Coordinators(const WriteJob& job) cons
   for (const ring::NodeIndex node : target.replicas.read) {
     if (replicas_.IsAlive(*target.view, node)) nodes.push_back(node);
   }
-  // Those that have to meet do so at the same one, whoever of the nodes has heard what about it.
+  // Conditional and repeated writes of a key have to meet, so each goes to the first live replica.
+  // That it is preferred or not is hearsay, which one node has and another has not.
   if (MeetsOthers(job.intent)) return nodes;
   std::stable_partition(nodes.begin(), nodes.end(), [&](ring::NodeIndex node) {
     return replicas_.IsPreferred(*target.view, node);

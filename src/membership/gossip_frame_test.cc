@@ -124,6 +124,7 @@ TEST(GossipFrame, CutAndPaddedFramesAreRefused) {
 }
 
 // Whatever stands before a right checksum: no crash, no large allocation by a claimed count.
+// Guards M41: 20,000 bodies.
 TEST(GossipFrame, RandomBodiesAreRefusedOrRead) {
   base::Prng prng(7);
   const std::string good = SomeAck(EncodeStates(SomeStates()));

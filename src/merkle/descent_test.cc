@@ -82,6 +82,7 @@ TEST(Descent, EqualReplicasCostOneHashForEachSpan) {
   EXPECT_LE(outcome.hashes, 4U);  // the first span is cut twice
 }
 
+// Guards M28.
 TEST(Descent, FindsOneDifferenceAmongMany) {
   const Replica mine = Many(50'000);
   const uint64_t token = std::next(mine.begin(), 23'456)->first;
@@ -128,6 +129,7 @@ TEST(Descent, RefusesAnAnswerOfAnotherLength) {
 }
 
 // Whatever differs within the spans is found, and nothing outside them is named.
+// Guards M28.
 RC_GTEST_PROP(Descent, FindsExactlyTheSpansThatDiffer, ()) {
   // Tokens crowded around a few places, so that spans begin and end within leaves.
   const auto token = rc::gen::map(

@@ -108,6 +108,7 @@ RC_GTEST_PROP(LeafSum, DependsOnTheRecordsAndNotOnWhatHappened, ()) {
   RC_ASSERT(sum - part == other);
 }
 
+// Guards M28.
 RC_GTEST_PROP(LeafSum, AnySingleDifferenceShows, ()) {
   const std::vector<Record> records = Keys(*rc::gen::inRange<size_t>(2, 200));
   const LeafSum sum = SumOf(records);

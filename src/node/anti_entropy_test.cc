@@ -124,6 +124,7 @@ TEST_F(AntiEntropyTest, WhatIsPushedToANodeThatHoldsNothingOfItIsRefusedWhereItW
   EXPECT_TRUE(AllWhole());
 }
 
+// Guards M30.
 TEST_F(AntiEntropyTest, RecordsThatAReplicaLostComeBackWithoutAnyRead) {
   // Half of what the node holds is gone, and it does not know.
   Machine& away = *machines[2];
@@ -150,8 +151,7 @@ TEST_F(AntiEntropyTest, RecordsThatAReplicaLostComeBackWithoutAnyRead) {
   EXPECT_EQ(Received() - before, lost);
 }
 
-// --- many buckets, of which most hold nothing or do not change
-// ------------------------------------
+// --- many buckets, of which most hold nothing or do not change ----------------------------------
 
 class ManyBucketsTest : public ClusterTest {
  protected:

@@ -378,6 +378,7 @@ TEST_F(LostVotesTest, ACutLogCostsNoVote) {
 }
 
 // It promised a ballot; its log is cut; a lower one still gets nothing from it.
+// Guards M32.
 TEST_F(LostVotesTest, APromiseOutlivesACutLog) {
   ThreeNodes();
   machines[0]->engine.KeepLog();
@@ -396,6 +397,7 @@ TEST_F(LostVotesTest, APromiseOutlivesACutLog) {
   EXPECT_EQ(reply.value, membership::EncodeTopology(next));
 }
 
+// Guards M32.
 TEST_F(LostVotesTest, DoesNotVoteUntilTheNextDocument) {
   ThreeNodes();
   ASSERT_TRUE(AddBucket(*machines[0], "one"));
@@ -440,6 +442,7 @@ TEST_F(LostVotesTest, WithoutEnoughVotesAChangeSaysWhatItWaitsFor) {
   }
 }
 
+// Guards M32.
 TEST_F(LostVotesTest, ADecisionThatItForgotIsNotMadeTwice) {
   ThreeNodes();
   ASSERT_TRUE(AddBucket(*machines[0], "one"));

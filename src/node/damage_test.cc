@@ -131,6 +131,7 @@ class DamageTest : public ClusterTest {
   std::string key_;
 };
 
+// Guards M39.
 TEST_F(DamageTest, ARecordIsRefilledFromTheOthersWhichNeverSeeTheDamage) {
   const std::string whole = ObjectOf(*machines[0]);
   Damage(*machines[1]);
@@ -156,6 +157,7 @@ TEST_F(DamageTest, ARecordIsFoundWhoseLeafWasCountedWithoutIt) {
   EXPECT_EQ(Status(*machines[1]).scrub.refilled, 1U);
 }
 
+// Guards M39.
 TEST_F(DamageTest, ANodeInDoubtAnswersNoReadsUntilItWasComparedWithAllOthers) {
   Machine& other = *machines[1];
   Machine& lost = *machines[2];
@@ -287,6 +289,7 @@ TEST_F(DamageTest, ANodeInDoubtGivesNothingToAChangeUnderWay) {
 }
 
 // Of the two that had the newest state one cannot read it, and the other may have lost it.
+// Guards M39.
 TEST_F(DamageTest, ARefillDoesNotBelieveANodeInDoubt) {
   const std::string older = Stored(*machines[2]);
   OnlyTheOthersHaveTheNewest(*machines[0]);

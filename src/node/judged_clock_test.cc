@@ -34,6 +34,7 @@ TEST_F(JudgedClockTest, WithoutPeersItIsBelieved) {
   EXPECT_EQ(clock.Check().error().code, base::Code::kClockOff) << "somebody could tell";
 }
 
+// Guards M36.
 TEST_F(JudgedClockTest, AJumpIsNoticedAtTheFirstLook) {
   peers.Set(OwnClock::kStartMs * 1000);
   EXPECT_EQ(clock.Wall().ms, Right());

@@ -3,7 +3,9 @@
 // shard and an engine; the same class runs in lariatd and in the simulator.
 //
 // Order: build the loops and the engine; Node; Start; run the loops ... drain; stop the loops;
-// destroy Node, then the loops, then the engine.
+// destroy the engine, then Node, then the loops. An engine that goes completes what waits into its
+// queues, which are the node's shards and post to the loops; a node that goes calls no engine. An
+// engine that stays for another node (a simulated disk) has to have dropped its completions before.
 #pragma once
 
 #include <atomic>

@@ -51,6 +51,7 @@ class SweeperTest : public ClusterTest {
   }
 };
 
+// Guards M12.
 TEST_F(SweeperTest, ATombstoneGoesWhenAllHaveConfirmedItAndSaysWhatItWaitsFor) {
   ThreeNodesThatSweep();
   ASSERT_TRUE(Put(*machines[0], "v"));

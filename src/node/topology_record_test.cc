@@ -197,6 +197,7 @@ TEST_F(TopologyRecordTest, WithoutTheFileAnUncutLogIsEnough) {
       << "the earlier program finds what it wrote";
 }
 
+// Guards M3, M32.
 TEST_F(TopologyRecordTest, VotesAreToldWhenBothCopiesAreDurable) {
   plan_.hold_syncs = true;
   TopologyRecord record(engine_, queue_, {});

@@ -67,6 +67,7 @@ TEST(ExchangeCore, EachDirectionAndBothAtOnce) {
   EXPECT_EQ(a.pushes + b.pushes, 7U) << "nothing was sent again";
 }
 
+// Guards M30: 50,000 keys.
 TEST(ExchangeCore, ALostDiskIsRefilled) {
   FakeReplica a, b;
   for (uint64_t i = 1; i <= 50000; ++i) b.Put(TokenOf(i), "ab");
@@ -81,8 +82,9 @@ TEST(ExchangeCore, ALostDiskIsRefilled) {
   EXPECT_EQ(b.pushes, 0U);
 }
 
-// M28, M29: whatever the two hold, one comparison makes them equal, its bytes grow with what
+// Whatever the two hold, one comparison makes them equal, its bytes grow with what
 // differs, and the next one moves nothing.
+// Guards M28, M29: 60 seeds.
 TEST(ExchangeCore, RandomDataBecomesEqual) {
   for (uint64_t seed = 1; seed <= 60; ++seed) {
     base::Prng random(seed);
@@ -269,6 +271,7 @@ TEST(ExchangeCore, AnswersThatAreNoneEndIt) {
   EXPECT_EQ(core.end(), ExchangeEnd::kRunning) << "nobody waits for it";
 }
 
+// Guards M6.
 TEST(ExchangeCore, DamagedRecordsAreLeftOutAndTold) {
   for (const bool here : {true, false}) {
     FakeReplica a, b;
@@ -333,6 +336,7 @@ TEST(ExchangeCore, UnknownLeavesAreLeftOutAndTold) {
 }
 
 // The figure that docs/repair.md names: one comparison of 1,000,000 keys.
+// Guards M28: 1, 10 and 1,000 of 1,000,000 keys.
 TEST(ExchangeCore, BytesGrowWithWhatDiffersSlow) {
   constexpr uint64_t kKeys = 1'000'000;
   const std::string value(100, 'v');

@@ -149,6 +149,7 @@ class ExchangeTest : public testing::Test, public ExchangePort {
   std::optional<Exchange::Ended> ended_;
 };
 
+// Guards M28, M29.
 TEST_F(ExchangeTest, MakesTwoReplicasEqual) {
   base::Prng random(5);
   for (uint64_t i = 1; i <= 400; ++i) {
@@ -173,7 +174,7 @@ TEST_F(ExchangeTest, MakesTwoReplicasEqual) {
               static_cast<double>(theirs_.world.metrics.repair_bytes_sent.value()), 100);
   EXPECT_EQ(env_.timers(), 0U) << "nothing is left running";
 
-  // M29: when nothing differs nothing is written.
+  // When nothing differs nothing is written.
   const auto before = ours_.Records();
   const uint64_t sent = ours_.world.metrics.repair_bytes_sent.value();
   EXPECT_GT(Run(), 0);
@@ -212,6 +213,7 @@ TEST_F(ExchangeTest, WhatHasNotChangedIsNotHashedAgain) {
   EXPECT_GT(made(), before) << "nothing is remembered of another topology";
 }
 
+// Guards M30.
 TEST_F(ExchangeTest, ALostDiskIsRefilled) {
   for (uint64_t i = 1; i <= 2000; ++i) theirs_.Put(TokenOf(i), std::string(200, 'v'));
   EXPECT_GT(Run(), 0);
@@ -334,6 +336,7 @@ TEST_F(ExchangeTest, BigAnswersAreCut) {
   EXPECT_EQ(ours_.Records(), theirs_.Records());
 }
 
+// Guards M6.
 TEST_F(ExchangeTest, ADamagedRecordIsNeverTakenForAbsent) {
   for (uint64_t i = 1; i <= 100; ++i) {
     ours_.Put(TokenOf(i), "v");

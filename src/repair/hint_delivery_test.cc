@@ -15,8 +15,7 @@ using base::Code;
 using base::Millis;
 using base::Seconds;
 
-// --- the core
-// --------------------------------------------------------------------------------------
+// --- the core -----------------------------------------------------------------------------------
 
 TEST(HintStep, EveryCaseOfTheTable) {
   const HintCase good = {10, 10, 100, true, true, true};
@@ -189,8 +188,7 @@ TEST_F(HintCoreTest, AViewDuringAWalkMeansOneMoreWalk) {
   EXPECT_EQ(Next(), 1U);
 }
 
-// --- the shell
-// -------------------------------------------------------------------------------------
+// --- the shell ----------------------------------------------------------------------------------
 
 // Member i has the number i + 1 and one token for itself; this node is the first.
 std::shared_ptr<const membership::View> ViewOf(const std::vector<uint64_t>& numbers, uint64_t fence,
@@ -423,9 +421,9 @@ TEST_F(HintDeliveryTest, AMemberThatRefusesOneRecordGetsAllOthers) {
   EXPECT_EQ(Pending(), 0);
 }
 
-// --- age
-// -------------------------------------------------------------------------------------------
+// --- age ----------------------------------------------------------------------------------------
 
+// Guards M18, M19.
 TEST_F(HintDeliveryTest, PastTheWindowAHintIsDroppedAndItsRangeMarked) {
   settings_.hints_window_s = 60;
   delivery_->ApplySettings(settings_);
@@ -499,6 +497,7 @@ TEST_F(HintDeliveryTest, BeforeItIsDroppedAStandInsStateGoesToTheReplicasThatAre
 // The story of scylladb#23712: a hint is kept for B, holding a value. B comes back by other means,
 // the key is deleted, the delete is older than the grace and could have been purged everywhere.
 // Only then this node, which was away itself, can deliver. The old value must not get through.
+// Guards M13, M19.
 TEST_F(HintDeliveryTest, AHintOlderThanTheGraceOfDeletesIsNeverDelivered) {
   View({1, 2, 3}, /*gc_grace_s=*/100);
   away_ = {2};
@@ -519,6 +518,7 @@ TEST_F(HintDeliveryTest, AHintOlderThanTheGraceOfDeletesIsNeverDelivered) {
   EXPECT_EQ(marks_.size(), 1U);
 }
 
+// Guards M19.
 TEST_F(HintDeliveryTest, NothingIsDroppedBeforeItsMarkIsDurable) {
   settings_.hints_window_s = 60;
   delivery_->ApplySettings(settings_);
@@ -534,9 +534,9 @@ TEST_F(HintDeliveryTest, NothingIsDroppedBeforeItsMarkIsDurable) {
   EXPECT_EQ(Pending(), 0);
 }
 
-// --- topology
-// --------------------------------------------------------------------------------------
+// --- topology -----------------------------------------------------------------------------------
 
+// Guards M18.
 TEST_F(HintDeliveryTest, WhatWasKeptForALeaverGoesToAllPresentReplicas) {
   View({1, 2, 3, 4, 5});
   away_ = {4, 5};

@@ -234,6 +234,7 @@ class ScrubTest : public testing::Test, public ScrubPort {
   std::unique_ptr<Scrub> scrub_;
 };
 
+// Guards M39.
 TEST_F(ScrubTest, ADamagedRecordIsRefilledAndItsBytesAreKept) {
   const std::string whole = Put(1, "one");
   const std::string key = Put(uint64_t{9} << 60, "nine");
@@ -265,6 +266,7 @@ TEST_F(ScrubTest, WaitsForTheReplicaThatIsDown) {
   EXPECT_EQ(scrub_->Status().trouble, "");
 }
 
+// Guards M6.
 TEST_F(ScrubTest, WhatNobodyElseHasStaysDamagedAndIsNeverAbsent) {
   const std::string key = Put(5, "five");
   Damage(key);

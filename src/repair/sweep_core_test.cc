@@ -219,6 +219,7 @@ TEST_F(SweepBatchTest, AsksInTheOrderOfTheProof) {
   EXPECT_EQ(Blocked(SweepBlock::kBusy), 1U);
 }
 
+// Guards M12, M13.
 TEST_F(SweepBatchTest, AMemberThatDoesNotAnswerBlocksAll) {
   Next();
   batch_->OnHints(4, asks_[0].ticket, Fail(Code::kTimeout, "silent"), now_);
@@ -237,6 +238,7 @@ TEST_F(SweepBatchTest, AMemberThatMayHoldOldRecordsBlocksAll) {
   EXPECT_EQ(Blocked(SweepBlock::kUnclean), 2U);
 }
 
+// Guards M12.
 TEST_F(SweepBatchTest, AHintThatAppearsBetweenTheLooksBlocksItsKey) {
   Next();
   AnswerAll();

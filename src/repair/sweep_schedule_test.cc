@@ -406,6 +406,7 @@ Outcome RunSeeds(uint64_t seeds, Bugs bugs) {
 }
 bool IsFound(Bugs bugs) { return !RunSeeds(5000, bugs).back.empty(); }
 
+// Guards M12, M13: 1,000 seeds.
 TEST(SweepSchedule, WhatIsDeletedStaysDeletedAndIsPurged) {
   const Outcome outcome = RunSeeds(1000, {});
   EXPECT_EQ(outcome.back, "");
@@ -414,6 +415,7 @@ TEST(SweepSchedule, WhatIsDeletedStaysDeletedAndIsPurged) {
   EXPECT_GT(outcome.storm, 100U) << "nothing is proven while the weather is bad";
 }
 
+// Guards M12, M45: 5 mutants.
 TEST(SweepSchedule, ASweepWithAStepLeftOutIsFound) {
   EXPECT_TRUE(IsFound({.no_second_hints = true}));
   EXPECT_TRUE(IsFound({.without_one_replica = true}));

@@ -171,6 +171,7 @@ TEST_F(SweepTest, WhatIsBlockedStaysAndIsTriedAgain) {
   EXPECT_EQ(Blocked(SweepBlock::kHints), 0U);
 }
 
+// Guards M12, M13.
 TEST_F(SweepTest, NothingGoesWhileAMemberIsAway) {
   Put(1, Deleted(1));
   away_ = {3};

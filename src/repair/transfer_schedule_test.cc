@@ -191,6 +191,7 @@ TEST(TransferSchedule, EndsWithEverything) {
   }
 }
 
+// Guards M22: a kill at each of 500 steps, 3 seeds.
 TEST(TransferSchedule, AKillAtAnyStepLosesNothing) {
   for (uint64_t seed = 1; seed <= 3; ++seed) {
     for (int step = 0; step < 500; ++step) {
@@ -203,6 +204,7 @@ TEST(TransferSchedule, AKillAtAnyStepLosesNothing) {
   }
 }
 
+// Guards M45.
 TEST(TransferSchedule, ACursorBeforeItsRecordsIsFound) {
   int found = 0;
   for (uint64_t seed = 1; seed <= 100; ++seed) {

@@ -19,6 +19,7 @@ class DoubtTest : public testing::Test, public World {
   }
 };
 
+// Guards M39.
 TEST_F(DoubtTest, ReadsOfItsBucketsAreRefusedAndWritesAreNot) {
   Write("k", PeerObject("v"));
   loop.RunAll();

@@ -57,8 +57,7 @@ TEST(Hint, DamageIsFound) {
   EXPECT_FALSE(ParseHintKey("short"));
 }
 
-// --- a replica's hints
-// -----------------------------------------------------------------------------
+// --- a replica's hints --------------------------------------------------------------------------
 
 class HintsTest : public testing::Test {
  protected:
@@ -216,6 +215,7 @@ TEST_F(HintsTest, AHintThatIsOnItsWayIsNotRemoved) {
   EXPECT_EQ(Remove(List()), 1U);
 }
 
+// Guards M18.
 TEST_F(HintsTest, LimitsHoldForEachMemberAndInAll) {
   const auto fill = [&](uint64_t target) {
     int kept = 0;
@@ -295,8 +295,7 @@ TEST_F(HintsTest, EveryHintOfAKeyIsFoundAlsoWhenItIsOnItsWay) {
   EXPECT_EQ(found, Texts{DataKeyOf("d")}) << "waits for the disk";
 }
 
-// --- restarts
-// --------------------------------------------------------------------------------------
+// --- restarts -----------------------------------------------------------------------------------
 
 TEST_F(HintsTest, ARestartKeepsHintsAndCountsThemOnceWhateverHappensMeanwhile) {
   for (int i = 0; i < 40; ++i) Keep("k" + std::to_string(i), PeerObject("v"), 1 + i % 3);
@@ -353,6 +352,7 @@ TEST_F(HintsTest, AShardCountsItsOwnTokensOnly) {
 
 // Every acknowledged hint survives a crash after any number of engine writes; what was removed may
 // come back, and nothing else does.
+// Guards M3.
 TEST_F(HintsTest, ACrashAtAnyMomentLosesNoAcknowledgedHint) {
   for (int crash_after = 0; crash_after < 12; ++crash_after) {
     World fresh;
@@ -397,8 +397,7 @@ TEST_F(HintsTest, ADamagedHintIsSeenAndCanBeRemoved) {
   EXPECT_EQ(Keep("k", PeerObject("w")), Code::kOk);
 }
 
-// --- dirty marks
-// -----------------------------------------------------------------------------------
+// --- dirty marks --------------------------------------------------------------------------------
 
 class DirtyMarksTest : public testing::Test {
  protected:

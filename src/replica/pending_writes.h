@@ -70,8 +70,6 @@ class PendingWrites {
   void WhenDurable(storage::Space space, const std::string& key, Done done);
   void Tick();  // tries a stalled batch again
   size_t Waiting() const { return staged_.size() + acks_in_flight_; }
-  // The engine asks to wait and this much is waiting already.
-  bool Stalled() const { return stalled_; }
 
  private:
   struct Value {

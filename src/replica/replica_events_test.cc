@@ -333,8 +333,7 @@ TEST(Replica, AReplicatedAnswerIsStoredWithItsObject) {
   EXPECT_FALSE((*other->result)->replayed);
 }
 
-// --- conditions
-// ------------------------------------------------------------------------------------
+// --- conditions ---------------------------------------------------------------------------------
 
 TEST(Replica, ConditionsAreJudgedOneAfterTheOther) {
   World world;
@@ -382,8 +381,7 @@ TEST(ReplicaMustHold, M14_AnExpiredValueIsNoLiveValue) {
   EXPECT_TRUE(late->ok());
 }
 
-// --- last writer wins
-// ------------------------------------------------------------------------------
+// --- last writer wins ---------------------------------------------------------------------------
 
 Put Lww(std::string value, std::optional<int64_t> timestamp_ms = std::nullopt) {
   return {

@@ -129,28 +129,6 @@ std::vector<Move> Diff(const Ring& before, uint32_t n_before, const Ring& after,
   return moves;
 }
 
-std::vector<MoveSummary> Summarize(const std::vector<Move>& moves, const Ring& before,
-                                   uint32_t n_before, const Ring& after, uint32_t n_after) {
-  CheckSameNodes(before, after);
-  const auto copies = [](const Ring& ring, uint32_t n) {
-    return static_cast<double>(ring.Primaries({0}, n).primaries.size());
-  };
-  const std::vector<double> old_shares = before.Ownership(n_before);
-  const std::vector<double> new_shares = after.Ownership(n_after);
-  std::vector<MoveSummary> summary(before.size());
-  for (size_t i = 0; i < summary.size(); ++i) {
-    summary[i].held_before = old_shares[i] * copies(before, n_before);
-    summary[i].held_after = new_shares[i] * copies(after, n_after);
-  }
-  for (const Move& move : moves) {
-    for (const NodeIndex source : move.sources) {
-      summary[move.receiver].received += move.range.Share();
-      summary[source].given += move.range.Share();
-    }
-  }
-  return summary;
-}
-
 bool Owns(const Ring& ring, uint32_t n, NodeIndex node, Token token) {
   return Contains(ring.Primaries(token, n).primaries, node);
 }

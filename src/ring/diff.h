@@ -11,8 +11,7 @@
 //   2. a gainer without one (more copies are wanted) copies from all of B;
 //   3. a gainer whose leaver is gone, that is, cannot be read, copies from all others of B;
 //   4. leavers without a gainer (fewer copies are wanted) are copied by all of A, and if one of
-//   them
-//      is gone, all of A copy from all others of B.
+//      them is gone, all of A copy from all others of B.
 //
 // Why not simply the nearest one of B? Take n = 3, w = r = 2, B = {a, b, c}. A write was
 // acknowledged by a and c; b missed it. Now d takes the place of c. If d copied from b, the write
@@ -72,17 +71,6 @@ struct Move {
 // REQUIRES: both rings have the same nodes in the same order.
 std::vector<Move> Diff(const Ring& before, uint32_t n_before, const Ring& after, uint32_t n_after,
                        const std::vector<NodeIndex>& gone = {});
-
-// Shares of the key space (1 is every key once).
-struct MoveSummary {
-  double held_before = 0, held_after = 0;  // replicas, 0 to 1
-  // What it copies, and what others copy from it; a range counts once for every source, so that
-  // all nodes together receive what they give.
-  double received = 0, given = 0;
-};
-// One per node, of what Diff gave for the same rings.
-std::vector<MoveSummary> Summarize(const std::vector<Move>& moves, const Ring& before,
-                                   uint32_t n_before, const Ring& after, uint32_t n_after);
 
 // Whether the node is one of the n holders of the token.
 bool Owns(const Ring& ring, uint32_t n, NodeIndex node, Token token);

@@ -145,12 +145,6 @@ std::vector<NodeIndex> Ring::Fallbacks(Token token, uint32_t n) const {
   return others;
 }
 
-std::vector<double> Ring::PrimaryShare() const {
-  std::vector<double> share(nodes_.size(), 0.0);
-  for (size_t i = 0; i < points_.size(); ++i) share[points_[i].node] += Width(i);
-  return share;
-}
-
 std::vector<double> Ring::Ownership(uint32_t n) const {
   std::vector<double> share(nodes_.size(), 0.0);
   if (n == 0 || lists_.empty()) return share;

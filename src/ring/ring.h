@@ -49,8 +49,6 @@ class Ring {
   // All other nodes that have tokens, clockwise: stand-ins of a sloppy quorum and targets of
   // forwarding.
   std::vector<NodeIndex> Fallbacks(Token token, uint32_t n) const;
-  // Share of the token space (0 to 1) for which the node is the first primary, per node.
-  std::vector<double> PrimaryShare() const;
   // Share of all replicas held, per node, for replication n; adds up to 1.
   std::vector<double> Ownership(uint32_t n) const;
   // Ranges (from, to] with their primaries, in token order; for display and transfer. The first

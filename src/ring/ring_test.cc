@@ -76,7 +76,7 @@ TEST(Ring, OneTokenOwnsEverything) {
   for (const uint64_t t : {0ULL, 99ULL, 100ULL, 101ULL, ~0ULL}) {
     EXPECT_THAT(ring.Primaries({t}, 3).primaries, ElementsAre(0U));
   }
-  EXPECT_THAT(ring.PrimaryShare(), ElementsAre(1.0, 0.0));
+  EXPECT_THAT(ring.Ownership(1), ElementsAre(1.0, 0.0));
   EXPECT_THAT(ring.Ownership(2), ElementsAre(1.0, 0.0));
   const auto ranges = ring.Ranges(1);
   ASSERT_EQ(ranges.size(), 1U);
@@ -155,7 +155,6 @@ TEST(Ring, RangesTileTheRingAndSharesAddUp) {
     const auto share = ring.Ownership(n);
     EXPECT_NEAR(std::accumulate(share.begin(), share.end(), 0.0), 1.0, 1e-9);
   }
-  EXPECT_EQ(ring.Ownership(1), ring.PrimaryShare());
   for (const double share : ring.Ownership(9)) EXPECT_NEAR(share, 1.0 / 9, 1e-9);
 }
 

@@ -25,13 +25,12 @@ namespace lariat::storage {
 
 // Separate key spaces of one engine (column families). Numbers are stored.
 enum class Space : uint8_t {
-  kData = 0,  // records, key = storage::DataKey
-  kMeta = 1,  // node identity, clock limit, topology document
-  kIdempotency =
-      2,            // answers of writes with an Idempotency-Key; forgotten after 24 h by the engine
-  kHints = 3,       // what other members have missed, by target
-  kTree = 4,        // leaves of the hash trees over kData, written with the records they count
-  kQuarantine = 5,  // damaged records, as they were found; for people
+  kData = 0,         // records, key = storage::DataKey
+  kMeta = 1,         // what the node keeps for itself: docs/formats/meta.md
+  kIdempotency = 2,  // answers of writes with an Idempotency-Key; forgotten after 24 h
+  kHints = 3,        // what other members have missed, by target
+  kTree = 4,         // leaves of the hash trees over kData, written with the records they count
+  kQuarantine = 5,   // damaged records, as they were found; for people
 };
 inline constexpr size_t kSpaces = 6;
 

@@ -145,6 +145,7 @@ TEST_F(MemoryEngineTest, ACrashDropsPendingCompletions) {
   EXPECT_TRUE(Has("a")) << "the disk has it, only the answer was lost";
 }
 
+// Guards M6.
 TEST_F(MemoryEngineTest, ReadFaultsAreErrorsAndNeverAbsence) {
   plan_.fail_read = true;
   std::string value;

@@ -90,6 +90,7 @@ TEST(RecordTest, RoundTrip) {
   });
 }
 
+// Guards M6, M39.
 TEST(RecordTest, EveryFlippedBitIsSeen) {
   const std::string bytes = EncodeRecord(causal::Actor{1, 2, 3}, "some object");
   for (size_t bit = 0; bit < bytes.size() * 8; ++bit) {

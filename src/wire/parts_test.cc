@@ -51,6 +51,7 @@ TEST(Parts, WhatCannotBeAPartIsNone) {
   EXPECT_FALSE(ParsePart(PayloadOf({1, 1, 0, 0, "x"})).has_value());
 }
 
+// Guards M41.
 TEST(Parts, ALostRepeatedOrForeignPartIsNeverTheEnd) {
   const std::vector<Part> whole = {
       {5, 1, 10, 0, "0123"}, {5, 1, 10, 4, "4567"}, {5, 1, 10, 8, "89"}};

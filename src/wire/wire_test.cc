@@ -21,6 +21,7 @@ TEST(Frame, GoldenBytes) {
   EXPECT_EQ(parsed.size, out.size());
 }
 
+// Guards M25, M41.
 TEST(Frame, EveryFlippedBitIsFound) {
   std::string good;
   AppendFrame("some payload of a message", &good);
@@ -113,6 +114,7 @@ TEST(Codec, MapsAreSorted) {
   EXPECT_EQ(DecodeWriteAnswer(answer_bytes)->version, answer.version);
 }
 
+// Guards M41.
 TEST(Codec, SurvivesNoise) {
   base::Prng prng(3);
   const std::string good =

@@ -9,6 +9,7 @@ cxx_sources() { git ls-files --cached --others --exclude-standard -- '*.cc' '*.h
 
 lint_layers() { tools/check_layers; }
 lint_style() { tools/check_style; }
+lint_guarantees() { tools/check_guarantees; }
 lint_tools() { python3 tools/tests/check_test.py; }
 
 lint_format() {
@@ -41,11 +42,11 @@ lint_tidy() {
   xargs -r -P "$(jobs_max)" -n 2 clang-tidy-14 -p build/tidy --quiet <build/tidy-files
 }
 
-LINT_CHECKS=(layers style tools format scripts)
+LINT_CHECKS=(layers style guarantees tools format scripts)
 
 # Each check counts one; all run, whatever fails.
 verb_lint() {
-  say "checking layers, style, formatting and scripts"
+  say "checking layers, style, guarantees, formatting and scripts"
   need build check
   local check failed=0
   for check in "${LINT_CHECKS[@]}"; do
@@ -62,9 +63,10 @@ verb_lint() {
 }
 
 verb_fix() {
-  say "formatting the sources, refreshing src/README.md and the style ratchet"
+  say "formatting the sources, refreshing src/README.md, docs/guarantees.md and the style ratchet"
   need build check
   cxx_sources | xargs -r clang-format-14 -i
   tools/check_layers --write-table
+  tools/check_guarantees --write-page
   tools/check_style --tighten
 }

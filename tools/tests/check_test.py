@@ -75,8 +75,13 @@ class Tree(unittest.TestCase):
         self.write("src/env/env.h", SPDX + '#pragma once\n#include "base/bytes.h"\n')
         self.write("src/ring/ring.h", SPDX + '#pragma once\n#include "base/bytes.h"\n')
         self.write("src/causal/dot.h", SPDX + '#pragma once\n#include <vector>\n')
-        self.write("src/coordinator/kv_service.h", SPDX + '#pragma once\n#include "ring/ring.h"\n')
+        self.write("src/coordinator/kv_service.h", SPDX + '#pragma once\n#include "ring/ring.h"\n'
+                   "base::Bytes Get(env::Clock& clock);\n")
         self.write("src/frontend/http/routes.h",
+                   SPDX + '#pragma once\n#include "coordinator/kv_service.h"\n')
+        for folder in ("ring", "causal", "frontend/http"):  # what a test plants leaves these alone
+            self.write(f"src/{folder}/edges.h", SPDX + '#pragma once\n#include "base/bytes.h"\n')
+        self.write("src/frontend/http/service.h",
                    SPDX + '#pragma once\n#include "coordinator/kv_service.h"\n')
         self.write("src/base/base_test.cc", SPDX + "std::thread helper;\n")
         self.run_tool("check_layers", "--write-table")
@@ -192,6 +197,16 @@ class CheckLayers(Tree):
         self.run_tool("check_layers", "--write-table")
         self.refuses("check_layers", "no folder of a lower level")
 
+    def test_edge_that_nobody_needs(self):
+        self.write("src/causal/edges.h", SPDX + "#pragma once\n// base::Bytes\n")
+        self.write("src/causal/dot_test.cc", SPDX + '#include "base/bytes.h"\n')
+        self.refuses("check_layers", "src/causal may include base, and none of its code needs it")
+
+    def test_header_that_nobody_needs(self):
+        for name in ("routes.h", "service.h"):
+            self.write(f"src/frontend/http/{name}", SPDX + "#pragma once\n")
+        self.refuses("check_layers", "may include coordinator/kv_service.h, and none")
+
     def test_stale_table(self):
         self.write("src/README.md", "# The folders\n")
         self.refuses("check_layers", "src/README.md", "stale")
@@ -270,7 +285,7 @@ class CheckStyle(Tree):
         self.accepts("check_style")
 
     def test_crowded_folder(self):
-        for number in range(24):  # and ring.h
+        for number in range(23):  # and ring.h, edges.h
             self.write(f"src/ring/f{number}.cc", SPDX)
         self.refuses("check_style", "25 files; 24")
 
@@ -278,10 +293,18 @@ class CheckStyle(Tree):
         os.remove(os.path.join(self.dir.name, "src/ring/README.md"))
         self.refuses("check_style", "no README.md")
 
+    def test_no_readme_in_a_folder_of_another(self):
+        self.write("src/ring/internal/a.cc", SPDX)
+        self.write("src/ring/test_util/a.cc", SPDX)
+        self.accepts("check_style")
+        self.write("src/ring/inner/a.cc", SPDX)
+        self.refuses("check_style", "src/ring/inner", "no README.md")
+
     def test_setting_that_nobody_reads(self):
         rows = [f'LARIAT_SETTING(node, {name}, Text, "")\n' for name in ("name", "rack")]
         self.write("src/config/settings.def", SPDX + "".join(rows))
         self.write("src/config/parser.cc", SPDX + "auto b = settings.node_rack;\n")
+        self.write("src/config/README.md", "# config\n")
         self.write("src/ring/a.cc", SPDX + "auto a = settings.node_name;  // settings.node_rack\n")
         self.refuses("check_style", "src/config/settings.def:3:", "`node.rack` is read nowhere")
 
@@ -312,6 +335,103 @@ class CheckStyle(Tree):
         self.refuses("check_style", "--tighten")
         self.run_tool("check_style", "--tighten")
         self.accepts("check_style")
+
+
+GUARANTEES = """
+#! How to read it.
+[M1]
+title = Laws
+says = It obeys
+  them.
+state = held
+[M2]
+title = Dots
+says = One value each.
+state = not yet
+missing = There are none.
+"""
+
+
+class CheckGuarantees(Tree):
+    TEST = "src/ring/ring_test.cc"
+
+    def setUp(self):
+        super().setUp()
+        self.write("tools/guarantees.txt", GUARANTEES)
+        self.tests("// Guards M1: 40 seeds.", "// Why it matters.", "TEST(Ring, Obeys) {}")
+        self.fresh()
+
+    def tests(self, *lines):
+        self.write(self.TEST, SPDX + "\n".join(lines) + "\n")
+
+    def fresh(self):
+        os.makedirs(os.path.join(self.dir.name, "docs"), exist_ok=True)
+        self.run_tool("check_guarantees", "--write-page")
+
+    def page(self):
+        with open(os.path.join(self.dir.name, "docs/guarantees.md"), encoding="utf-8") as file:
+            return file.read()
+
+    def test_clean_tree(self):
+        self.accepts("check_guarantees")
+        for words in ("How to read it.", "## M1 Laws", "It obeys them.", "`Ring.Obeys` (40 seeds)",
+                      "**Not yet.** There are none.", "| [M2](#m2-dots) | Dots | not yet |"):
+            self.assertIn(words, self.page())
+
+    def test_mark_in_a_name(self):
+        self.tests("TEST_F(RingTest, M1_Obeys) {}")
+        self.fresh()
+        self.accepts("check_guarantees")
+        self.assertIn("`RingTest.Obeys`", self.page())
+
+    def test_marks_of_other_kinds(self):
+        self.write("tests/ring_test.py", "# Guards M1.\nclass Rings(Test):\n"
+                   "    # Guards M1: 3 kills.\n    def test_it(self):\n        pass\n")
+        self.write("sim/scenarios/calm.txt", "# No faults.\n# Guards M1.\nnodes = 3\n")
+        self.write("sim/sim_test.cc", SPDX + "// Guards M1.\n    {Bug::kNoSync, 5},\n")
+        self.write("fuzz/fuzz_ring.cc", SPDX + "// Guards M1.\n"
+                   'extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {}\n')
+        self.fresh()
+        self.accepts("check_guarantees")
+        for words in ("`Rings`", "`Rings.test_it` (3 kills)", "`calm`", "`no_sync`", "`fuzz_ring`"):
+            self.assertIn(words, self.page())
+
+    def test_held_without_a_mark(self):
+        self.tests("TEST(Ring, Obeys) {}")
+        self.fresh()
+        self.refuses("check_guarantees", "M1 is held, and no test is marked")
+
+    def test_mark_for_what_is_not_there(self):
+        self.tests("// Guards M1, M2.", "TEST(Ring, Obeys) {}")
+        self.fresh()
+        self.refuses("check_guarantees", "M2 has a marked test")
+
+    def test_missing_has_to_be_said(self):
+        self.write("tools/guarantees.txt", GUARANTEES.replace("missing", "#"))
+        self.fresh()
+        self.refuses("check_guarantees", "M2 is 'not yet': say in `missing`")
+
+    def test_unknown_rows(self):
+        for lines in (("// So it is (M3).", "// Guards M1.", "TEST(A, B) {}"),
+                      ("// Guards M1, M3.", "TEST(A, B) {}"), ("TEST(A, M1_M3_B) {}",)):
+            with self.subTest(lines):
+                self.tests(*lines)
+                self.fresh()
+                self.refuses("check_guarantees", self.TEST + ":", "M3 is no row")
+
+    def test_mark_without_a_test(self):
+        self.tests("// Guards M1.", "TEST(A, B) {}", "// Guards M1.", "int a;", "TEST(A, C) {}")
+        self.fresh()
+        self.refuses("check_guarantees", self.TEST + ":4:", "guards nothing")
+
+    def test_what_only_looks_like_a_mark(self):
+        self.tests("// Guards M1.", "TEST(A, B) {}", "// guards M1 and more", "TEST(A, C) {}")
+        self.fresh()
+        self.refuses("check_guarantees", self.TEST + ":4:", "is no mark")
+
+    def test_stale_page(self):
+        self.tests("// Guards M1: 50 seeds.", "TEST(Ring, Obeys) {}")
+        self.refuses("check_guarantees", "docs/guarantees.md", "stale")
 
 
 if __name__ == "__main__":

@@ -155,6 +155,7 @@ TEST(BackPressure, RequestsWithoutValuesArePromisedNothing) {
   EXPECT_EQ(node.kv.deferred.size(), 100u);
 }
 
+// Guards M40.
 TEST(BackPressure, AllTogetherHaveALimitThatReadersDoNotFeel) {
   CrowdedNode node(65536, 20 * 1024);
   std::vector<std::unique_ptr<FakeClient>> deaf;
@@ -192,6 +193,7 @@ TEST(BackPressure, AllTogetherHaveALimitThatReadersDoNotFeel) {
   EXPECT_EQ(node.metrics.http_output_bytes.value(), 0);
 }
 
+// Guards M40.
 TEST(BackPressure, ReadsAreRefusedWhereNobodyTakesAnything) {
   CrowdedNode node(65536, 4 * 1024);
   std::vector<std::unique_ptr<FakeClient>> deaf;
@@ -238,6 +240,7 @@ TEST(BackPressure, ASurpriseIsNotKeptBeyondTheLimit) {
   EXPECT_EQ(node.metrics.http_refused[telemetry::HttpRefusal::kOverloaded].value(), 1u);
 }
 
+// Guards M40.
 TEST(BackPressure, BodiesHalfReceivedHaveALimitTogether) {
   FakeNode node;
   node.settings.limits_in_flight_bytes = 1000;
@@ -304,6 +307,7 @@ TEST(Room, TheOneThatWasIdleForLongestGoes) {
   EXPECT_FALSE(half.stream.Ended());
 }
 
+// Guards M40.
 TEST(Room, WhoeverFindsNoneIsToldSo) {
   FakeNode node;
   const auto replies = ParseReplies(node.Frontend().Refuse());

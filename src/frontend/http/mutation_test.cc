@@ -56,6 +56,7 @@ std::string Damaged(std::string text, base::Prng& prng) {
   return text;
 }
 
+// Guards M41: 10,000 damaged requests.
 TEST(Mutations, AlwaysWellFormedRepliesOrTheEnd) {
   base::Prng prng(20240601);
   const std::vector<std::string> valid = ValidRequests();

@@ -35,6 +35,7 @@ void ExpectRefusedAndClosed(const std::string& bytes, int status) {
   }
 }
 
+// Guards M41.
 TEST(Framing, MalformedRequestsAreRefusedAndClosed) {
   const std::string put = "PUT /kv/a HTTP/1.1\r\nHost: x\r\n";
   const std::string get = "GET /kv/a HTTP/1.1\r\nHost: x\r\n";
@@ -84,6 +85,7 @@ TEST(Framing, MalformedRequestsAreRefusedAndClosed) {
   for (const std::string& bytes : malformed) ExpectRefusedAndClosed(bytes, 400);
 }
 
+// Guards M41.
 TEST(Framing, MalformedChunksAreRefusedAndClosed) {
   const std::string put = "PUT /kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
   for (const std::string chunks :

@@ -30,7 +30,6 @@ class MemberList {
   std::optional<uint32_t> Find(const base::Uuid& id) const;
   uint32_t RackOf(uint32_t index) const { return rack_of_[index]; }
   uint32_t DcOf(uint32_t index) const { return dc_of_rack_[rack_of_[index]]; }
-  uint32_t DcOfRack(uint32_t rack) const { return dc_of_rack_[rack]; }
   uint32_t racks() const { return static_cast<uint32_t>(by_rack_.size()); }
   uint32_t dcs() const { return static_cast<uint32_t>(by_dc_.size()); }
   // Members in the order of their ids.

@@ -227,8 +227,7 @@ void Handoff::FindHinted(const std::vector<std::string>& data_keys, KeysDone don
   close();
 }
 
-// --- delivering
-// ------------------------------------------------------------------------------------
+// --- delivering ---------------------------------------------------------------------------------
 
 bool Handoff::IsSelf(uint64_t member) const {
   return view_ && view_->MemberAt(view_->self).Number() == member;

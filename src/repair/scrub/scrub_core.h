@@ -2,9 +2,8 @@
 // The walk of the scrub: over every leaf of every bucket, again and again. Pure: what is to be done
 // comes out of Next, what came of it goes in.
 //
-//   list a stretch of leaves --those that hold records--> check one after the other --> next
-//   stretch
-//   ... after the last bucket: the pass has ended --> rest --> begin again
+//   list a stretch of leaves --those that hold records--> check one after the other
+//   --> next stretch ... after the last bucket: the pass has ended --> rest --> begin again
 //
 // A pass is complete if every leaf of it could be read. The position outlives the process: a pass
 // over a large disk takes longer than a process lives.

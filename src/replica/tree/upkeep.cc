@@ -68,8 +68,8 @@ void TreeUpkeep::Stage(const std::string& data_key, const LeafSum& change, bool 
   if (!options_.keep || (change.Empty() && !spoiled)) return;
   const auto key = storage::ParseDataKey(data_key);
   if (!key || key->token < slice_.first.value || key->token > slice_.last.value) return;
-  // What is known of a leaf does not matter here: a change of what is not known is not known
-  // either.
+  // It is staged for known and unknown leaves alike: whether a leaf is known may have changed until
+  // the batch is written, and an unknown leaf stays unknown whatever is added to it.
   const LeafPlace place = {key->bucket, merkle::LeafOf(key->token)};
   if (spoiled) {
     events_.push_back({place, LeafEventKind::kUnknown, {}});

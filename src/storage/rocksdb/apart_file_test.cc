@@ -122,6 +122,7 @@ TEST_F(ApartFileTest, WithoutRoomTheOneBeforeStays) {
   EXPECT_EQ(engine_->ReadApart().value(), "after");
 }
 
+// Guards M37.
 TEST_F(ApartFileTest, AFailedWriteIsFinal) {
   Open();
   ASSERT_EQ(Write("before"), Code::kOk);

@@ -218,6 +218,7 @@ class Child {
   FILE* output_ = nullptr;
 };
 
+// Guards M3: 3 kills.
 TEST(ProcessTest, KillNineLosesNothingThatWasAcknowledged) {
   const TempDirectory directory;
   int last = -1;
@@ -301,6 +302,7 @@ bool HasAll(Engine* engine, int count) {
   return true;
 }
 
+// Guards M38.
 TEST(SmallDiskTest, WritesAreRefusedReadsGoOnAndItResumesByItself) {
   const SmallDisk disk;
   if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << disk.why();
@@ -374,6 +376,7 @@ TEST(SmallDiskTest, WhatIsDeletedOnAFullDiskIsFreed) {
 
 // Flushes and compactions may then take the last bytes, and whether they or the log meet the end
 // first is open. Neither may abort the process or forget what was acknowledged.
+// Guards M37, M38.
 TEST(SmallDiskTest, WithoutAReserveItStopsInOrder) {
   const SmallDisk disk;
   if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << disk.why();

@@ -161,6 +161,7 @@ TEST_F(RocksEngineTest, WhatCompactionAndFlushMoveIsCounted) {
 }
 
 // The power fails at random moments: of the log a random part of what was not synced is left.
+// Guards M3.
 TEST_F(RocksEngineTest, APowerFailureLosesOnlyWhatWasNotSynced) {
   base::Prng random(7);
   for (int round = 0; round < 8; ++round) {
@@ -197,6 +198,7 @@ TEST_F(RocksEngineTest, APowerFailureLosesOnlyWhatWasNotSynced) {
   }
 }
 
+// Guards M37.
 TEST_F(RocksEngineTest, AFailedSyncIsFinal) {
   ASSERT_EQ(Open(), Code::kOk);
   ASSERT_EQ(Put(1), Code::kOk);
@@ -212,6 +214,7 @@ TEST_F(RocksEngineTest, AFailedSyncIsFinal) {
   EXPECT_EQ(faults_.log_syncs, syncs) << "nothing may be synced after a failed sync";
 }
 
+// Guards M37.
 TEST_F(RocksEngineTest, AFailedLogWriteIsFinal) {
   for (const bool lacks_space : {false, true}) {
     faults_.append_lacks_space = lacks_space;
@@ -230,6 +233,7 @@ TEST_F(RocksEngineTest, AFailedLogWriteIsFinal) {
   }
 }
 
+// Guards M37.
 TEST_F(RocksEngineTest, AFailedFlushIsFinal) {
   ASSERT_EQ(Open(), Code::kOk);
   faults_.fail_table_append = true;
@@ -253,6 +257,7 @@ TEST_F(RocksEngineTest, ATableThatLacksSpaceIsAPause) {
   EXPECT_TRUE(Has(20099));
 }
 
+// Guards M38.
 TEST_F(RocksEngineTest, BelowTheReserveWritesAreRefusedUntilThereIsRoomAgain) {
   ASSERT_EQ(Open(), Code::kOk);
   ASSERT_EQ(Put(1), Code::kOk);
@@ -321,6 +326,7 @@ TEST_F(RocksEngineTest, AFileInTheWayIsAnError) {
   EXPECT_EQ(Open(), Code::kIo);
 }
 
+// Guards M6.
 TEST_F(RocksEngineTest, ADamagedBlockIsCorruptionAndNeverAbsence) {
   constexpr int kKeys = 200;
   ASSERT_EQ(Open(), Code::kOk);
@@ -435,6 +441,7 @@ TEST_F(SalvageTest, WhatIsOutsideADamagedBlockSurvives) {
   EXPECT_EQ(Quarantines(), 1U);
 }
 
+// Guards M39.
 TEST_F(SalvageTest, AnOlderStateUnderADamagedBlockIsNotBelieved) {
   Fill();
   ASSERT_EQ(Open(), Code::kOk);
@@ -579,6 +586,7 @@ TEST_F(SalvageTest, GoesOnAfterACrashInEachStep) {
   EXPECT_EQ(Quarantines(), 2U);
 }
 
+// Guards M39.
 TEST_F(RocksEngineTest, ADamagedLogEndsEarlyAndSaysSo) {
   ASSERT_EQ(Open(), Code::kOk);
   for (int i = 0; i < 100; ++i) ASSERT_EQ(Put(i), Code::kOk);
@@ -616,7 +624,8 @@ TEST_F(RocksEngineTest, ALogThatWasCutIsNotForgottenInACrashWithinTheOpen) {
 }
 
 // A tombstone that was confirmed and removed: wherever the log is cut, the value that it deleted
-// does not come back (M12).
+// does not come back.
+// Guards M12: a log cut at 19 places.
 TEST_F(RocksEngineTest, WhatWasFlushedIsNotTakenBackByADamagedLog) {
   int cut = 0;
   for (int place = 1; place < 20; ++place) {

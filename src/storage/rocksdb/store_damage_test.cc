@@ -178,6 +178,7 @@ std::map<std::string, int> StoreDamageTest::Try(const std::function<bool(const s
   return outcomes;
 }
 
+// Guards M39.
 TEST_F(StoreDamageTest, TablesComeBack) {
   // Those of the data, of kMeta and of its copy.
   const auto is_large = [this](const std::string& name) {
@@ -188,18 +189,21 @@ TEST_F(StoreDamageTest, TablesComeBack) {
   EXPECT_GT(outcomes.at("doubt"), 10);
 }
 
+// Guards M39.
 TEST_F(StoreDamageTest, ALogIsCutAndSaysSo) {
   const auto outcomes = Try([](const auto& name) { return name.ends_with(".log"); }, 6);
   EXPECT_EQ(outcomes.count("refused"), 0U);
   EXPECT_EQ(outcomes.count("whole"), 0U) << "what was synced is missing";
 }
 
+// Guards M39.
 TEST_F(StoreDamageTest, AListOfFilesThatIsNotWhatItWasIsNotBelieved) {
   const auto outcomes = Try([](const auto& name) { return name.starts_with("MANIFEST"); }, 10);
   EXPECT_EQ(outcomes.size(), 1U);
   EXPECT_GT(outcomes.at("refused"), 0);
 }
 
+// Guards M39.
 TEST_F(StoreDamageTest, OfTheOthersNothingIsNeeded) {
   const auto outcomes = Try(
       [](const auto& name) {
@@ -210,6 +214,7 @@ TEST_F(StoreDamageTest, OfTheOthersNothingIsNeeded) {
   EXPECT_GT(outcomes.at("whole"), 0);
 }
 
+// Guards M39.
 TEST_F(StoreDamageTest, BothOfItsOwnRecordsAreNeverTakenForNone) {
   CopyWhole();
   int damaged = 0;
