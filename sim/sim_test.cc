@@ -323,8 +323,7 @@ const Plant kPlants[] = {
     {Bug::kTtlByArrival, "expiry", {"dots"}, 5, {{"lww", "1"}}},
     {Bug::kGreaterUntold, "lww_skew", {"linear"}, 20},
     // Values that are hidden before their time.
-    // Guards M14.
-    // Guards M36.
+    // Guards M14, M36.
     {Bug::kClockAgrees,
      "expiry",
      {"regular", "expired", "lost"},
