@@ -324,6 +324,8 @@ const Plant kPlants[] = {
       {"cut_every_ms", "0"},
       {"down_ms", "20"}}},
     {Bug::kAnyoneTaken, "moves_all", {"durable"}, 40},
+    {Bug::kTwinUntold, "copies", {"regular", "returned"}, 40},
+    {Bug::kOldUntold, "old_copies", {"regular", "returned"}, 40},
     // Replicas miss much, and are read at once.
     {Bug::kCutUntold,
      "cut_log",

@@ -41,6 +41,8 @@ constexpr std::array<std::string_view, static_cast<size_t>(Bug::kCount)> kNames 
     "anyone_taken",
     "apart_unwritten",
     "greater_untold",
+    "twin_untold",
+    "old_untold",
 };
 static_assert(!kNames.back().empty());
 

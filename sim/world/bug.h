@@ -42,6 +42,8 @@ enum class Bug : uint8_t {
   kAnyoneTaken,          // whoever answers at an address is taken for who was there
   kApartUnwritten,       // the disk says "written" of the file apart and has done nothing
   kGreaterUntold,        // replicas do not tell that they hold a greater register
+  kTwinUntold,           // nobody is told of another run of a node in handshakes
+  kOldUntold,            // nobody is told how far an earlier run of a node had got
   kCount,
 };
 

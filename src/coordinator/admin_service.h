@@ -28,6 +28,8 @@ struct NodeStatus {
   std::string detector;     // "alive" | "suspect" | "dead" | "unreachable", by the one that answers
   uint64_t data_bytes = 0;  // as last heard
   uint64_t hints_pending_bytes = 0;  // that it keeps for others, as last heard
+  // Where a second process with its identity was found: neither serves. Empty: none was.
+  std::string twin;
 };
 // The change of the topology that is under way.
 struct OperationStatus {

@@ -66,6 +66,7 @@ void DescribePeer(const PeersSeen* seen, uint64_t number, coordinator::NodeStatu
   node->draining = peer->second.states.draining;
   node->data_bytes = peer->second.states.load_bytes;
   node->hints_pending_bytes = peer->second.states.hint_bytes;
+  node->twin = peer->second.states.twin_address;
 }
 
 }  // namespace

@@ -45,6 +45,8 @@ void WriteNode(JsonWriter& json, const NodeStatus& node) {
   json.Key("data_bytes").Uint(node.data_bytes);
   json.Key("hints_pending_bytes")
       .Uint(node.hints_pending_bytes)
+      .Key("twin")
+      .Text(node.twin)
       .Key("self")
       .Bool(node.self)
       .EndObject();
