@@ -27,8 +27,8 @@ base::Result<Identity> LoadIdentity(storage::Engine& engine, env::Entropy& entro
 // A node is asked to be somewhere else, or to take another share, than the cluster has it down for:
 // its settings were changed since its last start, but its place in the cluster changes only by a
 // command. kConflict with what to do; otherwise the settings are remembered (durable with the next
-// sync; by the next start if the engine refuses). A topology that was changed by a command is no conflict. `self`: as in the stored
-// topology; null: the node is in none yet. Blocks; for start-up.
+// sync; not if the disk is full). A topology that a command has changed is no conflict. `self`: as
+// in the stored one; null: the node is in none yet. Blocks; for start-up.
 base::Status CheckPlacement(storage::Engine& engine, const config::Settings& settings,
                             const membership::Member* self, telemetry::LogSink& log);
 

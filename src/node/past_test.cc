@@ -276,8 +276,9 @@ class HealthyTest : public PastTest {
     ASSERT_TRUE(Put(*machines[0], "v"));
     time.Run(base::Seconds(2));
   }
-  static void Kill(Machine& machine) {
+  void Kill(Machine& machine) {
     machine.GoDown();
+    net.CloseAll();  // what it was just connecting, too
     machine.engine.Crash();
   }
   void AllServeWithoutAlarm() {
@@ -286,7 +287,7 @@ class HealthyTest : public PastTest {
       time.Run(base::Seconds(seconds));
       for (auto& machine : machines) {
         EXPECT_EQ(Refused(*machine), "");
-        EXPECT_EQ(Phase(*machine), RunPhase::kServing) << machine->name;
+        EXPECT_EQ(Phase(*machine), RunPhase::kServing) << machine->node().WaitingFor();
         EXPECT_FALSE(machine->node().healing().InDoubt()) << machine->name;
       }
     }
@@ -330,6 +331,7 @@ TEST_F(HealthyTest, AtAnotherAddressAtOnceWhileTheOldOneIsRemembered) {
     machines[1]->address = Address(i % 2 == 1 ? 100 + i : 2);
     machines[1]->Start();
     ASSERT_TRUE(time.RunUntil([&] { return machines[1]->Formed(); }));
+    EXPECT_EQ(Phase(*machines[1]), RunPhase::kServing) << i;
   }
   AllServeWithoutAlarm();
 }

@@ -82,14 +82,14 @@ class Twin {
   base::Instant started_;
   std::atomic<wire::RunPhase> phase_{wire::RunPhase::kStarting};
   bool refused_ = false;
-  std::string where_;                              // of the other one, as last heard
-  std::optional<base::Instant> heard_;             // when it was last known to be alive
-  std::optional<base::Instant> held_up_until_;     // by a member's word
+  std::string where_;                           // of the other one, as last heard
+  std::optional<base::Instant> heard_;          // when it was last known to be alive
+  std::optional<base::Instant> held_up_until_;  // by a member's word
   struct Told {
     base::Instant first, last;
   };
   std::optional<Told> told_;           // when it was alive, as members tell without a long gap
-  std::vector<base::Instant> claims_;              // lately
+  std::vector<base::Instant> claims_;  // lately
   std::map<std::string, base::Instant> suspects_;  // addresses asked, until then
 };
 
