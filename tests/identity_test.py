@@ -89,6 +89,7 @@ class Copies(ClusterTest):
         self.assertIn("node2 runs twice", shown.stdout)
         copy.kill9()
         second.wait_ready()
+        second.client.close()  # of the run that stood aside
         wait_until(lambda: second.metric("lariat_doubt_ranges") == 0, what="the doubt is over")
         self.assertEqual(fresh_get(second, "/kv/b?r=1").body, b"2")
         wait_until(lambda: cluster.cli("status", node=first).returncode == 0, what="healthy again")

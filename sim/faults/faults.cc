@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "storage/record.h"
@@ -415,12 +416,15 @@ bool Faults::AllKnowMore(size_t machine, const storage::MemoryEngine::Image& ima
   const auto stored = meta.find(node::kProgressKey);
   const auto had = stored == meta.end() ? wire::Progress() : node::DecodeProgress(stored->second);
   const uint64_t member = cluster_.machine(machine).Id()->high;
+  std::set<bool> refused;  // all have to say the same, or it is put out after it was let in
   for (const size_t other : cluster_.Members()) {
     if (other == machine) continue;
+    if (!cluster_.machine(other).Running()) return false;
     const auto known = cluster_.machine(other).node().past().pasts().Known(member, 0);
     if (!had || known.written <= had->written) return false;
+    refused.insert(known.confirmed > had->confirmed);
   }
-  return cluster_.AllSeeAll();
+  return refused.size() == 1 && cluster_.AllSeeAll();
 }
 
 void Faults::PutOldCopy() {

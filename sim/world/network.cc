@@ -178,9 +178,10 @@ void Network::OnConnect(Transport* transport, PeerHandle peer, int to, const std
   LARIAT_CHECK(envelope.has_value(), "a hello decodes");
   auto& body = std::get<wire::Hello>(envelope->body);
   if (bug_ == Bug::kOldUntold) body.base = kFarAhead;
-  // As a build that knows nothing of runs.
-  if (bug_ == Bug::kTwinUntold) body.run = 0;
-  if (bug_ == Bug::kTwinUntold && party->Id() == body.node) {
+  // As a build that knows nothing of runs. A machine still finds out that it has met itself.
+  const bool untold = bug_ == Bug::kTwinUntold && to != transport->machine_;
+  if (untold) body.run = 0;
+  if (untold && party->Id() == body.node) {
     connections_.erase(id);
     return ConnectLater(transport, peer, kConnectTimeout);
   }
@@ -205,7 +206,7 @@ void Network::OnAnswer(uint64_t id, const std::string& bytes) {
   auto envelope = wire::DecodeEnvelope(bytes);
   LARIAT_CHECK(envelope.has_value(), "an answer to a hello decodes");
   auto reply = std::get<wire::HelloReply>(envelope->body);
-  if (bug_ == Bug::kTwinUntold) reply.run = 0;
+  if (bug_ == Bug::kTwinUntold && connection.to != connection.from) reply.run = 0;
   if (bug_ == Bug::kOldUntold) {
     reply.known = {};
     reply.base = kFarAhead;
