@@ -336,7 +336,8 @@ std::string Node::WaitingFor() const {
 }
 
 void Node::StoreWaitingFor() {
-  if (refused()) return;
+  // StandAside has said why; the cluster's document may still change.
+  if (refused() || past_->twin().phase() == wire::RunPhase::kAside) return;
   std::atomic_store(&waiting_for_, std::make_shared<const std::string>(cluster_->WaitingFor()));
 }
 

@@ -195,6 +195,9 @@ TEST_F(PastTest, TwoThatServeBothStandAsideUntilOneIsSilent) {
   std::string twin;
   for (const auto& node : machines[0]->node().admin(0).Status().nodes) twin += node.twin;
   EXPECT_TRUE(twin == Address(2) || twin == Address(9)) << twin;
+  EXPECT_TRUE(AddBucket(*machines[0], "later"));
+  time.Run(base::Seconds(1));
+  EXPECT_NE(original.node().WaitingFor(), "") << "a new document makes it no more ready";
   copy.GoDown();
   ASSERT_TRUE(time.RunUntil([&] { return original.node().wants_restart(); }));
   EXPECT_TRUE(Put(*machines[0], "x"));
