@@ -492,7 +492,9 @@ void Faults::WatchIdentities() {
       if (!aside_since_) report_.Count("identity: copies stood aside");
       if (!aside_since_) aside_since_ = now;
       if (now - *aside_since_ > kStandsAside) EndTwin();
-    } else if (i == damaged_machine_ && old_copy_is_in_ && machine.node().healing().InDoubt()) {
+    } else if (i == damaged_machine_ && old_copy_is_in_ && machine.node().healing().InDoubt() &&
+               machine.node().shard(0).view()) {
+      // Before it serves, the confirmation of a sweep that was under way may still get it refused.
       report_.Count("identity: old directories in doubt");
       old_copy_is_in_ = false;
     }
