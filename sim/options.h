@@ -26,7 +26,7 @@ struct Options {
   bool Atomic() const { return Regular() && 2 * r > NMax(); }
   int64_t NMax() const { return std::max(n, n_later); }
   // Machines that are there at some time.
-  int64_t MachinesMax() const { return nodes + joins + replaces; }
+  int64_t MachinesMax() const { return nodes + joins + replaces + (twin_every_ms > 0 ? 1 : 0); }
   bool Changes() const { return joins + leaves + removes + replaces + reweights + n_later > 0; }
   // Whether sweeps can remove something within a run.
   bool Purges() const { return gc_grace_s < 60 && purge_interval_s < 60; }

@@ -359,6 +359,21 @@ const Plant kPlants[] = {
       {"cut_every_ms", "0"},
       {"down_ms", "20"}}},
     {Bug::kAnyoneTaken, "moves_all", {"durable"}, 40},
+    {Bug::kTwinUntold, "copies", {"regular", "returned"}, 40},
+    // Replicas miss much, and are read at once.
+    {Bug::kOldUntold,
+     "old_copies",
+     {"regular", "returned"},
+     40,
+     {{"keys", "8"},
+      {"mix_get", "60"},
+      {"think_ms", "8"},
+      {"hints", "0"},
+      {"repair_interval_s", "3"},
+      {"loss_ppm", "150000"},
+      {"nodes", "3"},
+      {"shards", "1"},
+      {"down_ms", "5"}}},
     // Replicas miss much, and are read at once.
     // Guards M39.
     {Bug::kCutUntold,

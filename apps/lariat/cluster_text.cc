@@ -53,6 +53,7 @@ bool IsHealthy(const json::value& status) {
   const json::array& nodes = ArrayOf(status, "nodes");
   for (const json::value& node : nodes) {
     if (TextOf(node, "state") != "removed" && AliveText(node) != "yes") return false;
+    if (!TextOf(node, "twin").empty()) return false;
   }
   return !nodes.empty() && !TextOf(status, "cluster_id").empty();
 }

@@ -66,6 +66,18 @@ std::string HintsText(const json::array& nodes) {
   return text;
 }
 
+// Nodes whose data directory was copied and runs twice.
+void ShowTwins(const json::array& nodes) {
+  for (const json::value& node : nodes) {
+    const std::string twin = TextOf(node, "twin");
+    if (twin.empty()) continue;
+    Print(
+        "{} runs twice, also at {}: its data directory was copied. Neither serves until one of "
+        "them is stopped\n",
+        TextOf(node, "name"), twin);
+  }
+}
+
 void ShowStatus(const json::value& status, const std::string& asked, bool wide) {
   std::string cluster = TextOf(status, "cluster_id");
   Print("cluster {}  epoch {}  as seen by {}\n", cluster.empty() ? "not formed yet" : cluster,
@@ -83,6 +95,7 @@ void ShowStatus(const json::value& status, const std::string& asked, bool wide) 
   if (const std::string hints = HintsText(nodes); !hints.empty()) {
     Print("hints kept for nodes that missed writes: {}\n", hints);
   }
+  ShowTwins(nodes);
   Print("{}", (wide ? WideTable(nodes) : NarrowTable(nodes)).Render());
 }
 

@@ -48,14 +48,16 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto read_again = [argc, argv] { return lariat::lariatd::ReadAgain(argc, argv, environ); };
-  for (int salvages_left = kSalvagesMax;; --salvages_left) {
+  for (int salvages_left = kSalvagesMax;;) {
     Server server(options->settings, read_again, {salvages_left > 0, descriptors});
     if (auto status = server.Open(); !status) {
       Complain(status.error().message);
       const bool usage = status.error().code == Code::kInvalidArgument;
       return usage ? 2 : 1;
     }
-    if (const int code = server.Run(); code != Server::kAgain) return code;
+    const int code = server.Run();
+    if (code == Server::kAgain) --salvages_left;
+    if (code != Server::kAgain && code != Server::kAfresh) return code;
     options->settings = server.settings();
     // Until the next one listens: a copy takes a while, and there is nothing to be read again.
     server.IgnoreReload();

@@ -108,6 +108,7 @@ struct Server::Impl {
   std::unique_ptr<storage::Engine> engine;
   node::Identity identity;
   node::Cluster::Stored stored;
+  node::Past::Stored past;
   uint64_t generation = 1;
   node::Addresses addresses;
   std::vector<std::unique_ptr<ShardLoop>> loops;
@@ -239,6 +240,7 @@ void Server::Impl::BuildNode() {
   options.settings = settings;
   options.version = kVersion;
   options.stored = std::move(stored);
+  options.past = std::move(past);
   options.generation = generation;
   node = std::make_unique<node::Node>(std::move(options), worlds, *engine, log);
   for (uint32_t i = 0; i < loops.size(); ++i) {
@@ -294,6 +296,8 @@ void Server::Impl::Watch() {
     log.Flush(kLastWords);
     std::_Exit(1);
   }
+  if (node->refused()) return End(2);  // a mistake of people; the log has it
+  if (node->wants_restart()) return End(kAfresh);
   if (!said_ready && node->admin(0).Health().ready) SayReady();
   if (engine->damaged() && !draining) Salvage();
   WatchClients();
@@ -476,6 +480,15 @@ base::Status Server::Open() {
   if (!stored) return Fail(stored.error());
   impl_->stored = std::move(*stored);
   const auto& topology = impl_->stored.topology;
+  auto past = node::LoadPast(*impl_->engine, topology);
+  if (!past) return Fail(past.error());
+  impl_->past = std::move(*past);
+  const auto* self = topology ? topology->Find(impl_->identity.id) : nullptr;
+  auto placed = node::CheckPlacement(*impl_->engine, impl_->settings, self, impl_->log);
+  if (!placed && placed.error().code == Code::kConflict) {
+    return Fail(Code::kInvalidArgument, placed.error().message);
+  }
+  if (!placed) return placed;
   const size_t members = topology ? topology->members.size() : 1;
   if (auto planned = impl_->PlanDescriptors(members); !planned) return planned;
   auto generation = node::DrawGeneration(*impl_->engine, impl_->loops[0]->env().clock.Wall());

@@ -26,10 +26,13 @@ class Server {
   // Opens storage and listeners. Errors carry the exit code's meaning: kInvalidArgument and
   // kConflict of identity are configuration (2), everything else is failure (1).
   base::Status Open();
-  // Serves until a signal or a fatal error. Result: the exit code, or kAgain.
+  // Serves until a signal or a fatal error. Result: the exit code, kAgain or kAfresh.
   int Run();
   // From Run: a file of the store is unreadable, which the next Server's Open mends.
   static constexpr int kAgain = -1;
+  // From Run: this process has stood aside for another one, which is silent now. The next Server
+  // begins anew on the same data directory.
+  static constexpr int kAfresh = -2;
   // After Run: stops listening to signals; SIGHUP does nothing from now on.
   void IgnoreReload();
   // As they are now: what SIGHUP has changed included.

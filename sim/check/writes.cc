@@ -37,15 +37,19 @@ uint32_t CountDurable(Cluster& cluster, const DotRegistry& dots, const KeyHistor
   const bool once = history.writes[static_cast<size_t>(token)].attempts == 1;
   if (stamps && once) own = {*own.rbegin()};
   uint32_t durable = history.damaged ? 1 : 0;
-  for (const size_t machine : machines) {
-    const Disk& disk = cluster.machine(machine).disk();
+  const auto holds = [&](const Machine& machine) {
     const std::string data_key = cluster.DataKey(history.key);
-    const std::string* record = disk.FindDurable(data_key);
+    const std::string* record = machine.disk().FindDurable(data_key);
     // What it held until the disk was damaged, others may have heard of.
-    const auto& lost = disk.damage().LostOf(data_key);
+    const auto& lost = machine.disk().damage().LostOf(data_key);
     const bool held = std::any_of(lost.begin(), lost.end(),
                                   [&own](const std::string& old) { return Holds(old, own); });
-    durable += held || (record != nullptr && Holds(*record, own)) ? 1 : 0;
+    return held || (record != nullptr && Holds(*record, own));
+  };
+  const Machine& last = cluster.machine(cluster.size() - 1);  // perhaps a copy of one of them
+  for (const size_t i : machines) {
+    const Machine& machine = cluster.machine(i);
+    durable += holds(machine) || (last.Id() == machine.Id() && holds(last)) ? 1 : 0;
   }
   return durable;
 }

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "storage/record.h"
@@ -22,6 +23,7 @@ constexpr int64_t kDayMs = 24 * kHourMs;
 constexpr int64_t kClocksApartMs = 3;
 constexpr int64_t kServesDamagedMs = 300;
 constexpr base::Duration kWatch = base::Millis(5);
+constexpr base::Duration kStandsAside = base::Millis(400);
 
 }  // namespace
 
@@ -63,16 +65,24 @@ void Faults::Start() {
   Every(o.clocks_step_every_ms, &Faults::StepAllClocks);
   Every(o.amnesia_every_ms, &Faults::ForgetRecord);
   Every(o.rollback_every_ms, &Faults::RollBack);
+  Every(o.old_copy_every_ms, &Faults::PutOldCopy);
+  Every(o.twin_every_ms, &Faults::StartTwin);
   Every(o.wipe_every_ms, &Faults::Wipe);
   Every(o.spoil_every_ms, &Faults::SpoilRecord);
   Every(o.unreadable_every_ms, &Faults::LoseFile);
   Every(o.cut_log_every_ms, &Faults::CutLog);
   if (o.cut_log_every_ms > 0) cluster_.machine(damaged_machine_).disk().KeepLog();
-  if (o.rollback_every_ms > 0) TakeImage();
+  if (o.rollback_every_ms + o.old_copy_every_ms + o.twin_every_ms > 0) {
+    TakeImage();
+    WatchIdentities();
+  }
   if (o.sync_error_every_ms > 0) WatchHealth();
 }
 
-void Faults::Stop() { stopped_ = true; }
+void Faults::Stop() {
+  stopped_ = true;
+  if (original_) EndTwin();
+}
 
 void Faults::After(base::Duration delay, env::Task task) {
   cluster_.scheduler().After(delay, std::move(task));
@@ -337,7 +347,9 @@ void Faults::ForgetRecord() {
 
 void Faults::TakeImage() {
   image_ = cluster_.machine(damaged_machine_).disk().Image();
-  After(Length(cluster_.options().rollback_every_ms / 2), [this] {
+  const Options& o = cluster_.options();
+  const int64_t every_ms = std::max({o.rollback_every_ms, o.old_copy_every_ms, o.twin_every_ms});
+  After(Length(every_ms / 2), [this] {
     if (!stopped_) TakeImage();
   });
 }
@@ -413,6 +425,99 @@ void Faults::RollBack() {
   DamageAll();
   TakeDown(damaged_machine_, false);
   machine.disk().Restore(image_);
+}
+
+// --- copies of disks -----------------------------------------------------------------------------
+
+// Whatever the machine finds out, it hears from them.
+bool Faults::AllKnowMore(size_t machine, const storage::MemoryEngine::Image& image) {
+  const auto& meta = image[static_cast<size_t>(storage::Space::kMeta)];
+  const auto stored = meta.find(node::kProgressKey);
+  const auto had = stored == meta.end() ? wire::Progress() : node::DecodeProgress(stored->second);
+  const uint64_t member = cluster_.machine(machine).Id()->high;
+  std::set<bool> refused;  // all have to say the same, or it is put out after it was let in
+  for (const size_t other : cluster_.Members()) {
+    if (other == machine) continue;
+    if (!cluster_.machine(other).Running()) return false;
+    const auto known = cluster_.machine(other).node().past().pasts().Known(member, 0);
+    if (!had || known.written <= had->written) return false;
+    refused.insert(known.confirmed > had->confirmed);
+  }
+  return refused.size() == 1 && cluster_.AllSeeAll();
+}
+
+void Faults::PutOldCopy() {
+  Machine& machine = cluster_.machine(damaged_machine_);
+  const bool ready = machine.Running() && !old_copy_is_in_ && !image_[0].empty();
+  if (!ready || !AllKnowMore(damaged_machine_, image_)) return;
+  report_.Count("faults: old copies put back");
+  Say(fmt::format("m{} gets an old copy of its disk", machine.number() + 1));
+  TakeDown(damaged_machine_, false);
+  true_image_ = machine.disk().Image();
+  old_copy_is_in_ = true;
+  machine.disk().PutBack(image_);
+}
+
+void Faults::StartTwin() {
+  const size_t last = cluster_.size() - 1;
+  Machine& twin = cluster_.machine(last);
+  size_t original = prng_.Below(last);
+  if (original_ || !cluster_.machine(original).Running() || !cluster_.AllSeeAll()) return;
+  // An older one lacks more. Beside one that stands still it is let in, and both serve.
+  const bool old = prng_.Chance(0.5) && !image_[0].empty();
+  if (old) original = damaged_machine_;
+  Machine& machine = cluster_.machine(original);
+  if (!machine.Running()) return;
+  report_.Count("faults: copies of disks started");
+  Say(fmt::format("a copy of the disk of m{} is started on m{}", original + 1, last + 1));
+  original_ = original;
+  twin.BecomeCopy(machine.Name(), old ? image_ : machine.disk().Image());
+  if (prng_.Chance(0.4)) {
+    PauseMachine(original, base::Millis(prng_.Between(5, 12) * cluster_.options().gossip_ms));
+  }
+  twin.Start();
+}
+
+void Faults::EndTwin() {
+  const size_t last = cluster_.size() - 1;
+  Machine& twin = cluster_.machine(last);
+  if (twin.Running()) {
+    on_down_(last);
+    twin.Stop(false);
+  }
+  twin.Discard();
+  original_.reset();
+  aside_since_.reset();
+}
+
+void Faults::WatchIdentities() {
+  After(kWatch, [this] { WatchIdentities(); });
+  const base::Instant now = cluster_.scheduler().Now();
+  for (size_t i = 0; i < cluster_.size(); ++i) {
+    Machine& machine = cluster_.machine(i);
+    if (!machine.Running()) continue;
+    const bool twin = original_ && i == cluster_.size() - 1;
+    if (machine.node().wants_restart()) {
+      report_.Count("identity: began anew when the other one was silent");
+      TakeDown(i, false);
+    } else if (machine.node().refused() && twin) {
+      report_.Count("identity: copies refused");
+      EndTwin();
+    } else if (machine.node().refused()) {
+      report_.Count("identity: old directories refused");
+      TakeDown(i, false);
+      if (std::exchange(old_copy_is_in_, false)) machine.disk().Restore(true_image_);
+    } else if (twin && machine.node().past().twin().phase() == wire::RunPhase::kAside) {
+      if (!aside_since_) report_.Count("identity: copies stood aside");
+      if (!aside_since_) aside_since_ = now;
+      if (now - *aside_since_ > kStandsAside) EndTwin();
+    } else if (i == damaged_machine_ && old_copy_is_in_ && machine.node().healing().InDoubt() &&
+               machine.node().shard(0).view()) {
+      // Before it serves, the confirmation of a sweep that was under way may still get it refused.
+      report_.Count("identity: old directories in doubt");
+      old_copy_is_in_ = false;
+    }
+  }
 }
 
 }  // namespace lariat::sim

@@ -53,6 +53,8 @@ class Faults {
   void StepAllClocks();
   void ForgetRecord();
   void RollBack();
+  void PutOldCopy();
+  void StartTwin();
   void Wipe();
   void SpoilRecord();
   void LoseFile();
@@ -65,6 +67,10 @@ class Faults {
   void TakeDown(size_t machine, bool power_cut);
   // Machines whose engine is dead exit, as the program does.
   void WatchHealth();
+  // So do those that must not serve; who has thrown away the wrong directory puts it back.
+  void WatchIdentities();
+  void EndTwin();
+  bool AllKnowMore(size_t machine, const storage::MemoryEngine::Image& image);
   void TakeImage();
   void Say(const std::string& what);
   bool PickRunning(size_t* machine);
@@ -80,6 +86,10 @@ class Faults {
   std::function<void()> let_in_;
   size_t damaged_machine_;  // all damage is done to one disk: one is what the guarantees allow
   storage::MemoryEngine::Image image_;
+  storage::MemoryEngine::Image true_image_;  // of the disk in whose place an old copy was put
+  bool old_copy_is_in_ = false;
+  std::optional<size_t> original_;  // of the twin, while there is one
+  std::optional<base::Instant> aside_since_;
 };
 
 }  // namespace lariat::sim

@@ -42,6 +42,8 @@ constexpr std::array<std::string_view, static_cast<size_t>(Bug::kCount)> kNames 
     "apart_unwritten",
     "greater_untold",
     "clock_agrees",
+    "twin_untold",
+    "old_untold",
 };
 static_assert(!kNames.back().empty());
 

@@ -43,6 +43,8 @@ enum class Bug : uint8_t {
   kApartUnwritten,       // the disk says "written" of the file apart and has done nothing
   kGreaterUntold,        // replicas do not tell that they hold a greater register
   kClockAgrees,          // the others' clocks are told to say what the own one says
+  kTwinUntold,           // nobody is told of another run of a node in handshakes
+  kOldUntold,            // nobody is told how far an earlier run of a node had got
   kCount,
 };
 

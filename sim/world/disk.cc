@@ -112,6 +112,12 @@ void Disk::Crash(bool power_cut) {
   }
 }
 
+void Disk::PutBack(storage::MemoryEngine::Image image) {
+  const auto before = engine_.DurableImage();
+  engine_.Restore(std::move(image));
+  damage_.NoteLost(before, engine_.DurableImage());
+}
+
 const std::string* Disk::FindDurable(const std::string& data_key) const {
   const auto& data = engine_.DurableImage()[static_cast<size_t>(Space::kData)];
   const auto found = data.find(data_key);

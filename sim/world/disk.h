@@ -42,6 +42,8 @@ class Disk final : public storage::Engine, private storage::FaultPlan {
   void Crash(bool power_cut);
   const storage::MemoryEngine::Image& Image() const { return engine_.DurableImage(); }
   void Restore(storage::MemoryEngine::Image image) { engine_.Restore(std::move(image)); }
+  // An old copy takes its place. What it lacks the others may have heard of.
+  void PutBack(storage::MemoryEngine::Image image);
   // The durable record, or null.
   const std::string* FindDurable(const std::string& data_key) const;
   // A record disappears, now and durably, as damage would do it.

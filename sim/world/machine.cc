@@ -121,12 +121,26 @@ void Machine::Start() {
   auto stored = node::LoadCluster(disk_);
   if (!stored) return FailToStart();
   options.stored = std::move(*stored);
+  auto past = node::LoadPast(disk_, options.stored.topology);
+  if (!past) return FailToStart();
+  options.past = std::move(*past);
   auto generation = node::DrawGeneration(disk_, p.worlds[0]->Wall());
   if (!generation) return FailToStart();
   options.generation = *generation;
   world_.trace.Note(world_.scheduler.Now(), number_, "", "", [] { return "started"; });
   p.node = std::make_unique<node::Node>(std::move(options), std::move(worlds), disk_, *p.log);
   p.node->Start();
+}
+
+void Machine::BecomeCopy(std::string name, storage::MemoryEngine::Image image) {
+  settings_.node_name = std::move(name);
+  disk_.Restore(std::move(image));
+}
+
+void Machine::Discard() {
+  wanted_ = false;
+  id_.reset();
+  disk_.Restore({});
 }
 
 // The disk refused a write: the program ends, and its supervisor starts it again.
@@ -159,6 +173,8 @@ node::Node& Machine::node() {
 
 bool Machine::SeesAll() const {
   if (process_ == nullptr) return false;
+  const node::Node& node = *process_->node;
+  if (node.refused() || node.past().twin().phase() == wire::RunPhase::kAside) return false;
   for (uint32_t i = 0; i < Shards(); ++i) {
     const node::Shard& shard = process_->node->shard(i);
     if (!shard.view()) return false;

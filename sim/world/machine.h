@@ -47,6 +47,10 @@ class Machine final : public Party {
   void SetJoin(std::vector<std::string> addresses) {
     settings_.cluster_join = std::move(addresses);
   }
+  // It runs what was copied from the disk of a machine with that name. REQUIRES: not running.
+  void BecomeCopy(std::string name, storage::MemoryEngine::Image image);
+  // The copy is thrown away. REQUIRES: not running.
+  void Discard();
   bool Replaces() const { return !settings_.cluster_replace.empty(); }
   const std::string& Name() const { return settings_.node_name; }
   // Of the node that runs here or ran last; nothing before the first start.
@@ -72,6 +76,7 @@ class Machine final : public Party {
 
   int number() const { return number_; }
   Disk& disk() { return disk_; }
+  const Disk& disk() const { return disk_; }
   node::Node& node();  // REQUIRES: running
   // What shard 0 works by; null if it runs not or has none.
   std::shared_ptr<const membership::View> View() const;

@@ -19,6 +19,7 @@ namespace {
 constexpr base::Duration kRetry = base::Millis(20);
 constexpr base::Duration kParked = base::Millis(10);  // until a link is looked at again
 constexpr base::Duration kConnectTimeout = base::Millis(200);
+constexpr wire::Progress kFarAhead{uint64_t{1} << 60, uint64_t{1} << 60};
 constexpr int64_t kNoticeUs = 2000;  // until the end of a connection is noticed
 
 bool Happens(bool faults, int64_t ppm, base::Prng* prng) {
@@ -175,7 +176,15 @@ void Network::OnConnect(Transport* transport, PeerHandle peer, int to, const std
   }
   auto envelope = wire::DecodeEnvelope(hello);
   LARIAT_CHECK(envelope.has_value(), "a hello decodes");
-  const auto& body = std::get<wire::Hello>(envelope->body);
+  auto& body = std::get<wire::Hello>(envelope->body);
+  if (bug_ == Bug::kOldUntold) body.base = kFarAhead;
+  // As a build that knows nothing of runs. A machine still finds out that it has met itself.
+  const bool untold = bug_ == Bug::kTwinUntold && to != transport->machine_;
+  if (untold) body.run = 0;
+  if (untold && party->Id() == body.node) {
+    connections_.erase(id);
+    return ConnectLater(transport, peer, kConnectTimeout);
+  }
   connection.asker = body.node;
   party->Run([this, id, party, body] {
     const auto found = connections_.find(id);
@@ -196,18 +205,24 @@ void Network::OnAnswer(uint64_t id, const std::string& bytes) {
   Party* asker = parties_[static_cast<size_t>(connection.from)];
   auto envelope = wire::DecodeEnvelope(bytes);
   LARIAT_CHECK(envelope.has_value(), "an answer to a hello decodes");
-  const auto reply = std::get<wire::HelloReply>(envelope->body);
+  auto reply = std::get<wire::HelloReply>(envelope->body);
+  if (bug_ == Bug::kTwinUntold && connection.to != connection.from) reply.run = 0;
+  if (bug_ == Bug::kOldUntold) {
+    reply.known = {};
+    reply.base = kFarAhead;
+  }
   const auto& expected = transport->peers_[peer].expected;
   const bool another = expected && *expected != reply.node && bug_ != Bug::kAnyoneTaken;
-  if (!reply.outcome.ok() || another) {
-    asker->Run([this, transport, peer, asker, reply, shard = connection.from_shard] {
-      if (transport->peers_.contains(peer)) asker->Events(shard).OnRefused(peer, reply);
-    });
-    connections_.erase(found);
-    return ConnectLater(transport, peer, kRetry);
-  }
-  asker->Run([this, id, transport, peer, asker, node = reply.node] {
+  const bool refused = !reply.outcome.ok() || another;
+  asker->Run([this, id, transport, peer, asker, refused, reply] {
     if (!connections_.contains(id)) return;
+    const base::Status welcome = asker->Events(transport->shard_).OnHelloReply(peer, reply);
+    if (refused || !welcome) {
+      asker->Events(transport->shard_).OnRefused(peer, reply);
+      connections_.erase(id);
+      return ConnectLater(transport, peer, kRetry);
+    }
+    const base::Uuid& node = reply.node;
     transport->peers_[peer].connection = id;
     ++counts_.connects;
     trace_.Note(scheduler_.Now(), transport->machine_, "", "",

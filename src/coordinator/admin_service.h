@@ -31,6 +31,8 @@ struct NodeStatus {
   // known.
   std::optional<int64_t> clock_offset_ms;
   uint64_t hints_pending_bytes = 0;  // that it keeps for others, as last heard
+  // Where a second process with its identity was found: neither serves. Empty: none was.
+  std::string twin;
 };
 // The change of the topology that is under way.
 struct OperationStatus {

@@ -148,16 +148,19 @@ bool GossipCore::Plausible(const GossipDigest& digest, base::WallTime now) {
   return true;
 }
 
-void GossipCore::OnClaimAboutSelf(const GossipDigest& claim, base::WallTime now) {
+void GossipCore::OnClaimAboutSelf(const GossipDigest& claim, std::optional<std::string_view> states,
+                                  base::WallTime now) {
   if (!IsNewer(claim.generation, claim.version, {{}, own_.generation, own_.version})) return;
   if (!Plausible(claim, now)) return;
   own_.generation = claim.generation + 1;
   own_.state_version = ++own_.version;
+  const auto said = states ? DecodeStates(*states) : std::nullopt;
+  claims_.push_back(said ? GossipClaim{said->run, said->peer_address} : GossipClaim{});
 }
 
 void GossipCore::Apply(const GossipDelta& delta, base::WallTime now) {
   const GossipDigest digest{delta.id, delta.generation, delta.version};
-  if (delta.id == options_.self) return OnClaimAboutSelf(digest, now);
+  if (delta.id == options_.self) return OnClaimAboutSelf(digest, delta.states, now);
   const auto index = members_->Find(delta.id);
   if (!index) return;
   Entry& entry = entries_[*index];
@@ -232,9 +235,15 @@ std::optional<std::string> GossipCore::OnSyn(const base::Uuid& from, std::string
   for (const GossipDigest& digest : frame->digests) {
     places.push_back(members_->Find(digest.id));
     if (places.back()) mentioned[*places.back()] = true;
-    if (digest.id == options_.self) OnClaimAboutSelf(digest, now);
+    if (digest.id == options_.self) OnClaimAboutSelf(digest, std::nullopt, now);
   }
-  if (const auto sender = members_->Find(from)) mentioned[*sender] = true;
+  if (const auto sender = members_->Find(from)) {
+    mentioned[*sender] = true;
+    // Another run of the asker has said more: it learns of it, with what that one says of itself.
+    const GossipDigest said{from, frame->own->generation, frame->own->version};
+    const Entry& heard = entries_[*sender];
+    if (IsNewer(heard.generation, heard.version, said)) reply.Add(DeltaOf(*sender, {}));
+  }
   AddHotDeltas(mentioned, &reply);
   for (size_t i = 0; i < places.size(); ++i) {
     if (!places[i] || places[i] == self_) continue;

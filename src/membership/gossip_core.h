@@ -11,8 +11,9 @@
 // A node is known by its id alone. Its heartbeat is (generation, version): the generation grows
 // with each start of the process, the version with each round. Only the node itself raises either;
 // others repeat what they heard. If somebody repeats more than the node ever said, an earlier run
-// of it must have said it (its stored generation was lost), and the node jumps above. The states of
-// a node travel as one unit with the version at which they changed.
+// of it must have said it (its stored generation was lost), or another process with the same
+// identity, and the node jumps above. The states of a node travel as one unit with the version at
+// which they changed.
 //
 // Only members can be in gossip: what is said about others is ignored, so a removed node cannot
 // live on in it. A frame has a size limit; a larger cluster takes turns, and what changed lately
@@ -75,6 +76,12 @@ struct GossipNews {
   bool states_changed = false;
 };
 
+// What others repeat about the node itself, newer than anything that this run of it ever said.
+struct GossipClaim {
+  uint64_t run = 0;     // NodeStates::run; 0: only its heartbeat was repeated
+  std::string address;  // NodeStates::peer_address
+};
+
 struct GossipView {
   uint64_t generation = 0;
   uint64_t version = 0;
@@ -114,6 +121,8 @@ class GossipCore {
   bool OnAck2(const base::Uuid& from, std::string_view bytes, base::WallTime now);
 
   std::vector<GossipNews> TakeNews() { return std::exchange(news_, {}); }
+  // One for each jump above another run. A run that has ended says nothing above a jump.
+  std::vector<GossipClaim> TakeClaims() { return std::exchange(claims_, {}); }
   // nullopt: not heard of, or no member. Decodes: not for every request.
   std::optional<GossipView> Find(const base::Uuid& id) const;
   // Of the own heartbeat. The generation is to be stored again when it grew.
@@ -145,7 +154,8 @@ class GossipCore {
   void Apply(const GossipDelta& delta, base::WallTime now);
   void AddAnswer(uint32_t index, const GossipDigest& theirs, base::WallTime now,
                  GossipWriter* reply);
-  void OnClaimAboutSelf(const GossipDigest& claim, base::WallTime now);
+  void OnClaimAboutSelf(const GossipDigest& claim, std::optional<std::string_view> states,
+                        base::WallTime now);
   void Heat(uint32_t index);
   // How much of a hierarchical SYN goes to far members.
   enum class Far : uint8_t { kNone, kTurn, kAll };
@@ -177,6 +187,7 @@ class GossipCore {
   uint32_t known_ = 0;                          // members heard of
   uint32_t near_cursor_ = 0, far_cursor_ = 0;   // where the next turn begins
   std::vector<GossipNews> news_;
+  std::vector<GossipClaim> claims_;
   GossipStats stats_;
 };
 

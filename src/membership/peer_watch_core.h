@@ -53,6 +53,7 @@ class PeerWatchCore {
   void OnDirectReply(uint64_t node, base::Instant now) { detector_.OnDirectReply(node, now); }
   void OnDirectFailure(uint64_t node, base::Instant now) { detector_.OnDirectFailure(node, now); }
   std::vector<DetectorAction> TakeActions();
+  std::vector<GossipClaim> TakeClaims() { return gossip_.TakeClaims(); }
 
   bool IsUsable(uint64_t node) const { return detector_.IsUsable(node); }
   std::optional<PeerStatus> Status(uint64_t node, base::Instant now) const {

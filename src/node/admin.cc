@@ -67,6 +67,7 @@ void DescribePeer(const PeersSeen* seen, uint64_t number, coordinator::NodeStatu
   node->clock_offset_ms = peer->second.clock_offset_ms;
   node->data_bytes = peer->second.states.load_bytes;
   node->hints_pending_bytes = peer->second.states.hint_bytes;
+  node->twin = peer->second.states.twin_address;
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ Cluster::Cluster(Shard& home, FormationCore::Options options, Stored stored,
       engine_(engine),
       log_(log),
       ports_(std::move(ports)),
-      confirmation_({home, list_, log}, core_, {[this] { OnConfirmed(); }, [this] { Expel(); }}),
+      confirmation_({home, list_, log}, core_,
+                    {[this] { OnConfirmed(); }, [this] { Expel(); }, ports_.held_up}),
       last_word_(home, options.join),
       record_(engine, home, stored),
       lost_votes_(home, record_, log, RegisterPorts(), stored.votes.lost),
@@ -64,6 +65,9 @@ TopologyRegister::Ports Cluster::RegisterPorts() {
     if (!core_.expelled().empty()) last_word_.Tell(theirs);
   };
   ports.why_not = [this](const wire::RegisterRequest& request) {
+    // It may be a copy of another process, or an old one, that has yet to find out.
+    if (!aside_.empty()) return aside_;
+    if (std::string why = confirmation_.WaitingFor(); !why.empty()) return why;
     return lost_votes_.WhyNot(request);
   };
   return ports;
@@ -270,6 +274,12 @@ void Cluster::Expel() {
   if (!expelled_before_) StoreExpulsion();
 }
 
+void Cluster::StandAside(std::string why) {
+  aside_ = std::move(why);
+  changes_.Stop();
+  lost_votes_.Stop();
+}
+
 void Cluster::StoreExpulsion() {
   record_.PutExpulsion(core_.expelled_by(), [this](const base::Status& status) {
     if (status || engine_.health() == storage::Health::kDead) return;
@@ -321,6 +331,7 @@ wire::ProgressReply Cluster::Progress() const {
 // --- requests ----------------------------------------------------------------------------------
 
 void Cluster::OnRequest(wire::Body request, BodyDone done) {
+  if (!aside_.empty()) return done(wire::DocumentReply{{Code::kUnavailable, aside_}, ""});
   if (auto* join = std::get_if<wire::JoinRequest>(&request)) return OnJoin(*join, std::move(done));
   if (auto* push = std::get_if<wire::DocumentPush>(&request)) {
     return OnPush(*push, std::move(done));
@@ -441,6 +452,7 @@ void Cluster::Seal(StatusDone done) {
 
 void Cluster::Propose(Changes::Edit edit, Changes::Done done) {
   if (!core_.expelled().empty()) return done(Fail(Code::kConflict, core_.expelled()));
+  if (!aside_.empty()) return done(Fail(Code::kUnavailable, aside_));
   Seal([this, edit = std::move(edit), done = std::move(done)](const base::Status& status) mutable {
     if (!status) return done(Fail(status.error()));
     changes_.Propose(

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "membership/formation_core.h"
+#include "node/past/past.h"
 #include "node/shard.h"
 #include "node/topology/changes.h"
 #include "node/topology/confirmation.h"
@@ -34,6 +35,8 @@ class Cluster {
     std::function<void(std::shared_ptr<const ChangesSeen>)> publish_changes;
     // This node is out of the cluster for good; the reason is for people.
     std::function<void(const std::string&)> expelled;
+    // Why this node must not serve yet, or any more; empty if it may.
+    std::function<std::string()> held_up;
   };
   using Stored = TopologyRecord::Stored;  // from LoadCluster
   Cluster(Shard& home, membership::FormationCore::Options options, Stored stored,
@@ -49,6 +52,9 @@ class Cluster {
   void Propose(Changes::Edit edit, Changes::Done done);
   membership::Asked Asked() const { return changes_.Asked(); }
   void WatchChanges() { changes_.Watch(); }
+  // This process serves no more, and says why when it is asked; it is still a member.
+  void StandAside(std::string why);
+  void LoseVotes() { lost_votes_.Lose(); }
   // Sends the document, and takes the peer's if that is newer.
   void PushDocument(PeerHandle peer);
 
@@ -113,6 +119,7 @@ class Cluster {
   std::optional<membership::Topology> durable_;
   uint64_t adopted_fence_ = 0;
   bool was_formed_ = false;
+  std::string aside_;  // why; empty: it serves
 };
 
 }  // namespace lariat::node

@@ -26,6 +26,7 @@ TEST_F(ClusterTest, ThreeNodesFormServeAndComeBack) {
   ASSERT_TRUE(put) << put.error().message;
   EXPECT_EQ(Values(*machines[1]), Texts{"v"});
   const std::string before = machines[2]->Stored();
+  machines[2]->GoDown();
   machines[2]->engine.Crash();
   machines[2]->Start();
   time.Run(base::Seconds(2));

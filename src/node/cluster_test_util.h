@@ -31,6 +31,11 @@ class Plan final : public storage::FaultPlan {
     hold_syncs = false;
     for (auto& task : std::exchange(held_, {})) time_.Post(std::move(task));
   }
+  // They are never done.
+  void Drop() {
+    hold_syncs = false;
+    held_.clear();
+  }
   base::Status FailWrite() override { return fail_write; }
   // Half of the log, at the next crash.
   size_t CutInCrash(size_t logged) override {
@@ -75,15 +80,14 @@ class Machine {
     options.addresses = {"http", "resp", address};
     options.settings = settings;
     options.stored = LoadCluster(engine).value();
+    options.past = LoadPast(engine, options.stored.topology).value();
     options.generation = DrawGeneration(engine, time_.Wall()).value();
     process.node = std::make_unique<Node>(options, worlds, engine, telemetry::NullLog());
     for (uint32_t i = 0; i < shards_; ++i) {
       Shard& shard = process.node->shard(i);
       process.links[i]->Attach(shard, shard.metrics());
     }
-    net_.Listen(address, [this, &process](env::Stream& stream) {
-      return process.links[accepted_++ % shards_]->Accept(stream);
-    });
+    Listen(process);
     process.node->Start();
   }
 
@@ -101,6 +105,16 @@ class Machine {
       for (auto& links : process->links) links->Stop();
     }
   }
+  // Out of everybody's reach, while its process goes on.
+  void CutOff() {
+    net_.StopListening(address);
+    network_.cut = true;
+    net_.CloseAll();
+  }
+  void Mend() {
+    network_.cut = false;
+    Listen(*processes_.back());
+  }
   // Nobody hears of it until it is started again.
   void GoDown() {
     net_.StopListening(address);
@@ -113,6 +127,11 @@ class Machine {
     std::vector<std::unique_ptr<PeerLinks>> links;
     std::unique_ptr<Node> node;
   };
+  void Listen(Process& process) {
+    net_.Listen(address, [this, &process](env::Stream& stream) {
+      return process.links[accepted_++ % shards_]->Accept(stream);
+    });
+  }
   uint64_t number_;
 
  public:

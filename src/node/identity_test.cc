@@ -60,5 +60,62 @@ TEST(Identity, AnEngineThatRefusesIsAnError) {
   EXPECT_EQ(directory.Load("a").error().code, Code::kDiskFull);
 }
 
+class PlacementTest : public testing::Test {
+ protected:
+  PlacementTest() {
+    member.name = "a";
+    member.dc = settings.node_dc;
+    member.rack = settings.node_rack = "r1";
+    member.weight = settings.node_weight = 2;
+    EXPECT_TRUE(CheckPlacement(directory.engine, settings, nullptr, telemetry::NullLog()));
+  }
+  std::string Start(const config::Settings& now) {
+    const auto status = CheckPlacement(directory.engine, now, &member, telemetry::NullLog());
+    if (status) return "";
+    EXPECT_EQ(status.error().code, Code::kConflict);
+    return status.error().message;
+  }
+  Directory directory;
+  config::Settings settings;
+  membership::Member member;
+};
+
+TEST_F(PlacementTest, AnotherPlaceThanTheClustersIsRefusedWithTheCommand) {
+  EXPECT_EQ(Start(settings), "");
+  config::Settings now = settings;
+  now.node_rack = "r2";
+  EXPECT_NE(Start(now).find("lariat cluster decommission a"), std::string::npos) << Start(now);
+  now = settings;
+  now.node_dc = "dc9";
+  EXPECT_NE(Start(now).find("--dc dc9"), std::string::npos) << Start(now);
+  now = settings;
+  now.node_weight = 4;
+  EXPECT_NE(Start(now).find("lariat cluster reweight a 4"), std::string::npos) << Start(now);
+  now = settings;
+  now.node_vnodes += 1;
+  EXPECT_NE(Start(now).find("node.vnodes"), std::string::npos) << Start(now);
+  EXPECT_EQ(Start(settings), "") << "what was refused is not remembered";
+}
+
+TEST_F(PlacementTest, WhatACommandHasChangedIsNoConflict) {
+  member.weight = 4;
+  EXPECT_EQ(Start(settings), "") << "the settings are what they were";
+  config::Settings now = settings;
+  now.node_weight = 4;
+  EXPECT_EQ(Start(now), "") << "the settings follow";
+  EXPECT_NE(Start(settings), "") << "back again only by a command";
+}
+
+TEST_F(PlacementTest, ADirectoryOfAnEarlierBuildIsTakenAsItIs) {
+  storage::WriteBatch batch;
+  batch.Remove(storage::Space::kMeta, "placement");
+  ASSERT_TRUE(directory.engine.Write(batch));
+  config::Settings now = settings;
+  now.node_rack = "r2";
+  EXPECT_EQ(Start(now), "");
+  EXPECT_EQ(Start(now), "");
+  EXPECT_EQ(Start(settings), "") << "what the cluster has is always right";
+}
+
 }  // namespace
 }  // namespace lariat::node

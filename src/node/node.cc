@@ -52,6 +52,19 @@ membership::FormationCore::Options FormationOptions(const NodeOptions& options) 
   return formation;
 }
 
+// Takes what was stored out of the options.
+Past::Options PastOptions(NodeOptions* options) {
+  Past::Options past;
+  past.id = options->identity.id;
+  past.name = options->identity.name;
+  past.here = options->addresses.peer;
+  const auto& topology = options->stored.topology;
+  const membership::Member* self = topology ? topology->Find(past.id) : nullptr;
+  if (self != nullptr) past.before = self->peer;
+  past.stored = std::move(options->past);
+  return past;
+}
+
 }  // namespace
 
 Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engine& engine,
@@ -76,6 +89,7 @@ Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engin
                                               *metrics_[i], log, floor));
     admins_.push_back(std::make_unique<NodeAdmin>(*this, *shards_[i]));
   }
+  past_ = std::make_unique<Past>(*shards_[0], engine, log, PastOptions(&options_), PastPorts());
   streams_ = std::make_unique<Streams>(*this, *shards_[0], engine, log);
   healing_ = std::make_unique<Healing>(*this, *shards_[0], engine, log);
   watch_ = std::make_unique<Watch>(*shards_[0], options_.generation, engine, WatchPorts());
@@ -88,6 +102,7 @@ Node::~Node() = default;
 void Node::Start() {
   for (auto& shard : shards_) shard->Post([s = shard.get()] { s->Start(); });
   shards_[0]->Post([this] {
+    past_->Start();
     streams_->Start();
     healing_->Start();
     watch_->Start();
@@ -108,6 +123,7 @@ Cluster::Ports Node::ClusterPorts() {
     return id == options_.identity.id ? healing_->InDoubt() : watch_->SaysInDoubt(id);
   };
   ports.streams = [this] { return streams_->Progress(); };
+  ports.held_up = [this] { return past_->twin().Text(); };
   ports.publish_changes = [this](std::shared_ptr<const ChangesSeen> seen) {
     std::atomic_store(&changes_seen_, std::move(seen));
   };
@@ -119,6 +135,43 @@ Cluster::Ports Node::ClusterPorts() {
     for (auto& shard : shards_) shard->Post([s = shard.get()] { s->Expel(); });
   };
   return ports;
+}
+
+Past::Ports Node::PastPorts() {
+  Past::Ports ports;
+  ports.peers_seen = [this] { return peers_seen(); };
+  ports.records = [this] {
+    uint64_t records = 0;
+    for (const auto& metrics : metrics_) records += metrics->batched_writes.value();
+    return records;
+  };
+  ports.doubt = [this](const std::string& why) {
+    cluster_->LoseVotes();
+    healing_->RaiseDoubt(why, [](const base::Status&) {});
+  };
+  ports.twin.refuse = [this](const std::string& why) {
+    StandAside(why);
+    watch_->Stop();
+    std::atomic_store(&refused_, std::make_shared<const std::string>(why));
+  };
+  ports.twin.stand_aside = [this](const std::string& why) {
+    // What the other one acknowledges is not here, and the other way round.
+    cluster_->LoseVotes();
+    healing_->RaiseDoubt("another process ran with its identity", [](const base::Status&) {});
+    StandAside(why);
+  };
+  ports.twin.go_on = [this] { wants_restart_ = true; };
+  return ports;
+}
+
+void Node::StandAside(const std::string& why) {
+  log_.Log(telemetry::LogLevel::kError, "identity", "{}", why);
+  std::atomic_store(&waiting_for_, std::make_shared<const std::string>(why));
+  cluster_->StandAside(why);
+  streams_->Stop();
+  healing_->Stop();
+  for (auto& shard : shards_) shard->Post([s = shard.get(), why] { s->StandAside(why); });
+  shards_[0]->metrics().identity_conflict.Set(1);
 }
 
 // Done when every shard works by the view and nothing that an earlier one let in is in work: from
@@ -136,6 +189,7 @@ void Node::Publish(const std::shared_ptr<const membership::View>& view, Cluster:
     count->done({});
     // A later view may have been faster.
     if (shards_[0]->view() != view) return;
+    if (refused() || past_->twin().phase() == wire::RunPhase::kAside) return;
     streams_->OnView(view);
     healing_->OnView(view);
   };
@@ -146,6 +200,8 @@ void Node::Publish(const std::shared_ptr<const membership::View>& view, Cluster:
     };
     if (shard.get() == &home) {
       adopt();
+      past_->OnView(*view);
+      past_->twin().OnServing();
       watch_->OnView(view);
       StoreWaitingFor();
     } else {
@@ -162,8 +218,11 @@ membership::NodeStates Node::States() const {
     states.topology_digest = shards_[0]->view() ? shards_[0]->view()->digest : 0;
   }
   states.fence = cluster_->adopted_fence();
-  states.draining = draining();
+  states.draining = draining() || past_->twin().phase() == wire::RunPhase::kAside;
   states.in_doubt = healing_->InDoubt();
+  states.run = past_->progress().run();
+  states.progress = past_->progress().told();
+  states.twin_address = past_->twin().Where();
   states.peer_address = options_.addresses.peer;
   states.load_bytes = engine_.Stats().disk_bytes / kStep * kStep;
   // Rounded up: what there is shows.
@@ -183,7 +242,11 @@ Watch::Ports Node::WatchPorts() {
     for (auto& shard : shards_) shard->Post([s = shard.get(), nodes] { s->SetDraining(nodes); });
   };
   ports.publish = [this](std::shared_ptr<const PeersSeen> seen) {
+    past_->OnPeersSeen(*seen);
     std::atomic_store(&peers_seen_, std::move(seen));
+  };
+  ports.claims = [this](const std::vector<membership::GossipClaim>& claims) {
+    past_->twin().OnClaims(claims);
   };
   ports.exchange = [this](PeerHandle peer) { cluster_->PushDocument(peer); };
   ports.states = [this] { return States(); };
@@ -279,6 +342,8 @@ std::string Node::WaitingFor() const {
 }
 
 void Node::StoreWaitingFor() {
+  // StandAside has said why; the cluster's document may still change.
+  if (refused() || past_->twin().phase() == wire::RunPhase::kAside) return;
   std::atomic_store(&waiting_for_, std::make_shared<const std::string>(cluster_->WaitingFor()));
 }
 

@@ -19,6 +19,7 @@
 #include "node/healing/healing.h"
 #include "node/identity.h"
 #include "node/judged_clock.h"
+#include "node/past/past.h"
 #include "node/shard.h"
 #include "node/streams.h"
 #include "node/watch.h"
@@ -34,6 +35,7 @@ struct NodeOptions {
   Addresses addresses;
   config::Settings settings;
   Cluster::Stored stored;   // LoadCluster
+  Past::Stored past;        // LoadPast
   uint64_t generation = 1;  // DrawGeneration
   std::string version;      // of the program, for people
 };
@@ -84,6 +86,13 @@ class Node {
   PeerTime& peer_time() { return peer_time_; }
   Healing& healing() { return *healing_; }
   const Streams& streams() const { return *streams_; }
+  Past& past() { return *past_; }
+  const Past& past() const { return *past_; }
+  // Why this process must end: its data directory is a copy, or an old one. Null: it need not.
+  // Thread-safe.
+  std::shared_ptr<const std::string> refused() const { return std::atomic_load(&refused_); }
+  // The process has stood aside, and may begin anew on the same data directory. Thread-safe.
+  bool wants_restart() const { return wants_restart_.load(); }
   // Requests of clients that were answered so far, and the time they took together. Thread-safe.
   std::pair<uint64_t, base::Duration> RequestsSoFar() const;
   std::shared_ptr<const PeersSeen> peers_seen() const;  // thread-safe
@@ -96,6 +105,8 @@ class Node {
   void StoreWaitingFor();
   Cluster::Ports ClusterPorts();
   Watch::Ports WatchPorts();
+  Past::Ports PastPorts();
+  void StandAside(const std::string& why);
   membership::NodeStates States() const;
   void Dispatch(const base::Uuid& from, uint64_t fence, wire::Body request, Cluster::BodyDone done);
   void Publish(const std::shared_ptr<const membership::View>& view, Cluster::StatusDone done);
@@ -109,6 +120,7 @@ class Node {
   std::vector<std::unique_ptr<telemetry::Metrics>> metrics_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::unique_ptr<coordinator::AdminService>> admins_;
+  std::unique_ptr<Past> past_;
   std::unique_ptr<Streams> streams_;
   std::unique_ptr<Healing> healing_;
   std::unique_ptr<Watch> watch_;
@@ -116,6 +128,8 @@ class Node {
   std::atomic<bool> draining_{false};
   telemetry::LogSink& log_;
   std::optional<base::Instant> said_waiting_;
+  std::atomic<bool> wants_restart_{false};
+  std::shared_ptr<const std::string> refused_;  // as waiting_for_
   // What shard 0 said last; read and replaced atomically, co-owned by readers.
   std::shared_ptr<const std::string> waiting_for_;
   std::shared_ptr<const ChangesSeen> changes_seen_;  // likewise

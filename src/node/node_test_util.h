@@ -27,7 +27,7 @@ class TestTime final : public env::Clock,
  public:
   base::Instant Now() const override { return now_; }
   base::WallTime Wall() const override {
-    return {1'700'000'000'000 + (now_ - base::Instant()) / base::Millis(1)};
+    return {1'700'000'000'000 + wall_offset_ms + (now_ - base::Instant()) / base::Millis(1)};
   }
   uint64_t Next() override { return prng_.Next(); }
   void Post(env::Task task) override { After({}, std::move(task)); }
@@ -62,6 +62,8 @@ class TestTime final : public env::Clock,
     tasks_.clear();
     due_.clear();
   }
+
+  int64_t wall_offset_ms = 0;  // of what the clock shows
 
  private:
   void RunOne() {
@@ -192,6 +194,7 @@ class TestNetwork final : public env::Network {
   }
   void Connect(const std::string& address, base::Duration, env::MakeHandler make,
                base::UniqueFunction<void(base::Error)> failed) override {
+    if (cut) return failed({base::Code::kUnavailable, "cut off"});
     net_.Connect(address, std::move(make), std::move(failed));
   }
   void Resolve(const std::string& address, Addresses done) override {
@@ -201,6 +204,8 @@ class TestNetwork final : public env::Network {
     done(name->second);
   }
   void StopListening() override {}
+
+  bool cut = false;  // nobody is reached
 
  private:
   TestNet& net_;

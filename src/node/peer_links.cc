@@ -228,12 +228,16 @@ class PeerLinks::Outgoing final : public env::StreamHandler {
     const auto* hello = std::get_if<wire::HelloReply>(&envelope.body);
     if (found == links_.peers_.end()) return false;
     Peer& peer = found->second;
+    const base::Status welcome =
+        hello == nullptr ? base::Status() : links_.events_->OnHelloReply(peer_, *hello);
     if (hello == nullptr) {
       failure_ = "the peer did not answer the handshake";
     } else if (!hello->outcome.ok()) {
       failure_ = hello->outcome.error;
     } else if (peer.expected && *peer.expected != hello->node) {
       failure_ = "another node answers at this address, '" + hello->name + "'";
+    } else if (!welcome) {
+      failure_ = welcome.error().message;
     }
     if (!failure_.empty()) {
       if (hello != nullptr) links_.events_->OnRefused(peer_, *hello);

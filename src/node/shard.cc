@@ -175,7 +175,7 @@ void Shard::SetView(std::shared_ptr<const membership::View> view) {
   metrics_.peers_up.Set(PeersAlive());  // connections that were made before the view came, too
   LookWhetherItServes();
   // An adoption may end after the node was put out of the cluster.
-  coordinator_.SetView(expelled_ ? nullptr : view_);
+  coordinator_.SetView(expelled_ || !aside_.empty() ? nullptr : view_);
 }
 
 std::optional<PeerHandle> Shard::PeerOf(const base::Uuid& id) const { return PeerOf(id.high); }
@@ -197,6 +197,11 @@ void Shard::Expel() {
   coordinator_.SetView(nullptr);
 }
 
+void Shard::StandAside(std::string why) {
+  aside_ = std::move(why);
+  coordinator_.SetView(nullptr);
+}
+
 // Known before the first view: a node that is still asking whether it is a member must not pass for
 // one that belongs nowhere.
 base::Uuid Shard::ClusterId() const { return view_ ? view_->topology.cluster : stored_cluster_; }
@@ -209,6 +214,7 @@ wire::Hello Shard::MakeHello() const {
   hello.name = node_.identity().name;
   hello.peer_address = node_.addresses().peer;
   hello.shard = index_;
+  node_.past().FillHello(&hello);
   return hello;
 }
 
@@ -223,16 +229,22 @@ wire::HelloReply Shard::OnHello(const wire::Hello& hello) {
     return reply;
   };
   if (hello.protocol < 1) return refuse(Code::kInvalidArgument, "unknown protocol version");
-  if (hello.node == reply.node) {
-    return refuse(Code::kInvalidArgument, "this is your own identity");
-  }
   if (!hello.cluster.IsNil() && !reply.cluster.IsNil() && hello.cluster != reply.cluster) {
     metrics_.peer_refused[telemetry::PeerRefusal::kOtherCluster].Add();
     return refuse(Code::kConflict, "node '" + reply.name + "' belongs to cluster " +
                                        reply.cluster.ToString() + ", you to " +
                                        hello.cluster.ToString());
   }
+  if (auto status = node_.past().OnHello(hello, &reply); !status) {
+    return refuse(status.error().code, status.error().message);
+  }
   return reply;
+}
+
+base::Status Shard::OnHelloReply(PeerHandle peer, const wire::HelloReply& reply) {
+  const auto found = peers_.find(peer);
+  if (found == peers_.end()) return {};
+  return node_.past().OnHelloReply(found->second.address, reply);
 }
 
 void Shard::OnPeerUp(PeerHandle peer, const base::Uuid& node) {
@@ -261,7 +273,10 @@ void Shard::OnPeerDown(PeerHandle peer, const base::Error& why) {
 void Shard::OnRefused(PeerHandle peer, const wire::HelloReply& answer) {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return;
-  if (!found->second.member) found->second.node = answer.node;
+  // Another process with this node's identity is not this node.
+  const wire::Hello own = MakeHello();
+  const bool twin = answer.node == own.node && answer.run != own.run;
+  if (!found->second.member && !twin) found->second.node = answer.node;
   if (answer.outcome.code != Code::kConflict) return;
   other_cluster_ = found->second.address + " says: " + answer.outcome.error;
 }

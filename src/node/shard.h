@@ -53,6 +53,8 @@ class Shard final : public PeerEvents,
   void WhenSettled(base::UniqueFunction<void()> done) { replica_.WhenSettled(std::move(done)); }
   // The node is out of the cluster: nothing is served any more.
   void Expel();
+  // Nothing is served any more, for that reason, though the node is still a member.
+  void StandAside(std::string why);
   void SetUnusable(std::shared_ptr<const std::set<uint64_t>> nodes);
   void SetDraining(std::shared_ptr<const std::set<uint64_t>> nodes) {
     liveness_.SetDraining(std::move(nodes));
@@ -107,6 +109,7 @@ class Shard final : public PeerEvents,
   // PeerEvents
   wire::Hello MakeHello() const override;
   wire::HelloReply OnHello(const wire::Hello& hello) override;
+  base::Status OnHelloReply(PeerHandle peer, const wire::HelloReply& reply) override;
   void OnPeerUp(PeerHandle peer, const base::Uuid& node) override;
   void OnPeerDown(PeerHandle peer, const base::Error& why) override;
   void OnRefused(PeerHandle peer, const wire::HelloReply& answer) override;
@@ -207,6 +210,7 @@ class Shard final : public PeerEvents,
   std::set<replica::DirtyMark> dirty_;  // to be marked: hints could not be kept
   std::vector<uint64_t> handed_over_;   // by shard: the turn in which something last was
   bool expelled_ = false;
+  std::string aside_;  // why; empty: it serves
 };
 
 }  // namespace lariat::node

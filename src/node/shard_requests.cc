@@ -353,6 +353,7 @@ bool Shard::IsMember(const base::Uuid& node) const {
 }
 
 base::Status Shard::CheckSender(const base::Uuid& from, const wire::Envelope& request) const {
+  if (!aside_.empty()) return Fail(Code::kUnavailable, aside_);
   if (!view_) return CheckFence(request.epoch);  // it will have that topology soon
   // Whoever still counts on this node has yet to hear it, and can do without it then.
   if (expelled_) return Fail(Code::kStaleEpoch, "the node is out of the cluster");

@@ -48,8 +48,13 @@ class PeerEvents {
   // The connection to a peer is ready / gone. Requests without a reply get none any more.
   virtual void OnPeerUp(PeerHandle peer, const base::Uuid& node) = 0;
   virtual void OnPeerDown(PeerHandle peer, const base::Error& why) = 0;
-  // Who answers does not want to hear from this node, or is not who was expected there. It is asked
-  // again later.
+  // What the peer said in the handshake, refusals too; before OnPeerUp or OnRefused. An error: this
+  // node does not want it.
+  virtual base::Status OnHelloReply(PeerHandle /*peer*/, const wire::HelloReply& /*answer*/) {
+    return {};
+  }
+  // Who answers does not want to hear from this node, is not who was expected there, or is not
+  // wanted. It is asked again later.
   virtual void OnRefused(PeerHandle /*peer*/, const wire::HelloReply& /*answer*/) {}
   virtual void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) = 0;
   virtual void OnReply(PeerHandle peer, wire::Envelope reply) = 0;

@@ -118,6 +118,7 @@ void Watch::Tick() {
   const membership::WatchActions actions = core_.OnTick(Now().instant);
   for (const membership::GossipSend& syn : actions.syns) Send(syn);
   Obey(actions.detector);
+  if (const auto claims = core_.TakeClaims(); !claims.empty()) ports_.claims(claims);
   KeepGeneration();
   CompareDocuments();
   core_.Publish(&home_.metrics());

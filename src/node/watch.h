@@ -39,6 +39,8 @@ class Watch {
     // A peer has another document than we.
     std::function<void(PeerHandle)> exchange;
     std::function<membership::NodeStates()> states;  // of this node
+    // What others repeat of another run with this node's identity.
+    std::function<void(const std::vector<membership::GossipClaim>&)> claims;
   };
   // `generation`: from DrawGeneration.
   Watch(Shard& home, uint64_t generation, storage::Engine& engine, Ports ports);

@@ -172,6 +172,8 @@ class SweepBatchTest : public testing::Test {
   void Answer(uint64_t member, std::vector<SweepState> states) {
     wire::SweepReply reply;
     reply.states = std::move(states);
+    reply.run = 10 * member;
+    reply.confirmed = 100 * member;
     batch_->OnSweep(member, asks_[0].ticket, reply, now_);
   }
   void AnswerAll() {
@@ -208,6 +210,11 @@ TEST_F(SweepBatchTest, AsksInTheOrderOfTheProof) {
   AnswerAll();
   Pause();
   EXPECT_EQ(Next(), "purge 2 3 a b");
+  const auto& confirmed = std::get<wire::SweepRequest>(asks_[0].request).confirmed;
+  ASSERT_EQ(confirmed.size(), 3U) << "whoever purges remembers who has confirmed";
+  EXPECT_EQ(confirmed[1].member, 2U);
+  EXPECT_EQ(confirmed[1].run, 20U);
+  EXPECT_EQ(confirmed[1].confirmed, 200U);
   Answer(2, {SweepState::kSame, SweepState::kSame});
   EXPECT_EQ(Next(), "");
   Answer(3, {SweepState::kAbsent, SweepState::kBusy});

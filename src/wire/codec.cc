@@ -55,6 +55,10 @@ void Put(Hello&& from, pb::Envelope* to) {
   m->set_peer_address(std::move(from.peer_address));
   m->set_shard(from.shard);
   PutLimits(from.limits, m);
+  m->set_run(from.run);
+  m->set_base_confirmed(from.base.confirmed);
+  m->set_base_written(from.base.written);
+  m->set_phase(static_cast<uint32_t>(from.phase));
 }
 void Put(HelloReply&& from, pb::Envelope* to) {
   auto* m = to->mutable_hello_reply();
@@ -64,6 +68,14 @@ void Put(HelloReply&& from, pb::Envelope* to) {
   PutUuid(from.cluster, m->mutable_cluster());
   m->set_name(std::move(from.name));
   PutLimits(from.limits, m);
+  m->set_run(from.run);
+  m->set_phase(static_cast<uint32_t>(from.phase));
+  m->set_base_confirmed(from.base.confirmed);
+  m->set_base_written(from.base.written);
+  m->set_known_confirmed(from.known.confirmed);
+  m->set_known_written(from.known.written);
+  m->set_other_address(std::move(from.other_address));
+  m->set_other_age_ms(from.other_age_ms);
 }
 void Put(ReadRequest&& from, pb::Envelope* to) {
   auto* m = to->mutable_read();
@@ -287,6 +299,11 @@ bool Take(const pb::Outcome& from, Outcome* to) {
   *to = {code, from.error(), from.needed(), from.alive()};
   return true;
 }
+// What is not known yet counts as what is none of the others.
+RunPhase PhaseOf(uint32_t number) {
+  const bool known = number <= static_cast<uint32_t>(RunPhase::kAside);
+  return known ? static_cast<RunPhase>(number) : RunPhase::kStarting;
+}
 Hello Take(pb::Hello* m) {
   return {m->protocol(),
           TakeUuid(m->node()),
@@ -294,7 +311,10 @@ Hello Take(pb::Hello* m) {
           std::move(*m->mutable_name()),
           std::move(*m->mutable_peer_address()),
           m->shard(),
-          {m->frame_bytes(), m->message_bytes()}};
+          {m->frame_bytes(), m->message_bytes()},
+          m->run(),
+          {m->base_confirmed(), m->base_written()},
+          PhaseOf(m->phase())};
 }
 HelloReply Take(pb::HelloReply* m) {
   return {{},
@@ -302,7 +322,13 @@ HelloReply Take(pb::HelloReply* m) {
           TakeUuid(m->node()),
           TakeUuid(m->cluster()),
           std::move(*m->mutable_name()),
-          {m->frame_bytes(), m->message_bytes()}};
+          {m->frame_bytes(), m->message_bytes()},
+          m->run(),
+          PhaseOf(m->phase()),
+          {m->base_confirmed(), m->base_written()},
+          {m->known_confirmed(), m->known_written()},
+          std::move(*m->mutable_other_address()),
+          m->other_age_ms()};
 }
 ReadRequest Take(pb::ReadRequest* m) {
   return {m->bucket(),

@@ -16,6 +16,7 @@
 #include "causal/lww.h"
 #include "consensus/ballot.h"
 #include "wire/outcome.h"
+#include "wire/progress.h"
 #include "wire/repair_messages.h"
 
 namespace lariat::wire {
@@ -114,6 +115,9 @@ struct Hello {
   std::string peer_address;  // where the sender can be reached
   uint32_t shard = 0;        // of the sender; for logs
   Limits limits;             // what the sender takes
+  uint64_t run = 0;          // drawn at each start of the process; 0: a build that draws none
+  Progress base;             // of the data directory with which that run began
+  RunPhase phase = RunPhase::kStarting;
 };
 struct HelloReply {
   Outcome outcome;  // why the connection is refused
@@ -122,6 +126,14 @@ struct HelloReply {
   base::Uuid cluster;
   std::string name;
   Limits limits;
+  uint64_t run = 0;  // of the answering process
+  RunPhase phase = RunPhase::kStarting;
+  Progress base;   // as in Hello
+  Progress known;  // the greatest that other runs of the asker have told
+  // Another process with the asker's identity was heard of that long ago, at that address; empty:
+  // none lately.
+  std::string other_address;
+  uint64_t other_age_ms = 0;
 };
 
 struct JoinRequest {

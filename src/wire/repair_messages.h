@@ -104,11 +104,20 @@ struct SweepRequest {
   SweepStep step = SweepStep::kConfirm;
   std::vector<KeyDigest> keys;
   SweepStep aim = SweepStep::kPurge;  // of kConfirm: what is to be done with them, or kFold
+  // Who has confirmed them, and how far that one had got: known durably before anything goes.
+  struct Confirmed {
+    uint64_t member = 0;  // its number
+    uint64_t run = 0;
+    uint64_t confirmed = 0;  // Progress::confirmed
+  };
+  std::vector<Confirmed> confirmed;
 };
 struct SweepReply {
   Outcome outcome;
   // Of each key: what was found (confirm), or kSame if it was done.
   std::vector<SweepState> states;
+  uint64_t run = 0;  // of a replica that confirms; 0: a build that draws none
+  uint64_t confirmed = 0;
 };
 
 }  // namespace lariat::wire

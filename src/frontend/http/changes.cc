@@ -46,6 +46,8 @@ void WriteNode(JsonWriter& json, const NodeStatus& node) {
   if (node.clock_offset_ms) json.Key("clock_offset_ms").Int(*node.clock_offset_ms);
   json.Key("hints_pending_bytes")
       .Uint(node.hints_pending_bytes)
+      .Key("twin")
+      .Text(node.twin)
       .Key("self")
       .Bool(node.self)
       .EndObject();

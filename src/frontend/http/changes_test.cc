@@ -67,12 +67,13 @@ TEST_F(Changes, ClusterStatus) {
   one.phi = 0.25;
   one.detector = "alive";
   one.data_bytes = 99;
+  one.twin = "h:1";
   node.admin.status.nodes = {one};
   const std::string nodes =
       R"("queued":2,"nodes":[{"name":"node1","id":"","state":"normal","alive":true,)"
       R"("draining":false,"detector":"alive","phi":0.25,"http":"","resp":"","peer":"","dc":"",)"
       R"("rack":"","weight":1,"tokens":16,"owns":0.5,"data_bytes":99,"hints_pending_bytes":0,)"
-      R"("self":false}]})";
+      R"("twin":"h:1","self":false}]})";
   const std::string head = R"({"cluster_id":"id","epoch":7,"answered_by":"node1","operation":)";
   EXPECT_EQ(Ask(node, "GET /v1/cluster/status").body, head + "null," + nodes);
   node.admin.status.operation = Streaming();

@@ -27,6 +27,8 @@ enum class StateKey : uint8_t {
   kHintBytes = 7,
   kConvictions = 8,
   kInDoubt = 9,
+  kProgress = 20,
+  kTwin = 21,
 };
 
 void AppendUuid(const base::Uuid& id, base::ByteWriter* out) {
@@ -107,6 +109,14 @@ bool ReadState(uint64_t key, std::string_view value, NodeStates* states) {
       if (!ReadNumber(in, &number)) return false;
       states->in_doubt = number != 0;
       return true;
+    case StateKey::kProgress:
+      states->run = in.U64();
+      states->progress.confirmed = in.Varint();
+      states->progress.written = in.Varint();
+      return in.AtEnd();
+    case StateKey::kTwin:
+      states->twin_address = value;
+      return true;
   }
   return true;
 }
@@ -185,6 +195,17 @@ std::string EncodeStates(const NodeStates& states) {
     AppendState(StateKey::kConvictions, EncodeConvictions(states.convictions), &writer);
   }
   AppendNumber(StateKey::kInDoubt, states.in_doubt ? 1 : 0, &writer);
+  if (states.run != 0) {
+    std::string value;
+    base::ByteWriter progress(&value);
+    progress.U64(states.run);
+    progress.Varint(states.progress.confirmed);
+    progress.Varint(states.progress.written);
+    AppendState(StateKey::kProgress, value, &writer);
+  }
+  if (!states.twin_address.empty()) {
+    AppendState(StateKey::kTwin, states.twin_address, &writer);
+  }
   return bytes;
 }
 

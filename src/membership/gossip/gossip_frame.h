@@ -12,6 +12,7 @@
 
 #include "base/time.h"
 #include "base/uuid.h"
+#include "wire/progress.h"
 
 namespace lariat::membership {
 
@@ -39,6 +40,10 @@ struct NodeStates {
   uint64_t hint_bytes = 0;
   std::vector<Conviction> convictions;  // sorted; at most kGossipConvictionsMax
   bool in_doubt = false;                // it may have lost records (replica::Doubt)
+  uint64_t run = 0;                     // as in wire::Hello
+  wire::Progress progress;              // of that run; durable before it is told
+  // Where another process with the same identity was found; neither serves. Empty: none.
+  std::string twin_address;
   bool operator==(const NodeStates&) const = default;
 };
 

@@ -56,12 +56,32 @@ Doubts::Doubts(Node& node, Shard& home, storage::Engine& engine, telemetry::LogS
 
 void Doubts::Start() {
   if (!doubt_) return;
+  Warn();
+  engine_.Sync(&home_, [](const base::Status&) {});  // what the constructor wrote
+  EachSecond();
+}
+
+void Doubts::Warn() const {
   log_.Log(LogLevel::kWarn, "doubt",
            "this node may lack records ({}): reads here are refused until its ranges were compared "
            "with all their other replicas",
            doubt_->why);
-  engine_.Sync(&home_, [](const base::Status&) {});  // what the constructor wrote
-  EachSecond();
+}
+
+void Doubts::Raise(const std::string& why, base::UniqueFunction<void(base::Status)> done) {
+  const bool looks = doubt_ || unsaved_;
+  auto doubt = std::make_shared<Doubt>();
+  doubt->since_ms = home_.env().clock.Wall().ms;
+  doubt->why = why;
+  doubt_ = std::move(doubt);
+  since_ = home_.env().clock.Now();
+  passed_.clear();
+  if (view_) map_ = repair::MapOf(*view_);
+  Warn();
+  Store();
+  Publish();
+  if (!looks) EachSecond();
+  engine_.Sync(&home_, std::move(done));
 }
 
 void Doubts::EachSecond() {
@@ -72,12 +92,12 @@ void Doubts::EachSecond() {
 }
 
 void Doubts::OnView(std::shared_ptr<const membership::View> view) {
-  if (!doubt_) return;
   if (!view_ || view_->fence() != view->fence()) {
     passed_.clear();  // others hold what is held here
     view_since_ = home_.env().clock.Now();
   }
   view_ = std::move(view);
+  if (!doubt_) return;
   map_ = repair::MapOf(*view_);
   Look();
 }

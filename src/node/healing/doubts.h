@@ -26,6 +26,8 @@ class Doubts {
          Compare compare);
 
   void Start();
+  // Records may be missing from now on, for that reason; done when that is durable.
+  void Raise(const std::string& why, base::UniqueFunction<void(base::Status)> done);
   void OnView(std::shared_ptr<const membership::View> view);
   void Stop() { view_ = nullptr; }
   // A complete comparison that began then.
@@ -36,6 +38,7 @@ class Doubts {
   void FillStatus(std::vector<coordinator::RepairRange>* ranges) const;
 
  private:
+  void Warn() const;
   void EachSecond();
   void Look();
   bool IsCompared(storage::BucketId bucket) const;

@@ -36,6 +36,9 @@ class Healing {
 
   // Whether this node may have lost records.
   bool InDoubt() const { return doubts_.InDoubt(); }
+  void RaiseDoubt(const std::string& why, base::UniqueFunction<void(base::Status)> done) {
+    doubts_.Raise(why, std::move(done));
+  }
 
   using BodyDone = base::UniqueFunction<void(wire::Body)>;
   // Whether the body is one of repair_messages.h. Requests are refused (kStaleEpoch) unless

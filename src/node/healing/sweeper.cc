@@ -210,7 +210,16 @@ uint64_t Sweeper::GraceOf(uint32_t bucket) const {
 void Sweeper::Serve(wire::SweepRequest request, SweepDone done) {
   if (auto status = CheckKeys(request.keys); !status) return done(Fail(status.error()));
   if (request.step == SweepStep::kConfirm) return Confirm(std::move(request), std::move(done));
-  Change(std::move(request), std::move(done));
+  const auto confirmed = request.confirmed;
+  node_.past().pasts().LearnDurably(confirmed,
+                                    [this, request = std::move(request),
+                                     done = std::move(done)](const base::Status& status) mutable {
+                                      if (!status) return done(Fail(status.error()));
+                                      // Meanwhile the topology may have changed.
+                                      if (auto mine = CheckKeys(request.keys); !mine)
+                                        return done(Fail(mine.error()));
+                                      Change(std::move(request), std::move(done));
+                                    });
 }
 
 // --- confirming ----------------------------------------------------------------------------------
@@ -296,6 +305,9 @@ void Sweeper::Confirm(wire::SweepRequest request, SweepDone done) {
 void Sweeper::Answer(Confirming& confirming, const base::Status& status) {
   --confirming_;
   if (!status) return confirming.done(Fail(status.error()));
+  const Progress& progress = node_.past().progress();
+  confirming.reply.run = progress.run();
+  confirming.reply.confirmed = progress.told().confirmed;
   confirming.done(std::move(confirming.reply));
 }
 
@@ -338,12 +350,16 @@ void Sweeper::FlushSoon() {
     return;
   }
   flushed_ = now;
-  engine_.Flush(storage::Space::kData, &home_,
-                [this, waited = std::exchange(unflushed_, {})](const base::Status& status) mutable {
-                  flushing_ = false;
-                  for (StatusDone& done : waited) done(status);
-                  FlushSoon();
-                });
+  auto finish = [this, waited = std::exchange(unflushed_, {})](const base::Status& status) mutable {
+    flushing_ = false;
+    for (StatusDone& done : waited) done(status);
+    FlushSoon();
+  };
+  // A copy of this directory from before has less, and is known by that.
+  node_.past().progress().Confirm([this, finish = std::move(finish)](base::Status status) mutable {
+    if (!status) return finish(status);
+    engine_.Flush(storage::Space::kData, &home_, std::move(finish));
+  });
 }
 
 void Sweeper::Change(wire::SweepRequest request, SweepDone done) {

@@ -25,7 +25,7 @@ Confirmation::Confirmation(World world, membership::FormationCore& core, Ports p
 
 void Confirmation::Start() {
   until_ = home_.env().clock.Now() + base::Millis(home_.settings().membership_confirm_ms);
-  under_way_ = HasOthers() || list_.MayNameOthers();
+  under_way_ = HasOthers() || list_.MayNameOthers() || !ports_.held_up().empty();
   if (!under_way_) return ports_.confirmed();
   Tick();
 }
@@ -35,6 +35,7 @@ std::string Confirmation::WaitingFor() const {
   if (!other_cluster_.empty()) {
     return "the data directory is of another cluster: " + other_cluster_;
   }
+  if (std::string why = ports_.held_up(); !why.empty()) return why;
   std::string silent;
   for (const membership::Member& member : core_.topology()->members) {
     if (member.id == home_.MakeHello().node || confirmed_by_.contains(member.id)) continue;
@@ -51,8 +52,10 @@ bool Confirmation::HasOthers() const {
 void Confirmation::Tick() {
   if (!under_way_ || !core_.expelled().empty()) return;
   list_.Seek({});
-  if (!HasOthers() && !list_.MayNameOthers()) return End();
-  const bool late = home_.env().clock.Now() >= until_;
+  const bool held_up = !ports_.held_up().empty();
+  const bool alone = !HasOthers() && !list_.MayNameOthers();
+  if (!held_up && (alone || Enough())) return End();
+  const bool late = !held_up && home_.env().clock.Now() >= until_;
   if (late && !home_.other_cluster().empty()) {
     if (other_cluster_.empty()) {
       log_.Log(LogLevel::kError, "cluster", "{}", home_.other_cluster());
@@ -84,7 +87,7 @@ void Confirmation::OnReply(const std::string& address, const base::Result<wire::
   if (!theirs) return;
   if (!core_.OnDocument(*theirs) && !core_.expelled().empty()) return ports_.expelled();
   if (const auto node = home_.MetAt(address).node) confirmed_by_.insert(*node);
-  if (Enough()) End();
+  if (ports_.held_up().empty() && Enough()) End();
 }
 
 bool Confirmation::Enough() const {

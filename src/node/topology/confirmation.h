@@ -25,6 +25,8 @@ class Confirmation {
   struct Ports {
     std::function<void()> confirmed;  // or it has waited long enough
     std::function<void()> expelled;   // the core says why
+    // What else has to be waited for, for people; empty if nothing has.
+    std::function<std::string()> held_up;
   };
   struct World {
     Shard& home;

@@ -24,6 +24,16 @@ LostVotes::LostVotes(Shard& home, TopologyRecord& record, telemetry::LogSink& lo
                      TopologyRegister::Ports ports, bool lost)
     : home_(home), record_(record), log_(log), ports_(std::move(ports)), lost_(lost) {}
 
+void LostVotes::Lose() {
+  // The doubt, which is stored next, finds out what is wrong if this fails.
+  record_.PutVotesLost([](const base::Status&) {});
+  const bool ticks = lost_ && !stopped_;
+  lost_ = true;
+  until_.reset();
+  asked_epoch_ = 0;
+  if (!ticks) Tick();
+}
+
 void LostVotes::Start() {
   if (!lost_) return;
   log_.Log(LogLevel::kWarn, "changes",
@@ -36,8 +46,8 @@ void LostVotes::Start() {
 std::string LostVotes::WhyNot(const wire::RegisterRequest& request) const {
   if (!lost_ || (until_ && request.epoch > *until_)) return "";
   const std::string why =
-      "its log was cut at a damaged record and the copy of its votes cannot be read, so it may "
-      "have forgotten what it agreed to; ";
+      "its log was cut at a damaged record and the copy of its votes cannot be read, or its data "
+      "directory is not the newest, so it may have forgotten what it agreed to; ";
   const Topology* now = ports_.decided();
   const size_t voters = now == nullptr ? 0 : now->Voters().size();
   if (!IsQuestion(request)) {

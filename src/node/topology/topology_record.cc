@@ -190,6 +190,11 @@ void TopologyRecord::PutVotes(uint64_t epoch, consensus::AcceptorState state, Do
   StoreVotes(std::move(done));
 }
 
+void TopologyRecord::PutVotesLost(Done done) {
+  now_.votes.lost = true;
+  StoreVotes(std::move(done));
+}
+
 void TopologyRecord::PutVotesFound(Done done) {
   now_.votes.lost = false;
   StoreVotes(std::move(done));

@@ -46,6 +46,8 @@ class TopologyRecord {
   using Done = base::UniqueFunction<void(base::Status)>;
   void PutDocument(const membership::Topology& document, Done done);
   void PutVotes(uint64_t epoch, consensus::AcceptorState state, Done done);
+  // Some may be missing from now on.
+  void PutVotesLost(Done done);
   // None is missing any more, or none that matters.
   void PutVotesFound(Done done);
   void PutExpulsion(const membership::Topology& by, Done done);

@@ -189,13 +189,17 @@ void SweepBatch::Enter(Stage stage, base::Instant now) {
       std::vector<uint64_t> others = plan_.replicas;
       std::erase(others, plan_.self);
       if (others.empty()) return Enter(Stage::kPurgeSelf, now);
-      return AskFor(wire::SweepRequest{plan_.step, keys_}, others);
+      return AskFor(PurgeRequest(), others);
     }
     case Stage::kPurgeSelf:
-      return AskFor(wire::SweepRequest{plan_.step, keys_}, {plan_.self});
+      return AskFor(PurgeRequest(), {plan_.self});
     case Stage::kDone:
       return;
   }
+}
+
+wire::SweepRequest SweepBatch::PurgeRequest() const {
+  return {plan_.step, keys_, SweepStep::kPurge, confirmed_by_};
 }
 
 bool SweepBatch::Answered(uint64_t member, uint64_t ticket) {
@@ -228,6 +232,8 @@ void SweepBatch::OnSweep(uint64_t member, uint64_t ticket,
     trouble_of_all_ = SweepBlock::kBusy;
   } else {
     for (size_t i = 0; i < keys_.size(); ++i) OnState(member, i, reply->states[i]);
+    const bool confirms = stage_ == Stage::kConfirm && reply->run != 0;
+    if (confirms) confirmed_by_.push_back({member, reply->run, reply->confirmed});
   }
   if (waiting_.empty()) StageAnswered(now);
 }

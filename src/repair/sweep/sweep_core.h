@@ -144,6 +144,7 @@ class SweepBatch {
     kDone
   };
   void Enter(Stage stage, base::Instant now);
+  wire::SweepRequest PurgeRequest() const;
   void AskFor(const Request& request, const std::vector<uint64_t>& members);
   bool Answered(uint64_t member, uint64_t ticket);
   void OnState(uint64_t member, size_t at, wire::SweepState state);
@@ -166,6 +167,7 @@ class SweepBatch {
   std::vector<wire::KeyDigest> removed_;
   std::array<uint64_t, kSweepBlocks> blocked_{};
   std::vector<Unequal> unequal_;
+  std::vector<wire::SweepRequest::Confirmed> confirmed_by_;  // and how far each had got
 };
 
 }  // namespace lariat::repair

@@ -158,8 +158,18 @@ void PutBody(SweepRequest&& from, pb::SweepRequest* to) {
   to->set_step(static_cast<uint32_t>(from.step));
   to->set_aim(static_cast<uint32_t>(from.aim));
   PutDigests(std::move(from.keys), [to] { return to->add_keys(); });
+  for (const SweepRequest::Confirmed& confirmed : from.confirmed) {
+    auto* entry = to->add_confirmed();
+    entry->set_member(confirmed.member);
+    entry->set_run(confirmed.run);
+    entry->set_confirmed(confirmed.confirmed);
+  }
 }
 bool TakeBody(pb::SweepRequest* from, SweepRequest* to) {
+  if (from->confirmed_size() > static_cast<int>(kRecordsMax)) return false;
+  for (const auto& entry : from->confirmed()) {
+    to->confirmed.push_back({entry.member(), entry.run(), entry.confirmed()});
+  }
   if (from->step() > static_cast<uint32_t>(SweepStep::kFold)) return false;
   to->step = static_cast<SweepStep>(from->step());
   const bool fold = from->aim() == static_cast<uint32_t>(SweepStep::kFold);
@@ -171,9 +181,13 @@ void PutBody(SweepReply&& from, pb::SweepReply* to) {
   std::string states;
   for (const SweepState state : from.states) states.push_back(static_cast<char>(state));
   to->set_states(std::move(states));
+  to->set_run(from.run);
+  to->set_confirmed(from.confirmed);
 }
 bool TakeBody(pb::SweepReply* from, SweepReply* to) {
   if (from->states().size() > kRecordsMax) return false;
+  to->run = from->run();
+  to->confirmed = from->confirmed();
   for (const char state : from->states()) {
     const auto number = static_cast<uint8_t>(state);
     if (number > static_cast<uint8_t>(SweepState::kBusy)) return false;
