@@ -47,6 +47,7 @@ class Copies(ClusterTest):
         wait_until(lambda: node.http("PUT", f"/kv/{key}?w=3", value).status == 201, 20,
                    f"{key} is on all nodes", every=0.1)
 
+    # Guards M2, M4.
     def test_a_copy_beside_its_original_is_refused(self):
         cluster = self.cluster(3)
         first, second, _ = cluster.nodes
@@ -68,6 +69,7 @@ class Copies(ClusterTest):
         self.refused(second, second.peer_address, moved.peer_address)
         self.assertTrue(moved.ready())
 
+    # Guards M2, M4.
     def test_two_that_serve_stand_aside(self):
         cluster = self.cluster(3)
         first, second, _ = cluster.nodes
@@ -96,6 +98,7 @@ class Copies(ClusterTest):
 
 
 class OldDirectories(Copies):
+    # Guards M4, M13.
     def test_what_lacks_writes_is_in_doubt_and_what_lacks_purged_deletes_is_refused(self):
         cluster = self.cluster(3, base=SWEEPS)
         first, second, _ = cluster.nodes

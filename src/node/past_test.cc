@@ -30,6 +30,7 @@ struct Directory {
   }
 };
 
+// Guards M4.
 TEST(Progress, IsToldWhenItIsDurableAndNotBefore) {
   Directory directory;
   Progress progress(7, LoadProgress(directory.engine).value(), directory.engine, directory.queue);
@@ -138,6 +139,7 @@ class PastTest : public ClusterTest {
   RunPhase Phase(Machine& machine) { return machine.node().past().twin().phase(); }
 };
 
+// Guards M2, M4.
 TEST_F(PastTest, ACopyBesideItsOriginalDoesNotServe) {
   ThreeNodes();
   ASSERT_TRUE(Put(*machines[0], "v"));
@@ -171,6 +173,7 @@ TEST_F(PastTest, ANodeThatHasMovedServesAndItsOriginalDoesNot) {
   EXPECT_EQ(Phase(moved), RunPhase::kServing);
 }
 
+// Guards M2, M4.
 TEST_F(PastTest, TwoThatServeBothStandAsideUntilOneIsSilent) {
   ThreeNodes();
   ASSERT_TRUE(Put(*machines[0], "v"));
@@ -210,6 +213,7 @@ TEST_F(PastTest, TwoThatServeBothStandAsideUntilOneIsSilent) {
   EXPECT_EQ(original.node().WaitingFor(), "");
 }
 
+// Guards M4.
 TEST_F(PastTest, ADirectoryThatLacksWritesComesBackInDoubt) {
   ThreeNodes();
   ASSERT_TRUE(Put(*machines[0], "old"));
@@ -234,6 +238,7 @@ TEST_F(PastTest, ADirectoryThatLacksWritesComesBackInDoubt) {
   EXPECT_FALSE(machines[1]->node().healing().InDoubt());
 }
 
+// Guards M4, M13.
 TEST_F(PastTest, ADirectoryThatMayBringPurgedDeletesBackIsRefused) {
   ThreeNodes();
   ASSERT_TRUE(Put(*machines[0], "v"));
