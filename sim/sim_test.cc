@@ -405,7 +405,8 @@ const Plant kPlants[] = {
       {"delay_us", "1500"},
       {"nodes", "3"},
       {"shards", "1"},
-      {"joins", "3"}}},
+      {"joins", "3"},
+      {"clock_step_every_ms", "0"}}},
 };
 
 INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants),

@@ -228,8 +228,10 @@ class Names(unittest.TestCase):
         self.assertEqual(addresses(self.nodes[0]), {
             node.name: (f"{node.name}.lariat:8480", f"{node.name}.lariat:7482")
             for node in self.nodes})
+        # Ready is who reaches a quorum; the third may take a moment longer.
         for node in self.nodes:
-            self.assertEqual(node.http("GET", "/kv/a?r=3").body, value)
+            wait_until(lambda n=node: n.http("GET", "/kv/a?r=3").body == value,
+                       what=f"{node.name} reads {value} from all three")
 
     def test_names_stay_and_addresses_change(self):
         self.publish(self.nodes[:2])   # the third has no address yet

@@ -55,9 +55,9 @@ class Pause(ClusterTest):
         gaps = {node.name: load.longest_gap(node.name, begin, end) for node in others}
         print(f"convicted after {convicted:.2f} s, longest gaps {gaps}, "
               f"settled {end - resumed:.1f} s after waking up", end=" ", flush=True)
-        # Each holds every key, so no write was handed to the one that slept.
+        # Each holds every key, so no write was handed to the one that slept: none waited for it.
         for name, gap in gaps.items():
-            self.assertLess(gap, convicted, name)
+            self.assertLess(gap, max(convicted, pause_s / 4), name)
 
     def test_killed_node_is_convicted_by_all_and_comes_back(self):
         cluster = self.cluster()

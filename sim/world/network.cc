@@ -19,7 +19,8 @@ namespace {
 constexpr base::Duration kRetry = base::Millis(20);
 constexpr base::Duration kParked = base::Millis(10);  // until a link is looked at again
 constexpr base::Duration kConnectTimeout = base::Millis(200);
-constexpr wire::Progress kFarAhead{uint64_t{1} << 60, uint64_t{1} << 60};
+constexpr wire::Progress kFarAhead{uint64_t{1} << 60, uint64_t{1} << 60,
+                                  uint64_t{1} << 60};
 constexpr int64_t kNoticeUs = 2000;  // until the end of a connection is noticed
 
 bool Happens(bool faults, int64_t ppm, base::Prng* prng) {
@@ -177,7 +178,7 @@ void Network::OnConnect(Transport* transport, PeerHandle peer, int to, const std
   auto envelope = wire::DecodeEnvelope(hello);
   LARIAT_CHECK(envelope.has_value(), "a hello decodes");
   auto& body = std::get<wire::Hello>(envelope->body);
-  if (bug_ == Bug::kOldUntold) body.base = kFarAhead;
+  if (Forgets()) body.base = kFarAhead;
   // As a build that knows nothing of runs. A machine still finds out that it has met itself.
   const bool untold = bug_ == Bug::kTwinUntold && to != transport->machine_;
   if (untold) body.run = 0;
@@ -207,7 +208,7 @@ void Network::OnAnswer(uint64_t id, const std::string& bytes) {
   LARIAT_CHECK(envelope.has_value(), "an answer to a hello decodes");
   auto reply = std::get<wire::HelloReply>(envelope->body);
   if (bug_ == Bug::kTwinUntold && connection.to != connection.from) reply.run = 0;
-  if (bug_ == Bug::kOldUntold) {
+  if (Forgets()) {
     reply.known = {};
     reply.base = kFarAhead;
   }

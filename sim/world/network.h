@@ -99,6 +99,11 @@ class Network {
   const Counts& counts() const { return counts_; }
 
  private:
+  // Nobody is told how far a node had got: else a disk that lies is found out by what the others
+  // remember.
+  bool Forgets() const {
+    return bug_ == Bug::kOldUntold || bug_ == Bug::kFlushOnlySyncs || bug_ == Bug::kApartUnwritten;
+  }
   friend class Transport;
   enum class Way : uint8_t { kThere, kBack };
   // Large messages of one direction.

@@ -60,9 +60,9 @@ TEST(GossipFrame, GoldenBytes) {
   EXPECT_EQ(Hex(EncodeStates(states)), "0109070800000000000000030101");
   NodeStates run;
   run.run = 0x0102;
-  run.progress = {3, 200};
+  run.progress = {3, 200, 5};
   run.twin_address = "a:1";
-  EXPECT_EQ(Hex(EncodeStates(run)), "140b020100000000000003c8011503613a31");
+  EXPECT_EQ(Hex(EncodeStates(run)), "140c020100000000000003c801051503613a31");
   EXPECT_EQ(DecodeStates(EncodeStates(run)), run);
   GossipWriter writer(GossipKind::kSyn);
   writer.Own({{1, 2}, 100, 5, 3, "\x03\x01\x01"});

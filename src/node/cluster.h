@@ -54,7 +54,9 @@ class Cluster {
   void WatchChanges() { changes_.Watch(); }
   // This process serves no more, and says why when it is asked; it is still a member.
   void StandAside(std::string why);
-  void LoseVotes() { lost_votes_.Lose(); }
+  // `above`: as many as others remember; they are counted on from there.
+  void LoseVotes(uint64_t above) { lost_votes_.Lose(above); }
+  uint64_t VotesStored() const { return record_.stores(); }
   // Sends the document, and takes the peer's if that is newer.
   void PushDocument(PeerHandle peer);
 

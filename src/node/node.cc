@@ -62,6 +62,7 @@ Past::Options PastOptions(NodeOptions* options) {
   const membership::Member* self = topology ? topology->Find(past.id) : nullptr;
   if (self != nullptr) past.before = self->peer;
   past.stored = std::move(options->past);
+  past.stored.progress.votes = options->stored.stores;
   return past;
 }
 
@@ -146,9 +147,9 @@ Past::Ports Node::PastPorts() {
     return records;
   };
   ports.doubt = [this](const std::string& why) {
-    cluster_->LoseVotes();
     healing_->RaiseDoubt(why, [](const base::Status&) {});
   };
+  ports.lose_votes = [this](uint64_t above) { cluster_->LoseVotes(above); };
   ports.twin.refuse = [this](const std::string& why) {
     StandAside(why);
     watch_->Stop();
@@ -156,7 +157,7 @@ Past::Ports Node::PastPorts() {
   };
   ports.twin.stand_aside = [this](const std::string& why) {
     // What the other one acknowledges is not here, and the other way round.
-    cluster_->LoseVotes();
+    cluster_->LoseVotes(0);
     healing_->RaiseDoubt("another process ran with its identity", [](const base::Status&) {});
     StandAside(why);
   };
@@ -221,6 +222,7 @@ membership::NodeStates Node::States() const {
   states.draining = draining() || past_->twin().phase() == wire::RunPhase::kAside;
   states.in_doubt = healing_->InDoubt();
   states.run = past_->progress().run();
+  past_->progress().OnVotes(cluster_->VotesStored());
   states.progress = past_->progress().told();
   states.twin_address = past_->twin().Where();
   states.peer_address = options_.addresses.peer;

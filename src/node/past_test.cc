@@ -93,11 +93,11 @@ TEST(Pasts, RememberEachRunAndSurviveARestart) {
 TEST(Pasts, HaveTheseBytes) {
   Directory directory;
   Pasts pasts(directory.engine, directory.queue, {});
-  pasts.Learn(42, {0x0708, {1, 2}});
+  pasts.Learn(42, {0x0708, {1, 2, 3}});
   pasts.StoreNews();
-  EXPECT_EQ(
-      directory.Stored("past/42"),
-      std::string("\x01\x01\0\0\0\x08\x07\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0", 29));
+  EXPECT_EQ(directory.Stored("past/42"), std::string("\x01\x01\0\0\0\x08\x07\0\0\0\0\0\0\x01\0\0\0"
+                                                     "\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0",
+                                                     37));
 }
 
 TEST(Pasts, NothingIsPurgedByTheWordOfAnOlderDirectory) {
@@ -236,6 +236,31 @@ TEST_F(PastTest, ADirectoryThatLacksWritesComesBackInDoubt) {
   ASSERT_TRUE(time.RunUntil([&] { return machines[1]->Formed(); }));
   time.Run(base::Seconds(2));
   EXPECT_FALSE(machines[1]->node().healing().InDoubt());
+}
+
+// Guards M4, M32.
+TEST_F(PastTest, ADirectoryThatMayLackVotesDoesNotVote) {
+  ThreeNodes();
+  time.Run(base::Seconds(2));
+  const auto old = machines[1]->engine.DurableImage();
+  ASSERT_TRUE(AddBucket(*machines[0], "events"));
+  time.Run(base::Seconds(2));
+  machines[1]->GoDown();
+  machines[1]->engine.Restore(old);
+  machines[1]->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return machines[1]->Formed(); }));
+  EXPECT_TRUE(time.RunUntil([&] { return LoadCluster(machines[1]->engine).value().votes.lost; }));
+  time.Run(base::Seconds(2));  // it hears how far the others are
+  ASSERT_TRUE(AddBucket(*machines[0], "more"));
+  EXPECT_TRUE(time.RunUntil([&] { return !LoadCluster(machines[1]->engine).value().votes.lost; }));
+  // Its own restart takes no votes.
+  time.Run(base::Seconds(2));
+  machines[1]->GoDown();
+  machines[1]->engine.Crash();
+  machines[1]->Start();
+  ASSERT_TRUE(time.RunUntil([&] { return machines[1]->Formed(); }));
+  time.Run(base::Seconds(2));
+  EXPECT_FALSE(LoadCluster(machines[1]->engine).value().votes.lost);
 }
 
 // Guards M4, M13.

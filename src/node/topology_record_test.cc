@@ -47,12 +47,21 @@ TEST(TopologyRecordBytes, Golden) {
   stored.votes.epoch = 8;
   stored.votes.state.promised = {258, 3, 4};
   stored.votes.lost = true;
-  std::string expected = "LARTOPO1" + Bytes({1, 58, 8, 0, 0, 0, 0, 0, 0, 0}) +  // votes: 58 bytes
+  stored.stores = 5;
+  std::string expected = "LARTOPO2" + Bytes({5, 0, 0, 0, 0, 0, 0, 0}) +
+                         Bytes({1, 58, 8, 0, 0, 0, 0, 0, 0, 0}) +  // votes: 58 bytes
                          Bytes({1, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3}) +
                          Bytes({0, 0, 0, 0, 0, 0, 0, 4}) + std::string(24, '\0') + '\0' +
                          Bytes({0, 0});  // no document, not expelled
   base::ByteWriter(&expected).U64(base::Hash64(expected));
   EXPECT_EQ(EncodeTopologyRecord(stored), expected);
+  // As the build before wrote it.
+  std::string before = "LARTOPO1" + expected.substr(16, expected.size() - 24);
+  base::ByteWriter(&before).U64(base::Hash64(before));
+  const auto read = DecodeTopologyRecord(before);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->stores, 0U);
+  EXPECT_EQ(read->votes.state, stored.votes.state);
 }
 
 TEST(TopologyRecordBytes, WhatIsWrittenIsReadAndNothingElse) {
@@ -137,12 +146,14 @@ TEST_F(TopologyRecordTest, ACutOfTheLogTakesNothing) {
   Restart(true);
   ASSERT_FALSE(engine_.GetBlocking(Space::kMeta, "register"));
   EXPECT_TRUE(HasAll(Load()));
+  EXPECT_EQ(Load().stores, 2U);
   Restart(false);  // died before anybody took note
   EXPECT_TRUE(HasAll(Load()));
   TakeNoteOfTheCut();
   EXPECT_TRUE(engine_.GetBlocking(Space::kMeta, "register")) << "in both copies again";
   Restart(false);
   EXPECT_TRUE(HasAll(Load()));
+  EXPECT_EQ(Load().stores, 2U);
 }
 
 TEST_F(TopologyRecordTest, AnUnreadableFileAloneTakesNothing) {

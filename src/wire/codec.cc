@@ -58,6 +58,7 @@ void Put(Hello&& from, pb::Envelope* to) {
   m->set_run(from.run);
   m->set_base_confirmed(from.base.confirmed);
   m->set_base_written(from.base.written);
+  m->set_base_votes(from.base.votes);
   m->set_phase(static_cast<uint32_t>(from.phase));
 }
 void Put(HelloReply&& from, pb::Envelope* to) {
@@ -72,8 +73,10 @@ void Put(HelloReply&& from, pb::Envelope* to) {
   m->set_phase(static_cast<uint32_t>(from.phase));
   m->set_base_confirmed(from.base.confirmed);
   m->set_base_written(from.base.written);
+  m->set_base_votes(from.base.votes);
   m->set_known_confirmed(from.known.confirmed);
   m->set_known_written(from.known.written);
+  m->set_known_votes(from.known.votes);
   m->set_other_address(std::move(from.other_address));
   m->set_other_age_ms(from.other_age_ms);
 }
@@ -313,7 +316,7 @@ Hello Take(pb::Hello* m) {
           m->shard(),
           {m->frame_bytes(), m->message_bytes()},
           m->run(),
-          {m->base_confirmed(), m->base_written()},
+          {m->base_confirmed(), m->base_written(), m->base_votes()},
           PhaseOf(m->phase())};
 }
 HelloReply Take(pb::HelloReply* m) {
@@ -325,8 +328,8 @@ HelloReply Take(pb::HelloReply* m) {
           {m->frame_bytes(), m->message_bytes()},
           m->run(),
           PhaseOf(m->phase()),
-          {m->base_confirmed(), m->base_written()},
-          {m->known_confirmed(), m->known_written()},
+          {m->base_confirmed(), m->base_written(), m->base_votes()},
+          {m->known_confirmed(), m->known_written(), m->known_votes()},
           std::move(*m->mutable_other_address()),
           m->other_age_ms()};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How far a node has got, as it tells the others and they remember it (docs/formats/progress.md).
-// Two counters in its data directory; a directory that has less than the others were told is an old
+// Counters in its data directory; a directory that has less than the others were told is an old
 // one. Plain values.
 #pragma once
 
@@ -16,11 +16,16 @@ struct Progress {
   // Grows every few seconds while the node writes: a directory with less lacks writes that it had
   // acknowledged. Synced before it is told.
   uint64_t written = 0;
+  // Grows whenever what the node holds of the topology is stored, its votes among it: a directory
+  // with less may have forgotten a vote. In the file apart too before it is told, so a log that is
+  // cut keeps it.
+  uint64_t votes = 0;
   bool operator==(const Progress&) const = default;
 };
 
 inline Progress MaxOf(const Progress& a, const Progress& b) {
-  return {std::max(a.confirmed, b.confirmed), std::max(a.written, b.written)};
+  return {std::max(a.confirmed, b.confirmed), std::max(a.written, b.written),
+          std::max(a.votes, b.votes)};
 }
 
 // What a process with the identity of another one, or the same, is doing. Numbers are sent; never

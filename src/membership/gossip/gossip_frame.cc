@@ -113,6 +113,7 @@ bool ReadState(uint64_t key, std::string_view value, NodeStates* states) {
       states->run = in.U64();
       states->progress.confirmed = in.Varint();
       states->progress.written = in.Varint();
+      states->progress.votes = in.Varint();
       return in.AtEnd();
     case StateKey::kTwin:
       states->twin_address = value;
@@ -201,6 +202,7 @@ std::string EncodeStates(const NodeStates& states) {
     progress.U64(states.run);
     progress.Varint(states.progress.confirmed);
     progress.Varint(states.progress.written);
+    progress.Varint(states.progress.votes);
     AppendState(StateKey::kProgress, value, &writer);
   }
   if (!states.twin_address.empty()) {

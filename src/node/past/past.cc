@@ -151,12 +151,21 @@ void Past::OnKnown(const wire::Progress& known, const std::string& by) {
   if (refused_ || wire::MaxOf(base, known) == base) return;
   const bool accept = home_.settings().cluster_accept_old_data;
   if (known.confirmed > base.confirmed && !accept) return Refuse(known, by);
-  log_.Log(
-      LogLevel::kError, "identity",
-      "node '{}' remembers that this one had written more (step {}, the data directory has {}): "
-      "the directory is a copy from before, or has lost the end of its log",
-      by, known.written, base.written);
-  ports_.doubt("its data directory is older than what it had acknowledged");
+  if (known.votes > base.votes) {
+    log_.Log(LogLevel::kError, "identity",
+             "node '{}' remembers that this one had voted more on the topology (step {}, the data "
+             "directory has {}): the directory is a copy from before",
+             by, known.votes, base.votes);
+    ports_.lose_votes(known.votes);
+  }
+  if (known.written > base.written || known.confirmed > base.confirmed) {
+    log_.Log(
+        LogLevel::kError, "identity",
+        "node '{}' remembers that this one had written more (step {}, the data directory has {}): "
+        "the directory is a copy from before, or has lost the end of its log",
+        by, known.written, base.written);
+    ports_.doubt("its data directory is older than what it had acknowledged");
+  }
   // With the doubt in the log: either both are there after a crash, or the doubt alone.
   if (progress_.GoOnAbove(known)) engine_.Sync(&home_, [](const base::Status&) {});
 }

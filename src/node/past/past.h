@@ -25,6 +25,8 @@ class Past {
     std::function<uint64_t()> records;  // written by this run so far; thread-safe
     // This node's directory lacks what it had acknowledged, or may; for people.
     std::function<void(const std::string& why)> doubt;
+    // It may lack votes; they are counted on above so many.
+    std::function<void(uint64_t above)> lose_votes;
     Twin::Ports twin;
   };
   struct Stored {  // LoadPast

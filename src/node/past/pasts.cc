@@ -29,6 +29,7 @@ std::string Encode(const std::vector<Pasts::Said>& runs) {
     w.U64(said.run);
     w.U64(said.progress.confirmed);
     w.U64(said.progress.written);
+    w.U64(said.progress.votes);
   }
   return bytes;
 }
@@ -43,6 +44,7 @@ std::optional<std::vector<Pasts::Said>> Decode(std::string_view bytes) {
     said.run = r.U64();
     said.progress.confirmed = r.U64();
     said.progress.written = r.U64();
+    said.progress.votes = r.U64();
   }
   if (!r.AtEnd()) return std::nullopt;
   return runs;

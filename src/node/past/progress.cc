@@ -23,7 +23,7 @@ std::optional<wire::Progress> DecodeProgress(std::string_view bytes) {
   base::ByteReader r(bytes);
   if (r.U8() != kVersion) return std::nullopt;
   const uint64_t confirmed = r.U64();
-  const wire::Progress progress{confirmed, r.U64()};
+  const wire::Progress progress{confirmed, r.U64(), 0};
   if (!r.AtEnd()) return std::nullopt;
   return progress;
 }
@@ -46,6 +46,7 @@ Progress::Progress(uint64_t run, wire::Progress stored, storage::Engine& engine,
       queue_(queue),
       base_confirmed_(stored.confirmed),
       base_written_(stored.written),
+      base_votes_(stored.votes),
       next_(stored),
       told_(stored) {}
 
@@ -62,7 +63,7 @@ base::Status Progress::Put(const wire::Progress& progress) {
 
 void Progress::Confirm(StatusDone done) {
   const uint64_t confirmed = next_.confirmed + 1;
-  if (auto status = Put({confirmed, next_.written}); !status) return done(std::move(status));
+  if (auto status = Put({confirmed, next_.written, 0}); !status) return done(std::move(status));
   next_.confirmed = confirmed;
   engine_.Flush(Space::kMeta, &queue_,
                 [this, confirmed, done = std::move(done)](base::Status status) mutable {
@@ -74,7 +75,7 @@ void Progress::Confirm(StatusDone done) {
 void Progress::NoteWrites(uint64_t records_so_far) {
   if (records_so_far == records_) return;
   const uint64_t written = next_.written + 1;
-  if (!Put({next_.confirmed, written})) return;  // at the next call
+  if (!Put({next_.confirmed, written, 0})) return;  // at the next call
   records_ = records_so_far;
   next_.written = written;
   engine_.Sync(&queue_, [this, written](const base::Status& status) {
@@ -83,11 +84,13 @@ void Progress::NoteWrites(uint64_t records_so_far) {
 }
 
 base::Status Progress::GoOnAbove(const wire::Progress& known) {
-  const wire::Progress above = wire::MaxOf(next_, {known.confirmed, known.written + 1});
+  const wire::Progress above =
+      wire::MaxOf(next_, {known.confirmed, known.written + 1, known.votes});
   if (auto status = Put(above); !status) return status;
   next_ = above;
   base_confirmed_ = std::max(base_confirmed_.load(), known.confirmed);
   base_written_ = std::max(base_written_.load(), known.written);
+  base_votes_ = std::max(base_votes_.load(), known.votes);
   return {};
 }
 

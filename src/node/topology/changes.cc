@@ -15,6 +15,7 @@ namespace {
 constexpr base::Duration kProposalTime = base::Seconds(10);
 constexpr size_t kProposalsMax = 1000;
 constexpr base::Duration kReportTimeout = base::Seconds(1);
+constexpr base::Duration kSayEvery = base::Seconds(10);
 
 }  // namespace
 
@@ -147,6 +148,7 @@ void Changes::OnReport(const base::Uuid& node, const base::Result<wire::Body>& b
 void Changes::Drive(const Topology& now) {
   membership::Drive drive = membership::DriveOn(now, reports_, Asked(), allocation_);
   waiting_for_ = drive.next ? WhyNotAgreed(now) : drive.waiting_for;
+  SayWhatIsWaitedFor(now);
   if (!drive.next || !Drives(now) || driving_) return;
   driving_ = true;
   // Decided on top of what it was worked out from, or not at all.
@@ -174,6 +176,17 @@ void Changes::Drive(const Topology& now) {
                                  "': " + std::string(membership::PhaseText(operation->phase))
                            : "no change under way");
       });
+}
+
+void Changes::SayWhatIsWaitedFor(const Topology& now) {
+  const base::Instant when = home_.env().clock.Now();
+  if (waiting_for_ != said_) {
+    said_ = waiting_for_;
+    said_at_ = when;
+  }
+  if (said_.empty() || when < said_at_ + kSayEvery || !Drives(now)) return;
+  said_at_ = when;
+  log_.Log(LogLevel::kInfo, "changes", "epoch {}: waits: {}", now.epoch, said_);
 }
 
 void Changes::Publish() {

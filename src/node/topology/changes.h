@@ -73,6 +73,7 @@ class Changes {
   void Poll(const membership::Topology& now);
   void OnReport(const base::Uuid& node, const base::Result<wire::Body>& body);
   void Drive(const membership::Topology& now);
+  void SayWhatIsWaitedFor(const membership::Topology& now);
   void Publish();
 
   Shard& home_;
@@ -85,6 +86,8 @@ class Changes {
   bool stopped_ = false;
   membership::Reports reports_;
   std::string waiting_for_;
+  std::string said_;  // of it, in the log, and when
+  base::Instant said_at_{};
   uint64_t not_agreed_epoch_ = 0;  // on a step from this one the members could not agree
   std::string not_agreed_;         // and why
   uint64_t reports_of_ = 0;        // the change that reports_ are about

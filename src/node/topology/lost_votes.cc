@@ -24,9 +24,9 @@ LostVotes::LostVotes(Shard& home, TopologyRecord& record, telemetry::LogSink& lo
                      TopologyRegister::Ports ports, bool lost)
     : home_(home), record_(record), log_(log), ports_(std::move(ports)), lost_(lost) {}
 
-void LostVotes::Lose() {
+void LostVotes::Lose(uint64_t above) {
   // The doubt, which is stored next, finds out what is wrong if this fails.
-  record_.PutVotesLost([](const base::Status&) {});
+  record_.PutVotesLost(above, [](const base::Status&) {});
   const bool ticks = lost_ && !stopped_;
   lost_ = true;
   until_.reset();

@@ -37,8 +37,9 @@ class LostVotes {
             TopologyRegister::Ports ports, bool lost);
   void Start();
   void Stop() { stopped_ = true; }  // out of the cluster: nobody asks for its vote
-  // Votes of this node may be missing here from now on.
-  void Lose();
+  // Votes of this node may be missing here from now on; `above`: as in
+  // TopologyRecord::PutVotesLost.
+  void Lose(uint64_t above);
   // Why this node does not answer the request; empty if it may.
   std::string WhyNot(const wire::RegisterRequest& request) const;
 

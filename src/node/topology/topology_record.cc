@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/topology/topology_record.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -17,12 +18,14 @@ using telemetry::LogLevel;
 
 namespace {
 
-constexpr std::string_view kMagic = "LARTOPO1";
+constexpr std::string_view kMagic = "LARTOPO2";
+constexpr std::string_view kMagicBefore = "LARTOPO1";  // without the number of stores
 // In Space::kMeta.
 constexpr const char* kDocumentKey = "topology";
 constexpr const char* kVotesKey = "register";
 constexpr const char* kLostKey = "register_lost";
 constexpr const char* kExpelledKey = "expelled";
+constexpr const char* kStoresKey = "topology_stores";
 
 std::string EncodeVotes(const TopologyRecord::Votes& votes) {
   std::string bytes;
@@ -43,6 +46,12 @@ std::optional<TopologyRecord::Votes> DecodeVotes(std::string_view bytes) {
 
 std::string EncodeDocument(const std::optional<Topology>& document) {
   return document ? membership::EncodeTopology(*document) : "";
+}
+
+void PutStoresInto(uint64_t stores, storage::WriteBatch* batch) {
+  std::string bytes;
+  base::ByteWriter(&bytes).U64(stores);
+  batch->Put(Space::kMeta, kStoresKey, std::move(bytes));
 }
 
 void PutVotesInto(const TopologyRecord::Votes& votes, storage::WriteBatch* batch) {
@@ -90,6 +99,13 @@ base::Result<TopologyRecord::Stored> LoadFirstCopy(storage::Engine& engine) {
   auto expelled_by = LoadDocument(engine, kExpelledKey);
   if (!expelled_by) return Fail(expelled_by.error());
   stored.expelled_by = std::move(*expelled_by);
+  const auto stores = LoadMeta(engine, kStoresKey);
+  if (!stores) return Fail(stores.error());
+  base::ByteReader reader(*stores);
+  if (!stores->empty()) stored.stores = reader.U64();
+  if (!reader.AtEnd()) {
+    return Fail(Code::kCorruption, "the stored number of topology stores is damaged");
+  }
   return stored;
 }
 
@@ -104,6 +120,7 @@ base::Result<TopologyRecord::Stored> LoadSecondCopy(storage::Engine& engine) {
 base::Status RestoreFirstCopy(storage::Engine& engine, const TopologyRecord::Stored& stored) {
   storage::WriteBatch batch;
   PutVotesInto(stored.votes, &batch);
+  PutStoresInto(stored.stores, &batch);
   if (stored.topology) batch.Put(Space::kMeta, kDocumentKey, EncodeDocument(stored.topology));
   if (stored.expelled_by) batch.Put(Space::kMeta, kExpelledKey, EncodeDocument(stored.expelled_by));
   return engine.Write(batch);
@@ -114,6 +131,7 @@ base::Status RestoreFirstCopy(storage::Engine& engine, const TopologyRecord::Sto
 std::string EncodeTopologyRecord(const TopologyRecord::Stored& record) {
   std::string bytes(kMagic);
   base::ByteWriter writer(&bytes);
+  writer.U64(record.stores);
   writer.U8(record.votes.lost ? 1 : 0);
   writer.Sized(EncodeVotes(record.votes));
   writer.Sized(EncodeDocument(record.topology));
@@ -124,8 +142,10 @@ std::string EncodeTopologyRecord(const TopologyRecord::Stored& record) {
 
 std::optional<TopologyRecord::Stored> DecodeTopologyRecord(std::string_view bytes) {
   base::ByteReader reader(bytes);
-  const bool is_one = reader.Raw(kMagic.size()) == kMagic;
+  const std::string_view magic = reader.Raw(kMagic.size());
+  const bool is_one = magic == kMagic || magic == kMagicBefore;
   TopologyRecord::Stored stored;
+  if (magic == kMagic) stored.stores = reader.U64();
   const uint8_t lost = reader.U8();
   auto votes = DecodeVotes(reader.Sized());
   const std::string_view document = reader.Sized();
@@ -165,7 +185,10 @@ base::Result<TopologyRecord::Stored> LoadCluster(storage::Engine& engine) {
 
 TopologyRecord::TopologyRecord(storage::Engine& engine, storage::CompletionQueue& queue,
                                Stored stored)
-    : engine_(engine), queue_(queue), now_(std::move(stored)) {}
+    : engine_(engine),
+      queue_(queue),
+      now_(std::move(stored)),
+      durable_stores_(std::make_shared<uint64_t>(now_.stores)) {}
 
 void TopologyRecord::Start(telemetry::LogSink& log) {
   if (!now_.copy_trouble.empty()) {
@@ -190,8 +213,9 @@ void TopologyRecord::PutVotes(uint64_t epoch, consensus::AcceptorState state, Do
   StoreVotes(std::move(done));
 }
 
-void TopologyRecord::PutVotesLost(Done done) {
+void TopologyRecord::PutVotesLost(uint64_t above, Done done) {
   now_.votes.lost = true;
+  now_.stores = std::max(now_.stores, above);
   StoreVotes(std::move(done));
 }
 
@@ -215,17 +239,23 @@ void TopologyRecord::PutExpulsion(const Topology& by, Done done) {
 
 void TopologyRecord::Store(storage::WriteBatch batch, Done done) {
   if (!batch.Empty()) {
+    PutStoresInto(++now_.stores, &batch);
     if (auto status = engine_.Write(batch); !status) {
       queue_.Post([done = std::move(done), status]() mutable { done(status); });
       return;
     }
   }
-  engine_.WriteApart(EncodeTopologyRecord(now_), &queue_,
-                     [&engine = engine_, &queue = queue_,
-                      done = std::move(done)](const base::Status& status) mutable {
-                       if (!status) return done(status);
-                       engine.Sync(&queue, std::move(done));
-                     });
+  engine_.WriteApart(
+      EncodeTopologyRecord(now_), &queue_,
+      [&engine = engine_, &queue = queue_, stores = now_.stores, durable = durable_stores_,
+       done = std::move(done)](const base::Status& status) mutable {
+        if (!status) return done(status);
+        engine.Sync(&queue,
+                    [stores, durable, done = std::move(done)](const base::Status& synced) mutable {
+                      if (synced) *durable = std::max(*durable, stores);
+                      done(synced);
+                    });
+      });
 }
 
 }  // namespace lariat::node

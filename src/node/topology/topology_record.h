@@ -11,6 +11,7 @@
 // Lives on shard 0 and is called on its thread only.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -35,6 +36,7 @@ class TopologyRecord {
     std::optional<membership::Topology> topology;
     Votes votes;
     std::optional<membership::Topology> expelled_by;
+    uint64_t stores = 0;       // how often any of that was stored
     std::string copy_trouble;  // why the file could not be read; empty if it could
   };
   // `stored`: from LoadCluster. The queue and the engine outlive it.
@@ -46,11 +48,13 @@ class TopologyRecord {
   using Done = base::UniqueFunction<void(base::Status)>;
   void PutDocument(const membership::Topology& document, Done done);
   void PutVotes(uint64_t epoch, consensus::AcceptorState state, Done done);
-  // Some may be missing from now on.
-  void PutVotesLost(Done done);
+  // Some may be missing from now on. `above`: so often others remember that this node stored them.
+  void PutVotesLost(uint64_t above, Done done);
   // None is missing any more, or none that matters.
   void PutVotesFound(Done done);
   void PutExpulsion(const membership::Topology& by, Done done);
+  // How often it was stored, as far as that is durable.
+  uint64_t stores() const { return *durable_stores_; }
 
  private:
   void StoreVotes(Done done);
@@ -59,6 +63,7 @@ class TopologyRecord {
   storage::Engine& engine_;
   storage::CompletionQueue& queue_;
   Stored now_;
+  std::shared_ptr<uint64_t> durable_stores_;  // co-owned by stores under way
 };
 
 std::string EncodeTopologyRecord(const TopologyRecord::Stored& record);
