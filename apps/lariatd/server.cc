@@ -19,7 +19,7 @@
 #include "env/posix/signals.h"
 #include "frontend/http/http_frontend.h"
 #include "node/node.h"
-#include "node/peer_links.h"
+#include "peers/peer_links.h"
 #include "storage/rocksdb/rocksdb_engine.h"
 
 namespace lariat::lariatd {
@@ -107,12 +107,12 @@ struct Server::Impl {
   std::optional<env::posix::DirectoryLock> lock;
   std::unique_ptr<storage::Engine> engine;
   node::Identity identity;
-  node::Cluster::Stored stored;
+  topology::Cluster::Stored stored;
   node::Past::Stored past;
   uint64_t generation = 1;
   node::Addresses addresses;
   std::vector<std::unique_ptr<ShardLoop>> loops;
-  std::vector<std::unique_ptr<node::PeerLinks>> links;
+  std::vector<std::unique_ptr<peers::PeerLinks>> links;
   std::unique_ptr<node::Node> node;
   std::vector<std::unique_ptr<SelfCheck>> checks;
   std::vector<env::Env> environments;  // frontends keep references
@@ -195,7 +195,8 @@ base::Status Server::Impl::OpenStorage() {
 base::Status Server::Impl::OpenPeerListeners() {
   addresses.peer = settings.listen_peer;
   for (auto& loop : loops) {
-    links.push_back(std::make_unique<node::PeerLinks>(loop->env(), loop->network(), settings, log));
+    links.push_back(
+        std::make_unique<peers::PeerLinks>(loop->env(), loop->network(), settings, log));
     env::ListenOptions listen;
     listen.address = addresses.peer;
     listen.joins_other_shard = links.size() > 1;
@@ -476,7 +477,7 @@ const config::Settings& Server::settings() const { return impl_->settings; }
 
 base::Status Server::Open() {
   if (auto status = impl_->OpenStorage(); !status) return status;
-  auto stored = node::LoadCluster(*impl_->engine);
+  auto stored = topology::LoadCluster(*impl_->engine);
   if (!stored) return Fail(stored.error());
   impl_->stored = std::move(*stored);
   const auto& topology = impl_->stored.topology;
@@ -491,7 +492,7 @@ base::Status Server::Open() {
   if (!placed) return placed;
   const size_t members = topology ? topology->members.size() : 1;
   if (auto planned = impl_->PlanDescriptors(members); !planned) return planned;
-  auto generation = node::DrawGeneration(*impl_->engine, impl_->loops[0]->env().clock.Wall());
+  auto generation = peers::DrawGeneration(*impl_->engine, impl_->loops[0]->env().clock.Wall());
   if (!generation) return Fail(generation.error());
   impl_->generation = *generation;
   if (auto status = impl_->OpenPeerListeners(); !status) return status;

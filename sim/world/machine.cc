@@ -118,13 +118,13 @@ void Machine::Start() {
   options.identity = *identity;
   id_ = identity->id;
   options.addresses.peer = Address();
-  auto stored = node::LoadCluster(disk_);
+  auto stored = topology::LoadCluster(disk_);
   if (!stored) return FailToStart();
   options.stored = std::move(*stored);
   auto past = node::LoadPast(disk_, options.stored.topology);
   if (!past) return FailToStart();
   options.past = std::move(*past);
-  auto generation = node::DrawGeneration(disk_, p.worlds[0]->Wall());
+  auto generation = peers::DrawGeneration(disk_, p.worlds[0]->Wall());
   if (!generation) return FailToStart();
   options.generation = *generation;
   world_.trace.Note(world_.scheduler.Now(), number_, "", "", [] { return "started"; });
@@ -173,12 +173,12 @@ node::Node& Machine::node() {
 
 bool Machine::SeesAll() const {
   if (process_ == nullptr) return false;
-  const node::Node& node = *process_->node;
+  node::Node& node = *process_->node;
   if (node.refused() || node.past().twin().phase() == wire::RunPhase::kAside) return false;
   for (uint32_t i = 0; i < Shards(); ++i) {
     const node::Shard& shard = process_->node->shard(i);
     if (!shard.view()) return false;
-    if (shard.PeersAlive() + 1 != shard.view()->ring.size()) return false;
+    if (shard.peers().PeersAlive() + 1 != shard.view()->ring.size()) return false;
   }
   return true;
 }

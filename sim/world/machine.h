@@ -59,7 +59,7 @@ class Machine final : public Party {
   bool Running() const override { return process_ != nullptr; }
   uint64_t Life() const override { return life_; }
   uint32_t Shards() const override { return static_cast<uint32_t>(world_.options.shards); }
-  node::PeerEvents& Events(uint32_t shard) override { return node().shard(shard); }
+  peers::PeerEvents& Events(uint32_t shard) override { return node().shard(shard); }
   uint64_t Fence() const override;
   bool KnowsAsGone(const Party& other) const override;
   base::WallTime Wall() const override {

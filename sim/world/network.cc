@@ -12,7 +12,7 @@
 
 namespace lariat::sim {
 
-using node::PeerHandle;
+using peers::PeerHandle;
 
 namespace {
 
@@ -102,7 +102,7 @@ base::Status Transport::Send(PeerHandle peer, wire::Envelope request) {
   return {};
 }
 
-void Transport::Reply(node::LinkId link, wire::Envelope reply) {
+void Transport::Reply(peers::LinkId link, wire::Envelope reply) {
   network_.Transmit(link, Network::Way::kBack, std::move(reply));
 }
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/prng.h"
-#include "node/transport.h"
+#include "peers/transport.h"
 #include "sim/options.h"
 #include "sim/world/bug.h"
 #include "sim/world/scheduler.h"
@@ -39,7 +39,7 @@ class Party {
   // Of the object that it holds under a data key, if it holds one.
   virtual base::WallTime Wall() const = 0;  // as its clock says
   virtual std::optional<base::Hash128> DigestOf(const std::string& data_key) = 0;
-  virtual node::PeerEvents& Events(uint32_t shard) = 0;  // REQUIRES: Running
+  virtual peers::PeerEvents& Events(uint32_t shard) = 0;  // REQUIRES: Running
   // Runs the task now, or when a paused machine goes on; never in a later life.
   virtual void Run(env::Task task) = 0;
 };
@@ -47,14 +47,14 @@ class Party {
 class Network;
 
 // PeerTransport of one shard in one life of its machine.
-class Transport final : public node::PeerTransport {
+class Transport final : public peers::PeerTransport {
  public:
   Transport(Network& network, int machine, uint32_t shard, uint64_t life)
       : network_(network), machine_(machine), shard_(shard), life_(life) {}
-  node::PeerHandle Open(const std::string& address, std::optional<base::Uuid> expected) override;
-  void Close(node::PeerHandle peer) override;
-  base::Status Send(node::PeerHandle peer, wire::Envelope request) override;
-  void Reply(node::LinkId link, wire::Envelope reply) override;
+  peers::PeerHandle Open(const std::string& address, std::optional<base::Uuid> expected) override;
+  void Close(peers::PeerHandle peer) override;
+  base::Status Send(peers::PeerHandle peer, wire::Envelope request) override;
+  void Reply(peers::LinkId link, wire::Envelope reply) override;
 
  private:
   friend class Network;
@@ -67,8 +67,8 @@ class Transport final : public node::PeerTransport {
   int machine_;
   uint32_t shard_;
   uint64_t life_;
-  std::map<node::PeerHandle, Peer> peers_;
-  node::PeerHandle next_peer_ = 1;
+  std::map<peers::PeerHandle, Peer> peers_;
+  peers::PeerHandle next_peer_ = 1;
 };
 
 class Network {
@@ -122,7 +122,7 @@ class Network {
     uint32_t from_shard = 0, to_shard = 0;
     uint64_t from_life = 0, to_life = 0;
     Transport* transport = nullptr;  // of the asking side; valid while its life lasts
-    node::PeerHandle peer = 0;
+    peers::PeerHandle peer = 0;
     base::Uuid asker;
     base::Instant last_there{}, last_back{};  // arrival of the last message each way
     std::shared_ptr<Lane> there, back;        // co-owned by copies of this; null: no parts
@@ -130,10 +130,10 @@ class Network {
     const std::shared_ptr<Lane>& LaneOf(Way way) const { return way == Way::kThere ? there : back; }
   };
 
-  void Connect(Transport* transport, node::PeerHandle peer);
-  void OnConnect(Transport* transport, node::PeerHandle peer, int to, const std::string& hello);
+  void Connect(Transport* transport, peers::PeerHandle peer);
+  void OnConnect(Transport* transport, peers::PeerHandle peer, int to, const std::string& hello);
   void OnAnswer(uint64_t id, const std::string& bytes);
-  void ConnectLater(Transport* transport, node::PeerHandle peer, base::Duration wait);
+  void ConnectLater(Transport* transport, peers::PeerHandle peer, base::Duration wait);
   void Transmit(uint64_t id, Way way, wire::Envelope envelope);
   void Launch(uint64_t id, Way way, const Packet& packet);
   void TransmitParts(uint64_t id, Way way);

@@ -19,7 +19,8 @@ class AddressesTest : public ClusterTest {
   }
   bool AllSeeAll() {
     for (auto& machine : machines) {
-      if (!machine->Formed() || machine->shard().PeersAlive() + 1 != machines.size()) return false;
+      if (!machine->Formed() || machine->shard().peers().PeersAlive() + 1 != machines.size())
+        return false;
     }
     return true;
   }
@@ -117,7 +118,7 @@ TEST_F(AddressesTest, ANodeAtTheAddressOfAnotherIsNotTakenForIt) {
   ASSERT_TRUE(time.RunUntil([&] {
     const auto& topology = machines[2]->topology();
     return topology.FindByName("node1")->peer == machines[0]->address &&
-           machines[2]->shard().PeersAlive() == 1;
+           machines[2]->shard().peers().PeersAlive() == 1;
   }));
   const auto put = PutAll(*machines[2]);
   ASSERT_FALSE(put);
@@ -180,7 +181,7 @@ TEST_F(AddressesTest, ANewcomerHearsWhyItIsNotTakenIn) {
   lose_votes(*machines[1]);
   machines[2]->GoDown();
   ASSERT_TRUE(time.RunUntil(
-      [&] { return machines[1]->Formed() && machines[0]->shard().PeersAlive() == 1; }));
+      [&] { return machines[1]->Formed() && machines[0]->shard().peers().PeersAlive() == 1; }));
   Machine& newcomer = Add(4, {Address(1), Address(2)});
   newcomer.settings.cluster_replace = "node3";
   newcomer.Start();

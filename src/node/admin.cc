@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "node/node.h"
+#include "base/gather.h"
 
 namespace lariat::node {
 
@@ -56,7 +56,7 @@ bool Agree(const std::vector<ReplicaReport>& replicas) {
 }
 
 // What gossip and the failure detector know of a member.
-void DescribePeer(const PeersSeen* seen, uint64_t number, coordinator::NodeStatus* node) {
+void DescribePeer(const peers::PeersSeen* seen, uint64_t number, coordinator::NodeStatus* node) {
   node->detector = "alive";
   if (seen == nullptr) return;
   const auto peer = seen->peers.find(number);
@@ -72,17 +72,17 @@ void DescribePeer(const PeersSeen* seen, uint64_t number, coordinator::NodeStatu
 
 }  // namespace
 
-NodeAdmin::NodeAdmin(Node& node, Shard& shard)
-    : node_(node), shard_(shard), started_(shard.env().clock.Now()) {}
+NodeAdmin::NodeAdmin(AdminHost& node, Shard& shard)
+    : node_(node), shard_(shard), started_(shard.home().env().clock.Now()) {}
 
 coordinator::ClusterStatus NodeAdmin::Status() const {
   coordinator::ClusterStatus status;
-  status.answered_by = node_.identity().name;
+  status.answered_by = node_.options().identity.name;
   const auto& view = shard_.view();
   if (!view) return status;
   status.cluster_id = view->topology.cluster.ToString();
   status.epoch = view->topology.epoch;
-  const auto seen = node_.peers_seen();
+  const auto seen = node_.notices().peers_seen();
   const std::vector<double> owns = view->ring.Ownership(kUsualReplication);
   for (ring::NodeIndex i = 0; i < view->ring.size(); ++i) {
     const membership::Member& m = view->MemberAt(i);
@@ -91,7 +91,7 @@ coordinator::ClusterStatus NodeAdmin::Status() const {
     node.id = m.id.ToString();
     // It never comes back, and only its ranges wait for others to have their data.
     node.state = m.given_up ? "removed" : membership::MemberStateText(m.state);
-    node.alive = shard_.IsAlive(i);
+    node.alive = shard_.peers().IsAlive(i);
     node.http = m.http;
     node.resp = m.resp;
     node.peer = m.peer;
@@ -130,13 +130,18 @@ void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::Explai
   auto properties = shard_.coordinator().Bucket(bucket);
   if (!properties) return done(Fail(properties.error()));
   const auto view = shard_.view();
-  struct Gather {
+  struct Seen {
     Explanation explanation;
-    KeptQuestion kept;
-    size_t waiting = 0;
-    coordinator::ExplainDone done;
+    healing::KeptQuestion kept;
   };
-  auto gather = std::make_shared<Gather>();  // co-owned by the replies' callbacks
+  const base::Gather<Seen> gather({}, [this, done = std::move(done)](Seen seen) mutable {
+    seen.explanation.agree = Agree(seen.explanation.replicas);
+    WhyKept(std::move(seen.kept), [explanation = std::move(seen.explanation),
+                                   done = std::move(done)](std::string why) mutable {
+      explanation.kept_because = std::move(why);
+      done(std::move(explanation));
+    });
+  });
   Explanation& e = gather->explanation;
   e.bucket = bucket;
   e.key = key;
@@ -151,42 +156,37 @@ void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::Explai
     e.fallbacks.push_back(view->MemberAt(i).name);
   }
   e.replicas.resize(primaries.size());
-  gather->waiting = primaries.size();
-  gather->done = std::move(done);
   for (size_t i = 0; i < primaries.size(); ++i) {
     e.replicas[i].node = view->MemberAt(primaries[i]).name;
-    e.replicas[i].alive = shard_.IsAlive(primaries[i]);
+    e.replicas[i].alive = shard_.peers().IsAlive(primaries[i]);
     gather->kept.replicas.push_back(
         {view->MemberAt(primaries[i]).Number(), e.replicas[i].node, false, ""});
   }
   gather->kept.data_key = storage::DataKey(properties->id, token.value, key);
   gather->kept.gc_grace_s = properties->gc_grace_s;
   for (size_t i = 0; i < primaries.size(); ++i) {
-    shard_.Read(
+    gather.Expect();
+    shard_.ports().Read(
         {*view, primaries[i], kExplainTimeout}, {properties->id, token.value, key, false, ""},
-        [this, gather, view, i, now = shard_.env().clock.Wall()](const wire::ReadReply& reply) {
-          Explanation& all = gather->explanation;
-          Describe(reply, *view, now, &all.replicas[i]);
+        [gather, view, i, now = shard_.home().env().clock.Wall()](const wire::ReadReply& reply) {
+          Describe(reply, *view, now, &gather->explanation.replicas[i]);
           gather->kept.replicas[i].answered = reply.outcome.ok();
           gather->kept.replicas[i].object = reply.object;
-          if (--gather->waiting > 0) return;
-          all.agree = Agree(all.replicas);
-          WhyKept(std::move(gather->kept), [gather](std::string why) {
-            gather->explanation.kept_because = std::move(why);
-            gather->done(std::move(gather->explanation));
-          });
+          gather.Arrive();
         });
   }
+  gather.Arrive();
 }
 
 coordinator::HealthSummary NodeAdmin::Health() const {
   coordinator::HealthSummary health;
-  health.node = node_.identity().name;
+  health.node = node_.options().identity.name;
   health.version = node_.options().version;
-  health.http = node_.addresses().http;
-  health.resp = node_.addresses().resp;
-  health.peer = node_.addresses().peer;
-  health.uptime_s = static_cast<uint64_t>(base::ToSeconds(shard_.env().clock.Now() - started_));
+  health.http = node_.options().addresses.http;
+  health.resp = node_.options().addresses.resp;
+  health.peer = node_.options().addresses.peer;
+  health.uptime_s =
+      static_cast<uint64_t>(base::ToSeconds(shard_.home().env().clock.Now() - started_));
   switch (node_.engine().health()) {
     case storage::Health::kOk:
       health.storage = node_.engine().damaged() ? "damaged" : "ok";
@@ -200,16 +200,16 @@ coordinator::HealthSummary NodeAdmin::Health() const {
   }
   if (shard_.view()) {
     health.nodes_total = static_cast<uint32_t>(shard_.view()->ring.size());
-    health.nodes_alive = shard_.PeersAlive() + 1;
+    health.nodes_alive = shard_.peers().PeersAlive() + 1;
   }
   // Also of a node that is in a cluster no more.
-  if (std::string waiting = node_.WaitingFor(); !waiting.empty() || !shard_.view()) {
+  if (std::string waiting = node_.notices().WaitingFor(); !waiting.empty() || !shard_.view()) {
     health.reasons.push_back(std::move(waiting));
   } else if (std::string missing = shard_.WhyNotServing(); !missing.empty()) {
     health.reasons.push_back(std::move(missing));
   }
-  if (node_.draining()) health.reasons.push_back("draining");
-  if (auto right = shard_.CheckClock(); !right) {
+  if (node_.notices().draining()) health.reasons.push_back("draining");
+  if (auto right = shard_.ports().CheckClock(); !right) {
     health.reasons.push_back(std::move(right.error().message));
   }
   if (health.storage == "dead") health.reasons.push_back("the storage engine has failed");
@@ -218,8 +218,8 @@ coordinator::HealthSummary NodeAdmin::Health() const {
 }
 
 // Healing lives on shard 0.
-void NodeAdmin::WhyKept(KeptQuestion question, Sweeper::TextDone done) {
-  node_.shard(0).Post([this, question = std::move(question), done = std::move(done)]() mutable {
+void NodeAdmin::WhyKept(healing::KeptQuestion question, healing::Sweeper::TextDone done) {
+  node_.PostHome([this, question = std::move(question), done = std::move(done)]() mutable {
     node_.healing().WhyKept(
         std::move(question), [this, done = std::move(done)](std::string why) mutable {
           shard_.Post(
@@ -229,7 +229,7 @@ void NodeAdmin::WhyKept(KeptQuestion question, Sweeper::TextDone done) {
 }
 
 void NodeAdmin::Repair(coordinator::RepairRequest request, coordinator::TicketDone done) {
-  node_.shard(0).Post([this, request = std::move(request), done = std::move(done)]() mutable {
+  node_.PostHome([this, request = std::move(request), done = std::move(done)]() mutable {
     node_.healing().Repair(
         std::move(request),
         [this, done = std::move(done)](base::Result<coordinator::ChangeTicket> ticket) mutable {
@@ -241,7 +241,7 @@ void NodeAdmin::Repair(coordinator::RepairRequest request, coordinator::TicketDo
 }
 
 void NodeAdmin::GetRepairStatus(RepairStatusDone done) {
-  node_.shard(0).Post([this, done = std::move(done)]() mutable {
+  node_.PostHome([this, done = std::move(done)]() mutable {
     node_.healing().Status([this, done = std::move(done)](coordinator::RepairStatus s) mutable {
       shard_.Post([done = std::move(done), s = std::move(s)]() mutable { done(std::move(s)); });
     });

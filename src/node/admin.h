@@ -3,16 +3,15 @@
 #pragma once
 
 #include "coordinator/admin_service.h"
-#include "node/healing/sweeper.h"
-#include "node/shard.h"
+#include "healing/sweeper.h"
+#include "node/admin_host.h"
+#include "node/shard/shard.h"
 
 namespace lariat::node {
 
-class Node;
-
 class NodeAdmin final : public coordinator::AdminService {
  public:
-  NodeAdmin(Node& node, Shard& shard);
+  NodeAdmin(AdminHost& node, Shard& shard);
   coordinator::ClusterStatus Status() const override;
   std::vector<coordinator::RingRange> Ring(uint32_t n) const override;
   void Explain(std::string bucket, std::string key, coordinator::ExplainDone done) override;
@@ -29,10 +28,10 @@ class NodeAdmin final : public coordinator::AdminService {
 
  private:
   std::optional<coordinator::OperationStatus> Operation() const;
-  void WhyKept(KeptQuestion question, Sweeper::TextDone done);
+  void WhyKept(healing::KeptQuestion question, healing::Sweeper::TextDone done);
   void WaitForQuiet(base::Instant until, coordinator::StatusDone done);
 
-  Node& node_;
+  AdminHost& node_;
   Shard& shard_;
   base::Instant started_;
 };

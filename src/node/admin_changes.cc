@@ -7,7 +7,6 @@
 
 #include "membership/drive_core.h"
 #include "node/admin.h"
-#include "node/node.h"
 #include "ring/diff.h"
 
 namespace lariat::node {
@@ -144,7 +143,7 @@ void NodeAdmin::Commit(coordinator::StatusDone done) {
 }
 
 void NodeAdmin::Cancel(uint64_t task, coordinator::StatusDone done) {
-  const base::WallTime when = shard_.env().clock.Wall();
+  const base::WallTime when = shard_.home().env().clock.Wall();
   node_.Propose(
       [task, when](const Topology& now) { return membership::CancelChange(now, task, when); },
       shard_,
@@ -165,7 +164,7 @@ std::optional<coordinator::OperationStatus> NodeAdmin::Operation() const {
   status.node = operation.change.name;
   status.phase = PhaseText(operation.phase);
   status.started_ms = operation.started_ms;
-  const auto seen = node_.changes_seen();
+  const auto seen = node_.notices().changes_seen();
   if (!seen) return status;
   for (const auto& [id, report] : seen->reports) {
     if (report.change != operation.change.number) continue;
@@ -191,7 +190,7 @@ coordinator::ClusterPlan NodeAdmin::Plan() const {
   coordinator::ClusterPlan plan;
   const auto& view = shard_.view();
   if (!view) {
-    plan.why = node_.WaitingFor();
+    plan.why = node_.notices().WaitingFor();
     return plan;
   }
   const Topology& now = view->topology;
@@ -211,7 +210,7 @@ coordinator::ClusterPlan NodeAdmin::Plan() const {
     return plan;
   }
   node_.WatchChanges();
-  const auto seen = node_.changes_seen();
+  const auto seen = node_.notices().changes_seen();
   if (seen) plan.why = seen->waiting_for;
 
   const config::Settings& s = node_.options().settings;
@@ -269,20 +268,22 @@ std::vector<coordinator::TaskStatus> NodeAdmin::Tasks() const {
 }
 
 void NodeAdmin::Drain(bool on, coordinator::StatusDone done) {
-  node_.SetDraining(on);
+  node_.notices().SetDraining(on);
   if (!on) return done({});
-  WaitForQuiet(shard_.env().clock.Now() + base::Millis(node_.options().settings.shutdown_drain_ms),
-               std::move(done));
+  WaitForQuiet(
+      shard_.home().env().clock.Now() + base::Millis(node_.options().settings.shutdown_drain_ms),
+      std::move(done));
 }
 
 // This shard's requests stand for all: each shard's own admin would say the same of its own.
 void NodeAdmin::WaitForQuiet(base::Instant until, coordinator::StatusDone done) {
-  if (!node_.draining() || shard_.Busy() == 0 || shard_.env().clock.Now() >= until) {
+  if (!node_.notices().draining() || shard_.Busy() == 0 ||
+      shard_.home().env().clock.Now() >= until) {
     return done({});
   }
-  shard_.env().timers.After(base::Millis(20), [this, until, done = std::move(done)]() mutable {
-    WaitForQuiet(until, std::move(done));
-  });
+  shard_.home().env().timers.After(
+      base::Millis(20),
+      [this, until, done = std::move(done)]() mutable { WaitForQuiet(until, std::move(done)); });
 }
 
 }  // namespace lariat::node

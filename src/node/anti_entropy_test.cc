@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole nodes compare their replicas: more nodes than replicas, so each pair shares other ranges.
-#include "node/healing/anti_entropy.h"
+#include "healing/anti_entropy.h"
 
 #include <gtest/gtest.h>
 
@@ -112,9 +112,9 @@ TEST_F(AntiEntropyTest, WhatIsPushedToANodeThatHoldsNothingOfItIsRefusedWhereItW
     for (size_t m = 0; m < machines.size(); ++m) {
       std::optional<base::Status> done;
       const uint32_t bucket = machines[0]->topology().buckets.at("default").id;
-      machines[m]->shard().Ingest(
+      machines[m]->shard().records().Ingest(
           {bucket, ring::TokenOf(Key(i)), Key(i)}, object.Encode(),
-          [&](base::Status s) { done = std::move(s); }, IngestWhy::kRepaired);
+          [&](base::Status s) { done = std::move(s); }, healing::IngestWhy::kRepaired);
       ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
       const bool owner = Owners(Key(i)).contains(m);
       EXPECT_EQ(done->has_value(), owner);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole nodes in virtual time: forming, sealing, serving, and what a crash between two steps leaves
 // behind.
-#include "node/cluster.h"
+#include "topology/cluster.h"
 
 #include <gtest/gtest.h>
 
@@ -20,7 +20,7 @@ TEST_F(ClusterTest, ThreeNodesFormServeAndComeBack) {
     EXPECT_EQ(machine->Stored(), machines[0]->Stored());
     EXPECT_EQ(machine->topology().members.size(), 3U);
     EXPECT_EQ(machine->node().WaitingFor(), "");
-    EXPECT_EQ(machine->shard().PeersAlive(), 2U);
+    EXPECT_EQ(machine->shard().peers().PeersAlive(), 2U);
   }
   const auto put = Put(*machines[0], "v");
   ASSERT_TRUE(put) << put.error().message;
@@ -70,12 +70,12 @@ TEST_F(ClusterTest, AnotherClustersNodeIsNotListenedTo) {
   a.Start();
   b.Start();
   ASSERT_TRUE(time.RunUntil([&] { return AllFormed(); }));
-  const PeerHandle peer = a.shard().PeerAt(b.address);
+  const PeerHandle peer = a.shard().peers().PeerAt(b.address);
   time.Run(base::Seconds(1));
   std::optional<Code> code;
-  a.shard().Call(peer, wire::Heartbeat{}, base::Millis(100), [&](base::Result<wire::Body> reply) {
-    code = reply ? Code::kOk : reply.error().code;
-  });
+  a.shard().peers().Call(
+      peer, wire::Heartbeat{}, base::Millis(100),
+      [&](base::Result<wire::Body> reply) { code = reply ? Code::kOk : reply.error().code; });
   time.Run(base::Seconds(1));
   EXPECT_EQ(code, Code::kUnavailable);
   EXPECT_GT(
@@ -240,9 +240,10 @@ TEST_F(ClusterTest, ADocumentWithoutThisNodeIsPassedOver) {
   alone.Start();
   waiting.Start();
   ASSERT_TRUE(time.RunUntil([&] { return alone.Formed(); }));
-  const PeerHandle peer = alone.shard().PeerAt(waiting.address);
+  const PeerHandle peer = alone.shard().peers().PeerAt(waiting.address);
   time.Run(base::Seconds(1));
-  alone.node().PushDocument(peer);
+  alone.shard().peers().Call(peer, wire::DocumentPush{alone.Stored()}, base::Seconds(2),
+                             [](const base::Result<wire::Body>&) {});
   time.Run(base::Seconds(1));
   EXPECT_FALSE(waiting.Formed());
   EXPECT_EQ(waiting.Stored(), "");
@@ -337,13 +338,13 @@ class LostVotesTest : public ClusterTest {
     request.epoch = from.topology().epoch + 1;
     request.base = membership::EncodeTopology(from.topology());
     std::optional<wire::RegisterReply> answer;
-    from.shard().Call(*from.shard().PeerOf(to.node().identity().id), std::move(request),
-                      base::Seconds(1), [&](base::Result<wire::Body> body) {
-                        answer =
-                            body ? std::get<wire::RegisterReply>(*body)
-                                 : wire::RegisterReply{
-                                       wire::Outcome::From(body.error()), false, {}, {}, "", ""};
-                      });
+    from.shard().peers().Call(
+        *from.shard().peers().PeerOf(to.node().identity().id), std::move(request), base::Seconds(1),
+        [&](base::Result<wire::Body> body) {
+          answer =
+              body ? std::get<wire::RegisterReply>(*body)
+                   : wire::RegisterReply{wire::Outcome::From(body.error()), false, {}, {}, "", ""};
+        });
     EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
     return *answer;
   }

@@ -11,44 +11,18 @@
 #include <utility>
 #include <vector>
 
-#include "node/cluster.h"
 #include "node/node.h"
-#include "node/node_test_util.h"
-#include "node/peer_links.h"
-#include "storage/memory_engine.h"
+#include "peers/peer_links.h"
+#include "peers/peers_test_util.h"
+#include "topology/cluster.h"
 
 namespace lariat::node {
 
-class Plan final : public storage::FaultPlan {
- public:
-  explicit Plan(TestTime& time) : time_(time) {}
-  void Schedule(storage::Operation operation, base::UniqueFunction<void()> task) override {
-    if (operation == storage::Operation::kSync && hold_syncs)
-      return held_.push_back(std::move(task));
-    time_.Post(std::move(task));
-  }
-  void Release() {
-    hold_syncs = false;
-    for (auto& task : std::exchange(held_, {})) time_.Post(std::move(task));
-  }
-  // They are never done.
-  void Drop() {
-    hold_syncs = false;
-    held_.clear();
-  }
-  base::Status FailWrite() override { return fail_write; }
-  // Half of the log, at the next crash.
-  size_t CutInCrash(size_t logged) override {
-    return std::exchange(cut_log, false) ? (logged + 1) / 2 : 0;
-  }
-  bool hold_syncs = false;
-  bool cut_log = false;
-  base::Status fail_write;
-
- private:
-  TestTime& time_;
-  std::vector<base::UniqueFunction<void()>> held_;
-};
+using peers::PeerHandle;
+using peers::Plan;
+using peers::TestNet;
+using peers::TestNetwork;
+using peers::TestTime;
 
 // A machine: its disk stays, the process on it comes and goes. A process that was killed stays in
 // memory, cut off from everything, because the world may still hold its timers.
@@ -71,17 +45,17 @@ class Machine {
     Process& process = *processes_.emplace_back(std::make_unique<Process>());
     std::vector<Shard::World> worlds;
     for (uint32_t i = 0; i < shards_; ++i) {
-      process.links.push_back(
-          std::make_unique<PeerLinks>(time_.env(), network_, settings, telemetry::NullLog()));
+      process.links.push_back(std::make_unique<peers::PeerLinks>(time_.env(), network_, settings,
+                                                                 telemetry::NullLog()));
       worlds.push_back({time_.env(), *process.links.back()});
     }
     NodeOptions options;
     options.identity = LoadIdentity(engine, time_, name).value();
     options.addresses = {"http", "resp", address};
     options.settings = settings;
-    options.stored = LoadCluster(engine).value();
+    options.stored = topology::LoadCluster(engine).value();
     options.past = LoadPast(engine, options.stored.topology).value();
-    options.generation = DrawGeneration(engine, time_.Wall()).value();
+    options.generation = peers::DrawGeneration(engine, time_.Wall()).value();
     process.node = std::make_unique<Node>(options, worlds, engine, telemetry::NullLog());
     for (uint32_t i = 0; i < shards_; ++i) {
       Shard& shard = process.node->shard(i);
@@ -96,7 +70,7 @@ class Machine {
   bool Formed() { return shard().view() != nullptr; }
   const membership::Topology& topology() { return shard().view()->topology; }
   std::string Stored() {
-    const auto topology = LoadCluster(engine).value().topology;
+    const auto topology = topology::LoadCluster(engine).value().topology;
     return topology ? membership::EncodeTopology(*topology) : "";
   }
   coordinator::Coordinator& coordinator() { return shard().coordinator(); }
@@ -124,7 +98,7 @@ class Machine {
 
  private:
   struct Process {
-    std::vector<std::unique_ptr<PeerLinks>> links;
+    std::vector<std::unique_ptr<peers::PeerLinks>> links;
     std::unique_ptr<Node> node;
   };
   void Listen(Process& process) {

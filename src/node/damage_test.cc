@@ -107,11 +107,11 @@ class DamageTest : public ClusterTest {
     read.token = ring::TokenOf("k").value;
     read.key = "k";
     const membership::View& view = *machine.shard().view();
-    machine.shard().Read({view, view.self, Seconds(1)}, std::move(read),
-                         [&](wire::ReadReply reply) {
-                           code = reply.outcome.code;
-                           if (*code == Code::kOk && !reply.found) code = Code::kNotFound;
-                         });
+    machine.shard().ports().Read({view, view.self, Seconds(1)}, std::move(read),
+                                 [&](wire::ReadReply reply) {
+                                   code = reply.outcome.code;
+                                   if (*code == Code::kOk && !reply.found) code = Code::kNotFound;
+                                 });
     EXPECT_TRUE(time.RunUntil([&] { return code.has_value(); }));
     return *code;
   }
@@ -215,7 +215,7 @@ TEST_F(DamageTest, ALogThatWasCutIsNotForgottenByWhoeverHasToTakeNote) {
   cut.GoDown();
   cut.engine.SpoilApart();
   Write(cut, Space::kMeta, std::string(storage::kLogCutKey), "1");
-  ASSERT_TRUE(LoadCluster(cut.engine).value().votes.lost);
+  ASSERT_TRUE(topology::LoadCluster(cut.engine).value().votes.lost);
   EXPECT_TRUE(cut.engine.Stats().log_truncated) << "half of them have taken note";
   const auto tree = cut.engine.GetBlocking(Space::kTree, replica::TreeHeadKey());
   const auto head = replica::DecodeTreeHead(*tree);

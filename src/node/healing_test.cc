@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hints between whole nodes: what one of them missed reaches it when it is back.
-#include "node/healing/healing.h"
+#include "healing/healing.h"
 
 #include <gtest/gtest.h>
 
@@ -29,7 +29,7 @@ class HandoffTest : public ClusterTest {
     return {Bucket(machine), ring::TokenOf(key).value, key};
   }
   void Owe(Machine& holder, Machine& target, const std::string& key) {
-    holder.shard().Owe(*holder.shard().view(), IndexOf(target, holder), Owed(holder, key));
+    holder.shard().ports().Owe(*holder.shard().view(), IndexOf(target, holder), Owed(holder, key));
   }
   int64_t Pending(Machine& machine) { return machine.node().hint_budget()->hints(); }
   coordinator::RepairStatus Status(Machine& machine) {
@@ -58,8 +58,8 @@ class HandoffTest : public ClusterTest {
     write.object = std::move(object);
     write.hint_for = Number(target);
     const membership::View& view = *holder.shard().view();
-    holder.shard().Write({view, view.self, Seconds(1)}, std::move(write),
-                         [&](wire::WriteReply r) { reply = std::move(r); });
+    holder.shard().ports().Write({view, view.self, Seconds(1)}, std::move(write),
+                                 [&](wire::WriteReply r) { reply = std::move(r); });
     EXPECT_TRUE(time.RunUntil([&] { return reply.has_value(); }));
     return reply->outcome.code;
   }

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "node/node_test_util.h"
+#include "peers/peers_test_util.h"
 #include "replica/replica_test_util.h"
 
 namespace lariat::node {
@@ -15,7 +15,7 @@ struct Directory {
   replica::TestLoop loop;
   replica::TestPlan plan{&loop};
   storage::MemoryEngine engine{&plan};
-  TestTime time;
+  peers::TestTime time;
 
   base::Result<Identity> Load(const std::string& name) { return LoadIdentity(engine, time, name); }
 };

@@ -197,6 +197,43 @@ class CheckLayers(Tree):
         self.run_tool("check_layers", "--write-table")
         self.refuses("check_layers", "no folder of a lower level")
 
+    def circle(self):
+        """a.cc needs b.h, b.h needs c.h, and c.cc needs a.h."""
+        for name, needs in (("a", ""), ("b", '#include "ring/c.h"\n'), ("c", "")):
+            self.write(f"src/ring/{name}.h", SPDX + "#pragma once\n" + needs)
+        self.write("src/ring/a.cc", SPDX + '#include "ring/b.h"\n')
+        self.write("src/ring/c.cc", SPDX + '#include "ring/a.h"\n')
+
+    def allow(self, units):
+        with open(os.path.join(self.dir.name, "tools/layers.txt"), "a", encoding="utf-8") as file:
+            file.write(f"\n[circle {units}]\nwhy = reasons\n")
+
+    def test_include_circle_in_a_folder(self):
+        self.circle()
+        self.refuses("check_layers", "src/ring/a.cc:2:", "circle: ring/a, ring/b, ring/c:")
+
+    def test_a_chain_is_no_circle(self):
+        self.circle()
+        self.write("src/ring/c.cc", SPDX + '#include "ring/c.h"\n')
+        self.accepts("check_layers")
+
+    def test_circle_with_a_reason(self):
+        self.circle()
+        self.allow("ring/c ring/b ring/a")
+        self.accepts("check_layers")
+
+    def test_circle_that_has_grown(self):
+        self.circle()
+        self.allow("ring/a ring/b ring/c")
+        self.write("src/ring/c.cc", SPDX + '#include "ring/d.h"\n')
+        self.write("src/ring/d.h", SPDX + '#pragma once\n#include "ring/a.h"\n')
+        result = self.run_tool("check_layers")
+        self.assertIn("ring/a, ring/b, ring/c, ring/d:", result.stdout)
+
+    def test_reason_for_no_circle(self):
+        self.allow("ring/ring ring/edges")
+        self.refuses("check_layers", "ring/edges ring/ring are no circle")
+
     def test_edge_that_nobody_needs(self):
         self.write("src/causal/edges.h", SPDX + "#pragma once\n// base::Bytes\n")
         self.write("src/causal/dot_test.cc", SPDX + '#include "base/bytes.h"\n')

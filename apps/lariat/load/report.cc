@@ -7,6 +7,7 @@
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include "apps/lariat/terminal/output.h"
 #include "apps/lariat/terminal/table.h"
 #include "apps/lariat/terminal/text.h"
 

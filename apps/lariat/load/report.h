@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "apps/lariat/load/bench.h"
+#include "apps/lariat/load/bench_options.h"
 #include "apps/lariat/load/cpu.h"
 #include "apps/lariat/load/engine.h"
 

@@ -4,8 +4,9 @@
 
 #include <tl/expected.hpp>
 
+#include "apps/lariat/local/layout.h"
 #include "apps/lariat/local/supervisor.h"
-#include "apps/lariat/local/up.h"
+#include "apps/lariat/session.h"
 
 namespace lariat::cli::local {
 

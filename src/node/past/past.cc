@@ -28,7 +28,7 @@ base::Result<Past::Stored> LoadPast(storage::Engine& engine,
   return Past::Stored{*progress, std::move(*pasts)};
 }
 
-Past::Past(Shard& home, storage::Engine& engine, telemetry::LogSink& log, Options options,
+Past::Past(peers::Home& home, storage::Engine& engine, telemetry::LogSink& log, Options options,
            Ports ports)
     : home_(home),
       engine_(engine),
@@ -37,8 +37,8 @@ Past::Past(Shard& home, storage::Engine& engine, telemetry::LogSink& log, Option
       name_(std::move(options.name)),
       ports_(std::move(ports)),
       period_(base::Millis(home.settings().membership_gossip_period_ms)),
-      progress_(home.env().entropy.Next() | 1, options.stored.progress, engine, home),
-      pasts_(engine, home, std::move(options.stored.pasts)),
+      progress_(home.env().entropy.Next() | 1, options.stored.progress, engine, home.queue()),
+      pasts_(engine, home.queue(), std::move(options.stored.pasts)),
       twin_(home, log, std::move(options.here), std::move(options.before), ports_.twin) {}
 
 void Past::Start() {
@@ -53,7 +53,7 @@ void Past::EachWhile() {
   pasts_.StoreNews();
 }
 
-void Past::OnPeersSeen(const PeersSeen& seen) {
+void Past::OnPeersSeen(const peers::PeersSeen& seen) {
   for (const auto& [member, peer] : seen.peers) {
     if (peer.heard && !peer.name.empty()) {
       pasts_.Learn(member, {peer.states.run, peer.states.progress});
@@ -75,7 +75,7 @@ base::Status Past::CheckOther(const wire::Hello& hello, wire::HelloReply* reply)
   if (!seen) return {};
   const auto found = seen->peers.find(hello.node.high);
   if (found == seen->peers.end() || !found->second.heard) return {};
-  const PeersSeen::Peer& peer = found->second;
+  const peers::PeersSeen::Peer& peer = found->second;
   const bool other = peer.states.run != 0 && peer.states.run != hello.run &&
                      peer.states.peer_address != hello.peer_address;
   const base::Duration age = home_.env().clock.Now() - peer.status.last_heartbeat;
@@ -167,7 +167,7 @@ void Past::OnKnown(const wire::Progress& known, const std::string& by) {
     ports_.doubt("its data directory is older than what it had acknowledged");
   }
   // With the doubt in the log: either both are there after a crash, or the doubt alone.
-  if (progress_.GoOnAbove(known)) engine_.Sync(&home_, [](const base::Status&) {});
+  if (progress_.GoOnAbove(known)) engine_.Sync(&home_.queue(), [](const base::Status&) {});
 }
 
 void Past::Refuse(const wire::Progress& known, const std::string& by) {

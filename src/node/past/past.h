@@ -14,14 +14,14 @@
 #include "node/past/pasts.h"
 #include "node/past/progress.h"
 #include "node/past/twin.h"
-#include "node/watch.h"
+#include "peers/watch.h"
 
 namespace lariat::node {
 
 class Past {
  public:
   struct Ports {
-    std::function<std::shared_ptr<const PeersSeen>()> peers_seen;  // thread-safe
+    std::function<std::shared_ptr<const peers::PeersSeen>()> peers_seen;  // thread-safe
     std::function<uint64_t()> records;  // written by this run so far; thread-safe
     // This node's directory lacks what it had acknowledged, or may; for people.
     std::function<void(const std::string& why)> doubt;
@@ -39,12 +39,13 @@ class Past {
     std::string here, before;  // as in Twin
     Stored stored;
   };
-  Past(Shard& home, storage::Engine& engine, telemetry::LogSink& log, Options options, Ports ports);
+  Past(peers::Home& home, storage::Engine& engine, telemetry::LogSink& log, Options options,
+       Ports ports);
 
   void Start();
   void OnView(const membership::View& view) { pasts_.Keep(view.topology); }
   // Each gossip period, with what gossip says of the members.
-  void OnPeersSeen(const PeersSeen& seen);
+  void OnPeersSeen(const peers::PeersSeen& seen);
 
   // Thread-safe.
   void FillHello(wire::Hello* hello) const;
@@ -64,7 +65,7 @@ class Past {
   void Refuse(const wire::Progress& known, const std::string& by);
   base::Status CheckOther(const wire::Hello& hello, wire::HelloReply* reply) const;
 
-  Shard& home_;
+  peers::Home& home_;
   storage::Engine& engine_;
   telemetry::LogSink& log_;
   const base::Uuid id_;

@@ -20,7 +20,8 @@ constexpr size_t kSuspectsMax = 8;
 
 }  // namespace
 
-Twin::Twin(Shard& home, telemetry::LogSink& log, std::string here, std::string before, Ports ports)
+Twin::Twin(peers::Home& home, telemetry::LogSink& log, std::string here, std::string before,
+           Ports ports)
     : home_(home),
       log_(log),
       here_(std::move(here)),
@@ -50,9 +51,9 @@ void Twin::Tick() {
   const base::Instant now = home_.env().clock.Now();
   std::erase_if(suspects_, [now](const auto& suspect) { return suspect.second <= now; });
   // The handshake tells who is there. A connection that the shard has closed is made again.
-  for (const auto& [address, until] : suspects_) home_.PeerAt(address);
+  for (const auto& [address, until] : suspects_) home_.peers().PeerAt(address);
   if (phase_ != RunPhase::kAside) return;
-  if (!where_.empty() && where_ != here_) home_.PeerAt(where_);
+  if (!where_.empty() && where_ != here_) home_.peers().PeerAt(where_);
   if (now - *heard_ < Silence()) return;
   log_.Log(LogLevel::kInfo, "identity",
            "the other process with this node's identity is silent: this one starts anew");

@@ -28,7 +28,7 @@
 
 #include "base/time.h"
 #include "membership/gossip_core.h"
-#include "node/shard.h"
+#include "peers/home.h"
 #include "wire/progress.h"
 
 namespace lariat::node {
@@ -49,7 +49,8 @@ class Twin {
   };
   // `here`: where this process listens. `before`: where the topology says that the node is; empty
   // if it says nothing.
-  Twin(Shard& home, telemetry::LogSink& log, std::string here, std::string before, Ports ports);
+  Twin(peers::Home& home, telemetry::LogSink& log, std::string here, std::string before,
+       Ports ports);
 
   void Start();
   wire::RunPhase phase() const { return phase_.load(); }  // thread-safe
@@ -74,7 +75,7 @@ class Twin {
   // The other one was alive then.
   void Meet(const std::string& address, base::Instant alive);
 
-  Shard& home_;
+  peers::Home& home_;
   telemetry::LogSink& log_;
   const std::string here_, before_;
   Ports ports_;

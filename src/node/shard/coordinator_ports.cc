@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/shard/coordinator_ports.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "peers/reply.h"
+
+namespace lariat::node {
+
+using base::Code;
+using peers::PeerHandle;
+
+namespace {
+
+// Many requests may be refused at once; one exchange of documents helps them all.
+constexpr base::Duration kReconcilePause = base::Millis(20);
+
+}  // namespace
+
+template <typename Reply, typename Request, typename Done>
+void CoordinatorPorts::Ask(const coordinator::Destination& to, Request request, Done done) {
+  const auto fail = [](Done& back, const base::Error& error) {
+    Reply reply;
+    reply.outcome = wire::Outcome::From(error);
+    back(std::move(reply));
+  };
+  const std::optional<PeerHandle> peer = world_.peers.PeerIn(to.view, to.node);
+  if (!peer) return fail(done, {Code::kStaleEpoch, "the node is not a member any more"});
+  world_.peers.Send(*peer, {0, to.view.fence(), std::move(request)}, to.timeout,
+                    [done = std::move(done), fail](base::Result<wire::Body> body) mutable {
+                      auto reply = peers::ReplyIn<Reply>(std::move(body));
+                      if (!reply) return fail(done, reply.error());
+                      done(std::move(*reply));
+                    });
+}
+
+void CoordinatorPorts::Read(const coordinator::Destination& to, wire::ReadRequest request,
+                            ReadDone done) {
+  if (to.node == to.view.self) {
+    return world_.records.Read(std::move(request), to.view.fence(), std::move(done));
+  }
+  Ask<wire::ReadReply>(to, std::move(request), std::move(done));
+}
+
+void CoordinatorPorts::Write(const coordinator::Destination& to, wire::WriteRequest request,
+                             WriteDone done) {
+  if (to.node == to.view.self) {
+    return world_.records.Write(std::move(request), to.view.fence(), std::move(done));
+  }
+  Ask<wire::WriteReply>(to, std::move(request), std::move(done));
+}
+
+void CoordinatorPorts::Forward(const coordinator::Destination& to, wire::ForwardedWrite request,
+                               ForwardDone done) {
+  LARIAT_CHECK(to.node != to.view.self, "a write is forwarded to another node");
+  Ask<wire::ForwardedWriteReply>(to, std::move(request), std::move(done));
+}
+
+void CoordinatorPorts::Update(coordinator::UpdateRequest request, UpdateDone updated,
+                              DurableDone durable) {
+  world_.records.Update(std::move(request), std::move(updated), std::move(durable));
+}
+
+void CoordinatorPorts::Owe(const membership::View& view, ring::NodeIndex node,
+                           coordinator::OwedKey key) {
+  world_.records.Owe(view, node, std::move(key));
+}
+
+bool CoordinatorPorts::IsAlive(const membership::View& view, ring::NodeIndex node) const {
+  return world_.peers.IsAlive(view, node);
+}
+
+bool CoordinatorPorts::IsPreferred(const membership::View& view, ring::NodeIndex node) const {
+  return !world_.peers.liveness().IsDraining(view.MemberAt(node).Number());
+}
+
+// --- the cluster -------------------------------------------------------------------------------
+
+void CoordinatorPorts::SetBucket(membership::BucketProperties bucket, ShardHost::StatusDone done) {
+  world_.host.SetBucket(std::move(bucket), world_.queue, std::move(done));
+}
+
+void CoordinatorPorts::Seal(ShardHost::StatusDone done) {
+  world_.host.Seal(world_.queue, std::move(done));
+}
+
+void CoordinatorPorts::Reconcile(std::shared_ptr<const membership::View> view,
+                                 ring::NodeIndex node) {
+  const auto peer = world_.peers.PeerIn(*view, node);
+  const base::Instant now = world_.clock.Now();
+  const uint64_t number = view->MemberAt(node).Number();
+  if (!peer || now - reconciled_[number] < kReconcilePause) return;
+  reconciled_[number] = now;
+  world_.host.ExchangeDocuments(number, shard_);
+}
+
+}  // namespace lariat::node
