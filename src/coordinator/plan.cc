@@ -2,6 +2,7 @@
 #include "coordinator/plan.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 namespace lariat::coordinator {
@@ -46,6 +47,35 @@ void OrderByPreference(const Target& target, const ReplicaPort& replicas, Lineup
     const int list = rank(lineup->nodes[i]).first;
     lineup->sets[i] = list == 0 ? kInBoth : (list == 1 ? kInRead : kInOther);
   }
+}
+
+base::Status CheckAliveIn(const std::vector<ring::NodeIndex>& list, const Target& target,
+                          const ReplicaPort& replicas, Demand demand,
+                          const std::vector<ring::NodeIndex>& stood_for) {
+  uint32_t primaries = 0;
+  uint32_t alive = 0;
+  for (const ring::NodeIndex node : list) {
+    const bool lives = replicas.IsAlive(*target.view, node);
+    primaries += lives ? 1 : 0;
+    const bool held = lives || Contains(stood_for, node);
+    alive += held ? 1 : 0;
+  }
+  const bool of_primaries = alive >= demand.nodes;
+  if (of_primaries && primaries >= demand.primaries) return {};
+  base::Error error{base::Code::kInsufficientReplicas, "",
+                    of_primaries ? demand.primaries : demand.nodes,
+                    of_primaries ? primaries : alive};
+  error.message = "too few replicas are alive for the consistency asked: needed " +
+                  std::to_string(error.needed) + (of_primaries ? " primaries" : "") + ", alive " +
+                  std::to_string(error.alive);
+  if (!stood_for.empty() && !of_primaries) error.message += ", stand-ins included";
+  if (!target.replicas.other.empty()) {
+    error.message += "; the key's range is moving, so its old and its new replicas count apart";
+  } else if (list.size() < error.needed) {
+    error.message += "; the cluster has only " + std::to_string(target.view->ring.size()) +
+                     " node(s): a bucket with a smaller n would do";
+  }
+  return base::Fail(std::move(error));
 }
 
 }  // namespace
@@ -107,6 +137,36 @@ Lineup ReadLineup(const Target& target, const ReplicaPort& replicas, bool with_o
   }
   AddUsable(target, replicas, &lineup);
   return lineup;
+}
+
+base::Status CheckAlive(const Target& target, const ReplicaPort& replicas, Demand read,
+                        Demand other, bool stand_ins) {
+  const auto check = [&](const std::vector<ring::NodeIndex>& stood_for) {
+    auto status = CheckAliveIn(target.replicas.read, target, replicas, read, stood_for);
+    if (!status || target.replicas.other.empty()) return status;
+    return CheckAliveIn(target.replicas.other, target, replicas, other, stood_for);
+  };
+  auto strictly = check({});
+  if (strictly || !stand_ins) return strictly;
+  // One node for each, in the order in which the operation will take them.
+  const Lineup lineup = WriteLineup(target, replicas);
+  const size_t spares = SparesOf(target, replicas).size();
+  std::vector<ring::NodeIndex> stood_for;
+  for (size_t i = 0; i < lineup.nodes.size() && stood_for.size() < spares; ++i) {
+    if (!lineup.usable[i]) stood_for.push_back(lineup.nodes[i]);
+  }
+  return check(stood_for);
+}
+
+Version NameVersion(const std::map<uint64_t, uint64_t>& version, const membership::View& view) {
+  Version named;
+  for (const auto& [number, events] : version) {
+    const auto found = view.by_number.find(number);
+    const std::string name = found != view.by_number.end() ? view.MemberAt(found->second).name
+                                                           : "former-" + std::to_string(number);
+    named[name] += events;
+  }
+  return named;
 }
 
 }  // namespace lariat::coordinator

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where an operation goes: its replicas by one view of the topology, and the order in which it
-// numbers them. What it does when a replica's topology turns out to be another one.
+// numbers them; whether enough of them are alive; what a view calls
+// them.
 #pragma once
 
-#include <functional>
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "coordinator/kv_service.h"
 #include "coordinator/lists.h"
 #include "coordinator/ports.h"
 #include "membership/topology.h"
@@ -45,17 +50,18 @@ std::vector<ring::NodeIndex> SparesOf(const Target& target, const ReplicaPort& r
 // Spares of a read come behind its read list; their lists are those of whom they stand in for.
 void AddSpares(const std::vector<ring::NodeIndex>& spares, Lineup* lineup);
 
-// What an operation needs of its coordinator when a replica refuses it as stale (kStaleEpoch).
-class Replanner {
- public:
-  virtual ~Replanner() = default;
-  // The present view, if its fence is greater than that of the one planned by: plan again with it.
-  virtual std::shared_ptr<const membership::View> NewerThan(const membership::View& planned) = 0;
-  // The refused node may be behind, or ahead of us without our knowing how: has the documents
-  // exchanged and calls `again` once this shard has a new view, or after a while that grows with
-  // `attempt`.
-  virtual void WaitFor(const std::shared_ptr<const membership::View>& planned, ring::NodeIndex node,
-                       uint32_t attempt, std::function<void()> again) = 0;
+// Of one list.
+struct Demand {
+  uint32_t nodes = 0;      // stand-ins count if the quorum is sloppy
+  uint32_t primaries = 0;  // of them
 };
+// kInsufficientReplicas, with what is short, if too few of the target's replicas are alive.
+// `stand_ins`: the quorum is sloppy and nodes may keep what is for others. `other`: of the other
+// list, if there is one.
+base::Status CheckAlive(const Target& target, const ReplicaPort& replicas, Demand read,
+                        Demand other, bool stand_ins);
+
+// Events by the number of their node to events by its name, as people see them.
+Version NameVersion(const std::map<uint64_t, uint64_t>& version, const membership::View& view);
 
 }  // namespace lariat::coordinator

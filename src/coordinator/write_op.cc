@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/check.h"
-#include "coordinator/coordinator.h"
-#include "wire/codec.h"
+#include "coordinator/internal/replies.h"
+#include "coordinator/plan.h"
 
 namespace lariat::coordinator {
 
@@ -61,27 +61,13 @@ PutCore::Options CoreOptions(const WriteOp::Options& options) {
 
 }  // namespace
 
-base::Result<WriteReply> ReplayedReply(const std::string& answer, const membership::View& view) {
-  auto decoded = wire::DecodeWriteAnswer(answer);
-  if (!decoded) {
-    return Fail(Code::kCorruption, "the recorded answer of an earlier request is malformed");
-  }
-  WriteReply reply;
-  reply.version = NameVersion(decoded->version, view);
-  reply.context = std::move(decoded->context);
-  reply.timestamp = {decoded->written_ms};
-  reply.replayed = true;
-  return reply;
-}
-
-WriteOp::WriteOp(Options options, UpdateRequest update, ReplicaPort& replicas, Replanner& replanner,
-                 telemetry::Metrics& metrics, Done done)
+WriteOp::WriteOp(Options options, UpdateRequest update, OpContext& context, Done done)
     : options_(std::move(options)),
       update_(std::move(update)),
       written_(update_.value.written),
-      replicas_(replicas),
-      replanner_(replanner),
-      metrics_(metrics),
+      context_(context),
+      replicas_(context.replicas()),
+      metrics_(context.metrics()),
       core_(CoreOptions(options_), options_.lineup.usable, options_.lineup.sets),
       done_(std::move(done)) {}
 
@@ -261,12 +247,12 @@ void WriteOp::OnRestamp(bool unless_shown, uint32_t attempt, base::Result<Update
 
 void WriteOp::OnStaleRestamp(bool unless_shown, uint32_t attempt) {
   if (expired_) return;
-  replanner_.WaitFor(options_.view, options_.view->self, attempt,
-                     [self = shared_from_this(), unless_shown, attempt] {
-                       if (self->expired_) return;
-                       self->CatchUp();
-                       self->Restamp(unless_shown, attempt + 1);
-                     });
+  context_.WaitFor(options_.view, options_.view->self, attempt,
+                   [self = shared_from_this(), unless_shown, attempt] {
+                     if (self->expired_) return;
+                     self->CatchUp();
+                     self->Restamp(unless_shown, attempt + 1);
+                   });
 }
 
 // --- another topology ----------------------------------------------------------------------------
@@ -274,15 +260,15 @@ void WriteOp::OnStaleRestamp(bool unless_shown, uint32_t attempt) {
 void WriteOp::OnStale(Sent sent, uint64_t fence) {
   if (expired_) return;
   const bool sent_before_the_new_plan = fence < options_.view->fence();
-  if (sent_before_the_new_plan || replanner_.NewerThan(*options_.view)) {
+  if (sent_before_the_new_plan || context_.NewerThan(*options_.view)) {
     sent.attempt = 0;
     return SendAgain(sent);
   }
-  replanner_.WaitFor(options_.view, NodeOf(sent), sent.attempt,
-                     [self = shared_from_this(), sent]() mutable {
-                       ++sent.attempt;
-                       self->SendAgain(sent);
-                     });
+  context_.WaitFor(options_.view, NodeOf(sent), sent.attempt,
+                   [self = shared_from_this(), sent]() mutable {
+                     ++sent.attempt;
+                     self->SendAgain(sent);
+                   });
 }
 
 void WriteOp::SendAgain(Sent sent) {
@@ -299,7 +285,7 @@ void WriteOp::SendAgain(Sent sent) {
 
 // Goes on by the present view if that is newer. Requests under way keep their replica's number.
 void WriteOp::CatchUp() {
-  auto view = replanner_.NewerThan(*options_.view);
+  auto view = context_.NewerThan(*options_.view);
   if (!view) return;
   auto target = FindTarget(std::move(view), update_.bucket_name, {update_.token});
   if (!target) return;  // the bucket is gone: nobody takes the write any more

@@ -9,20 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/internal/op_context.h"
 #include "coordinator/kv_service.h"
 #include "coordinator/plan.h"
 #include "coordinator/put_core.h"
 #include "coordinator/quorum.h"
-#include "telemetry/metrics.h"
 
 namespace lariat::coordinator {
-
-// A client's put or delete, whatever way it came.
-struct WriteIntent {
-  PutRequest put;  // a delete uses the fields that it shares with a put
-  bool is_delete = false;
-  bool forwarded = false;  // another node has handed it to this one
-};
 
 class WriteOp : public std::enable_shared_from_this<WriteOp> {
  public:
@@ -44,8 +37,7 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   using Stale = std::unique_ptr<UpdateRequest>;
   using Done = base::UniqueFunction<void(base::Result<WriteReply>, Stale)>;
 
-  WriteOp(Options options, UpdateRequest update, ReplicaPort& replicas, Replanner& replanner,
-          telemetry::Metrics& metrics, Done done);
+  WriteOp(Options options, UpdateRequest update, OpContext& context, Done done);
   void Start();
   // Call at the deadline, also of a write that is done: then its last requests end.
   void OnTimeout();
@@ -82,15 +74,12 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   std::optional<UpdateResult> restamped_;  // not durable yet
   bool held_back_ = false;                 // nobody has been sent the event yet
   base::WallTime written_;
+  OpContext& context_;
   ReplicaPort& replicas_;
-  Replanner& replanner_;
   telemetry::Metrics& metrics_;
   PutCore core_;
   bool expired_ = false;
   Done done_;
 };
-
-// The reply that an earlier write with the same Idempotency-Key was recorded with.
-base::Result<WriteReply> ReplayedReply(const std::string& answer, const membership::View& view);
 
 }  // namespace lariat::coordinator

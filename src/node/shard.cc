@@ -352,12 +352,19 @@ void Shard::Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls
 
 void Shard::Send(PeerHandle peer, wire::Envelope request, base::Duration timeout,
                  Calls::Done done) {
-  const uint64_t id = calls_.Add(peer, world_.env.clock.Now() + timeout, std::move(done));
+  const base::Status sent = TrySend(peer, std::move(request), timeout, &done);
+  if (!sent) done(Fail(sent.error()));
+}
+
+base::Status Shard::TrySend(PeerHandle peer, wire::Envelope request, base::Duration timeout,
+                            Calls::Done* done) {
+  const uint64_t id = calls_.Add(peer, world_.env.clock.Now() + timeout, std::move(*done));
   request.id = id;
   metrics_.peer_messages_sent.Add();
-  const base::Status sent = world_.transport.Send(peer, std::move(request));
-  if (sent) return;
-  if (auto back = calls_.Withdraw(id)) back(Fail(sent.error()));
+  base::Status sent = world_.transport.Send(peer, std::move(request));
+  if (sent) return sent;
+  *done = calls_.Withdraw(id);
+  return *done ? sent : base::Status();  // or else it has been called
 }
 
 // --- the clock ---------------------------------------------------------------------------------

@@ -157,6 +157,9 @@ class Shard final : public PeerEvents,
   template <typename Reply, typename Request, typename Done>
   void Ask(const coordinator::Destination& to, Request request, Done done);
   void Send(PeerHandle peer, wire::Envelope request, base::Duration timeout, Calls::Done done);
+  // An error: certainly not sent, and `done` is as it was.
+  base::Status TrySend(PeerHandle peer, wire::Envelope request, base::Duration timeout,
+                       Calls::Done* done);
   std::optional<PeerHandle> PeerIn(const membership::View& view, ring::NodeIndex node) const;
   void ExchangeDocuments(uint64_t number);
   base::Status CheckFence(uint64_t fence) const;

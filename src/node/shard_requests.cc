@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests through a shard: from its coordinator to replicas, and from peers to its replica.
+#include <memory>
 #include <utility>
 
 #include "base/check.h"
@@ -63,24 +64,35 @@ wire::WriteReply ToReply(const base::Status& status,
   return reply;
 }
 
+tl::unexpected<base::Error> NoMember() {
+  return Fail(Code::kStaleEpoch, "the node is not a member any more");
+}
+
+// Why there is none is the reply's outcome.
+template <typename Reply>
+Reply ReplyIn(base::Result<wire::Body> body) {
+  Reply reply;
+  if (!body) {
+    reply.outcome = wire::Outcome::From(body.error());
+  } else if (auto* given = std::get_if<Reply>(&*body)) {
+    return std::move(*given);
+  } else {
+    reply.outcome = {Code::kInternal, "a peer sent an answer of another kind"};
+  }
+  return reply;
+}
+
 }  // namespace
 
 // --- from the coordinator ----------------------------------------------------------------------
 
 template <typename Reply, typename Request, typename Done>
 void Shard::Ask(const coordinator::Destination& to, Request request, Done done) {
-  const auto fail = [](Done& back, const base::Error& error) {
-    Reply reply;
-    reply.outcome = wire::Outcome::From(error);
-    back(std::move(reply));
-  };
   const std::optional<PeerHandle> peer = PeerIn(to.view, to.node);
-  if (!peer) return fail(done, {Code::kStaleEpoch, "the node is not a member any more"});
+  if (!peer) return done(ReplyIn<Reply>(NoMember()));
   Send(*peer, {0, to.view.fence(), std::move(request)}, to.timeout,
-       [done = std::move(done), fail](base::Result<wire::Body> body) mutable {
-         if (!body) return fail(done, body.error());
-         if (auto* reply = std::get_if<Reply>(&*body)) return done(std::move(*reply));
-         fail(done, {Code::kInternal, "a peer sent an answer of another kind"});
+       [done = std::move(done)](base::Result<wire::Body> body) mutable {
+         done(ReplyIn<Reply>(std::move(body)));
        });
 }
 
@@ -108,7 +120,16 @@ void Shard::Write(const coordinator::Destination& to, wire::WriteRequest request
 void Shard::Forward(const coordinator::Destination& to, wire::ForwardedWrite request,
                     ForwardDone done) {
   LARIAT_CHECK(to.node != to.view.self, "a write is forwarded to another node");
-  Ask<wire::ForwardedWriteReply>(to, std::move(request), std::move(done));
+  using Reply = wire::ForwardedWriteReply;
+  const std::optional<PeerHandle> peer = PeerIn(to.view, to.node);
+  if (!peer) return done(ReplyIn<Reply>(NoMember()));
+  // Co-owned by the callback while the request is under way; here what was not sent is told.
+  auto shared = std::make_shared<ForwardDone>(std::move(done));
+  Calls::Done back = [shared](base::Result<wire::Body> body) {
+    (*shared)(ReplyIn<Reply>(std::move(body)));
+  };
+  const auto sent = TrySend(*peer, {0, to.view.fence(), std::move(request)}, to.timeout, &back);
+  if (!sent) (*shared)(Fail(sent.error()));
 }
 
 void Shard::Owe(const membership::View& view, ring::NodeIndex node, coordinator::OwedKey key) {
