@@ -53,7 +53,8 @@ base::Result<membership::BucketProperties> Coordinator::Bucket(const std::string
   return buckets_.Find(name);
 }
 
-void Coordinator::SetBucket(membership::BucketProperties bucket, StatusDone done) {
+void Coordinator::SetBucket(membership::BucketProperties bucket, Caller /*caller*/,
+                            StatusDone done) {
   buckets_.Set(std::move(bucket), std::move(done));
 }
 

@@ -44,7 +44,7 @@ class Coordinator final : public KvService {
   void Delete(DeleteRequest request, WriteDone done) override;
   std::vector<membership::BucketProperties> Buckets() const override;
   base::Result<membership::BucketProperties> Bucket(const std::string& name) const override;
-  void SetBucket(membership::BucketProperties bucket, StatusDone done) override;
+  void SetBucket(membership::BucketProperties bucket, Caller caller, StatusDone done) override;
   uint64_t ValueBytesMax() const override;
 
  private:

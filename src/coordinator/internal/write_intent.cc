@@ -42,6 +42,7 @@ WriteIntent IntentOf(DeleteRequest request) {
   intent.put.if_match = std::move(request.if_match);
   intent.put.idempotency_key = std::move(request.idempotency_key);
   intent.put.consistency = request.consistency;
+  intent.put.caller = std::move(request.caller);
   return intent;
 }
 
