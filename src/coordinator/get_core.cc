@@ -23,8 +23,8 @@ GetCore::GetCore(Options options, const std::vector<bool>& usable, const std::ve
     LARIAT_CHECK(readers_ == i, "those of the read list come first");
     ++readers_;
   }
-  LARIAT_CHECK(options.spares <= readers_, "spares come behind the read list");
-  for (size_t i = readers_ - options.spares; i < readers_; ++i) replicas_[i].spare = true;
+  LARIAT_CHECK(options.fallbacks <= readers_, "fallbacks come behind the read list");
+  for (size_t i = readers_ - options.fallbacks; i < readers_; ++i) replicas_[i].fallback = true;
 }
 
 size_t GetCore::Count(State state) const {
@@ -41,14 +41,14 @@ uint32_t GetCore::Answered() const {
   return static_cast<uint32_t>(Count(State::kHasData) + Count(State::kHasDigest));
 }
 
-uint32_t GetCore::SparesAnswered() const {
+uint32_t GetCore::FallbacksAnswered() const {
   uint32_t count = 0;
-  for (const Replica& replica : readers()) count += replica.spare && replica.Answered() ? 1 : 0;
+  for (const Replica& replica : readers()) count += replica.fallback && replica.Answered() ? 1 : 0;
   return count;
 }
 
 bool GetCore::AskOne(State how, Actions* actions) {
-  const size_t primaries = readers_ - options_.spares;
+  const size_t primaries = readers_ - options_.fallbacks;
   for (size_t i = 0; i < primaries; ++i) {
     Replica& replica = replicas_[i];
     if (replica.state != State::kUnasked || !replica.usable) continue;
@@ -57,31 +57,31 @@ bool GetCore::AskOne(State how, Actions* actions) {
         {how == State::kAskedData ? ActionKind::kReadData : ActionKind::kReadDigest, i});
     return true;
   }
-  return options_.spares > 0 && AskSpare(how, actions);
+  return options_.fallbacks > 0 && AskFallback(how, actions);
 }
 
 // For the next replica that cannot answer itself.
-bool GetCore::AskSpare(State how, Actions* actions) {
+bool GetCore::AskFallback(State how, Actions* actions) {
   const auto gone = [](const Replica& replica) {
     return !replica.usable || replica.state == State::kFailed;
   };
-  const size_t primaries = readers_ - options_.spares;
+  const size_t primaries = readers_ - options_.fallbacks;
   size_t absent = 0;
   while (absent < primaries && (!gone(replicas_[absent]) || replicas_[absent].stood_for)) ++absent;
   size_t i = primaries;
   while (i < readers_ && replicas_[i].state != State::kUnasked) ++i;
   if (absent == primaries || i == readers_) return false;
-  Replica& spare = replicas_[i];
-  spare.state = how;
-  spare.set = replicas_[absent].set;
-  spare.stands_for = absent;
+  Replica& fallback = replicas_[i];
+  fallback.state = how;
+  fallback.set = replicas_[absent].set;
+  fallback.stands_for = absent;
   replicas_[absent].stood_for = true;
   actions->push_back(
       {how == State::kAskedData ? ActionKind::kReadData : ActionKind::kReadDigest, i, absent});
   return true;
 }
 
-// One that is in the other list alone: whether it holds what the read list says.
+// One that is in the move list alone: whether it holds what the read list says.
 bool GetCore::AskOther(Actions* actions) {
   for (size_t i = readers_; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
@@ -98,7 +98,7 @@ void GetCore::AskEnoughOthers(Actions* actions) {
   uint32_t in_other = 0;
   for (const Replica& replica : replicas_) {
     const bool may_hold = replica.Answered() || replica.Asked();
-    in_other += (replica.set & kInOther) != 0 && may_hold ? 1 : 0;
+    in_other += (replica.set & kInMove) != 0 && may_hold ? 1 : 0;
   }
   while (in_other < options_.r_other && AskOther(actions)) ++in_other;
 }
@@ -107,14 +107,14 @@ bool GetCore::CheckUsable(ListSet list, Actions* actions) {
   uint32_t alive = 0;
   uint32_t dead = 0;
   for (const Replica& replica : replicas_) {
-    if ((replica.set & list) == 0 || replica.spare) continue;
+    if ((replica.set & list) == 0 || replica.fallback) continue;
     ++(replica.usable ? alive : dead);
   }
-  const uint32_t with_spares = alive + std::min(dead, static_cast<uint32_t>(options_.spares));
-  if (with_spares >= Needed(list) && alive >= options_.pr) return true;
-  const bool of_primaries = with_spares >= Needed(list);
+  const uint32_t with_fallbacks = alive + std::min(dead, static_cast<uint32_t>(options_.fallbacks));
+  if (with_fallbacks >= Needed(list) && alive >= options_.pr) return true;
+  const bool of_primaries = with_fallbacks >= Needed(list);
   GiveUp({Code::kInsufficientReplicas, "too few replicas are alive",
-          of_primaries ? options_.pr : Needed(list), of_primaries ? alive : with_spares},
+          of_primaries ? options_.pr : Needed(list), of_primaries ? alive : with_fallbacks},
          actions);
   return false;
 }
@@ -122,7 +122,7 @@ bool GetCore::CheckUsable(ListSet list, Actions* actions) {
 GetCore::Actions GetCore::Start() {
   Actions actions;
   if (!CheckUsable(kInRead, &actions)) return actions;
-  if (two_lists() && !options_.sloppy && !CheckUsable(kInOther, &actions)) return actions;
+  if (two_lists() && !options_.sloppy && !CheckUsable(kInMove, &actions)) return actions;
   for (uint32_t i = 0; i < options_.r; ++i) {
     AskOne(i == 0 ? State::kAskedData : State::kAskedDigest, &actions);
   }
@@ -154,7 +154,7 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   }
   if (writing_back_) {
     NoteHolder(&replica);
-    Settle(&actions);
+    CheckHolders(&actions);
     return actions;
   }
   Progress(&actions);
@@ -167,7 +167,7 @@ void GetCore::OnOtherReply(Replica* replica, const wire::ReadReply& reply, Actio
   replica->digest = reply.digest;
   if (!writing_back_) return;
   NoteHolder(replica);
-  Settle(actions);
+  CheckHolders(actions);
 }
 
 GetCore::Actions GetCore::OnFailure(size_t index, base::Error error) {
@@ -176,14 +176,14 @@ GetCore::Actions GetCore::OnFailure(size_t index, base::Error error) {
   if ((finished_ && !comparing_) || !replica.Asked()) return actions;
   const State was = replica.state;
   replica.state = State::kFailed;
-  if (replica.spare) replicas_[replica.stands_for].stood_for = false;
+  if (replica.fallback) replicas_[replica.stands_for].stood_for = false;
   if (comparing_) {
     Compare(&actions);
     return actions;
   }
   last_failure_ = std::move(error);
   if (writing_back_) {
-    Settle(&actions);
+    CheckHolders(&actions);
     return actions;
   }
   if (index < readers_) AskOne(was, &actions);
@@ -219,7 +219,7 @@ bool GetCore::Enough(bool with_outstanding) const {
   for (const Replica& replica : readers()) {
     if (!replica.Answered() && !(with_outstanding && replica.Asked())) continue;
     ++count;
-    primaries += replica.spare ? 0 : 1;
+    primaries += replica.fallback ? 0 : 1;
   }
   return count >= options_.r && primaries >= options_.pr;
 }
@@ -230,7 +230,7 @@ void GetCore::Progress(Actions* actions) {
     const bool of_primaries = Answered() >= options_.r;
     GiveUp({Code::kUnavailable, "too few replicas could answer" + why,
             of_primaries ? options_.pr : options_.r,
-            of_primaries ? Answered() - SparesAnswered() : Answered()},
+            of_primaries ? Answered() - FallbacksAnswered() : Answered()},
            actions);
     return;
   }
@@ -329,11 +329,11 @@ void GetCore::WriteBack(Actions* actions) {
     Replica& replica = replicas_[i];
     if (!replica.Answered()) continue;
     NoteHolder(&replica);
-    if (replica.write == WriteState::kHolds || replica.spare) continue;
+    if (replica.write == WriteState::kHolds || replica.fallback) continue;
     replica.write = WriteState::kSent;
     actions->push_back({ActionKind::kWriteBack, i});
   }
-  Settle(actions);
+  CheckHolders(actions);
 }
 
 void GetCore::NoteHolder(Replica* replica) const {
@@ -345,12 +345,12 @@ GetCore::Actions GetCore::OnWriteBackReply(size_t index, bool ok) {
   Replica& replica = replicas_[index];
   if (finished_ || replica.write != WriteState::kSent) return actions;
   replica.write = ok ? WriteState::kHolds : WriteState::kFailed;
-  Settle(&actions);
+  CheckHolders(&actions);
   return actions;
 }
 
 GetCore::Actions GetCore::OnOvertaken(size_t index) {
-  // What stand-ins took part in has no order, and is shown.
+  // What fallbacks took part in has no order, and is shown.
   if (options_.sloppy) return OnWriteBackReply(index, true);
   overtaken_ = true;
   return OnWriteBackReply(index, false);
@@ -380,7 +380,7 @@ uint32_t GetCore::Pending(ListSet list) const {
 bool GetCore::Recruit(ListSet list, Actions* actions) {
   for (size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
-    const bool free = replica.write == WriteState::kNone && replica.usable && !replica.spare;
+    const bool free = replica.write == WriteState::kNone && replica.usable && !replica.fallback;
     if ((replica.set & list) == 0 || !free) continue;
     if (options_.sloppy && replica.state == State::kFailed) continue;
     if (i >= readers_ && replica.state == State::kUnasked) return AskOther(actions);
@@ -392,9 +392,9 @@ bool GetCore::Recruit(ListSet list, Actions* actions) {
   return false;
 }
 
-void GetCore::Settle(Actions* actions) {
+void GetCore::CheckHolders(Actions* actions) {
   bool waiting = false;
-  for (const ListSet list : {kInRead, kInOther}) {
+  for (const ListSet list : {kInRead, kInMove}) {
     if ((lists_ & list) == 0) continue;
     while (Holders(list) + Pending(list) < Needed(list)) {
       if (Recruit(list, actions)) continue;
@@ -416,7 +416,7 @@ GetCore::Actions GetCore::AfterAnswer(bool all) {
   LARIAT_CHECK(finished_ && !options_.strict, "a strict read compares before its answer");
   Actions actions;
   comparing_ = true;
-  for (size_t i = 0; all && i < readers_ - options_.spares; ++i) {
+  for (size_t i = 0; all && i < readers_ - options_.fallbacks; ++i) {
     Replica& replica = replicas_[i];
     if (replica.state != State::kUnasked || !replica.usable) continue;
     replica.state = State::kAskedDigest;
@@ -430,7 +430,7 @@ void GetCore::Compare(Actions* actions) {
   if (Outstanding() > 0 || AskForData(actions)) return;
   comparing_ = false;
   if (!MergeAll() || !merged_found_) return;
-  for (size_t i = 0; i < readers_ - options_.spares; ++i) {
+  for (size_t i = 0; i < readers_ - options_.fallbacks; ++i) {
     Replica& replica = replicas_[i];
     const bool holds = replica.found && replica.digest == merged_digest_;
     if (replica.Answered() && !holds) actions->push_back({ActionKind::kWriteBack, i});

@@ -267,7 +267,7 @@ constexpr causal::Kind kSiblings = causal::Kind::kSiblings;
 TEST(GetCoreMustHold, M20_WhoIsInBothListsCountsInBoth) {
   const std::string v = ObjectOf("v");
   GetCore core({2, 3, true, kSiblings, 2}, {true, true, true, true},
-               {kInBoth, kInBoth, kInRead, kInOther});
+               {kInBoth, kInBoth, kInRead, kInMove});
   EXPECT_EQ(Text(core.Start()), "data0 digest1");
   core.OnReadReply(1, Digest(v));
   EXPECT_EQ(Text(core.OnReadReply(0, Data(v))), "done");
@@ -276,7 +276,7 @@ TEST(GetCoreMustHold, M20_WhoIsInBothListsCountsInBoth) {
 TEST(GetCoreMustHold, M20_WhatOnlyTheOldOwnersHoldIsBroughtToTheNewOnesFirst) {
   const std::string v = ObjectOf("v");
   GetCore core({2, 2, true, kSiblings, 2}, {true, true, true, true},
-               {kInRead, kInRead, kInOther, kInOther});
+               {kInRead, kInRead, kInMove, kInMove});
   EXPECT_EQ(Text(core.Start()), "data0 digest1 digest2 digest3");
   core.OnReadReply(2, Digest(v));
   core.OnReadReply(3, Digest(""));
@@ -289,7 +289,7 @@ TEST(GetCoreMustHold, M20_WhatOnlyTheOldOwnersHoldIsBroughtToTheNewOnesFirst) {
 }
 
 TEST(GetCore, NothingNeedsNoHolders) {
-  GetCore core({1, 1, true, kSiblings, 1}, {true, true}, {kInRead, kInOther});
+  GetCore core({1, 1, true, kSiblings, 1}, {true, true}, {kInRead, kInMove});
   core.Start();
   EXPECT_EQ(Text(core.OnReadReply(0, Data(""))), "done");
   EXPECT_TRUE(core.object().Empty());
@@ -298,7 +298,7 @@ TEST(GetCore, NothingNeedsNoHolders) {
 TEST(GetCore, ALateDigestOfTheOtherListIsWaitedFor) {
   const std::string v = ObjectOf("v");
   GetCore core({2, 3, true, kSiblings, 2}, {true, true, true, true, true},
-               {kInBoth, kInRead, kInRead, kInOther, kInOther});
+               {kInBoth, kInRead, kInRead, kInMove, kInMove});
   EXPECT_EQ(Text(core.Start()), "data0 digest1 digest3");
   core.OnReadReply(0, Data(v));
   EXPECT_EQ(Text(core.OnReadReply(1, Digest(v))), "");
@@ -309,7 +309,7 @@ TEST(GetCore, ALateDigestOfTheOtherListIsWaitedFor) {
 TEST(GetCore, AReplicaOfTheOtherListThatFailsIsReplaced) {
   const std::string v = ObjectOf("v");
   const std::vector<bool> usable = {true, true, true, true};
-  const Sets sets = {kInBoth, kInRead, kInOther, kInOther};
+  const Sets sets = {kInBoth, kInRead, kInMove, kInMove};
   GetCore early({2, 2, true, kSiblings, 2}, usable, sets);
   EXPECT_EQ(Text(early.Start()), "data0 digest1 digest2");
   EXPECT_EQ(Text(early.OnFailure(2, {Code::kTimeout, ""})), "digest3");
@@ -329,7 +329,7 @@ TEST(GetCore, AReplicaOfTheOtherListThatFailsIsReplaced) {
 
 TEST(GetCore, NewerStatesOfTheOtherListAreNotShownButKept) {
   const std::string v1 = ObjectOf("v1");
-  GetCore core({2, 2, true, kSiblings, 2}, {true, true, true}, {kInBoth, kInRead, kInOther});
+  GetCore core({2, 2, true, kSiblings, 2}, {true, true, true}, {kInBoth, kInRead, kInMove});
   core.Start();
   core.OnReadReply(2, Digest(Newer(v1, "v2")));
   core.OnReadReply(0, Data(v1));
@@ -339,7 +339,7 @@ TEST(GetCore, NewerStatesOfTheOtherListAreNotShownButKept) {
 }
 
 TEST(GetCore, TooFewAliveInEitherListIsSaidBeforeAnythingIsAsked) {
-  const Sets sets = {kInBoth, kInRead, kInOther, kInOther};
+  const Sets sets = {kInBoth, kInRead, kInMove, kInMove};
   GetCore read({2, 2, true, kSiblings, 3}, {true, false, true, true}, sets);
   EXPECT_EQ(Text(read.Start()), "fail");
   EXPECT_EQ(read.error().code, Code::kInsufficientReplicas);
@@ -400,7 +400,7 @@ class RandomRun {
   // Some of the replicas are in the other list too, others in that alone.
   void MoveSome() {
     for (size_t i = 0; i < n_; ++i) sets_.push_back(prng_.Chance(0.5) ? kInBoth : kInRead);
-    for (uint64_t more = prng_.Below(4); more > 0; --more) sets_.push_back(kInOther);
+    for (uint64_t more = prng_.Below(4); more > 0; --more) sets_.push_back(kInMove);
     n_ = sets_.size();
     options_.r_other = static_cast<uint32_t>(1 + prng_.Below(3));
   }
@@ -455,8 +455,8 @@ class RandomRun {
       contained += In(i, kInRead) && contains ? 1 : 0;
       const bool holds = Covers(states_[i], core.object());
       holders += In(i, kInRead) && holds ? 1 : 0;
-      holders_other += In(i, kInOther) && holds ? 1 : 0;
-      two_lists = two_lists || In(i, kInOther);
+      holders_other += In(i, kInMove) && holds ? 1 : 0;
+      two_lists = two_lists || In(i, kInMove);
     }
     EXPECT_GE(contained, options_.r) << "the answer has to contain what r replicas said";
     if (options_.strict) {

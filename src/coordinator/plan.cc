@@ -13,8 +13,8 @@ bool Contains(const std::vector<ring::NodeIndex>& nodes, ring::NodeIndex node) {
 }
 
 // The lists of each node of lineup->nodes, which are those of the read list, and the rest of the
-// other list behind them.
-void AddOther(const Target& target, Lineup* lineup) {
+// move list behind them.
+void AddMoveList(const Target& target, Lineup* lineup) {
   const auto& other = target.replicas.other;
   for (const ring::NodeIndex node : lineup->nodes) {
     lineup->sets.push_back(Contains(other, node) ? kInBoth : kInRead);
@@ -22,7 +22,7 @@ void AddOther(const Target& target, Lineup* lineup) {
   for (const ring::NodeIndex node : other) {
     if (Contains(target.replicas.read, node)) continue;
     lineup->nodes.push_back(node);
-    lineup->sets.push_back(kInOther);
+    lineup->sets.push_back(kInMove);
   }
 }
 
@@ -45,7 +45,7 @@ void OrderByPreference(const Target& target, const ReplicaPort& replicas, Lineup
                    [&rank](ring::NodeIndex a, ring::NodeIndex b) { return rank(a) < rank(b); });
   for (size_t i = 0; i < lineup->sets.size(); ++i) {
     const int list = rank(lineup->nodes[i]).first;
-    lineup->sets[i] = list == 0 ? kInBoth : (list == 1 ? kInRead : kInOther);
+    lineup->sets[i] = list == 0 ? kInBoth : (list == 1 ? kInRead : kInMove);
   }
 }
 
@@ -91,40 +91,40 @@ std::optional<Target> FindTarget(std::shared_ptr<const membership::View> view,
 Lineup WriteLineup(const Target& target, const ReplicaPort& replicas) {
   Lineup lineup;
   lineup.nodes = target.replicas.read;
-  if (!target.replicas.other.empty()) AddOther(target, &lineup);
+  if (!target.replicas.other.empty()) AddMoveList(target, &lineup);
   AddUsable(target, replicas, &lineup);
   return lineup;
 }
 
-std::vector<ring::NodeIndex> SparesOf(const Target& target, const ReplicaPort& replicas) {
+std::vector<ring::NodeIndex> FallbacksOf(const Target& target, const ReplicaPort& replicas) {
   const membership::View& view = *target.view;
-  std::vector<ring::NodeIndex> spares;
+  std::vector<ring::NodeIndex> fallbacks;
   for (const ring::NodeIndex node : view.ring.Fallbacks(target.token, 0)) {
     if (Contains(target.replicas.read, node) || Contains(target.replicas.other, node)) continue;
     // What a node keeps that is on its way out would have to move again.
     const bool stays = view.MemberAt(node).state == membership::MemberState::kNormal;
-    if (stays && replicas.IsAlive(view, node)) spares.push_back(node);
+    if (stays && replicas.IsAlive(view, node)) fallbacks.push_back(node);
   }
-  std::stable_partition(spares.begin(), spares.end(),
+  std::stable_partition(fallbacks.begin(), fallbacks.end(),
                         [&](ring::NodeIndex node) { return replicas.IsPreferred(view, node); });
-  return spares;
+  return fallbacks;
 }
 
-void AddSpares(const std::vector<ring::NodeIndex>& spares, Lineup* lineup) {
+void AddFallbacks(const std::vector<ring::NodeIndex>& fallbacks, Lineup* lineup) {
   const auto in_read = [](ListSet set) { return (set & kInRead) != 0; };
   const auto& sets = lineup->sets;
   const auto at = sets.empty() ? static_cast<std::ptrdiff_t>(lineup->nodes.size())
                                : std::count_if(sets.begin(), sets.end(), in_read);
-  lineup->nodes.insert(lineup->nodes.begin() + at, spares.begin(), spares.end());
-  lineup->usable.insert(lineup->usable.begin() + at, spares.size(), true);
-  if (!sets.empty()) lineup->sets.insert(lineup->sets.begin() + at, spares.size(), kInRead);
+  lineup->nodes.insert(lineup->nodes.begin() + at, fallbacks.begin(), fallbacks.end());
+  lineup->usable.insert(lineup->usable.begin() + at, fallbacks.size(), true);
+  if (!sets.empty()) lineup->sets.insert(lineup->sets.begin() + at, fallbacks.size(), kInRead);
 }
 
-Lineup ReadLineup(const Target& target, const ReplicaPort& replicas, bool with_other) {
+Lineup ReadLineup(const Target& target, const ReplicaPort& replicas, bool with_move_list) {
   Lineup lineup;
   lineup.nodes = target.replicas.read;
-  const bool moves = with_other && !target.replicas.other.empty();
-  if (moves) AddOther(target, &lineup);
+  const bool moves = with_move_list && !target.replicas.other.empty();
+  if (moves) AddMoveList(target, &lineup);
   const bool all_preferred =
       std::all_of(lineup.nodes.begin(), lineup.nodes.end(), [&](ring::NodeIndex node) {
         return node == target.view->self || replicas.IsPreferred(*target.view, node);
@@ -140,19 +140,19 @@ Lineup ReadLineup(const Target& target, const ReplicaPort& replicas, bool with_o
 }
 
 base::Status CheckAlive(const Target& target, const ReplicaPort& replicas, Demand read,
-                        Demand other, bool stand_ins) {
+                        Demand in_move, bool with_fallbacks) {
   const auto check = [&](const std::vector<ring::NodeIndex>& stood_for) {
     auto status = CheckAliveIn(target.replicas.read, target, replicas, read, stood_for);
     if (!status || target.replicas.other.empty()) return status;
-    return CheckAliveIn(target.replicas.other, target, replicas, other, stood_for);
+    return CheckAliveIn(target.replicas.other, target, replicas, in_move, stood_for);
   };
   auto strictly = check({});
-  if (strictly || !stand_ins) return strictly;
+  if (strictly || !with_fallbacks) return strictly;
   // One node for each, in the order in which the operation will take them.
   const Lineup lineup = WriteLineup(target, replicas);
-  const size_t spares = SparesOf(target, replicas).size();
+  const size_t fallbacks = FallbacksOf(target, replicas).size();
   std::vector<ring::NodeIndex> stood_for;
-  for (size_t i = 0; i < lineup.nodes.size() && stood_for.size() < spares; ++i) {
+  for (size_t i = 0; i < lineup.nodes.size() && stood_for.size() < fallbacks; ++i) {
     if (!lineup.usable[i]) stood_for.push_back(lineup.nodes[i]);
   }
   return check(stood_for);

@@ -8,16 +8,16 @@
 // While the key's range moves there are two lists (lists.h), and w replicas of each have to hold
 // it; one that is in both counts in both:
 //
-//   read A B C, other B C D, w=2: A and B hold it -> C or D is still needed for the other list
+//   read A B C, other B C D, w=2: A and B hold it -> C or D is still needed for the move list
 //
 // If the lists change on the way, the write is planned again: acknowledgements are facts about a
 // node's disk and stay, new replicas are sent the same object.
 //
-// A sloppy write has spares: live nodes that are no replicas, in the order to take them. One stands
-// in for each replica that is dead or fails before the write is done, and keeps the object for it.
-// Its acknowledgement counts as that replica's, in the same lists, but never towards pw:
+// A sloppy write has fallbacks: live nodes that are no replicas, in the order to take them. One
+// stands in for each replica that is dead or fails before the write is done, and keeps the object
+// for it. Its acknowledgement counts as that replica's, in the same lists, but never towards pw:
 //
-//   n=3 w=2, B and C dead, spares D E: D for B, E for C -> own sync ok, D acks -> done
+//   n=3 w=2, B and C dead, fallbacks D E: D for B, E for C -> own sync ok, D acks -> done
 //
 // A replica that has not acknowledged when the write is over, and for which nobody stands in, is
 // owed what the coordinator holds (kOwe), once.
@@ -57,7 +57,7 @@ class PutCore {
   // What each list has to have.
   struct Needs {
     uint32_t w = 1;
-    uint32_t pw = 0;  // of them primaries: matters where spares are
+    uint32_t pw = 0;  // of them primaries: matters where fallbacks are
     // Replicas that have to have held it; 0: its order does not matter.
     uint32_t held = 0;
     uint32_t unread = 0;  // that never held it, so that no read has returned it
@@ -65,25 +65,26 @@ class PutCore {
   struct Options {
     uint32_t w = 1;
     size_t self = 0;       // the coordinator's index among the replicas
-    uint32_t w_other = 1;  // of the other list, if there is one
+    uint32_t w_other = 1;  // of the move list, if there is one
     uint32_t pw = 0;
     uint32_t pw_other = 0;
     uint32_t held = 0;  // as in Needs
     uint32_t unread = 0;
     uint32_t held_other = 0;
     uint32_t unread_other = 0;
-    size_t spares = 0;
-    // The coordinator is no replica: it is the first spare and makes the event for replica `self`.
-    bool stands_in = false;
+    size_t fallbacks = 0;
+    // The coordinator is no replica: it is the first fallback and makes the event for replica
+    // `self`.
+    bool is_fallback = false;
   };
-  static constexpr size_t kNoSpare = std::numeric_limits<size_t>::max();
+  static constexpr size_t kNoFallback = std::numeric_limits<size_t>::max();
   static constexpr uint32_t kRoundsMax = 32;  // stamps of one event
   enum class ActionKind : uint8_t { kSendWrite, kDone, kFail, kOwe, kRestamp };
   struct Action {
     ActionKind kind;
     size_t replica = 0;
-    size_t spare = kNoSpare;    // kSendWrite: who gets it in the place of the replica
-    bool unless_shown = false;  // kRestamp: not if a read was given the event here
+    size_t fallback = kNoFallback;  // kSendWrite: who gets it in the place of the replica
+    bool unless_shown = false;      // kRestamp: not if a read was given the event here
   };
   using Actions = std::vector<Action>;
 
@@ -98,8 +99,8 @@ class PutCore {
   Actions OnAck(size_t replica, causal::Standing standing = causal::Standing::kHeld,
                 causal::HlcStamp greater = {});
   Actions OnFailure(size_t replica, const base::Error& error);
-  Actions OnSpareAck(size_t spare);
-  Actions OnSpareFailure(size_t spare, const base::Error& error);
+  Actions OnFallbackAck(size_t fallback);
+  Actions OnFallbackFailure(size_t fallback, const base::Error& error);
   // After kRestamp. The event has its new stamp, durably, at the coordinator: a new round, in which
   // only what is said of that counts.
   Actions OnRestamped(causal::Standing own = causal::Standing::kHeld);
@@ -113,7 +114,7 @@ class PutCore {
   // The deadline, also of a write that is over: what is missing now is owed.
   Actions OnTimeout();
   // The lists have changed. Replicas keep their index, also those that are in no list any more
-  // (set 0); new ones come behind them. Spares are forgotten, but for a coordinator that is one;
+  // (set 0); new ones come behind them. Fallbacks are forgotten, but for a coordinator that is one;
   // the new ones are numbered on. REQUIRES: OnUpdated came; as many replicas as there were, or
   // more. A request under way to a replica stays so: its outcome counts as before.
   struct Plan {
@@ -121,36 +122,35 @@ class PutCore {
     Needs other;
     std::vector<bool> usable;
     std::vector<ListSet> sets;
-    size_t spares = 0;       // that may be taken now
-    bool stands_in = false;  // the coordinator still may
+    size_t fallbacks = 0;      // that may be taken now
+    bool is_fallback = false;  // the coordinator still may
   };
   Actions OnNewLists(const Plan& plan);
 
   bool finished() const { return finished_; }
-  // Of the read list: replicas that acknowledged, and those of which only a stand-in did.
+  // Of the read list: replicas that acknowledged, and those of which only a fallback did.
   uint32_t Acks() const;
-  uint32_t StandIns() const;
+  uint32_t FallbackAcks() const;
   const base::Error& error() const { return error_; }
   // Replicas that did not acknowledge (yet).
   std::vector<size_t> Missing() const;
-  // The spare was asked and its answer counts.
-  bool Waits(size_t spare) const;
-  size_t SpareCount() const { return spares_.size(); }
+  // The fallback was asked and its answer counts.
+  bool Waits(size_t fallback) const;
 
  private:
   enum class State : uint8_t { kUnreachable, kIdle, kSent, kAcked, kFailed };
   struct Replica {
     State state = State::kIdle;
-    State stand_in = State::kIdle;                        // of the last spare that was asked for it
+    State fallback = State::kIdle;  // of the last fallback that was asked for it
     causal::Standing standing = causal::Standing::kHeld;  // if kAcked
     ListSet set = kInRead;
     bool owed = false;
 
-    bool Held() const { return state == State::kAcked || stand_in == State::kAcked; }
-    bool Pending() const { return state == State::kSent || stand_in == State::kSent; }
+    bool Held() const { return state == State::kAcked || fallback == State::kAcked; }
+    bool Pending() const { return state == State::kSent || fallback == State::kSent; }
   };
-  struct Spare {
-    size_t replica = kNoSpare;  // whose place it takes
+  struct Fallback {
+    size_t replica = kNoFallback;  // whose place it takes
     bool free = true;
   };
   struct Tally {
@@ -167,7 +167,7 @@ class PutCore {
   bool Lost(ListSet list, const Needs& needs) const;
   bool Restampable(ListSet list, const Needs& needs, bool* unless_shown) const;
   bool Restamp(Actions* actions);
-  void StandIn(size_t replica, Actions* actions);
+  void TakeFallback(size_t replica, Actions* actions);
   void Send(size_t replica, Actions* actions);
   void CheckEnd(Actions* actions);
   void OweAll(Actions* actions);
@@ -176,11 +176,11 @@ class PutCore {
   void GiveUp(base::Error error, Actions* actions);
 
   size_t self_;
-  bool stands_in_;
+  bool is_fallback_;
   Needs read_, other_;
   std::vector<Replica> replicas_;
-  std::vector<Spare> spares_;
-  size_t first_free_ = 0;  // no spare before it is free
+  std::vector<Fallback> fallbacks_;
+  size_t first_free_ = 0;  // no fallback before it is free
   bool two_lists_ = false;
   bool ordered_ = false;
   bool overtaken_ = false;    // some replica told of a greater one, in this round

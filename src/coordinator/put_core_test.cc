@@ -209,7 +209,7 @@ TEST(PutCoreOrder, AllReplicasNeedNoOther) {
 TEST(PutCoreOrder, BothListsHaveToProveIt) {
   PutCore core(
       {.w = 2, .self = 0, .w_other = 2, .held = 2, .unread = 2, .held_other = 2, .unread_other = 2},
-      {true, true, true, true, true}, {kInRead, kInBoth, kInRead, kInOther, kInOther});
+      {true, true, true, true, true}, {kInRead, kInBoth, kInRead, kInMove, kInMove});
   core.OnUpdated();
   core.OnAck(0);
   EXPECT_TRUE(core.OnAck(1, Standing::kNeverHeld, kSix).empty()) << "one of the other list";
@@ -220,7 +220,7 @@ TEST(PutCoreOrder, BothListsHaveToProveIt) {
 }
 
 TEST(PutCoreOrder, NobodyOrdersWhatAStandInTookPartIn) {
-  PutCore core({.w = 2, .self = 0, .held = 2, .unread = 2, .spares = 1}, {true, true, false});
+  PutCore core({.w = 2, .self = 0, .held = 2, .unread = 2, .fallbacks = 1}, {true, true, false});
   core.OnUpdated();
   EXPECT_FALSE(core.Ordered());
   core.OnAck(0);
@@ -235,7 +235,7 @@ using Sets = std::vector<ListSet>;
 TEST(PutCoreOrder, WhatTwoListsDoNotAgreeOnEnds) {
   PutCore core(
       {.w = 2, .self = 0, .w_other = 2, .held = 2, .unread = 2, .held_other = 2, .unread_other = 2},
-      {true, true, true, true, true}, {kInRead, kInRead, kInBoth, kInOther, kInOther});
+      {true, true, true, true, true}, {kInRead, kInRead, kInBoth, kInMove, kInMove});
   core.OnUpdated();
   core.OnAck(0);
   core.OnAck(3);
@@ -253,7 +253,7 @@ PutCore::Plan NewPlan(uint32_t w, uint32_t w_other, std::vector<bool> usable, Se
 // The second worked example of the header: A B C and B C D.
 TEST(PutCoreMustHold, M20_AWriteNeedsItsQuorumInBothLists) {
   PutCore core({.w = 2, .self = 0, .w_other = 2}, {true, true, true, true},
-               {kInRead, kInBoth, kInBoth, kInOther});
+               {kInRead, kInBoth, kInBoth, kInMove});
   EXPECT_EQ(Sends(core.OnUpdated()), (std::set<size_t>{1, 2, 3}));
   core.OnAck(0);
   EXPECT_TRUE(core.OnAck(1).empty()) << "two of the read list, one of the other";
@@ -265,15 +265,14 @@ TEST(PutCoreMustHold, M20_AWriteNeedsItsQuorumInBothLists) {
 
 TEST(PutCoreMustHold, M20_OneNodeMayCountInBoth) {
   PutCore core({.w = 2, .self = 0, .w_other = 2}, {true, true, true, true},
-               {kInBoth, kInBoth, kInRead, kInOther});
+               {kInBoth, kInBoth, kInRead, kInMove});
   core.OnUpdated();
   core.OnAck(1);
   EXPECT_TRUE(Has(core.OnAck(0), Kind::kDone));
 }
 
 TEST(PutCoreMustHold, M20_AListThatCannotBeMetIsUnknownWithItsNumbers) {
-  PutCore core({.w = 1, .self = 0, .w_other = 2}, {true, true, true},
-               {kInRead, kInOther, kInOther});
+  PutCore core({.w = 1, .self = 0, .w_other = 2}, {true, true, true}, {kInRead, kInMove, kInMove});
   core.OnUpdated();
   core.OnAck(0);
   core.OnAck(1);
@@ -289,7 +288,7 @@ TEST(PutCoreMustHold, M20_AfterANewPlanAcknowledgementsStayAndNewReplicasAreAske
   core.OnAck(0);
   // C leaves the read list in favour of D, which has to have it too.
   const auto actions = core.OnNewLists(
-      NewPlan(2, 2, {true, true, true, true}, {kInBoth, kInBoth, kInRead, kInOther}));
+      NewPlan(2, 2, {true, true, true, true}, {kInBoth, kInBoth, kInRead, kInMove}));
   EXPECT_EQ(Sends(actions), std::set<size_t>{3});
   EXPECT_TRUE(core.OnAck(2).empty()) << "A and C are two of the read list, only A is in the other";
   EXPECT_TRUE(Has(core.OnAck(3), Kind::kDone));
@@ -387,9 +386,9 @@ class MovingRun {
     for (const auto& action : actions) {
       if (action.kind == Kind::kSendWrite || action.kind == Kind::kOwe) continue;
       ++ends_;
-      const bool two = std::any_of(sets_.begin(), sets_.end(),
-                                   [](ListSet set) { return (set & kInOther) != 0; });
-      const bool met = Holders(kInRead) >= w_ && (!two || Holders(kInOther) >= w_other_);
+      const bool two =
+          std::any_of(sets_.begin(), sets_.end(), [](ListSet set) { return (set & kInMove) != 0; });
+      const bool met = Holders(kInRead) >= w_ && (!two || Holders(kInMove) >= w_other_);
       EXPECT_EQ(action.kind == Kind::kDone, met);
     }
   }

@@ -14,8 +14,8 @@ namespace lariat::coordinator {
 
 struct ReadResult {
   causal::Object object{causal::Kind::kSiblings};
-  uint32_t answered = 0;  // stand-ins included
-  uint32_t stand_ins = 0;
+  uint32_t answered = 0;  // fallbacks included
+  uint32_t fallbacks = 0;
   std::string idempotency_answer;
 };
 

@@ -44,7 +44,7 @@ PutCore::Options CoreOptions(const WriteOp::Options& options) {
   PutCore::Needs other{quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)};
   if (options.ordered) {
     AddOrder(*options.bucket, options.lineup, kInRead, &read);
-    AddOrder(*options.bucket, options.lineup, kInOther, &other);
+    AddOrder(*options.bucket, options.lineup, kInMove, &other);
   }
   return {.w = read.w,
           .self = options.self,
@@ -55,8 +55,8 @@ PutCore::Options CoreOptions(const WriteOp::Options& options) {
           .unread = read.unread,
           .held_other = other.held,
           .unread_other = other.unread,
-          .spares = options.spares.size(),
-          .stands_in = options.stands_in};
+          .fallbacks = options.fallbacks.size(),
+          .is_fallback = options.is_fallback};
 }
 
 }  // namespace
@@ -74,7 +74,7 @@ WriteOp::WriteOp(Options options, UpdateRequest update, OpContext& context, Done
 void WriteOp::Start() {
   UpdateRequest request = std::move(update_);
   request.fence = options_.view->fence();
-  if (options_.stands_in) {
+  if (options_.is_fallback) {
     request.hint_for = options_.view->MemberAt(options_.lineup.nodes[options_.self]).Number();
   }
   // What replication still needs of it.
@@ -98,11 +98,11 @@ void WriteOp::OnDurable(const base::Status& status) {
     Run(core_.OnUpdated(result_.standing));
   }
   const size_t own = options_.self;
-  if (!options_.stands_in) {
+  if (!options_.is_fallback) {
     return Run(status ? core_.OnAck(own) : core_.OnFailure(own, status.error()));
   }
   if (status && !core_.finished() && core_.Waits(0)) metrics_.sloppy_acks.Add();
-  Run(status ? core_.OnSpareAck(0) : core_.OnSpareFailure(0, status.error()));
+  Run(status ? core_.OnFallbackAck(0) : core_.OnFallbackFailure(0, status.error()));
 }
 
 void WriteOp::OnUpdate(base::Result<UpdateResult> result) {
@@ -129,7 +129,7 @@ void WriteOp::Run(const PutCore::Actions& actions) {
   for (const PutCore::Action& action : actions) {
     switch (action.kind) {
       case PutCore::ActionKind::kSendWrite:
-        SendWrite({action.replica, action.spare, 0, core_.round()});
+        SendWrite({action.replica, action.fallback, 0, core_.round()});
         break;
       case PutCore::ActionKind::kRestamp:
         Restamp(action.unless_shown, 0);
@@ -153,7 +153,7 @@ void WriteOp::Answer() {
   reply.version = NameVersion(result_.version, *options_.view);
   reply.context = causal::EncodeContext(result_.context, update_.bucket_name, update_.key);
   reply.timestamp = written_;
-  reply.replicas = {core_.Acks(), core_.StandIns()};
+  reply.replicas = {core_.Acks(), core_.FallbackAcks()};
   Finish(std::move(reply));
 }
 
@@ -163,8 +163,8 @@ void WriteOp::Owe(size_t replica) {
 }
 
 ring::NodeIndex WriteOp::NodeOf(const Sent& sent) const {
-  return sent.spare == PutCore::kNoSpare ? options_.lineup.nodes[sent.replica]
-                                         : options_.spares[sent.spare];
+  return sent.fallback == PutCore::kNoFallback ? options_.lineup.nodes[sent.replica]
+                                               : options_.fallbacks[sent.fallback];
 }
 
 void WriteOp::SendWrite(Sent sent) {
@@ -176,7 +176,7 @@ void WriteOp::SendWrite(Sent sent) {
   request.durability = static_cast<uint8_t>(update_.durability);
   request.idempotency_key = update_.idempotency_key;
   request.idempotency_answer = result_.idempotency_answer;
-  if (sent.spare != PutCore::kNoSpare) {
+  if (sent.fallback != PutCore::kNoFallback) {
     request.hint_for = options_.view->MemberAt(options_.lineup.nodes[sent.replica]).Number();
   }
   const uint64_t fence = options_.view->fence();
@@ -189,20 +189,20 @@ void WriteOp::SendWrite(Sent sent) {
 }
 
 void WriteOp::OnWriteReply(Sent sent, const wire::WriteReply& reply) {
-  const bool stands_in = sent.spare != PutCore::kNoSpare;
+  const bool is_fallback = sent.fallback != PutCore::kNoFallback;
   if (!reply.outcome.ok()) {
     metrics_.replica_failures.Add();
     const base::Error error = reply.outcome.ToError();
-    return Run(stands_in ? core_.OnSpareFailure(sent.spare, error)
-                         : core_.OnFailure(sent.replica, error));
+    return Run(is_fallback ? core_.OnFallbackFailure(sent.fallback, error)
+                           : core_.OnFailure(sent.replica, error));
   }
   if (core_.finished()) {
     metrics_.late_acks.Add();
-  } else if (stands_in && core_.Waits(sent.spare)) {
+  } else if (is_fallback && core_.Waits(sent.fallback)) {
     metrics_.sloppy_acks.Add();
   }
-  Run(stands_in ? core_.OnSpareAck(sent.spare)
-                : core_.OnAck(sent.replica, reply.standing, reply.greater));
+  Run(is_fallback ? core_.OnFallbackAck(sent.fallback)
+                  : core_.OnAck(sent.replica, reply.standing, reply.greater));
 }
 
 // --- another stamp -------------------------------------------------------------------------------
@@ -275,8 +275,8 @@ void WriteOp::SendAgain(Sent sent) {
   if (expired_) return;
   CatchUp();
   if (sent.round != core_.round()) return;  // it has been sent the newer one
-  const bool wanted = sent.spare != PutCore::kNoSpare
-                          ? core_.Waits(sent.spare)
+  const bool wanted = sent.fallback != PutCore::kNoFallback
+                          ? core_.Waits(sent.fallback)
                           : options_.lineup.sets.empty() || options_.lineup.sets[sent.replica] != 0;
   if (!wanted) return;
   metrics_.requests_sent_again.Add();
@@ -302,18 +302,19 @@ void WriteOp::CatchUp() {
                      .sets = options_.lineup.sets};
   if (options_.ordered) {
     AddOrder(*options_.bucket, options_.lineup, kInRead, &plan.read);
-    AddOrder(*options_.bucket, options_.lineup, kInOther, &plan.other);
+    AddOrder(*options_.bucket, options_.lineup, kInMove, &plan.other);
   }
   // Those of before keep their numbers, but nothing is sent to them any more.
   const ring::NodeIndex self = target->view->self;
-  for (const ring::NodeIndex spare :
-       options_.spares.empty() ? std::vector<ring::NodeIndex>() : SparesOf(*target, replicas_)) {
-    if (options_.stands_in && spare == self) {
-      plan.stands_in = true;
+  for (const ring::NodeIndex fallback : options_.fallbacks.empty()
+                                            ? std::vector<ring::NodeIndex>()
+                                            : FallbacksOf(*target, replicas_)) {
+    if (options_.is_fallback && fallback == self) {
+      plan.is_fallback = true;
       continue;
     }
-    options_.spares.push_back(spare);
-    ++plan.spares;
+    options_.fallbacks.push_back(fallback);
+    ++plan.fallbacks;
   }
   Run(core_.OnNewLists(plan));
 }

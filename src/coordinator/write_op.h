@@ -22,9 +22,9 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   struct Options {
     Quorum quorum;
     size_t self = 0;  // this node's index in the lineup
-    // This node is no replica: it stands in for that one, and is the first of the spares.
-    bool stands_in = false;
-    std::vector<ring::NodeIndex> spares;
+    // This node is no replica: it stands in for that one, and is the first of the fallbacks.
+    bool is_fallback = false;
+    std::vector<ring::NodeIndex> fallbacks;
     std::shared_ptr<const membership::View> view;
     const membership::BucketProperties* bucket = nullptr;  // of the view
     Lineup lineup;
@@ -43,10 +43,10 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   void OnTimeout();
 
  private:
-  // A request to a replica, or to the spare in its place; kept to be sent again.
+  // A request to a replica, or to the fallback in its place; kept to be sent again.
   struct Sent {
     size_t replica;
-    size_t spare;
+    size_t fallback;
     uint32_t attempt;
     uint32_t round;  // of PutCore: what is said of an earlier one says nothing now
   };

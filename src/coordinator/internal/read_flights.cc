@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "coordinator/internal/replies.h"
+#include "coordinator/read_op.h"
 
 namespace lariat::coordinator {
 namespace {
@@ -71,7 +72,7 @@ void ReadFlights::Tick(base::Instant now) {
 
 base::Status ReadFlights::Check(const Target& target, const Quorum& quorum) const {
   const uint32_t needed = quorum.MinimumAlive();
-  // A sloppy read brings what it returns to the other list as far as that can be done.
+  // A sloppy read brings what it returns to the move list as far as that can be done.
   const bool both = needed > 1 && !quorum.sloppy && IsStrict(target, quorum);
   return CheckAlive(target, context_.replicas(), {needed, quorum.primaries},
                     {both ? quorum.NeededOf(target.NextN()) : 0, 0}, quorum.sloppy);

@@ -3,23 +3,25 @@
 
 #include <utility>
 
+#include "coordinator/read_op.h"
+
 namespace lariat::coordinator {
 
-void Reads::Start(const Target& target, ReadPlan plan, ReadOp::Done done) {
+void Reads::Start(const Target& target, ReadPlan plan, Done done) {
   ReadOp::Options options;
   options.core = {plan.needed, target.bucket->n, plan.strict, target.bucket->conflict,
-                  plan.needed_other};
+                  plan.needed_in_move};
   options.compare_all = plan.compare_all;
   options.view = target.view;
   // What one replica says may vanish anyhow.
-  const bool with_other = plan.strict && plan.needed > 1;
-  options.lineup = ReadLineup(target, context_.replicas(), with_other);
+  const bool with_move_list = plan.strict && plan.needed > 1;
+  options.lineup = ReadLineup(target, context_.replicas(), with_move_list);
   if (plan.sloppy) {
-    const auto spares = SparesOf(target, context_.replicas());
-    AddSpares(spares, &options.lineup);
+    const auto fallbacks = FallbacksOf(target, context_.replicas());
+    AddFallbacks(fallbacks, &options.lineup);
     options.core.sloppy = true;
     options.core.pr = plan.primaries;
-    options.core.spares = spares.size();
+    options.core.fallbacks = fallbacks.size();
   }
   options.bucket = target.bucket->id;
   options.token = target.token.value;

@@ -10,15 +10,17 @@
 
 #include "coordinator/deadlines.h"
 #include "coordinator/internal/op_context.h"
-#include "coordinator/read_op.h"
 
 namespace lariat::coordinator {
+
+class ReadOp;
+struct ReadResult;
 
 struct ReadPlan {
   std::string key;
   std::string idempotency_key;
   uint32_t needed = 1;
-  uint32_t needed_other = 1;  // of the other list
+  uint32_t needed_in_move = 1;  // of the move list
   base::Instant deadline;
   bool strict = true;
   bool sloppy = false;
@@ -32,7 +34,8 @@ class Reads {
 
   // `done` comes once, by the deadline at the latest; kStaleEpoch: plan again (ReadOp). It may come
   // after the coordinator is gone.
-  void Start(const Target& target, ReadPlan plan, ReadOp::Done done);
+  using Done = base::UniqueFunction<void(base::Result<ReadResult>)>;
+  void Start(const Target& target, ReadPlan plan, Done done);
   void Tick(base::Instant now);
 
  private:

@@ -15,7 +15,7 @@ using base::Fail;
 GetReply ShowObject(const ReadResult& result, const GetRequest& request,
                     const membership::View& view, base::WallTime now) {
   GetReply reply;
-  reply.replicas = {result.answered - result.stand_ins, result.stand_ins};
+  reply.replicas = {result.answered - result.fallbacks, result.fallbacks};
   const causal::Object& object = result.object;
   if (object.Empty()) return reply;
   reply.version = NameVersion(object.Version(), view);
@@ -41,7 +41,7 @@ WriteReply NothingToDelete(const ReadResult& found, const UpdateRequest& update,
     reply.context = causal::EncodeContext(update.context, update.bucket_name, update.key);
   }
   reply.timestamp = update.now;
-  reply.replicas = {found.answered - found.stand_ins, found.stand_ins};
+  reply.replicas = {found.answered - found.fallbacks, found.fallbacks};
   return reply;
 }
 

@@ -6,6 +6,8 @@
 
 #include "coordinator/internal/forwards.h"
 #include "coordinator/internal/replies.h"
+#include "coordinator/read_op.h"
+#include "coordinator/write_op.h"
 
 namespace lariat::coordinator {
 namespace {
@@ -56,22 +58,22 @@ void WriteJobs::Plan(const JobPtr& job) {
   const auto& read = job->target.replicas.read;
   const auto self = std::find(read.begin(), read.end(), job->target.view->self);
   const bool is_replica = self != read.end();
-  job->stands_in = false;
+  job->is_fallback = false;
   if (is_replica) job->self = static_cast<size_t>(self - read.begin());
   if (job->intent.forwarded && !is_replica) {
     return End(job, Fail(Code::kStaleEpoch, "this node does not coordinate the key"));
   }
   if (is_replica && (job->intent.forwarded || !MeetsOthers(job->intent))) return Coordinate(job);
   auto candidates = Coordinators(context_, *job);
-  if (candidates.empty()) return CoordinateAsStandIn(job);
+  if (candidates.empty()) return CoordinateAsFallback(job);
   if (candidates.front() == job->target.view->self) return Coordinate(job);
   context_.metrics().requests_forwarded.Add();
   ForwardTo(job, std::move(candidates));
 }
 
-void WriteJobs::CoordinateAsStandIn(const JobPtr& job) {
-  if (auto status = CheckStandIn(context_, *job); !status) return End(job, Fail(status.error()));
-  job->stands_in = true;
+void WriteJobs::CoordinateAsFallback(const JobPtr& job) {
+  if (auto status = CheckFallback(context_, *job); !status) return End(job, Fail(status.error()));
+  job->is_fallback = true;
   job->self = 0;
   Coordinate(job);
 }
@@ -96,7 +98,7 @@ void WriteJobs::PlanAgain(const JobPtr& job, ring::NodeIndex node) {
 
 void WriteJobs::ForwardTo(const JobPtr& job, std::vector<ring::NodeIndex> candidates) {
   const int64_t left_ms = (job->deadline - context_.clock().Now()) / base::Millis(1);
-  if (candidates.empty() && left_ms >= 1) return CoordinateAsStandIn(job);
+  if (candidates.empty() && left_ms >= 1) return CoordinateAsFallback(job);
   if (left_ms < 1) {
     return End(job, Fail(Code::kUnavailable, "no replica of the key could be reached"));
   }
@@ -154,17 +156,17 @@ void WriteJobs::RunUpdate(const JobPtr& job, UpdateRequest update) {
   WriteOp::Options options;
   options.quorum = job->quorum;
   options.self = job->self;
-  options.stands_in = job->stands_in;
+  options.is_fallback = job->is_fallback;
   if (job->quorum.sloppy && context_.settings().hints_enabled) {
-    options.spares = SparesOf(job->target, context_.replicas());
+    options.fallbacks = FallbacksOf(job->target, context_.replicas());
   }
-  if (job->stands_in) {
-    auto& spares = options.spares;
-    const auto own = std::find(spares.begin(), spares.end(), job->target.view->self);
-    if (own == spares.end()) {
+  if (job->is_fallback) {
+    auto& fallbacks = options.fallbacks;
+    const auto own = std::find(fallbacks.begin(), fallbacks.end(), job->target.view->self);
+    if (own == fallbacks.end()) {
       return End(job, Fail(Code::kUnavailable, "this node cannot stand in any more"));
     }
-    std::rotate(spares.begin(), own, own + 1);
+    std::rotate(fallbacks.begin(), own, own + 1);
   }
   options.view = job->target.view;
   options.bucket = job->target.bucket;
@@ -184,7 +186,8 @@ void WriteJobs::RunUpdate(const JobPtr& job, UpdateRequest update) {
   op->Start();
 }
 
-void WriteJobs::OnWritten(const JobPtr& job, base::Result<WriteReply> reply, WriteOp::Stale stale) {
+void WriteJobs::OnWritten(const JobPtr& job, base::Result<WriteReply> reply,
+                          std::unique_ptr<UpdateRequest> stale) {
   if (stale) {
     GiveBack(std::move(*stale), &job->intent);
     return PlanAgain(job, job->target.view->self);

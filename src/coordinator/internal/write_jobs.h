@@ -20,10 +20,11 @@
 #include "coordinator/internal/op_context.h"
 #include "coordinator/internal/reads.h"
 #include "coordinator/internal/write_plan.h"
-#include "coordinator/write_op.h"
 #include "wire/messages.h"
 
 namespace lariat::coordinator {
+
+class WriteOp;
 
 class WriteJobs {
  public:
@@ -46,9 +47,10 @@ class WriteJobs {
                       base::Result<wire::ForwardedWriteReply> reply,
                       std::vector<ring::NodeIndex> candidates);
   void Coordinate(const JobPtr& job);
-  void CoordinateAsStandIn(const JobPtr& job);
+  void CoordinateAsFallback(const JobPtr& job);
   void RunUpdate(const JobPtr& job, UpdateRequest update);
-  void OnWritten(const JobPtr& job, base::Result<WriteReply> reply, WriteOp::Stale stale);
+  void OnWritten(const JobPtr& job, base::Result<WriteReply> reply,
+                 std::unique_ptr<UpdateRequest> stale);
   void ReadThenUpdate(const JobPtr& job, UpdateRequest update);
   void OnFirstRead(const JobPtr& job, UpdateRequest update, base::Result<ReadResult> found);
   void ConfirmReplay(const JobPtr& job, WriteReply reply);

@@ -37,11 +37,11 @@ base::Status LocateWrite(const OpContext& context, WriteJob* job) {
 base::Status CheckWritable(const OpContext& context, const WriteJob& job) {
   const Quorum& quorum = job.quorum;
   const uint32_t next_n = job.target.NextN();
-  const bool stand_ins = quorum.sloppy && context.settings().hints_enabled;
+  const bool with_fallbacks = quorum.sloppy && context.settings().hints_enabled;
   auto status =
       CheckAlive(job.target, context.replicas(), {quorum.MinimumAlive(), quorum.primaries},
-                 {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)}, stand_ins);
-  if (status || stand_ins || !quorum.sloppy) return status;
+                 {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)}, with_fallbacks);
+  if (status || with_fallbacks || !quorum.sloppy) return status;
   status.error().message += kNoHints;
   return status;
 }
@@ -61,7 +61,7 @@ std::vector<ring::NodeIndex> Coordinators(const OpContext& context, const WriteJ
   return nodes;
 }
 
-base::Status CheckStandIn(const OpContext& context, const WriteJob& job) {
+base::Status CheckFallback(const OpContext& context, const WriteJob& job) {
   const auto refuse = [](const std::string& why) {
     return Fail(Code::kUnavailable, "no replica of the key could be reached" + why);
   };
@@ -71,8 +71,9 @@ base::Status CheckStandIn(const OpContext& context, const WriteJob& job) {
     return refuse("; conditional and idempotent writes need one, sloppy or not");
   }
   if (job.quorum.primaries > 0) return refuse("; pw asks for primaries");
-  const auto spares = SparesOf(job.target, context.replicas());
-  const bool may = std::find(spares.begin(), spares.end(), job.target.view->self) != spares.end();
+  const auto fallbacks = FallbacksOf(job.target, context.replicas());
+  const bool may =
+      std::find(fallbacks.begin(), fallbacks.end(), job.target.view->self) != fallbacks.end();
   return may ? base::Status() : refuse(", and this node cannot stand in for one");
 }
 
@@ -90,7 +91,7 @@ ReadPlan FirstRead(const WriteJob& job) {
   ReadPlan plan{job.intent.put.key, job.intent.put.idempotency_key.value_or(""),
                 needed(bucket.n, job.quorum.MinimumAlive()),
                 needed(next_n, job.quorum.NeededOf(next_n)), job.deadline};
-  // Stand-ins know too little to judge a condition by, or a repeat.
+  // Fallbacks know too little to judge a condition by, or a repeat.
   plan.sloppy = job.quorum.sloppy && !MeetsOthers(job.intent);
   return plan;
 }

@@ -28,7 +28,7 @@ struct WriteJob {
   Target target;
   Quorum quorum;
   size_t self = 0;
-  bool stands_in = false;  // this node is no replica and does what `self` would
+  bool is_fallback = false;  // this node is no replica and does what `self` would
 };
 
 // By the present view: target and quorum of the job, and its deadline if it had none. An error is
@@ -40,7 +40,7 @@ base::Status CheckWritable(const OpContext& context, const WriteJob& job);
 std::vector<ring::NodeIndex> Coordinators(const OpContext& context, const WriteJob& job);
 // No replica of the read list could be reached: whether this node may make the event for one, or
 // else the write's outcome.
-base::Status CheckStandIn(const OpContext& context, const WriteJob& job);
+base::Status CheckFallback(const OpContext& context, const WriteJob& job);
 // What to read before the event, or to confirm a repeat by: enough replicas that any acknowledged
 // earlier write is among them.
 ReadPlan FirstRead(const WriteJob& job);
