@@ -12,7 +12,7 @@ using base::Code;
 
 GetCore::GetCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets)
     : options_(options), replicas_(usable.size()), readers_(usable.size()), merged_(options.kind) {
-  LARIAT_CHECK(options.r >= 1, "a read needs at least one replica");
+  LARIAT_CHECK(options.lists[0].r >= 1, "a read needs at least one replica");
   LARIAT_CHECK(sets.empty() || sets.size() == usable.size(), "every replica has its lists");
   for (size_t i = 0; i < usable.size(); ++i) replicas_[i].usable = usable[i];
   if (!sets.empty()) readers_ = 0;
@@ -81,11 +81,12 @@ bool GetCore::AskFallback(State how, Actions* actions) {
   return true;
 }
 
-// One that is in the move list alone: whether it holds what the read list says.
-bool GetCore::AskOther(Actions* actions) {
+// One that is in one of the lists and not in the read list: whether it holds what that says.
+bool GetCore::AskHolder(ListSet lists, Actions* actions) {
   for (size_t i = readers_; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
-    if (replica.state != State::kUnasked || !replica.usable) continue;
+    const bool free = replica.state == State::kUnasked && replica.usable;
+    if (!free || (replica.set & lists) == 0) continue;
     replica.state = State::kAskedDigest;
     actions->push_back({ActionKind::kReadDigest, i});
     return true;
@@ -93,40 +94,43 @@ bool GetCore::AskOther(Actions* actions) {
   return false;
 }
 
-void GetCore::AskEnoughOthers(Actions* actions) {
-  if (!two_lists()) return;
-  uint32_t in_other = 0;
-  for (const Replica& replica : replicas_) {
-    const bool may_hold = replica.Answered() || replica.Asked();
-    in_other += (replica.set & kInMove) != 0 && may_hold ? 1 : 0;
+void GetCore::AskEnoughHolders(Actions* actions) {
+  for (size_t list = 1; list < kListsMax; ++list) {
+    if (!Counts(list)) continue;
+    uint32_t may_hold = 0;
+    for (const Replica& replica : replicas_) {
+      may_hold += IsIn(replica.set, list) && (replica.Answered() || replica.Asked()) ? 1 : 0;
+    }
+    while (may_hold < Needed(list) && AskHolder(InList(list), actions)) ++may_hold;
   }
-  while (in_other < options_.r_other && AskOther(actions)) ++in_other;
 }
 
-bool GetCore::CheckUsable(ListSet list, Actions* actions) {
+bool GetCore::CheckUsable(size_t list, Actions* actions) {
   uint32_t alive = 0;
   uint32_t dead = 0;
   for (const Replica& replica : replicas_) {
-    if ((replica.set & list) == 0 || replica.fallback) continue;
+    if (!IsIn(replica.set, list) || replica.fallback) continue;
     ++(replica.usable ? alive : dead);
   }
   const uint32_t with_fallbacks = alive + std::min(dead, static_cast<uint32_t>(options_.fallbacks));
-  if (with_fallbacks >= Needed(list) && alive >= options_.pr) return true;
+  if (with_fallbacks >= Needed(list) && alive >= pr()) return true;
   const bool of_primaries = with_fallbacks >= Needed(list);
   GiveUp({Code::kInsufficientReplicas, "too few replicas are alive",
-          of_primaries ? options_.pr : Needed(list), of_primaries ? alive : with_fallbacks},
+          of_primaries ? pr() : Needed(list), of_primaries ? alive : with_fallbacks},
          actions);
   return false;
 }
 
 GetCore::Actions GetCore::Start() {
   Actions actions;
-  if (!CheckUsable(kInRead, &actions)) return actions;
-  if (two_lists() && !options_.sloppy && !CheckUsable(kInMove, &actions)) return actions;
-  for (uint32_t i = 0; i < options_.r; ++i) {
+  for (size_t list = 0; list < kListsMax; ++list) {
+    const bool matters = list == 0 || (Counts(list) && !options_.sloppy);
+    if (matters && !CheckUsable(list, &actions)) return actions;
+  }
+  for (uint32_t i = 0; i < r(); ++i) {
     AskOne(i == 0 ? State::kAskedData : State::kAskedDigest, &actions);
   }
-  AskEnoughOthers(&actions);
+  AskEnoughHolders(&actions);
   return actions;
 }
 
@@ -136,7 +140,7 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   Replica& replica = replicas_[index];
   if ((finished_ && !comparing_) || !replica.Asked()) return actions;
   if (index >= readers_) {
-    OnOtherReply(&replica, reply, &actions);
+    OnHolderReply(&replica, reply, &actions);
     return actions;
   }
   // "Not there" is complete without data.
@@ -161,7 +165,7 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   return actions;
 }
 
-void GetCore::OnOtherReply(Replica* replica, const wire::ReadReply& reply, Actions* actions) {
+void GetCore::OnHolderReply(Replica* replica, const wire::ReadReply& reply, Actions* actions) {
   replica->state = State::kHasDigest;
   replica->found = reply.found;
   replica->digest = reply.digest;
@@ -187,7 +191,7 @@ GetCore::Actions GetCore::OnFailure(size_t index, base::Error error) {
     return actions;
   }
   if (index < readers_) AskOne(was, &actions);
-  AskEnoughOthers(&actions);
+  AskEnoughHolders(&actions);
   Progress(&actions);
   return actions;
 }
@@ -199,15 +203,15 @@ GetCore::Actions GetCore::OnHedge() {
   if (!writing_back_) AskOne(State::kAskedData, &actions);
   const bool late = std::any_of(replicas_.begin() + static_cast<std::ptrdiff_t>(readers_),
                                 replicas_.end(), [](const Replica& r) { return r.Asked(); });
-  if (late) AskOther(&actions);
+  if (late) AskHolder(static_cast<ListSet>(~kInRead), &actions);
   return actions;
 }
 
 GetCore::Actions GetCore::OnTimeout() {
   Actions actions;
   if (finished_) return actions;
-  GiveUp({Code::kTimeout, "replicas did not answer in time; nothing was changed by the read",
-          options_.r, Answered()},
+  GiveUp({Code::kTimeout, "replicas did not answer in time; nothing was changed by the read", r(),
+          Answered()},
          &actions);
   return actions;
 }
@@ -221,15 +225,14 @@ bool GetCore::Enough(bool with_outstanding) const {
     ++count;
     primaries += replica.fallback ? 0 : 1;
   }
-  return count >= options_.r && primaries >= options_.pr;
+  return count >= r() && primaries >= pr();
 }
 
 void GetCore::Progress(Actions* actions) {
   if (!Enough(true)) {
     const std::string why = last_failure_.message.empty() ? "" : ": " + last_failure_.message;
-    const bool of_primaries = Answered() >= options_.r;
-    GiveUp({Code::kUnavailable, "too few replicas could answer" + why,
-            of_primaries ? options_.pr : options_.r,
+    const bool of_primaries = Answered() >= r();
+    GiveUp({Code::kUnavailable, "too few replicas could answer" + why, of_primaries ? pr() : r(),
             of_primaries ? Answered() - FallbacksAnswered() : Answered()},
            actions);
     return;
@@ -356,20 +359,20 @@ GetCore::Actions GetCore::OnOvertaken(size_t index) {
   return OnWriteBackReply(index, false);
 }
 
-uint32_t GetCore::Holders(ListSet list) const {
+uint32_t GetCore::Holders(size_t list) const {
   uint32_t holders = 0;
   for (const Replica& replica : replicas_) {
-    holders += (replica.set & list) != 0 && replica.write == WriteState::kHolds ? 1 : 0;
+    holders += IsIn(replica.set, list) && replica.write == WriteState::kHolds ? 1 : 0;
   }
   return holders;
 }
 
 // Those that may turn out to hold it.
-uint32_t GetCore::Pending(ListSet list) const {
+uint32_t GetCore::Pending(size_t list) const {
   uint32_t pending = 0;
   for (size_t i = 0; i < replicas_.size(); ++i) {
     const Replica& replica = replicas_[i];
-    if ((replica.set & list) == 0) continue;
+    if (!IsIn(replica.set, list)) continue;
     const bool asked = i >= readers_ && replica.write == WriteState::kNone && replica.Asked();
     pending += replica.write == WriteState::kSent || asked ? 1 : 0;
   }
@@ -377,13 +380,13 @@ uint32_t GetCore::Pending(ListSet list) const {
 }
 
 // Somebody else has to hold it instead of one that does not.
-bool GetCore::Recruit(ListSet list, Actions* actions) {
+bool GetCore::Recruit(size_t list, Actions* actions) {
   for (size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
     const bool free = replica.write == WriteState::kNone && replica.usable && !replica.fallback;
-    if ((replica.set & list) == 0 || !free) continue;
+    if (!IsIn(replica.set, list) || !free) continue;
     if (options_.sloppy && replica.state == State::kFailed) continue;
-    if (i >= readers_ && replica.state == State::kUnasked) return AskOther(actions);
+    if (i >= readers_ && replica.state == State::kUnasked) return AskHolder(InList(list), actions);
     if (i >= readers_ && !replica.Answered()) continue;  // asked, or it could not even be read
     replica.write = WriteState::kSent;
     actions->push_back({ActionKind::kWriteBack, i});
@@ -394,8 +397,8 @@ bool GetCore::Recruit(ListSet list, Actions* actions) {
 
 void GetCore::CheckHolders(Actions* actions) {
   bool waiting = false;
-  for (const ListSet list : {kInRead, kInMove}) {
-    if ((lists_ & list) == 0) continue;
+  for (size_t list = 0; list < kListsMax; ++list) {
+    if (!IsIn(lists_, list)) continue;
     while (Holders(list) + Pending(list) < Needed(list)) {
       if (Recruit(list, actions)) continue;
       if (options_.sloppy) break;

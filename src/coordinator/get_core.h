@@ -11,13 +11,14 @@
 // With 2r > n two such reads share a replica, so a later one never returns older data. With r=1
 // there is nothing to compare, and a read is only as new as its replica.
 //
-// While the key's range moves there are two lists (lists.h). The read list is asked; what it says
-// is shown once r replicas of the move list hold it too: a value that only the old owners hold
-// would vanish when the new ones are read instead. A replica that is in the move list alone is
-// asked for its digest, to see whether it holds that. What it may have beyond that is not shown:
+// There may be several lists (lists.h), each with its needs. The read list is asked; what it says
+// is shown once as many of each other list hold it too: a value that only the old owners hold would
+// vanish when the new ones are read instead. A replica that is not in the read list is asked for
+// its digest, to see whether it holds that. What it may have beyond that is not shown:
 //
-//   read A B C, other B C D, r=2: B data v1, C digest v1 -> answer v1: both are in both lists
-//   read A B, other C D, r=2: A data v1, B, C, D digests; C and B v1, D none -> write D -> D acks
+//   read A B C, move B C D, r=2: B data v1, C digest v1 -> answer v1: both are in both lists
+//   read A B, move C D, r=2: A data v1, B, C, D digests; C and B v1, D none -> write D -> D acks
+//   read A B r=1, a list for another datacenter C D r=1: A data v1, C digest none -> write C
 //
 // A replica that fails or is late is replaced by the next one that was not asked. When a sloppy
 // read has no replica left to ask, fallbacks stand in, one for each that is dead or failed: they
@@ -49,15 +50,18 @@ namespace lariat::coordinator {
 
 class GetCore {
  public:
-  struct Options {
+  // What each list has to have.
+  struct Needs {
     uint32_t r = 1;
+    uint32_t pr = 0;  // of the r, primaries: matters where fallbacks are; of the read list alone
+  };
+  struct Options {
+    PerList<Needs> lists;
     uint32_t n = 1;
     bool strict = true;  // write back before answering
     causal::Kind kind = causal::Kind::kSiblings;
-    uint32_t r_other = 1;  // of the move list, if there is one
     bool sloppy = false;
-    uint32_t pr = 0;       // of the r, primaries: matters where fallbacks are
-    size_t fallbacks = 0;  // the last so many before those that are in the move list alone
+    size_t fallbacks = 0;  // the last so many before those that are not in the read list
   };
   static constexpr size_t kNoReplica = std::numeric_limits<size_t>::max();
   enum class ActionKind : uint8_t { kReadData, kReadDigest, kWriteBack, kDone, kFail };
@@ -124,15 +128,19 @@ class GetCore {
 
   std::span<const Replica> readers() const { return std::span(replicas_).first(readers_); }
   std::span<Replica> readers() { return std::span(replicas_).first(readers_); }
-  bool two_lists() const { return options_.strict && (lists_ & kInMove) != 0; }
-  uint32_t Needed(ListSet list) const { return list == kInRead ? options_.r : options_.r_other; }
+  // Of the read list.
+  uint32_t r() const { return options_.lists[0].r; }
+  uint32_t pr() const { return options_.lists[0].pr; }
+  uint32_t Needed(size_t list) const { return options_.lists[list].r; }
+  // There is the list, and what is shown has to be held in it.
+  bool Counts(size_t list) const { return list == 0 || (options_.strict && IsIn(lists_, list)); }
 
-  bool CheckUsable(ListSet list, Actions* actions);
+  bool CheckUsable(size_t list, Actions* actions);
   bool AskOne(State how, Actions* actions);
   bool AskFallback(State how, Actions* actions);
-  bool AskOther(Actions* actions);
-  void AskEnoughOthers(Actions* actions);
-  void OnOtherReply(Replica* replica, const wire::ReadReply& reply, Actions* actions);
+  bool AskHolder(ListSet lists, Actions* actions);
+  void AskEnoughHolders(Actions* actions);
+  void OnHolderReply(Replica* replica, const wire::ReadReply& reply, Actions* actions);
   bool Enough(bool with_outstanding) const;
   void Progress(Actions* actions);
   void Resolve(Actions* actions);
@@ -142,9 +150,9 @@ class GetCore {
   void WriteBack(Actions* actions);
   void NoteHolder(Replica* replica) const;
   void CheckHolders(Actions* actions);
-  bool Recruit(ListSet list, Actions* actions);
-  uint32_t Holders(ListSet list) const;
-  uint32_t Pending(ListSet list) const;
+  bool Recruit(size_t list, Actions* actions);
+  uint32_t Holders(size_t list) const;
+  uint32_t Pending(size_t list) const;
   void Finish(Actions* actions);
   void GiveUp(base::Error error, Actions* actions);
   size_t Count(State state) const;

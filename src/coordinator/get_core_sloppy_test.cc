@@ -73,7 +73,7 @@ std::set<std::string> Values(const GetCore& core) {
   return values;
 }
 
-constexpr GetCore::Options kSloppy2{.r = 2, .n = 3, .sloppy = true, .fallbacks = 2};
+const GetCore::Options kSloppy2{.lists = {{2}}, .n = 3, .sloppy = true, .fallbacks = 2};
 
 TEST(GetCoreSloppy, LiveReplicasAreAskedFirst) {
   const std::string v = ObjectOf("v");
@@ -142,13 +142,13 @@ TEST(GetCoreSloppy, AllReplicasMayBeDead) {
 
 TEST(GetCoreMustHold, M16_PrCountsPrimariesOnly) {
   GetCore::Options options = kSloppy2;
-  options.pr = 2;
+  options.lists[0].pr = 2;
   GetCore few(options, {true, false, false, true, true});
   EXPECT_EQ(Text(few.Start()), "fail");
   EXPECT_EQ(few.error().code, Code::kInsufficientReplicas);
   EXPECT_EQ(few.error().needed, 2U);
   EXPECT_EQ(few.error().alive, 1U);
-  options.r = 3;
+  options.lists[0].r = 3;
   const std::string v = ObjectOf("v");
   GetCore core(options, {true, true, false, true, true});
   EXPECT_EQ(Text(core.Start()), "data0 digest1 digest3:2");
@@ -169,7 +169,7 @@ TEST(GetCoreSloppy, TooFewNodesAreTold) {
 TEST(GetCoreSloppy, TheOtherListIsServedAsFarAsItCanBe) {
   const std::string v = ObjectOf("v");
   GetCore::Options options = kSloppy2;
-  options.r_other = 2;
+  options.lists[1].r = 2;
   // 0 read, 1 read (dead), 2 and 3 fallbacks, 4 other, 5 other (dead).
   const Sets sets = {kInRead, kInRead, kInRead, kInRead, kInMove, kInMove};
   GetCore core(options, {true, false, true, true, true, false}, sets);
@@ -182,8 +182,8 @@ TEST(GetCoreSloppy, TheOtherListIsServedAsFarAsItCanBe) {
 
 // --- after the answer ----------------------------------------------------------------------------
 
-constexpr GetCore::Options kEventual1{.r = 1, .n = 3, .strict = false};
-constexpr GetCore::Options kEventual2{.r = 2, .n = 5, .strict = false};
+const GetCore::Options kEventual1{.lists = {{1}}, .n = 3, .strict = false};
+const GetCore::Options kEventual2{.lists = {{2}}, .n = 5, .strict = false};
 
 // The worked example of the header.
 TEST(GetCoreAfterAnswer, WhoWasNotAskedIsComparedAndBroughtUpToDate) {
@@ -253,7 +253,7 @@ TEST(GetCoreAfterAnswer, RandomOrdersBringThoseThatAnsweredTogether) {
     const std::vector<Object> before = states;
     const bool same = std::all_of(states.begin(), states.end(),
                                   [&](const Object& state) { return state == states[0]; });
-    GetCore core({.r = static_cast<uint32_t>(1 + prng.Below(n)),
+    GetCore core({.lists = {{static_cast<uint32_t>(1 + prng.Below(n))}},
                   .n = static_cast<uint32_t>(n),
                   .strict = false},
                  std::vector<bool>(n, true));

@@ -11,26 +11,16 @@ namespace lariat::coordinator {
 using base::Code;
 using causal::Standing;
 
-namespace {
-
-bool HasOther(const std::vector<ListSet>& sets) {
-  return std::any_of(sets.begin(), sets.end(), [](ListSet set) { return (set & kInMove) != 0; });
-}
-
-}  // namespace
-
 PutCore::PutCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets)
     : self_(options.self),
       is_fallback_(options.is_fallback),
-      read_{options.w, options.pw, options.held, options.unread},
-      other_{options.w_other, options.pw_other, options.held_other, options.unread_other},
       replicas_(usable.size()),
       fallbacks_(options.fallbacks),
-      two_lists_(HasOther(sets)),
-      ordered_(!options.is_fallback && options.held > 0) {
-  LARIAT_CHECK(options.w >= 1, "a write needs at least one replica");
+      ordered_(!options.is_fallback && options.lists[0].held > 0) {
+  LARIAT_CHECK(options.lists[0].w >= 1, "a write needs at least one replica");
   LARIAT_CHECK(self_ < usable.size(), "the coordinator is a replica or stands in for one");
   LARIAT_CHECK(sets.empty() || sets.size() == usable.size(), "every replica has its lists");
+  SetLists(options.lists, sets);
   LARIAT_CHECK(!is_fallback_ || !fallbacks_.empty(), "who stands in is the first fallback");
   for (size_t i = 0; i < usable.size(); ++i) {
     if (!usable[i]) replicas_[i].state = State::kUnreachable;
@@ -43,6 +33,12 @@ PutCore::PutCore(Options options, const std::vector<bool>& usable, const std::ve
   replicas_[self_].state = State::kUnreachable;
   replicas_[self_].fallback = State::kSent;
   fallbacks_[0] = {self_, false};
+}
+
+void PutCore::SetLists(const PerList<Needs>& needs, const std::vector<ListSet>& sets) {
+  needs_ = needs;
+  lists_ = kInRead;
+  for (const ListSet set : sets) lists_ |= set;
 }
 
 PutCore::Actions PutCore::OnUpdated(Standing own) {
@@ -170,9 +166,7 @@ PutCore::Actions PutCore::OnNewLists(const Plan& plan) {
   LARIAT_CHECK(updated_, "before the event there is nothing to go on with");
   LARIAT_CHECK(plan.sets.size() >= replicas_.size(), "replicas keep their index");
   LARIAT_CHECK(plan.sets.size() == plan.usable.size(), "every replica has its lists");
-  read_ = plan.read;
-  other_ = plan.other;
-  two_lists_ = HasOther(plan.sets);
+  SetLists(plan.lists, plan.sets);
   replicas_.resize(plan.sets.size());
   // What fallbacks hold finds its way to the new replicas, but who it counts for is not known.
   const bool own_counts = is_fallback_ && plan.is_fallback && plan.sets[self_] != 0;
@@ -230,19 +224,19 @@ void PutCore::TakeFallback(size_t replica, Actions* actions) {
 
 // --- the end -------------------------------------------------------------------------------------
 
-uint32_t PutCore::Acks() const { return Count(kInRead).primaries; }
+uint32_t PutCore::Acks() const { return Count(0).primaries; }
 
 uint32_t PutCore::FallbackAcks() const {
-  const Tally tally = Count(kInRead);
+  const Tally tally = Count(0);
   return tally.held - tally.primaries;
 }
 
-PutCore::Tally PutCore::Count(ListSet list) const {
+PutCore::Tally PutCore::Count(size_t list) const {
   Tally tally;
   // Before the event nobody stands in yet.
   const bool has_fallbacks = !updated_ && first_free_ < fallbacks_.size();
   for (const Replica& replica : replicas_) {
-    if ((replica.set & list) == 0) continue;
+    if (!IsIn(replica.set, list)) continue;
     const bool primary = replica.state == State::kAcked;
     const bool may_be =
         primary || replica.state == State::kSent || (!updated_ && replica.state == State::kIdle);
@@ -264,14 +258,22 @@ PutCore::Tally PutCore::Count(ListSet list) const {
   return tally;
 }
 
-bool PutCore::Met(ListSet list, const Needs& needs) const {
+bool PutCore::Met(size_t list) const {
   const Tally tally = Count(list);
+  const Needs& needs = needs_[list];
   const bool in_order = !ordered_ || tally.stood >= needs.held;
   return tally.held >= needs.w && tally.primaries >= needs.pw && in_order;
 }
 
-bool PutCore::Lost(ListSet list, const Needs& needs) const {
+size_t PutCore::Unmet() const {
+  size_t list = 0;
+  while (list < kListsMax && (!IsIn(lists_, list) || Met(list))) ++list;
+  return list;
+}
+
+bool PutCore::Lost(size_t list) const {
   const Tally tally = Count(list);
+  const Needs& needs = needs_[list];
   if (tally.may_hold < needs.w || tally.may_primaries < needs.pw) return true;
   if (!ordered_ || tally.may_stand >= needs.held) return false;
   const uint32_t may_never = tally.may_never + (tally.unshown_self ? 1 : 0);
@@ -279,19 +281,31 @@ bool PutCore::Lost(ListSet list, const Needs& needs) const {
   return may_never < needs.unread || !may_hear;
 }
 
-bool PutCore::Restampable(ListSet list, const Needs& needs, bool* unless_shown) const {
+bool PutCore::AnyLost() const {
+  for (size_t list = 0; list < kListsMax; ++list) {
+    if (IsIn(lists_, list) && Lost(list)) return true;
+  }
+  return false;
+}
+
+bool PutCore::Restampable(size_t list, bool* unless_shown) const {
   const Tally tally = Count(list);
-  if (tally.never >= needs.unread) return true;
+  if (tally.never >= needs_[list].unread) return true;
   *unless_shown = true;
-  return tally.unshown_self && tally.never + 1 >= needs.unread;
+  return tally.unshown_self && tally.never + 1 >= needs_[list].unread;
+}
+
+bool PutCore::AllRestampable(bool* unless_shown) const {
+  for (size_t list = 0; list < kListsMax; ++list) {
+    if (IsIn(lists_, list) && !Restampable(list, unless_shown)) return false;
+  }
+  return true;
 }
 
 bool PutCore::Restamp(Actions* actions) {
   if (!ordered_ || !overtaken_ || !updated_ || replicas_[self_].set == 0) return false;
   Action action{ActionKind::kRestamp, self_};
-  const bool may = Restampable(kInRead, read_, &action.unless_shown) &&
-                   (!two_lists_ || Restampable(kInMove, other_, &action.unless_shown));
-  if (!may) return false;
+  if (!AllRestampable(&action.unless_shown)) return false;
   if (round_ + 1 >= kRoundsMax) {
     GiveUp(Unknown("others write the key faster than this write could be ordered"), actions);
     return true;
@@ -311,14 +325,14 @@ std::vector<size_t> PutCore::Missing() const {
 
 void PutCore::CheckEnd(Actions* actions) {
   if (restamping_) return;
-  if (Met(kInRead, read_) && (!two_lists_ || Met(kInMove, other_))) {
+  if (Unmet() == kListsMax) {
     finished_ = true;
     actions->push_back({ActionKind::kDone, 0});
     OweAll(actions);
     return;
   }
   if (Restamp(actions)) return;
-  const bool lost = Lost(kInRead, read_) || (two_lists_ && Lost(kInMove, other_));
+  const bool lost = AnyLost();
   // Each list for itself may be good enough for another stamp, and both together not: then there is
   // nothing to wait for either.
   const bool waits = !updated_ || std::any_of(replicas_.begin(), replicas_.end(),
@@ -330,11 +344,12 @@ void PutCore::CheckEnd(Actions* actions) {
 
 // With the figures of the list that is short.
 base::Error PutCore::Unknown(const std::string& why) const {
-  const bool other = Met(kInRead, read_);
-  const Needs& needs = other ? other_ : read_;
-  const Tally tally = Count(other ? kInMove : kInRead);
+  const size_t unmet = Unmet();
+  const size_t list = unmet < kListsMax ? unmet : 0;
+  const Needs& needs = needs_[list];
+  const Tally tally = Count(list);
   const bool of_primaries = tally.held >= needs.w;
-  const std::string where = other ? " in the list that the key moves to or from" : "";
+  const std::string where = list > 0 ? " in the list that the key moves to or from" : "";
   const bool unordered = tally.held >= needs.w && tally.primaries >= needs.pw && ordered_;
   if (unordered) {
     return {Code::kUnknown,

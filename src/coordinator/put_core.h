@@ -5,10 +5,11 @@
 //
 //   n=3 w=2: local update -> write B, write C -> own sync ok, B acks -> done (C's ack is late)
 //
-// While the key's range moves there are two lists (lists.h), and w replicas of each have to hold
-// it; one that is in both counts in both:
+// There may be several lists (lists.h), each with its needs: w replicas of each have to hold it,
+// and one that is in two counts in both:
 //
-//   read A B C, other B C D, w=2: A and B hold it -> C or D is still needed for the move list
+//   read A B C w=2, move B C D w=2: A and B hold it -> C or D is still needed for the move list
+//   read A B C w=2, a list for each of two datacenters, A B w=1 and C w=1: A, B -> C is needed
 //
 // If the lists change on the way, the write is planned again: acknowledgements are facts about a
 // node's disk and stay, new replicas are sent the same object.
@@ -31,11 +32,23 @@
 // Done takes w durable copies and n-w+1 replicas that held it: one of these would have had what was
 // acknowledged before we began, so there was nothing greater, and whatever is greater now is
 // concurrent and comes after. Otherwise the event gets a stamp above those heard of (kRestamp) and
-// goes to all again. Not while a read may have returned it: V, the greater W, and V again is no
-// order. A strict read returns what r replicas held, so n-r+1 that never held it, and never will,
-// are proof. The coordinator held it, but knows whether a read was given it (`unless_shown`), and
-// replaces it before others hear of the new one. With neither proof the outcome is unknown. Who
-// stands in promises nothing of this: once one does, order is not asked for.
+// goes to all again.
+//
+// That moves it behind other events, so it may be done only to one that no read has returned. Say V
+// was read with stamp 5, then W with stamp 6, and then V got 7: the next read would return V, which
+// readers have seen both before and after W. What proves that no read has returned the event:
+//
+//   - A strict read returns what r replicas held. If n-r+1 replicas never held the event, and never
+//     will because they hold a greater one, then no r replicas ever did.
+//   - The coordinator held it. Still it may be one of the n-r+1 if it has given the event to no
+//     read. It looks at the moment in which it replaces the event (`unless_shown`), before others
+//     hear of the new stamp.
+//
+//   n=3 r=2, above: B and C never held 5, two are enough -> kRestamp
+//   n=3 r=2, C is silent: B never held it, the coordinator is the second -> kRestamp, unless shown
+//
+// Without this proof the outcome is unknown. A fallback promises nothing of all this: once one
+// takes part, order is not asked for.
 //
 // Outcomes: before the local update is in, every failure is "definitely not done". After it, the
 // event exists and may reach the others later, so every failure is "unknown". Pure.
@@ -63,15 +76,8 @@ class PutCore {
     uint32_t unread = 0;  // that never held it, so that no read has returned it
   };
   struct Options {
-    uint32_t w = 1;
-    size_t self = 0;       // the coordinator's index among the replicas
-    uint32_t w_other = 1;  // of the move list, if there is one
-    uint32_t pw = 0;
-    uint32_t pw_other = 0;
-    uint32_t held = 0;  // as in Needs
-    uint32_t unread = 0;
-    uint32_t held_other = 0;
-    uint32_t unread_other = 0;
+    PerList<Needs> lists;
+    size_t self = 0;  // the coordinator's index among the replicas
     size_t fallbacks = 0;
     // The coordinator is no replica: it is the first fallback and makes the event for replica
     // `self`.
@@ -118,8 +124,7 @@ class PutCore {
   // the new ones are numbered on. REQUIRES: OnUpdated came; as many replicas as there were, or
   // more. A request under way to a replica stays so: its outcome counts as before.
   struct Plan {
-    Needs read;
-    Needs other;
+    PerList<Needs> lists;
     std::vector<bool> usable;
     std::vector<ListSet> sets;
     size_t fallbacks = 0;      // that may be taken now
@@ -161,11 +166,16 @@ class PutCore {
     bool unshown_self = false;                 // the coordinator may count as one of these
   };
 
-  Tally Count(ListSet list) const;
-  bool Met(ListSet list, const Needs& needs) const;
+  Tally Count(size_t list) const;
+  bool Met(size_t list) const;
+  // The first list that is not met; kListsMax if all are.
+  size_t Unmet() const;
   // Too few of the list are left.
-  bool Lost(ListSet list, const Needs& needs) const;
-  bool Restampable(ListSet list, const Needs& needs, bool* unless_shown) const;
+  bool Lost(size_t list) const;
+  bool AnyLost() const;
+  bool Restampable(size_t list, bool* unless_shown) const;
+  bool AllRestampable(bool* unless_shown) const;
+  void SetLists(const PerList<Needs>& needs, const std::vector<ListSet>& sets);
   bool Restamp(Actions* actions);
   void TakeFallback(size_t replica, Actions* actions);
   void Send(size_t replica, Actions* actions);
@@ -177,11 +187,11 @@ class PutCore {
 
   size_t self_;
   bool is_fallback_;
-  Needs read_, other_;
+  PerList<Needs> needs_;
+  ListSet lists_ = kInRead;  // those that there are
   std::vector<Replica> replicas_;
   std::vector<Fallback> fallbacks_;
   size_t first_free_ = 0;  // no fallback before it is free
-  bool two_lists_ = false;
   bool ordered_ = false;
   bool overtaken_ = false;    // some replica told of a greater one, in this round
   bool self_unshown_ = true;  // as far as is known

@@ -46,7 +46,7 @@ std::string Text(const PutCore::Actions& actions) {
 
 // The worked example of the header.
 TEST(PutCoreSloppy, SparesStandInForTheDead) {
-  PutCore core({.w = 2, .self = 0, .fallbacks = 2}, {true, false, false});
+  PutCore core({.lists = {{2}}, .self = 0, .fallbacks = 2}, {true, false, false});
   EXPECT_EQ(Text(core.OnUpdated()), "write1:s0 write2:s1");
   EXPECT_EQ(Text(core.OnAck(0)), "");
   EXPECT_EQ(Text(core.OnFallbackAck(0)), "done");
@@ -58,7 +58,7 @@ TEST(PutCoreSloppy, SparesStandInForTheDead) {
 }
 
 TEST(PutCoreSloppy, AReplicaThatFailsUnderWayIsReplacedAndSoIsItsSpare) {
-  PutCore core({.w = 3, .self = 0, .fallbacks = 2}, {true, true, true});
+  PutCore core({.lists = {{3}}, .self = 0, .fallbacks = 2}, {true, true, true});
   EXPECT_EQ(Text(core.OnUpdated()), "write1 write2");
   EXPECT_EQ(Text(core.OnFailure(2, kDown)), "write2:s0");
   EXPECT_EQ(Text(core.OnFallbackFailure(0, kDown)), "write2:s1");
@@ -70,7 +70,7 @@ TEST(PutCoreSloppy, AReplicaThatFailsUnderWayIsReplacedAndSoIsItsSpare) {
 }
 
 TEST(PutCoreSloppy, WithoutSparesLeftItIsUnknownAndTheMissingAreOwed) {
-  PutCore core({.w = 2, .self = 0, .fallbacks = 1}, {true, false, false});
+  PutCore core({.lists = {{2}}, .self = 0, .fallbacks = 1}, {true, false, false});
   EXPECT_EQ(Text(core.OnUpdated()), "write1:s0");
   core.OnAck(0);
   EXPECT_EQ(Text(core.OnFallbackFailure(0, kDown)), "fail owe1 owe2");
@@ -80,12 +80,12 @@ TEST(PutCoreSloppy, WithoutSparesLeftItIsUnknownAndTheMissingAreOwed) {
 }
 
 TEST(PutCoreMustHold, M16_AStandInIsNoPrimary) {
-  PutCore core({.w = 2, .self = 0, .pw = 2, .fallbacks = 2}, {true, true, false});
+  PutCore core({.lists = {{2, 2}}, .self = 0, .fallbacks = 2}, {true, true, false});
   EXPECT_EQ(Text(core.OnUpdated()), "write1 write2:s0");
   core.OnAck(0);
   EXPECT_EQ(Text(core.OnFallbackAck(0)), "") << "two hold it, but only one primary";
   EXPECT_EQ(Text(core.OnAck(1)), "done");
-  PutCore lost({.w = 2, .self = 0, .pw = 2, .fallbacks = 2}, {true, true, false});
+  PutCore lost({.lists = {{2, 2}}, .self = 0, .fallbacks = 2}, {true, true, false});
   lost.OnUpdated();
   lost.OnAck(0);
   lost.OnFallbackAck(0);
@@ -95,7 +95,7 @@ TEST(PutCoreMustHold, M16_AStandInIsNoPrimary) {
 }
 
 TEST(PutCoreMustHold, M16_AStrictWriteNeverAsksASpare) {
-  PutCore core({.w = 2, .self = 0}, {true, true, false});
+  PutCore core({.lists = {{2}}, .self = 0}, {true, true, false});
   EXPECT_EQ(Text(core.OnUpdated()), "write1");
   core.OnAck(0);
   EXPECT_EQ(Text(core.OnFailure(1, kDown)), "fail owe1 owe2");
@@ -103,7 +103,7 @@ TEST(PutCoreMustHold, M16_AStrictWriteNeverAsksASpare) {
 }
 
 TEST(PutCoreSloppy, AStandInCountsInTheListsOfWhomItStandsInFor) {
-  PutCore core({.w = 2, .self = 0, .w_other = 2, .fallbacks = 2}, {true, true, false, false},
+  PutCore core({.lists = {{2}, {2}}, .self = 0, .fallbacks = 2}, {true, true, false, false},
                {kInRead, kInBoth, kInRead, kInMove});
   EXPECT_EQ(Text(core.OnUpdated()), "write1 write2:s0 write3:s1");
   core.OnAck(0);
@@ -113,20 +113,21 @@ TEST(PutCoreSloppy, AStandInCountsInTheListsOfWhomItStandsInFor) {
 }
 
 TEST(PutCoreSloppy, WhoCoordinatesInTheNameOfTheFirstIsASpareItself) {
-  PutCore core({.w = 2, .self = 0, .fallbacks = 3, .is_fallback = true}, {true, false, false});
+  PutCore core({.lists = {{2}}, .self = 0, .fallbacks = 3, .is_fallback = true},
+               {true, false, false});
   EXPECT_EQ(Text(core.OnUpdated()), "write1:s1 write2:s2");
   EXPECT_EQ(Text(core.OnFallbackAck(0)), "");
   EXPECT_EQ(Text(core.OnFallbackFailure(1, kDown)), "");
   EXPECT_EQ(Text(core.OnFallbackAck(2)), "done") << "and it owes nothing: it is no replica";
   EXPECT_EQ(core.Acks(), 0U);
   EXPECT_EQ(core.FallbackAcks(), 2U);
-  PutCore refused({.w = 1, .self = 0, .fallbacks = 1, .is_fallback = true}, {false});
+  PutCore refused({.lists = {{1}}, .self = 0, .fallbacks = 1, .is_fallback = true}, {false});
   EXPECT_EQ(Text(refused.OnRefused({Code::kDiskFull, "full"})), "fail");
   EXPECT_EQ(refused.error().code, Code::kDiskFull);
 }
 
 TEST(PutCoreSloppy, OwedAtOnceIfKnownAndAtTheDeadlineIfLate) {
-  PutCore core({.w = 2, .self = 0}, {true, true, true, true, false});
+  PutCore core({.lists = {{2}}, .self = 0}, {true, true, true, true, false});
   core.OnUpdated();
   core.OnAck(0);
   EXPECT_EQ(Text(core.OnAck(1)), "done owe4");
@@ -137,18 +138,17 @@ TEST(PutCoreSloppy, OwedAtOnceIfKnownAndAtTheDeadlineIfLate) {
 }
 
 TEST(PutCoreSloppy, AStandInThatFailsAfterTheEndLeavesItsReplicaOwed) {
-  PutCore core({.w = 1, .self = 0, .fallbacks = 2}, {true, false});
+  PutCore core({.lists = {{1}}, .self = 0, .fallbacks = 2}, {true, false});
   EXPECT_EQ(Text(core.OnUpdated()), "write1:s0");
   EXPECT_EQ(Text(core.OnAck(0)), "done");
   EXPECT_EQ(Text(core.OnFallbackFailure(0, kDown)), "owe1") << "it is done: no further spare";
 }
 
 TEST(PutCoreSloppy, NewListsForgetWhatSparesSaid) {
-  PutCore core({.w = 2, .self = 0, .fallbacks = 1}, {true, true, false});
+  PutCore core({.lists = {{2}}, .self = 0, .fallbacks = 1}, {true, true, false});
   EXPECT_EQ(Text(core.OnUpdated()), "write1 write2:s0");
   core.OnAck(0);
-  const PutCore::Plan plan{.read = {3},
-                           .other = {1},
+  const PutCore::Plan plan{.lists = {{3}, {1}},
                            .usable = {true, true, false},
                            .sets = {kInRead, kInRead, kInRead},
                            .fallbacks = 1};
@@ -162,11 +162,10 @@ TEST(PutCoreSloppy, NewListsForgetWhatSparesSaid) {
 
 TEST(PutCoreSloppy, ACoordinatorThatStandsInStaysOneWhereItMay) {
   for (const bool may : {true, false}) {
-    PutCore core({.w = 2, .self = 0, .fallbacks = 2, .is_fallback = true}, {false, false});
+    PutCore core({.lists = {{2}}, .self = 0, .fallbacks = 2, .is_fallback = true}, {false, false});
     core.OnUpdated();
     core.OnFallbackAck(0);
-    const PutCore::Plan plan{.read = {1},
-                             .other = {1},
+    const PutCore::Plan plan{.lists = {{1}, {1}},
                              .usable = {false, false},
                              .sets = {kInRead, kInRead},
                              .fallbacks = 2,
@@ -194,8 +193,7 @@ class RandomRun {
     }
     sets_[options_.self] |= kInRead;
     LookForTwo();
-    options_.w = needs_.w, options_.pw = needs_.pw;
-    options_.w_other = other_.w, options_.pw_other = other_.pw;
+    options_.lists = {needs_, other_};
     holds_for_.assign(options_.fallbacks, PutCore::kNoFallback);
   }
 
@@ -259,7 +257,7 @@ class RandomRun {
       usable_[i] = prng_.Chance(0.6);
       if (sets_[i] == 0) primaries_.erase(i);
     }
-    PutCore::Plan plan{.read = needs_, .other = other_, .usable = usable_, .sets = sets_};
+    PutCore::Plan plan{.lists = {needs_, other_}, .usable = usable_, .sets = sets_};
     plan.fallbacks = options_.fallbacks > 0 ? prng_.Below(4) : 0;
     plan.is_fallback = prng_.Chance(0.5);
     const bool keeps = options_.is_fallback && plan.is_fallback && sets_[options_.self] != 0;

@@ -21,12 +21,12 @@ constexpr ring::NodeIndex kGone = std::numeric_limits<ring::NodeIndex>::max();
 
 // What it takes to order a register among others (put_core.h): with as many replicas each
 // acknowledged write, and where reads are atomic each one that was read, has one in common.
-void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, ListSet list,
+void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, size_t list,
               PutCore::Needs* needs) {
   uint32_t n = 0;
   for (size_t i = 0; i < lineup.nodes.size(); ++i) {
     const ListSet set = lineup.sets.empty() ? kInRead : lineup.sets[i];
-    n += (set & list) != 0 ? 1 : 0;
+    n += IsIn(set, list) ? 1 : 0;
   }
   const uint32_t r = std::min(bucket.r, n);
   const uint32_t w = std::min(bucket.w, n);
@@ -37,24 +37,21 @@ void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, 
   needs->unread = n - r + 1;
 }
 
-PutCore::Options CoreOptions(const WriteOp::Options& options) {
+PerList<PutCore::Needs> NeedsOf(const WriteOp::Options& options, uint32_t of_read_list) {
   const Quorum& quorum = options.quorum;
+  const uint32_t n = options.bucket->n;
   const uint32_t next_n = options.view->topology.NextN(*options.bucket);
-  PutCore::Needs read{quorum.MinimumAlive(), quorum.primaries};
-  PutCore::Needs other{quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)};
-  if (options.ordered) {
-    AddOrder(*options.bucket, options.lineup, kInRead, &read);
-    AddOrder(*options.bucket, options.lineup, kInMove, &other);
+  PerList<PutCore::Needs> lists = {{of_read_list, quorum.PrimariesOf(n)},
+                                   {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)}};
+  for (size_t list = 0; list < 2; ++list) {
+    if (options.ordered) AddOrder(*options.bucket, options.lineup, list, &lists[list]);
   }
-  return {.w = read.w,
+  return lists;
+}
+
+PutCore::Options CoreOptions(const WriteOp::Options& options) {
+  return {.lists = NeedsOf(options, options.quorum.MinimumAlive()),
           .self = options.self,
-          .w_other = other.w,
-          .pw = read.pw,
-          .pw_other = other.pw,
-          .held = read.held,
-          .unread = read.unread,
-          .held_other = other.held,
-          .unread_other = other.unread,
           .fallbacks = options.fallbacks.size(),
           .is_fallback = options.is_fallback};
 }
@@ -293,17 +290,9 @@ void WriteOp::CatchUp() {
   options_.lineup = Renumber(*target);
   options_.view = target->view;
   options_.bucket = target->bucket;
-  const uint32_t n = target->bucket->n;
-  const uint32_t next_n = target->NextN();
-  const Quorum& quorum = options_.quorum;
-  PutCore::Plan plan{.read = {quorum.NeededOf(n), quorum.PrimariesOf(n)},
-                     .other = {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)},
+  PutCore::Plan plan{.lists = NeedsOf(options_, options_.quorum.NeededOf(target->bucket->n)),
                      .usable = options_.lineup.usable,
                      .sets = options_.lineup.sets};
-  if (options_.ordered) {
-    AddOrder(*options_.bucket, options_.lineup, kInRead, &plan.read);
-    AddOrder(*options_.bucket, options_.lineup, kInMove, &plan.other);
-  }
   // Those of before keep their numbers, but nothing is sent to them any more.
   const ring::NodeIndex self = target->view->self;
   for (const ring::NodeIndex fallback : options_.fallbacks.empty()

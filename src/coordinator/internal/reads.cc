@@ -9,8 +9,10 @@ namespace lariat::coordinator {
 
 void Reads::Start(const Target& target, ReadPlan plan, Done done) {
   ReadOp::Options options;
-  options.core = {plan.needed, target.bucket->n, plan.strict, target.bucket->conflict,
-                  plan.needed_in_move};
+  options.core = {.lists = {{plan.needed}, {plan.needed_in_move}},
+                  .n = target.bucket->n,
+                  .strict = plan.strict,
+                  .kind = target.bucket->conflict};
   options.compare_all = plan.compare_all;
   options.view = target.view;
   // What one replica says may vanish anyhow.
@@ -20,7 +22,7 @@ void Reads::Start(const Target& target, ReadPlan plan, Done done) {
     const auto fallbacks = FallbacksOf(target, context_.replicas());
     AddFallbacks(fallbacks, &options.lineup);
     options.core.sloppy = true;
-    options.core.pr = plan.primaries;
+    options.core.lists[0].pr = plan.primaries;
     options.core.fallbacks = fallbacks.size();
   }
   options.bucket = target.bucket->id;

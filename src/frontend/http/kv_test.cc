@@ -212,7 +212,7 @@ TEST_F(Kv, EveryRequestSaysWhoAsks) {
   for (const char* path : {"/kv/k", "/v1/kv/k"}) {
     const bool json = path[1] == 'v';
     Send(std::string("GET ") + path);
-    Send(std::string("PUT ") + path, "", json ? R"({"value":"x"})" : "x");
+    Send(std::string("PUT ") + path, "", json ? R"({"value":"aGVsbG8="})" : "x");
     Send(std::string("DELETE ") + path);
     for (const coordinator::Caller* caller :
          {&node.kv.last_get.caller, &node.kv.last_put.caller, &node.kv.last_delete.caller}) {
