@@ -8,8 +8,8 @@
 // place. If none is alive, a sloppy write of another kind is coordinated by the node that took it,
 // which then stands in for the first one.
 //
-// The shard's thread. A job is answered exactly once; what the coordinator leaves behind when it
-// goes is answered by whoever drops its callbacks' requests, or not at all.
+// The shard's thread. A job is answered exactly once. Callbacks that come when the coordinator is
+// gone answer it too, and touch nothing else: "not done" before the event, "unknown" after it.
 #pragma once
 
 #include <memory>
