@@ -178,7 +178,7 @@ void Operator::Replicate() {
     coordinator::Coordinator& coordinator = machine.node().shard(0).coordinator();
     membership::BucketProperties bucket = *machine.View()->FindBucket(kBucket);
     bucket.n = static_cast<uint32_t>(cluster_.options().n_later);
-    coordinator.SetBucket(bucket, [this, taken](const base::Status& status) {
+    coordinator.SetBucket(bucket, {}, [this, taken](const base::Status& status) {
       *taken = status.has_value();
       Say(fmt::format("asked for another n: {}", status ? "taken" : status.error().message));
     });
@@ -210,7 +210,7 @@ void Operator::AskToCancel(uint64_t number) {
   Machine* machine = SomeMember();
   if (machine == nullptr) return;
   machine->Post(0, [this, machine, number] {
-    machine->node().admin(0).Cancel(number, [this, number](const base::Status& status) {
+    machine->node().admin(0).Cancel(number, {}, [this, number](const base::Status& status) {
       Say(fmt::format("cancels task {}: {}", number, status ? "done" : status.error().message));
     });
   });

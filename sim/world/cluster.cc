@@ -116,7 +116,7 @@ bool Cluster::Form() {
   while (!BucketKnown()) {
     if (scheduler_.Now() > end) return false;
     machines_[0]->Post(0, [this, bucket] {
-      machines_[0]->node().shard(0).coordinator().SetBucket(bucket, [](const base::Status&) {});
+      machines_[0]->node().shard(0).coordinator().SetBucket(bucket, {}, [](const base::Status&) {});
     });
     scheduler_.RunUntilTrue([this] { return BucketKnown(); }, base::Seconds(3), kLook);
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What operators can ask of a node. Threads as KvService. Unknown things are said as unknown.
+// What operators can ask of a node. Threads as KvService. Unknown things are said as unknown. What
+// changes something, or shows what a client has stored, carries its Caller.
 #pragma once
 
 #include <cstdint>
@@ -65,6 +66,7 @@ struct ChangeRequest {
   std::string node;     // name or id
   double weight = 0;    // kReweight
   bool staged = false;  // waits for Commit
+  Caller caller;
 };
 struct ChangeTicket {
   uint64_t task = 0;
@@ -115,6 +117,7 @@ struct RepairRequest {
   std::string bucket;  // empty: all
   // Tokens in (first, second]; equal: the whole ring.
   std::optional<std::pair<uint64_t, uint64_t>> range;
+  Caller caller;
 };
 // A range that the asked node holds, with those that hold it too.
 struct RepairRange {
@@ -205,7 +208,7 @@ class AdminService {
   virtual ~AdminService() = default;
   virtual ClusterStatus Status() const = 0;
   virtual std::vector<RingRange> Ring(uint32_t n) const = 0;
-  virtual void Explain(std::string bucket, std::string key, ExplainDone done) = 0;
+  virtual void Explain(std::string bucket, std::string key, Caller caller, ExplainDone done) = 0;
   virtual HealthSummary Health() const = 0;
   virtual std::string MetricsText() const = 0;  // Prometheus text of the whole node
 
@@ -214,14 +217,15 @@ class AdminService {
   // kUnavailable when a majority of the members cannot be reached. Done when agreed, not when the
   // data has moved: Task tells of that.
   virtual void RequestChange(ChangeRequest request, TicketDone done) = 0;
-  virtual void Commit(StatusDone done) = 0;  // all that is staged; kNotFound if nothing is
+  // All that is staged; kNotFound if nothing is.
+  virtual void Commit(Caller caller, StatusDone done) = 0;
   // Task 0: drops what is staged, or else ends the running change. Data stays where it was.
-  virtual void Cancel(uint64_t task, StatusDone done) = 0;
+  virtual void Cancel(uint64_t task, Caller caller, StatusDone done) = 0;
   virtual ClusterPlan Plan() const = 0;
   virtual std::vector<TaskStatus> Tasks() const = 0;  // newest first
   // Takes this node out of service for maintenance (readyz says no, others prefer other replicas),
   // or back into it. Nothing moves. Done when requests in work have ended.
-  virtual void Drain(bool on, StatusDone done) = 0;
+  virtual void Drain(bool on, Caller caller, StatusDone done) = 0;
 
   // Compares the ranges that this node holds with all their replicas now. Tasks tells of it.
   virtual void Repair(RepairRequest request, TicketDone done) = 0;

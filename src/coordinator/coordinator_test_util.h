@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -102,7 +103,13 @@ class TestCluster final : public env::Clock,
       reply.outcome = {code, why};
       (*shared)(std::move(reply));
     };
-    if (f == Fate::kRefuse) return fail(base::Code::kUnavailable, kNotSent);
+    if (f == Fate::kRefuse) {
+      if constexpr (std::is_invocable_v<Done&, base::Result<Reply>>) {
+        return (*shared)(base::Result<Reply>(base::Fail(base::Code::kUnavailable, kNotSent)));
+      } else {
+        return fail(base::Code::kUnavailable, kNotSent);
+      }
+    }
     if (f != Fate::kDeliver) {
       late_.Add(now_ + timeout, [fail] { fail(base::Code::kTimeout, "no answer"); });
     }

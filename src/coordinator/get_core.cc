@@ -12,7 +12,7 @@ using base::Code;
 
 GetCore::GetCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets)
     : options_(options), replicas_(usable.size()), readers_(usable.size()), merged_(options.kind) {
-  LARIAT_CHECK(options.r >= 1, "a read needs at least one replica");
+  LARIAT_CHECK(options.lists[0].r >= 1, "a read needs at least one replica");
   LARIAT_CHECK(sets.empty() || sets.size() == usable.size(), "every replica has its lists");
   for (size_t i = 0; i < usable.size(); ++i) replicas_[i].usable = usable[i];
   if (!sets.empty()) readers_ = 0;
@@ -23,8 +23,8 @@ GetCore::GetCore(Options options, const std::vector<bool>& usable, const std::ve
     LARIAT_CHECK(readers_ == i, "those of the read list come first");
     ++readers_;
   }
-  LARIAT_CHECK(options.spares <= readers_, "spares come behind the read list");
-  for (size_t i = readers_ - options.spares; i < readers_; ++i) replicas_[i].spare = true;
+  LARIAT_CHECK(options.fallbacks <= readers_, "fallbacks come behind the read list");
+  for (size_t i = readers_ - options.fallbacks; i < readers_; ++i) replicas_[i].fallback = true;
 }
 
 size_t GetCore::Count(State state) const {
@@ -41,14 +41,14 @@ uint32_t GetCore::Answered() const {
   return static_cast<uint32_t>(Count(State::kHasData) + Count(State::kHasDigest));
 }
 
-uint32_t GetCore::SparesAnswered() const {
+uint32_t GetCore::FallbacksAnswered() const {
   uint32_t count = 0;
-  for (const Replica& replica : readers()) count += replica.spare && replica.Answered() ? 1 : 0;
+  for (const Replica& replica : readers()) count += replica.fallback && replica.Answered() ? 1 : 0;
   return count;
 }
 
 bool GetCore::AskOne(State how, Actions* actions) {
-  const size_t primaries = readers_ - options_.spares;
+  const size_t primaries = readers_ - options_.fallbacks;
   for (size_t i = 0; i < primaries; ++i) {
     Replica& replica = replicas_[i];
     if (replica.state != State::kUnasked || !replica.usable) continue;
@@ -57,35 +57,36 @@ bool GetCore::AskOne(State how, Actions* actions) {
         {how == State::kAskedData ? ActionKind::kReadData : ActionKind::kReadDigest, i});
     return true;
   }
-  return options_.spares > 0 && AskSpare(how, actions);
+  return options_.fallbacks > 0 && AskFallback(how, actions);
 }
 
 // For the next replica that cannot answer itself.
-bool GetCore::AskSpare(State how, Actions* actions) {
+bool GetCore::AskFallback(State how, Actions* actions) {
   const auto gone = [](const Replica& replica) {
     return !replica.usable || replica.state == State::kFailed;
   };
-  const size_t primaries = readers_ - options_.spares;
+  const size_t primaries = readers_ - options_.fallbacks;
   size_t absent = 0;
   while (absent < primaries && (!gone(replicas_[absent]) || replicas_[absent].stood_for)) ++absent;
   size_t i = primaries;
   while (i < readers_ && replicas_[i].state != State::kUnasked) ++i;
   if (absent == primaries || i == readers_) return false;
-  Replica& spare = replicas_[i];
-  spare.state = how;
-  spare.set = replicas_[absent].set;
-  spare.stands_for = absent;
+  Replica& fallback = replicas_[i];
+  fallback.state = how;
+  fallback.set = replicas_[absent].set;
+  fallback.stands_for = absent;
   replicas_[absent].stood_for = true;
   actions->push_back(
       {how == State::kAskedData ? ActionKind::kReadData : ActionKind::kReadDigest, i, absent});
   return true;
 }
 
-// One that is in the other list alone: whether it holds what the read list says.
-bool GetCore::AskOther(Actions* actions) {
+// One that is in one of the lists and not in the read list: whether it holds what that says.
+bool GetCore::AskHolder(ListSet lists, Actions* actions) {
   for (size_t i = readers_; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
-    if (replica.state != State::kUnasked || !replica.usable) continue;
+    const bool free = replica.state == State::kUnasked && replica.usable;
+    if (!free || (replica.set & lists) == 0) continue;
     replica.state = State::kAskedDigest;
     actions->push_back({ActionKind::kReadDigest, i});
     return true;
@@ -93,40 +94,43 @@ bool GetCore::AskOther(Actions* actions) {
   return false;
 }
 
-void GetCore::AskEnoughOthers(Actions* actions) {
-  if (!two_lists()) return;
-  uint32_t in_other = 0;
-  for (const Replica& replica : replicas_) {
-    const bool may_hold = replica.Answered() || replica.Asked();
-    in_other += (replica.set & kInOther) != 0 && may_hold ? 1 : 0;
+void GetCore::AskEnoughHolders(Actions* actions) {
+  for (size_t list = 1; list < kListsMax; ++list) {
+    if (!Counts(list)) continue;
+    uint32_t may_hold = 0;
+    for (const Replica& replica : replicas_) {
+      may_hold += IsIn(replica.set, list) && (replica.Answered() || replica.Asked()) ? 1 : 0;
+    }
+    while (may_hold < Needed(list) && AskHolder(InList(list), actions)) ++may_hold;
   }
-  while (in_other < options_.r_other && AskOther(actions)) ++in_other;
 }
 
-bool GetCore::CheckUsable(ListSet list, Actions* actions) {
+bool GetCore::CheckUsable(size_t list, Actions* actions) {
   uint32_t alive = 0;
   uint32_t dead = 0;
   for (const Replica& replica : replicas_) {
-    if ((replica.set & list) == 0 || replica.spare) continue;
+    if (!IsIn(replica.set, list) || replica.fallback) continue;
     ++(replica.usable ? alive : dead);
   }
-  const uint32_t with_spares = alive + std::min(dead, static_cast<uint32_t>(options_.spares));
-  if (with_spares >= Needed(list) && alive >= options_.pr) return true;
-  const bool of_primaries = with_spares >= Needed(list);
+  const uint32_t with_fallbacks = alive + std::min(dead, static_cast<uint32_t>(options_.fallbacks));
+  if (with_fallbacks >= Needed(list) && alive >= pr()) return true;
+  const bool of_primaries = with_fallbacks >= Needed(list);
   GiveUp({Code::kInsufficientReplicas, "too few replicas are alive",
-          of_primaries ? options_.pr : Needed(list), of_primaries ? alive : with_spares},
+          of_primaries ? pr() : Needed(list), of_primaries ? alive : with_fallbacks},
          actions);
   return false;
 }
 
 GetCore::Actions GetCore::Start() {
   Actions actions;
-  if (!CheckUsable(kInRead, &actions)) return actions;
-  if (two_lists() && !options_.sloppy && !CheckUsable(kInOther, &actions)) return actions;
-  for (uint32_t i = 0; i < options_.r; ++i) {
+  for (size_t list = 0; list < kListsMax; ++list) {
+    const bool matters = list == 0 || (Counts(list) && !options_.sloppy);
+    if (matters && !CheckUsable(list, &actions)) return actions;
+  }
+  for (uint32_t i = 0; i < r(); ++i) {
     AskOne(i == 0 ? State::kAskedData : State::kAskedDigest, &actions);
   }
-  AskEnoughOthers(&actions);
+  AskEnoughHolders(&actions);
   return actions;
 }
 
@@ -136,7 +140,7 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   Replica& replica = replicas_[index];
   if ((finished_ && !comparing_) || !replica.Asked()) return actions;
   if (index >= readers_) {
-    OnOtherReply(&replica, reply, &actions);
+    OnHolderReply(&replica, reply, &actions);
     return actions;
   }
   // "Not there" is complete without data.
@@ -154,20 +158,20 @@ GetCore::Actions GetCore::OnReadReply(size_t index, wire::ReadReply reply) {
   }
   if (writing_back_) {
     NoteHolder(&replica);
-    Settle(&actions);
+    CheckHolders(&actions);
     return actions;
   }
   Progress(&actions);
   return actions;
 }
 
-void GetCore::OnOtherReply(Replica* replica, const wire::ReadReply& reply, Actions* actions) {
+void GetCore::OnHolderReply(Replica* replica, const wire::ReadReply& reply, Actions* actions) {
   replica->state = State::kHasDigest;
   replica->found = reply.found;
   replica->digest = reply.digest;
   if (!writing_back_) return;
   NoteHolder(replica);
-  Settle(actions);
+  CheckHolders(actions);
 }
 
 GetCore::Actions GetCore::OnFailure(size_t index, base::Error error) {
@@ -176,18 +180,18 @@ GetCore::Actions GetCore::OnFailure(size_t index, base::Error error) {
   if ((finished_ && !comparing_) || !replica.Asked()) return actions;
   const State was = replica.state;
   replica.state = State::kFailed;
-  if (replica.spare) replicas_[replica.stands_for].stood_for = false;
+  if (replica.fallback) replicas_[replica.stands_for].stood_for = false;
   if (comparing_) {
     Compare(&actions);
     return actions;
   }
   last_failure_ = std::move(error);
   if (writing_back_) {
-    Settle(&actions);
+    CheckHolders(&actions);
     return actions;
   }
   if (index < readers_) AskOne(was, &actions);
-  AskEnoughOthers(&actions);
+  AskEnoughHolders(&actions);
   Progress(&actions);
   return actions;
 }
@@ -199,15 +203,15 @@ GetCore::Actions GetCore::OnHedge() {
   if (!writing_back_) AskOne(State::kAskedData, &actions);
   const bool late = std::any_of(replicas_.begin() + static_cast<std::ptrdiff_t>(readers_),
                                 replicas_.end(), [](const Replica& r) { return r.Asked(); });
-  if (late) AskOther(&actions);
+  if (late) AskHolder(static_cast<ListSet>(~kInRead), &actions);
   return actions;
 }
 
 GetCore::Actions GetCore::OnTimeout() {
   Actions actions;
   if (finished_) return actions;
-  GiveUp({Code::kTimeout, "replicas did not answer in time; nothing was changed by the read",
-          options_.r, Answered()},
+  GiveUp({Code::kTimeout, "replicas did not answer in time; nothing was changed by the read", r(),
+          Answered()},
          &actions);
   return actions;
 }
@@ -219,18 +223,17 @@ bool GetCore::Enough(bool with_outstanding) const {
   for (const Replica& replica : readers()) {
     if (!replica.Answered() && !(with_outstanding && replica.Asked())) continue;
     ++count;
-    primaries += replica.spare ? 0 : 1;
+    primaries += replica.fallback ? 0 : 1;
   }
-  return count >= options_.r && primaries >= options_.pr;
+  return count >= r() && primaries >= pr();
 }
 
 void GetCore::Progress(Actions* actions) {
   if (!Enough(true)) {
     const std::string why = last_failure_.message.empty() ? "" : ": " + last_failure_.message;
-    const bool of_primaries = Answered() >= options_.r;
-    GiveUp({Code::kUnavailable, "too few replicas could answer" + why,
-            of_primaries ? options_.pr : options_.r,
-            of_primaries ? Answered() - SparesAnswered() : Answered()},
+    const bool of_primaries = Answered() >= r();
+    GiveUp({Code::kUnavailable, "too few replicas could answer" + why, of_primaries ? pr() : r(),
+            of_primaries ? Answered() - FallbacksAnswered() : Answered()},
            actions);
     return;
   }
@@ -329,11 +332,11 @@ void GetCore::WriteBack(Actions* actions) {
     Replica& replica = replicas_[i];
     if (!replica.Answered()) continue;
     NoteHolder(&replica);
-    if (replica.write == WriteState::kHolds || replica.spare) continue;
+    if (replica.write == WriteState::kHolds || replica.fallback) continue;
     replica.write = WriteState::kSent;
     actions->push_back({ActionKind::kWriteBack, i});
   }
-  Settle(actions);
+  CheckHolders(actions);
 }
 
 void GetCore::NoteHolder(Replica* replica) const {
@@ -345,31 +348,31 @@ GetCore::Actions GetCore::OnWriteBackReply(size_t index, bool ok) {
   Replica& replica = replicas_[index];
   if (finished_ || replica.write != WriteState::kSent) return actions;
   replica.write = ok ? WriteState::kHolds : WriteState::kFailed;
-  Settle(&actions);
+  CheckHolders(&actions);
   return actions;
 }
 
 GetCore::Actions GetCore::OnOvertaken(size_t index) {
-  // What stand-ins took part in has no order, and is shown.
+  // What fallbacks took part in has no order, and is shown.
   if (options_.sloppy) return OnWriteBackReply(index, true);
   overtaken_ = true;
   return OnWriteBackReply(index, false);
 }
 
-uint32_t GetCore::Holders(ListSet list) const {
+uint32_t GetCore::Holders(size_t list) const {
   uint32_t holders = 0;
   for (const Replica& replica : replicas_) {
-    holders += (replica.set & list) != 0 && replica.write == WriteState::kHolds ? 1 : 0;
+    holders += IsIn(replica.set, list) && replica.write == WriteState::kHolds ? 1 : 0;
   }
   return holders;
 }
 
 // Those that may turn out to hold it.
-uint32_t GetCore::Pending(ListSet list) const {
+uint32_t GetCore::Pending(size_t list) const {
   uint32_t pending = 0;
   for (size_t i = 0; i < replicas_.size(); ++i) {
     const Replica& replica = replicas_[i];
-    if ((replica.set & list) == 0) continue;
+    if (!IsIn(replica.set, list)) continue;
     const bool asked = i >= readers_ && replica.write == WriteState::kNone && replica.Asked();
     pending += replica.write == WriteState::kSent || asked ? 1 : 0;
   }
@@ -377,13 +380,13 @@ uint32_t GetCore::Pending(ListSet list) const {
 }
 
 // Somebody else has to hold it instead of one that does not.
-bool GetCore::Recruit(ListSet list, Actions* actions) {
+bool GetCore::Recruit(size_t list, Actions* actions) {
   for (size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
-    const bool free = replica.write == WriteState::kNone && replica.usable && !replica.spare;
-    if ((replica.set & list) == 0 || !free) continue;
+    const bool free = replica.write == WriteState::kNone && replica.usable && !replica.fallback;
+    if (!IsIn(replica.set, list) || !free) continue;
     if (options_.sloppy && replica.state == State::kFailed) continue;
-    if (i >= readers_ && replica.state == State::kUnasked) return AskOther(actions);
+    if (i >= readers_ && replica.state == State::kUnasked) return AskHolder(InList(list), actions);
     if (i >= readers_ && !replica.Answered()) continue;  // asked, or it could not even be read
     replica.write = WriteState::kSent;
     actions->push_back({ActionKind::kWriteBack, i});
@@ -392,10 +395,10 @@ bool GetCore::Recruit(ListSet list, Actions* actions) {
   return false;
 }
 
-void GetCore::Settle(Actions* actions) {
+void GetCore::CheckHolders(Actions* actions) {
   bool waiting = false;
-  for (const ListSet list : {kInRead, kInOther}) {
-    if ((lists_ & list) == 0) continue;
+  for (size_t list = 0; list < kListsMax; ++list) {
+    if (!IsIn(lists_, list)) continue;
     while (Holders(list) + Pending(list) < Needed(list)) {
       if (Recruit(list, actions)) continue;
       if (options_.sloppy) break;
@@ -416,7 +419,7 @@ GetCore::Actions GetCore::AfterAnswer(bool all) {
   LARIAT_CHECK(finished_ && !options_.strict, "a strict read compares before its answer");
   Actions actions;
   comparing_ = true;
-  for (size_t i = 0; all && i < readers_ - options_.spares; ++i) {
+  for (size_t i = 0; all && i < readers_ - options_.fallbacks; ++i) {
     Replica& replica = replicas_[i];
     if (replica.state != State::kUnasked || !replica.usable) continue;
     replica.state = State::kAskedDigest;
@@ -430,7 +433,7 @@ void GetCore::Compare(Actions* actions) {
   if (Outstanding() > 0 || AskForData(actions)) return;
   comparing_ = false;
   if (!MergeAll() || !merged_found_) return;
-  for (size_t i = 0; i < readers_ - options_.spares; ++i) {
+  for (size_t i = 0; i < readers_ - options_.fallbacks; ++i) {
     Replica& replica = replicas_[i];
     const bool holds = replica.found && replica.digest == merged_digest_;
     if (replica.Answered() && !holds) actions->push_back({ActionKind::kWriteBack, i});

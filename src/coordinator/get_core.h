@@ -11,19 +11,20 @@
 // With 2r > n two such reads share a replica, so a later one never returns older data. With r=1
 // there is nothing to compare, and a read is only as new as its replica.
 //
-// While the key's range moves there are two lists (lists.h). The read list is asked; what it says
-// is shown once r replicas of the other list hold it too: a value that only the old owners hold
-// would vanish when the new ones are read instead. A replica that is in the other list alone is
-// asked for its digest, to see whether it holds that. What it may have beyond that is not shown:
+// There may be several lists (lists.h), each with its needs. The read list is asked; what it says
+// is shown once as many of each other list hold it too: a value that only the old owners hold would
+// vanish when the new ones are read instead. A replica that is not in the read list is asked for
+// its digest, to see whether it holds that. What it may have beyond that is not shown:
 //
-//   read A B C, other B C D, r=2: B data v1, C digest v1 -> answer v1: both are in both lists
-//   read A B, other C D, r=2: A data v1, B, C, D digests; C and B v1, D none -> write D -> D acks
+//   read A B C, move B C D, r=2: B data v1, C digest v1 -> answer v1: both are in both lists
+//   read A B, move C D, r=2: A data v1, B, C, D digests; C and B v1, D none -> write D -> D acks
+//   read A B r=1, a list for another datacenter C D r=1: A data v1, C digest none -> write C
 //
 // A replica that fails or is late is replaced by the next one that was not asked. When a sloppy
-// read has no replica left to ask, spares stand in, one for each that is dead or failed: they say
-// what they keep for it. That counts towards r, never towards pr. A sloppy read brings what it
+// read has no replica left to ask, fallbacks stand in, one for each that is dead or failed: they
+// say what they keep for it. That counts towards r, never towards pr. A sloppy read brings what it
 // returns to the replicas that it asked, but does not fail when they cannot take it, and never
-// makes spares keep more.
+// makes fallbacks keep more.
 //
 // A read that is not strict (r + w <= n) answers at once. AfterAnswer compares what was asked, or
 // all replicas, and brings what is joined to those that lack it:
@@ -49,28 +50,31 @@ namespace lariat::coordinator {
 
 class GetCore {
  public:
-  struct Options {
+  // What each list has to have.
+  struct Needs {
     uint32_t r = 1;
+    uint32_t pr = 0;  // of the r, primaries: matters where fallbacks are; of the read list alone
+  };
+  struct Options {
+    PerList<Needs> lists;
     uint32_t n = 1;
     bool strict = true;  // write back before answering
     causal::Kind kind = causal::Kind::kSiblings;
-    uint32_t r_other = 1;  // of the other list, if there is one
     bool sloppy = false;
-    uint32_t pr = 0;    // of the r, primaries: matters where spares are
-    size_t spares = 0;  // the last so many before those that are in the other list alone
+    size_t fallbacks = 0;  // the last so many before those that are not in the read list
   };
   static constexpr size_t kNoReplica = std::numeric_limits<size_t>::max();
   enum class ActionKind : uint8_t { kReadData, kReadDigest, kWriteBack, kDone, kFail };
   struct Action {
     ActionKind kind;
     size_t replica = 0;              // index into the preference list
-    size_t stands_for = kNoReplica;  // reads: of a spare, whose place it takes
+    size_t stands_for = kNoReplica;  // reads: of a fallback, whose place it takes
   };
   using Actions = std::vector<Action>;
 
   // `usable`: for each replica whether it is believed alive, in the order to prefer. `sets`: the
   // lists of each; empty if all are in the read list and there is no other. REQUIRES: those of the
-  // read list come first, spares (usable, in the read list) next.
+  // read list come first, fallbacks (usable, in the read list) next.
   GetCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets = {});
 
   Actions Start();
@@ -96,8 +100,8 @@ class GetCore {
   const std::string& encoded() const { return merged_bytes_; }
   // After kFail.
   const base::Error& error() const { return error_; }
-  uint32_t Answered() const;  // of the read list, spares included
-  uint32_t SparesAnswered() const;
+  uint32_t Answered() const;  // of the read list, fallbacks included
+  uint32_t FallbacksAnswered() const;
   // An answer recorded under the idempotency key by a replica whose data is in object().
   const std::string& idempotency_answer() const { return idempotency_answer_; }
   bool disagreed() const { return disagreed_; }
@@ -114,9 +118,9 @@ class GetCore {
     base::Hash128 digest;
     std::string object;
     std::string idempotency_answer;
-    bool spare = false;
-    size_t stands_for = kNoReplica;  // of a spare
-    bool stood_for = false;          // a spare was asked in its place
+    bool fallback = false;
+    size_t stands_for = kNoReplica;  // of a fallback
+    bool stood_for = false;          // a fallback was asked in its place
 
     bool Answered() const { return state == State::kHasData || state == State::kHasDigest; }
     bool Asked() const { return state == State::kAskedData || state == State::kAskedDigest; }
@@ -124,15 +128,19 @@ class GetCore {
 
   std::span<const Replica> readers() const { return std::span(replicas_).first(readers_); }
   std::span<Replica> readers() { return std::span(replicas_).first(readers_); }
-  bool two_lists() const { return options_.strict && (lists_ & kInOther) != 0; }
-  uint32_t Needed(ListSet list) const { return list == kInRead ? options_.r : options_.r_other; }
+  // Of the read list.
+  uint32_t r() const { return options_.lists[0].r; }
+  uint32_t pr() const { return options_.lists[0].pr; }
+  uint32_t Needed(size_t list) const { return options_.lists[list].r; }
+  // There is the list, and what is shown has to be held in it.
+  bool Counts(size_t list) const { return list == 0 || (options_.strict && IsIn(lists_, list)); }
 
-  bool CheckUsable(ListSet list, Actions* actions);
+  bool CheckUsable(size_t list, Actions* actions);
   bool AskOne(State how, Actions* actions);
-  bool AskSpare(State how, Actions* actions);
-  bool AskOther(Actions* actions);
-  void AskEnoughOthers(Actions* actions);
-  void OnOtherReply(Replica* replica, const wire::ReadReply& reply, Actions* actions);
+  bool AskFallback(State how, Actions* actions);
+  bool AskHolder(ListSet lists, Actions* actions);
+  void AskEnoughHolders(Actions* actions);
+  void OnHolderReply(Replica* replica, const wire::ReadReply& reply, Actions* actions);
   bool Enough(bool with_outstanding) const;
   void Progress(Actions* actions);
   void Resolve(Actions* actions);
@@ -141,10 +149,10 @@ class GetCore {
   bool MergeAll();
   void WriteBack(Actions* actions);
   void NoteHolder(Replica* replica) const;
-  void Settle(Actions* actions);
-  bool Recruit(ListSet list, Actions* actions);
-  uint32_t Holders(ListSet list) const;
-  uint32_t Pending(ListSet list) const;
+  void CheckHolders(Actions* actions);
+  bool Recruit(size_t list, Actions* actions);
+  uint32_t Holders(size_t list) const;
+  uint32_t Pending(size_t list) const;
   void Finish(Actions* actions);
   void GiveUp(base::Error error, Actions* actions);
   size_t Count(State state) const;

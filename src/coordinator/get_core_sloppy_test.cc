@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads with spares, and what a read that is not strict does after its answer.
+// Reads with fallbacks, and what a read that is not strict does after its answer.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -17,7 +17,7 @@ using Sets = std::vector<ListSet>;
 
 const base::Error kDown{Code::kUnavailable, "down"};
 
-// "data0 digest3:1 write2 done": data of 0, a digest of spare 3 in the place of 1.
+// "data0 digest3:1 write2 done": data of 0, a digest of fallback 3 in the place of 1.
 std::string Text(const GetCore::Actions& actions) {
   std::string text;
   for (const auto& action : actions) {
@@ -73,7 +73,7 @@ std::set<std::string> Values(const GetCore& core) {
   return values;
 }
 
-constexpr GetCore::Options kSloppy2{.r = 2, .n = 3, .sloppy = true, .spares = 2};
+const GetCore::Options kSloppy2{.lists = {{2}}, .n = 3, .sloppy = true, .fallbacks = 2};
 
 TEST(GetCoreSloppy, LiveReplicasAreAskedFirst) {
   const std::string v = ObjectOf("v");
@@ -81,7 +81,7 @@ TEST(GetCoreSloppy, LiveReplicasAreAskedFirst) {
   EXPECT_EQ(Text(core.Start()), "data0 digest2");
   core.OnReadReply(0, Data(v));
   EXPECT_EQ(Text(core.OnReadReply(2, Digest(v))), "done");
-  EXPECT_EQ(core.SparesAnswered(), 0U);
+  EXPECT_EQ(core.FallbacksAnswered(), 0U);
 }
 
 TEST(GetCoreSloppy, SparesSayWhatTheyKeepAndAreNotWrittenTo) {
@@ -95,7 +95,7 @@ TEST(GetCoreSloppy, SparesSayWhatTheyKeepAndAreNotWrittenTo) {
   EXPECT_EQ(Text(core.OnWriteBackReply(0, true)), "done");
   EXPECT_EQ(Values(core), std::set<std::string>{"v2"});
   EXPECT_EQ(core.Answered(), 2U);
-  EXPECT_EQ(core.SparesAnswered(), 1U);
+  EXPECT_EQ(core.FallbacksAnswered(), 1U);
 
   GetCore nothing(kSloppy2, {true, false, false, true, true});
   nothing.Start();
@@ -142,13 +142,13 @@ TEST(GetCoreSloppy, AllReplicasMayBeDead) {
 
 TEST(GetCoreMustHold, M16_PrCountsPrimariesOnly) {
   GetCore::Options options = kSloppy2;
-  options.pr = 2;
+  options.lists[0].pr = 2;
   GetCore few(options, {true, false, false, true, true});
   EXPECT_EQ(Text(few.Start()), "fail");
   EXPECT_EQ(few.error().code, Code::kInsufficientReplicas);
   EXPECT_EQ(few.error().needed, 2U);
   EXPECT_EQ(few.error().alive, 1U);
-  options.r = 3;
+  options.lists[0].r = 3;
   const std::string v = ObjectOf("v");
   GetCore core(options, {true, true, false, true, true});
   EXPECT_EQ(Text(core.Start()), "data0 digest1 digest3:2");
@@ -159,7 +159,7 @@ TEST(GetCoreMustHold, M16_PrCountsPrimariesOnly) {
 
 TEST(GetCoreSloppy, TooFewNodesAreTold) {
   GetCore::Options options = kSloppy2;
-  options.spares = 1;
+  options.fallbacks = 1;
   GetCore core(options, {false, false, false, true});
   EXPECT_EQ(Text(core.Start()), "fail");
   EXPECT_EQ(core.error().code, Code::kInsufficientReplicas);
@@ -169,9 +169,9 @@ TEST(GetCoreSloppy, TooFewNodesAreTold) {
 TEST(GetCoreSloppy, TheOtherListIsServedAsFarAsItCanBe) {
   const std::string v = ObjectOf("v");
   GetCore::Options options = kSloppy2;
-  options.r_other = 2;
-  // 0 read, 1 read (dead), 2 and 3 spares, 4 other, 5 other (dead).
-  const Sets sets = {kInRead, kInRead, kInRead, kInRead, kInOther, kInOther};
+  options.lists[1].r = 2;
+  // 0 read, 1 read (dead), 2 and 3 fallbacks, 4 other, 5 other (dead).
+  const Sets sets = {kInRead, kInRead, kInRead, kInRead, kInMove, kInMove};
   GetCore core(options, {true, false, true, true, true, false}, sets);
   EXPECT_EQ(Text(core.Start()), "data0 digest2:1 digest4");
   core.OnReadReply(0, Data(v));
@@ -182,8 +182,8 @@ TEST(GetCoreSloppy, TheOtherListIsServedAsFarAsItCanBe) {
 
 // --- after the answer ----------------------------------------------------------------------------
 
-constexpr GetCore::Options kEventual1{.r = 1, .n = 3, .strict = false};
-constexpr GetCore::Options kEventual2{.r = 2, .n = 5, .strict = false};
+const GetCore::Options kEventual1{.lists = {{1}}, .n = 3, .strict = false};
+const GetCore::Options kEventual2{.lists = {{2}}, .n = 5, .strict = false};
 
 // The worked example of the header.
 TEST(GetCoreAfterAnswer, WhoWasNotAskedIsComparedAndBroughtUpToDate) {
@@ -253,7 +253,7 @@ TEST(GetCoreAfterAnswer, RandomOrdersBringThoseThatAnsweredTogether) {
     const std::vector<Object> before = states;
     const bool same = std::all_of(states.begin(), states.end(),
                                   [&](const Object& state) { return state == states[0]; });
-    GetCore core({.r = static_cast<uint32_t>(1 + prng.Below(n)),
+    GetCore core({.lists = {{static_cast<uint32_t>(1 + prng.Below(n))}},
                   .n = static_cast<uint32_t>(n),
                   .strict = false},
                  std::vector<bool>(n, true));

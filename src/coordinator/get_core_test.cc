@@ -73,7 +73,7 @@ std::vector<std::string> Values(const GetCore& core) {
 TEST(GetCore, AnOlderReplicaIsBroughtUpToDateFirst) {
   const std::string v1 = ObjectOf("v1");
   const std::string v2 = Newer(v1, "v2");
-  GetCore core({.r = 2, .n = 3}, {true, true, true});
+  GetCore core({.lists = {{2}}, .n = 3}, {true, true, true});
   EXPECT_EQ(Text(core.Start()), "data0 digest1");
   EXPECT_EQ(Text(core.OnReadReply(0, Data(v2))), "");
   EXPECT_EQ(Text(core.OnReadReply(1, Digest(v1))), "data1");
@@ -88,7 +88,7 @@ TEST(GetCore, AnOlderReplicaIsBroughtUpToDateFirst) {
 
 TEST(GetCore, AgreementNeedsNoData) {
   const std::string v = ObjectOf("v");
-  GetCore core({.r = 3, .n = 3}, {true, true, true});
+  GetCore core({.lists = {{3}}, .n = 3}, {true, true, true});
   EXPECT_EQ(Text(core.Start()), "data0 digest1 digest2");
   core.OnReadReply(1, Digest(v));
   core.OnReadReply(2, Digest(v));
@@ -97,7 +97,7 @@ TEST(GetCore, AgreementNeedsNoData) {
 }
 
 TEST(GetCore, NeverWrittenIsAnEmptyAnswer) {
-  GetCore core({.r = 2, .n = 3}, {true, true, true});
+  GetCore core({.lists = {{2}}, .n = 3}, {true, true, true});
   core.Start();
   core.OnReadReply(1, Digest(""));
   EXPECT_EQ(Text(core.OnReadReply(0, Data(""))), "done");
@@ -107,7 +107,7 @@ TEST(GetCore, NeverWrittenIsAnEmptyAnswer) {
 
 TEST(GetCoreMustHold, M15_AValueOnOneReplicaIsWrittenToAnotherBeforeItIsShown) {
   const std::string v = ObjectOf("v");
-  GetCore core({.r = 2, .n = 3}, {true, true, true});
+  GetCore core({.lists = {{2}}, .n = 3}, {true, true, true});
   core.Start();
   core.OnReadReply(1, Digest(""));
   EXPECT_EQ(Text(core.OnReadReply(0, Data(v))), "write1");
@@ -129,7 +129,7 @@ TEST(GetCore, AReplicaThatWasOvertakenDoesNotCount) {
   const std::string v1 = RegisterOf("v1", 1);
   const std::string v2 = RegisterOf("v2", 2);
   for (const bool another : {true, false}) {
-    GetCore core({.r = 2, .n = 3, .kind = causal::Kind::kLww}, {true, true, another});
+    GetCore core({.lists = {{2}}, .n = 3, .kind = causal::Kind::kLww}, {true, true, another});
     core.Start();
     core.OnReadReply(0, Data(v2));
     core.OnReadReply(1, Digest(v1));
@@ -144,7 +144,7 @@ TEST(GetCore, AReplicaThatWasOvertakenDoesNotCount) {
 }
 
 TEST(GetCoreMustHold, M15_WithoutEnoughHoldersTheReadFails) {
-  GetCore core({.r = 2, .n = 2}, {true, true});
+  GetCore core({.lists = {{2}}, .n = 2}, {true, true});
   core.Start();
   core.OnReadReply(1, Digest(""));
   EXPECT_EQ(Text(core.OnReadReply(0, Data(ObjectOf("v")))), "write1");
@@ -153,7 +153,7 @@ TEST(GetCoreMustHold, M15_WithoutEnoughHoldersTheReadFails) {
 }
 
 TEST(GetCore, ConcurrentValuesAreMerged) {
-  GetCore core({.r = 2, .n = 2}, {true, true});
+  GetCore core({.lists = {{2}}, .n = 2}, {true, true});
   core.Start();
   core.OnReadReply(0, Data(ObjectOf("a", 1)));
   core.OnReadReply(1, Digest(ObjectOf("b", 2)));
@@ -165,13 +165,13 @@ TEST(GetCore, ConcurrentValuesAreMerged) {
 
 TEST(GetCore, WhoFailsIsReplacedAndWhoIsLateIsHedged) {
   const std::string v = ObjectOf("v");
-  GetCore failing({.r = 2, .n = 3}, {true, true, true});
+  GetCore failing({.lists = {{2}}, .n = 3}, {true, true, true});
   failing.Start();
   EXPECT_EQ(Text(failing.OnFailure(0, {Code::kCorruption, "bad"})), "data2");
   failing.OnReadReply(1, Digest(v));
   EXPECT_EQ(Text(failing.OnReadReply(2, Data(v))), "done");
 
-  GetCore late({.r = 2, .n = 3}, {true, true, true});
+  GetCore late({.lists = {{2}}, .n = 3}, {true, true, true});
   late.Start();
   EXPECT_EQ(Text(late.OnHedge()), "data2");
   late.OnReadReply(1, Digest(v));
@@ -181,7 +181,7 @@ TEST(GetCore, WhoFailsIsReplacedAndWhoIsLateIsHedged) {
 
 TEST(GetCore, ALostDataReplyIsAskedOfADigestHolder) {
   const std::string v = ObjectOf("v");
-  GetCore core({.r = 2, .n = 3}, {true, true, true});
+  GetCore core({.lists = {{2}}, .n = 3}, {true, true, true});
   core.Start();
   core.OnReadReply(1, Digest(v));
   EXPECT_EQ(Text(core.OnFailure(0, {Code::kTimeout, ""})), "data2");
@@ -189,7 +189,7 @@ TEST(GetCore, ALostDataReplyIsAskedOfADigestHolder) {
 }
 
 TEST(GetCore, TooFewAliveIsSaidBeforeAnythingIsAsked) {
-  GetCore core({.r = 2, .n = 3}, {false, true, false});
+  GetCore core({.lists = {{2}}, .n = 3}, {false, true, false});
   EXPECT_EQ(Text(core.Start()), "fail");
   EXPECT_EQ(core.error().code, Code::kInsufficientReplicas);
   EXPECT_EQ(core.error().needed, 2U);
@@ -197,12 +197,12 @@ TEST(GetCore, TooFewAliveIsSaidBeforeAnythingIsAsked) {
 }
 
 TEST(GetCoreMustHold, M17_OutcomesOfReads) {
-  GetCore late({.r = 1, .n = 1}, {true});
+  GetCore late({.lists = {{1}}, .n = 1}, {true});
   late.Start();
   EXPECT_EQ(Text(late.OnTimeout()), "fail");
   EXPECT_EQ(late.error().code, Code::kTimeout);
   EXPECT_EQ(Text(late.OnTimeout()), "");
-  GetCore broken({.r = 1, .n = 1}, {true});
+  GetCore broken({.lists = {{1}}, .n = 1}, {true});
   broken.Start();
   EXPECT_EQ(Text(broken.OnFailure(0, {Code::kCorruption, "checksum"})), "fail");
   EXPECT_EQ(broken.error().code, Code::kUnavailable);
@@ -210,7 +210,7 @@ TEST(GetCoreMustHold, M17_OutcomesOfReads) {
 }
 
 TEST(GetCore, AMalformedObjectIsAnError) {
-  GetCore core({.r = 1, .n = 1}, {true});
+  GetCore core({.lists = {{1}}, .n = 1}, {true});
   core.Start();
   EXPECT_EQ(Text(core.OnReadReply(0, Data("rubbish"))), "fail");
   EXPECT_EQ(core.error().code, Code::kCorruption);
@@ -220,7 +220,7 @@ TEST(GetCore, AMalformedObjectIsAnError) {
 TEST(GetCoreMustHold, M3_ARecordedAnswerComesWithTheEventThatItTellsOf) {
   const std::string v1 = ObjectOf("v1");
   const std::string v2 = Newer(v1, "v2");
-  GetCore core({2, 3, true, causal::Kind::kSiblings}, {true, true, true});
+  GetCore core({{{2}}, 3, true, causal::Kind::kSiblings}, {true, true, true});
   core.Start();
   core.OnReadReply(0, Data(v1));
   wire::ReadReply digest = Digest(v2);
@@ -237,7 +237,7 @@ TEST(GetCoreMustHold, M3_ARecordedAnswerComesWithTheEventThatItTellsOf) {
 
 TEST(GetCoreMustHold, M3_ARecordedAnswerIsForgottenWithItsReplica) {
   const std::string v1 = ObjectOf("v1");
-  GetCore core({2, 3, true, causal::Kind::kSiblings}, {true, true, true});
+  GetCore core({{{2}}, 3, true, causal::Kind::kSiblings}, {true, true, true});
   core.Start();
   core.OnReadReply(0, Data(v1));
   wire::ReadReply digest = Digest(Newer(v1, "v2"));
@@ -249,7 +249,7 @@ TEST(GetCoreMustHold, M3_ARecordedAnswerIsForgottenWithItsReplica) {
 }
 
 TEST(GetCore, AnRecordedAnswerOfAnyReplicaIsFound) {
-  GetCore core({.r = 2, .n = 2}, {true, true});
+  GetCore core({.lists = {{2}}, .n = 2}, {true, true});
   core.Start();
   auto reply = Digest(ObjectOf("v"));
   reply.idempotency_answer = "answer";
@@ -266,8 +266,8 @@ constexpr causal::Kind kSiblings = causal::Kind::kSiblings;
 // The worked examples of the header.
 TEST(GetCoreMustHold, M20_WhoIsInBothListsCountsInBoth) {
   const std::string v = ObjectOf("v");
-  GetCore core({2, 3, true, kSiblings, 2}, {true, true, true, true},
-               {kInBoth, kInBoth, kInRead, kInOther});
+  GetCore core({{{2}, {2}}, 3, true, kSiblings}, {true, true, true, true},
+               {kInBoth, kInBoth, kInRead, kInMove});
   EXPECT_EQ(Text(core.Start()), "data0 digest1");
   core.OnReadReply(1, Digest(v));
   EXPECT_EQ(Text(core.OnReadReply(0, Data(v))), "done");
@@ -275,8 +275,8 @@ TEST(GetCoreMustHold, M20_WhoIsInBothListsCountsInBoth) {
 
 TEST(GetCoreMustHold, M20_WhatOnlyTheOldOwnersHoldIsBroughtToTheNewOnesFirst) {
   const std::string v = ObjectOf("v");
-  GetCore core({2, 2, true, kSiblings, 2}, {true, true, true, true},
-               {kInRead, kInRead, kInOther, kInOther});
+  GetCore core({{{2}, {2}}, 2, true, kSiblings}, {true, true, true, true},
+               {kInRead, kInRead, kInMove, kInMove});
   EXPECT_EQ(Text(core.Start()), "data0 digest1 digest2 digest3");
   core.OnReadReply(2, Digest(v));
   core.OnReadReply(3, Digest(""));
@@ -288,8 +288,19 @@ TEST(GetCoreMustHold, M20_WhatOnlyTheOldOwnersHoldIsBroughtToTheNewOnesFirst) {
   EXPECT_FALSE(core.disagreed()) << "a new owner may lack what it has not been given yet";
 }
 
+TEST(GetCore, AListForAnotherDatacenterIsTheSameArithmetic) {
+  const std::string v = ObjectOf("v");
+  constexpr ListSet kFar = InList(2);
+  GetCore core({.lists = {{1}, {}, {1}}, .n = 2}, {true, true, true, true},
+               {kInRead, kInRead, kFar, kFar});
+  EXPECT_EQ(Text(core.Start()), "data0 digest2");
+  EXPECT_EQ(Text(core.OnReadReply(0, Data(v))), "");
+  EXPECT_EQ(Text(core.OnReadReply(2, Digest(""))), "write2");
+  EXPECT_EQ(Text(core.OnWriteBackReply(2, true)), "done");
+}
+
 TEST(GetCore, NothingNeedsNoHolders) {
-  GetCore core({1, 1, true, kSiblings, 1}, {true, true}, {kInRead, kInOther});
+  GetCore core({{{1}, {1}}, 1, true, kSiblings}, {true, true}, {kInRead, kInMove});
   core.Start();
   EXPECT_EQ(Text(core.OnReadReply(0, Data(""))), "done");
   EXPECT_TRUE(core.object().Empty());
@@ -297,8 +308,8 @@ TEST(GetCore, NothingNeedsNoHolders) {
 
 TEST(GetCore, ALateDigestOfTheOtherListIsWaitedFor) {
   const std::string v = ObjectOf("v");
-  GetCore core({2, 3, true, kSiblings, 2}, {true, true, true, true, true},
-               {kInBoth, kInRead, kInRead, kInOther, kInOther});
+  GetCore core({{{2}, {2}}, 3, true, kSiblings}, {true, true, true, true, true},
+               {kInBoth, kInRead, kInRead, kInMove, kInMove});
   EXPECT_EQ(Text(core.Start()), "data0 digest1 digest3");
   core.OnReadReply(0, Data(v));
   EXPECT_EQ(Text(core.OnReadReply(1, Digest(v))), "");
@@ -309,8 +320,8 @@ TEST(GetCore, ALateDigestOfTheOtherListIsWaitedFor) {
 TEST(GetCore, AReplicaOfTheOtherListThatFailsIsReplaced) {
   const std::string v = ObjectOf("v");
   const std::vector<bool> usable = {true, true, true, true};
-  const Sets sets = {kInBoth, kInRead, kInOther, kInOther};
-  GetCore early({2, 2, true, kSiblings, 2}, usable, sets);
+  const Sets sets = {kInBoth, kInRead, kInMove, kInMove};
+  GetCore early({{{2}, {2}}, 2, true, kSiblings}, usable, sets);
   EXPECT_EQ(Text(early.Start()), "data0 digest1 digest2");
   EXPECT_EQ(Text(early.OnFailure(2, {Code::kTimeout, ""})), "digest3");
   early.OnReadReply(0, Data(v));
@@ -319,7 +330,7 @@ TEST(GetCore, AReplicaOfTheOtherListThatFailsIsReplaced) {
   EXPECT_EQ(Text(early.OnWriteBackReply(3, false)), "fail");
   EXPECT_EQ(early.error().code, Code::kUnavailable);
 
-  GetCore late({2, 2, true, kSiblings, 2}, usable, sets);
+  GetCore late({{{2}, {2}}, 2, true, kSiblings}, usable, sets);
   late.Start();
   late.OnReadReply(0, Data(v));
   EXPECT_EQ(Text(late.OnReadReply(1, Digest(v))), "");
@@ -329,7 +340,7 @@ TEST(GetCore, AReplicaOfTheOtherListThatFailsIsReplaced) {
 
 TEST(GetCore, NewerStatesOfTheOtherListAreNotShownButKept) {
   const std::string v1 = ObjectOf("v1");
-  GetCore core({2, 2, true, kSiblings, 2}, {true, true, true}, {kInBoth, kInRead, kInOther});
+  GetCore core({{{2}, {2}}, 2, true, kSiblings}, {true, true, true}, {kInBoth, kInRead, kInMove});
   core.Start();
   core.OnReadReply(2, Digest(Newer(v1, "v2")));
   core.OnReadReply(0, Data(v1));
@@ -339,12 +350,12 @@ TEST(GetCore, NewerStatesOfTheOtherListAreNotShownButKept) {
 }
 
 TEST(GetCore, TooFewAliveInEitherListIsSaidBeforeAnythingIsAsked) {
-  const Sets sets = {kInBoth, kInRead, kInOther, kInOther};
-  GetCore read({2, 2, true, kSiblings, 3}, {true, false, true, true}, sets);
+  const Sets sets = {kInBoth, kInRead, kInMove, kInMove};
+  GetCore read({{{2}, {3}}, 2, true, kSiblings}, {true, false, true, true}, sets);
   EXPECT_EQ(Text(read.Start()), "fail");
   EXPECT_EQ(read.error().code, Code::kInsufficientReplicas);
   EXPECT_EQ(read.error().needed, 2U);
-  GetCore other({2, 2, true, kSiblings, 3}, {true, true, true, false}, sets);
+  GetCore other({{{2}, {3}}, 2, true, kSiblings}, {true, true, true, false}, sets);
   EXPECT_EQ(Text(other.Start()), "fail");
   EXPECT_EQ(other.error().code, Code::kInsufficientReplicas);
   EXPECT_EQ(other.error().needed, 3U);
@@ -358,7 +369,7 @@ class RandomRun {
  public:
   explicit RandomRun(uint64_t seed) : prng_(seed), n_(1 + prng_.Below(5)) {
     options_.n = static_cast<uint32_t>(n_);
-    options_.r = static_cast<uint32_t>(1 + prng_.Below(n_));
+    options_.lists[0].r = static_cast<uint32_t>(1 + prng_.Below(n_));
     options_.strict = prng_.Chance(0.8);
     if (prng_.Chance(0.5)) MoveSome();
     for (size_t i = 0; i < n_; ++i) {
@@ -400,9 +411,9 @@ class RandomRun {
   // Some of the replicas are in the other list too, others in that alone.
   void MoveSome() {
     for (size_t i = 0; i < n_; ++i) sets_.push_back(prng_.Chance(0.5) ? kInBoth : kInRead);
-    for (uint64_t more = prng_.Below(4); more > 0; --more) sets_.push_back(kInOther);
+    for (uint64_t more = prng_.Below(4); more > 0; --more) sets_.push_back(kInMove);
     n_ = sets_.size();
-    options_.r_other = static_cast<uint32_t>(1 + prng_.Below(3));
+    options_.lists[1].r = static_cast<uint32_t>(1 + prng_.Below(3));
   }
   bool In(size_t at, ListSet list) const {
     return sets_.empty() ? list == kInRead : (sets_[at] & list) != 0;
@@ -445,7 +456,7 @@ class RandomRun {
   }
 
   void CheckResult(const GetCore& core) const {
-    EXPECT_GE(core.Answered(), options_.r);
+    EXPECT_GE(core.Answered(), options_.lists[0].r);
     size_t contained = 0;
     size_t holders = 0;
     size_t holders_other = 0;
@@ -455,14 +466,14 @@ class RandomRun {
       contained += In(i, kInRead) && contains ? 1 : 0;
       const bool holds = Covers(states_[i], core.object());
       holders += In(i, kInRead) && holds ? 1 : 0;
-      holders_other += In(i, kInOther) && holds ? 1 : 0;
-      two_lists = two_lists || In(i, kInOther);
+      holders_other += In(i, kInMove) && holds ? 1 : 0;
+      two_lists = two_lists || In(i, kInMove);
     }
-    EXPECT_GE(contained, options_.r) << "the answer has to contain what r replicas said";
+    EXPECT_GE(contained, options_.lists[0].r) << "the answer has to contain what r replicas said";
     if (options_.strict) {
-      EXPECT_GE(holders, options_.r) << "what is shown has to be held";
+      EXPECT_GE(holders, options_.lists[0].r) << "what is shown has to be held";
       if (two_lists && !core.object().Empty()) {
-        EXPECT_GE(holders_other, options_.r_other) << "in the other list too";
+        EXPECT_GE(holders_other, options_.lists[1].r) << "in the other list too";
       }
     }
     EXPECT_EQ(core.encoded(), core.object().Empty() ? "" : core.object().Encode());

@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/unique_function.h"
+#include "coordinator/caller.h"
 #include "membership/bucket.h"
 
 namespace lariat::coordinator {
@@ -66,6 +67,7 @@ struct GetRequest {
   std::string bucket;
   std::string key;
   Consistency consistency;
+  Caller caller;
 };
 struct GetReply {
   std::vector<ShownValue> values;  // none = not found; several = siblings
@@ -87,6 +89,7 @@ struct PutRequest {
   bool if_none_match_any = false;              // only if there is no live value
   std::optional<std::string> idempotency_key;
   Consistency consistency;
+  Caller caller;
 };
 struct DeleteRequest {
   std::string bucket;
@@ -95,6 +98,7 @@ struct DeleteRequest {
   std::optional<std::string> if_match;
   std::optional<std::string> idempotency_key;
   Consistency consistency;
+  Caller caller;
 };
 struct WriteReply {
   Version version;
@@ -120,7 +124,7 @@ class KvService {
   // Creates or changes; `name` chooses. kConflict for what cannot change (conflict kind of an
   // existing bucket). `id`, `version` and `editor` are ignored and set by the service. Done when
   // every node that answers, and a majority of all, has stored it.
-  virtual void SetBucket(membership::BucketProperties bucket, StatusDone done) = 0;
+  virtual void SetBucket(membership::BucketProperties bucket, Caller caller, StatusDone done) = 0;
   // Limits that frontends apply before they read a body.
   virtual uint64_t ValueBytesMax() const = 0;
 };

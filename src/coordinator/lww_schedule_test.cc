@@ -176,9 +176,9 @@ class Schedule {
     if (op.is_read) return StartRead(index);
     op.token = static_cast<int>(index);
     const uint32_t n = quorums_.n;
-    PutCore::Options options{.w = quorums_.w, .self = op.node};
-    options.held = std::max(n - quorums_.w + 1, n - quorums_.r + 1);
-    options.unread = bug_ == Bug::kRestampsUnproven ? 0 : n - quorums_.r + 1;
+    PutCore::Options options{.lists = {{quorums_.w}}, .self = op.node};
+    options.lists[0].held = std::max(n - quorums_.w + 1, n - quorums_.r + 1);
+    options.lists[0].unread = bug_ == Bug::kRestampsUnproven ? 0 : n - quorums_.r + 1;
     op.put = std::make_unique<PutCore>(options, std::vector<bool>(n, true));
     Make(index, {}, std::nullopt);
     SyncThen(op.node, {.about = Event::About::kOwn, .op = index, .node = op.node});
@@ -203,7 +203,7 @@ class Schedule {
     Op& op = ops_[index];
     ++op.round;
     GetCore::Options options;
-    options.r = quorums_.r;
+    options.lists[0].r = quorums_.r;
     options.n = quorums_.n;
     options.kind = causal::Kind::kLww;
     op.get = std::make_unique<GetCore>(options, std::vector<bool>(quorums_.n, true));

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where an operation goes: its replicas by one view of the topology, and the order in which it
-// numbers them. What it does when a replica's topology turns out to be another one.
+// numbers them; whether enough of them are alive; what a view calls
+// them.
 #pragma once
 
-#include <functional>
+#include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
+#include "coordinator/kv_service.h"
 #include "coordinator/lists.h"
 #include "coordinator/ports.h"
 #include "membership/topology.h"
@@ -19,7 +24,7 @@ struct Target {
   ring::Token token;
   membership::View::Replicas replicas;
 
-  // Replicas per key in the other list.
+  // Replicas per key in the move list.
   uint32_t NextN() const { return view->topology.NextN(*bucket); }
 };
 // nullopt: the view has no such bucket.
@@ -32,30 +37,31 @@ struct Lineup {
   std::vector<ListSet> sets;  // of each; empty: the range does not move
   std::vector<bool> usable;   // believed alive
 };
-// The read list in ring order, then those that are in the other list alone.
+// The read list in ring order, then those that are in the move list alone.
 Lineup WriteLineup(const Target& target, const ReplicaPort& replicas);
-// In the order to ask: those in both lists, in the read list alone, in the other alone; among these
-// this node first, for it costs no message, and who is not preferred last. Without `with_other`
-// the read list alone.
-Lineup ReadLineup(const Target& target, const ReplicaPort& replicas, bool with_other);
+// In the order to ask: those in both lists, in the read list alone, in the move list alone; among
+// these this node first, for it costs no message, and who is not preferred last. Without
+// `with_move_list` the read list alone.
+Lineup ReadLineup(const Target& target, const ReplicaPort& replicas, bool with_move_list);
 
 // Who may stand in for replicas that are down: live nodes that hold the key in neither list, in
 // ring order, those not preferred last. This node too, if it is no replica.
-std::vector<ring::NodeIndex> SparesOf(const Target& target, const ReplicaPort& replicas);
-// Spares of a read come behind its read list; their lists are those of whom they stand in for.
-void AddSpares(const std::vector<ring::NodeIndex>& spares, Lineup* lineup);
+std::vector<ring::NodeIndex> FallbacksOf(const Target& target, const ReplicaPort& replicas);
+// Fallbacks of a read come behind its read list; their lists are those of whom they stand in for.
+void AddFallbacks(const std::vector<ring::NodeIndex>& fallbacks, Lineup* lineup);
 
-// What an operation needs of its coordinator when a replica refuses it as stale (kStaleEpoch).
-class Replanner {
- public:
-  virtual ~Replanner() = default;
-  // The present view, if its fence is greater than that of the one planned by: plan again with it.
-  virtual std::shared_ptr<const membership::View> NewerThan(const membership::View& planned) = 0;
-  // The refused node may be behind, or ahead of us without our knowing how: has the documents
-  // exchanged and calls `again` once this shard has a new view, or after a while that grows with
-  // `attempt`.
-  virtual void WaitFor(const std::shared_ptr<const membership::View>& planned, ring::NodeIndex node,
-                       uint32_t attempt, std::function<void()> again) = 0;
+// Of one list.
+struct Demand {
+  uint32_t nodes = 0;      // fallbacks count if the quorum is sloppy
+  uint32_t primaries = 0;  // of them
 };
+// kInsufficientReplicas, with what is short, if too few of the target's replicas are alive.
+// `with_fallbacks`: the quorum is sloppy and nodes may keep what is for others. `in_move`: of the
+// move list, if there is one.
+base::Status CheckAlive(const Target& target, const ReplicaPort& replicas, Demand read,
+                        Demand in_move, bool with_fallbacks);
+
+// Events by the number of their node to events by its name, as people see them.
+Version NameVersion(const std::map<uint64_t, uint64_t>& version, const membership::View& view);
 
 }  // namespace lariat::coordinator

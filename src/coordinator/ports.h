@@ -75,7 +75,7 @@ struct OwedKey {
   std::string key;
 };
 
-// The message of the kUnavailable that a port gives when a request was certainly not sent.
+// What transports say, for people, of a request that they certainly did not send.
 inline constexpr const char* kNotSent = "the request was not sent";
 
 // Requests carry the fence of the view that they were planned by. A replica, the own one too, whose
@@ -85,14 +85,16 @@ class ReplicaPort {
   virtual ~ReplicaPort() = default;
   using ReadDone = base::UniqueFunction<void(wire::ReadReply)>;
   using WriteDone = base::UniqueFunction<void(wire::WriteReply)>;
-  using ForwardDone = base::UniqueFunction<void(wire::ForwardedWriteReply)>;
+  // An error: it was certainly not sent. What the other node says, and that nothing is known, is a
+  // reply with an outcome.
+  using ForwardDone = base::UniqueFunction<void(base::Result<wire::ForwardedWriteReply>)>;
   using UpdateDone = base::UniqueFunction<void(base::Result<UpdateResult>)>;
   using DurableDone = base::UniqueFunction<void(base::Status)>;
 
   // A reply that never comes is given as Code::kTimeout after `timeout`.
   virtual void Read(const Destination& to, wire::ReadRequest request, ReadDone done) = 0;
   virtual void Write(const Destination& to, wire::WriteRequest request, WriteDone done) = 0;
-  // kUnavailable with kNotSent: another node may be asked.
+  // An error kUnavailable: another node may be asked.
   virtual void Forward(const Destination& to, wire::ForwardedWrite request, ForwardDone done) = 0;
   // On this node's own replica.
   virtual void Update(UpdateRequest request, UpdateDone updated, DurableDone durable) = 0;

@@ -11,38 +11,34 @@ namespace lariat::coordinator {
 using base::Code;
 using causal::Standing;
 
-namespace {
-
-bool HasOther(const std::vector<ListSet>& sets) {
-  return std::any_of(sets.begin(), sets.end(), [](ListSet set) { return (set & kInOther) != 0; });
-}
-
-}  // namespace
-
 PutCore::PutCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets)
     : self_(options.self),
-      stands_in_(options.stands_in),
-      read_{options.w, options.pw, options.held, options.unread},
-      other_{options.w_other, options.pw_other, options.held_other, options.unread_other},
+      is_fallback_(options.is_fallback),
       replicas_(usable.size()),
-      spares_(options.spares),
-      two_lists_(HasOther(sets)),
-      ordered_(!options.stands_in && options.held > 0) {
-  LARIAT_CHECK(options.w >= 1, "a write needs at least one replica");
+      fallbacks_(options.fallbacks),
+      ordered_(!options.is_fallback && options.lists[0].held > 0) {
+  LARIAT_CHECK(options.lists[0].w >= 1, "a write needs at least one replica");
   LARIAT_CHECK(self_ < usable.size(), "the coordinator is a replica or stands in for one");
   LARIAT_CHECK(sets.empty() || sets.size() == usable.size(), "every replica has its lists");
-  LARIAT_CHECK(!stands_in_ || !spares_.empty(), "who stands in is the first spare");
+  SetLists(options.lists, sets);
+  LARIAT_CHECK(!is_fallback_ || !fallbacks_.empty(), "who stands in is the first fallback");
   for (size_t i = 0; i < usable.size(); ++i) {
     if (!usable[i]) replicas_[i].state = State::kUnreachable;
     if (!sets.empty()) replicas_[i].set = sets[i];
   }
-  if (!stands_in_) {
+  if (!is_fallback_) {
     replicas_[self_].state = State::kSent;
     return;
   }
   replicas_[self_].state = State::kUnreachable;
-  replicas_[self_].stand_in = State::kSent;
-  spares_[0] = {self_, false};
+  replicas_[self_].fallback = State::kSent;
+  fallbacks_[0] = {self_, false};
+}
+
+void PutCore::SetLists(const PerList<Needs>& needs, const std::vector<ListSet>& sets) {
+  needs_ = needs;
+  lists_ = kInRead;
+  for (const ListSet set : sets) lists_ |= set;
 }
 
 PutCore::Actions PutCore::OnUpdated(Standing own) {
@@ -56,7 +52,7 @@ PutCore::Actions PutCore::OnUpdated(Standing own) {
   }
   for (size_t i = 0; i < replicas_.size(); ++i) {
     if (replicas_[i].state == State::kIdle) Send(i, &actions);
-    if (!replicas_[i].Pending()) StandIn(i, &actions);
+    if (!replicas_[i].Pending()) TakeFallback(i, &actions);
   }
   CheckEnd(&actions);
   return actions;
@@ -65,7 +61,7 @@ PutCore::Actions PutCore::OnUpdated(Standing own) {
 PutCore::Actions PutCore::OnRefused(base::Error error) {
   Actions actions;
   Replica& own = replicas_[self_];
-  (stands_in_ ? own.stand_in : own.state) = State::kFailed;
+  (is_fallback_ ? own.fallback : own.state) = State::kFailed;
   if (!finished_) GiveUp(std::move(error), &actions);
   return actions;
 }
@@ -92,31 +88,31 @@ PutCore::Actions PutCore::OnFailure(size_t index, const base::Error& error) {
     OweIfMissing(index, &actions);
     return actions;
   }
-  StandIn(index, &actions);
+  TakeFallback(index, &actions);
   CheckEnd(&actions);
   return actions;
 }
 
-PutCore::Actions PutCore::OnSpareAck(size_t spare) {
+PutCore::Actions PutCore::OnFallbackAck(size_t fallback) {
   Actions actions;
-  if (!Waits(spare)) return actions;
-  replicas_[spares_[spare].replica].stand_in = State::kAcked;
+  if (!Waits(fallback)) return actions;
+  replicas_[fallbacks_[fallback].replica].fallback = State::kAcked;
   if (!finished_) CheckEnd(&actions);
   return actions;
 }
 
-PutCore::Actions PutCore::OnSpareFailure(size_t spare, const base::Error& error) {
+PutCore::Actions PutCore::OnFallbackFailure(size_t fallback, const base::Error& error) {
   Actions actions;
-  if (!Waits(spare)) return actions;
-  const size_t index = spares_[spare].replica;
-  replicas_[index].stand_in = State::kFailed;
-  spares_[spare].replica = kNoSpare;
+  if (!Waits(fallback)) return actions;
+  const size_t index = fallbacks_[fallback].replica;
+  replicas_[index].fallback = State::kFailed;
+  fallbacks_[fallback].replica = kNoFallback;
   last_failure_ = error.message;
   if (finished_) {
     OweIfMissing(index, &actions);
     return actions;
   }
-  StandIn(index, &actions);
+  TakeFallback(index, &actions);
   CheckEnd(&actions);
   return actions;
 }
@@ -170,19 +166,17 @@ PutCore::Actions PutCore::OnNewLists(const Plan& plan) {
   LARIAT_CHECK(updated_, "before the event there is nothing to go on with");
   LARIAT_CHECK(plan.sets.size() >= replicas_.size(), "replicas keep their index");
   LARIAT_CHECK(plan.sets.size() == plan.usable.size(), "every replica has its lists");
-  read_ = plan.read;
-  other_ = plan.other;
-  two_lists_ = HasOther(plan.sets);
+  SetLists(plan.lists, plan.sets);
   replicas_.resize(plan.sets.size());
-  // What spares hold finds its way to the new replicas, but who it counts for is not known.
-  const bool own_counts = stands_in_ && plan.stands_in && plan.sets[self_] != 0;
-  for (size_t spare = own_counts ? 1 : 0; spare < spares_.size(); ++spare) {
-    const size_t replica = spares_[spare].replica;
-    if (replica != kNoSpare) replicas_[replica].stand_in = State::kIdle;
-    spares_[spare] = {kNoSpare, false};
+  // What fallbacks hold finds its way to the new replicas, but who it counts for is not known.
+  const bool own_counts = is_fallback_ && plan.is_fallback && plan.sets[self_] != 0;
+  for (size_t fallback = own_counts ? 1 : 0; fallback < fallbacks_.size(); ++fallback) {
+    const size_t replica = fallbacks_[fallback].replica;
+    if (replica != kNoFallback) replicas_[replica].fallback = State::kIdle;
+    fallbacks_[fallback] = {kNoFallback, false};
   }
-  first_free_ = spares_.size();
-  spares_.resize(spares_.size() + plan.spares);
+  first_free_ = fallbacks_.size();
+  fallbacks_.resize(fallbacks_.size() + plan.fallbacks);
   Actions actions;
   for (size_t i = 0; i < replicas_.size(); ++i) {
     Replica& replica = replicas_[i];
@@ -196,7 +190,7 @@ PutCore::Actions PutCore::OnNewLists(const Plan& plan) {
       continue;
     }
     replica.state = State::kUnreachable;
-    if (!finished_ && !replica.Held() && !replica.Pending()) StandIn(i, &actions);
+    if (!finished_ && !replica.Held() && !replica.Pending()) TakeFallback(i, &actions);
   }
   if (!finished_) {
     CheckEnd(&actions);
@@ -206,11 +200,11 @@ PutCore::Actions PutCore::OnNewLists(const Plan& plan) {
   return actions;
 }
 
-// --- stand-ins -----------------------------------------------------------------------------------
+// --- fallbacks -----------------------------------------------------------------------------------
 
-bool PutCore::Waits(size_t spare) const {
-  const size_t replica = spares_[spare].replica;
-  return replica != kNoSpare && replicas_[replica].stand_in == State::kSent;
+bool PutCore::Waits(size_t fallback) const {
+  const size_t replica = fallbacks_[fallback].replica;
+  return replica != kNoFallback && replicas_[replica].fallback == State::kSent;
 }
 
 void PutCore::Send(size_t replica, Actions* actions) {
@@ -218,38 +212,38 @@ void PutCore::Send(size_t replica, Actions* actions) {
   actions->push_back({ActionKind::kSendWrite, replica});
 }
 
-void PutCore::StandIn(size_t replica, Actions* actions) {
+void PutCore::TakeFallback(size_t replica, Actions* actions) {
   if (replicas_[replica].set == 0) return;
-  while (first_free_ < spares_.size() && !spares_[first_free_].free) ++first_free_;
-  if (first_free_ == spares_.size()) return;
+  while (first_free_ < fallbacks_.size() && !fallbacks_[first_free_].free) ++first_free_;
+  if (first_free_ == fallbacks_.size()) return;
   ordered_ = false;
-  replicas_[replica].stand_in = State::kSent;
-  spares_[first_free_] = {replica, false};
+  replicas_[replica].fallback = State::kSent;
+  fallbacks_[first_free_] = {replica, false};
   actions->push_back({ActionKind::kSendWrite, replica, first_free_});
 }
 
 // --- the end -------------------------------------------------------------------------------------
 
-uint32_t PutCore::Acks() const { return Count(kInRead).primaries; }
+uint32_t PutCore::Acks() const { return Count(0).primaries; }
 
-uint32_t PutCore::StandIns() const {
-  const Tally tally = Count(kInRead);
+uint32_t PutCore::FallbackAcks() const {
+  const Tally tally = Count(0);
   return tally.held - tally.primaries;
 }
 
-PutCore::Tally PutCore::Count(ListSet list) const {
+PutCore::Tally PutCore::Count(size_t list) const {
   Tally tally;
   // Before the event nobody stands in yet.
-  const bool has_spares = !updated_ && first_free_ < spares_.size();
+  const bool has_fallbacks = !updated_ && first_free_ < fallbacks_.size();
   for (const Replica& replica : replicas_) {
-    if ((replica.set & list) == 0) continue;
+    if (!IsIn(replica.set, list)) continue;
     const bool primary = replica.state == State::kAcked;
     const bool may_be =
         primary || replica.state == State::kSent || (!updated_ && replica.state == State::kIdle);
     tally.primaries += primary ? 1 : 0;
     tally.held += replica.Held() ? 1 : 0;
     tally.may_primaries += may_be ? 1 : 0;
-    tally.may_hold += may_be || replica.Held() || replica.Pending() || has_spares ? 1 : 0;
+    tally.may_hold += may_be || replica.Held() || replica.Pending() || has_fallbacks ? 1 : 0;
     const bool own = &replica == &replicas_[self_];
     const bool open = may_be && !primary;
     tally.stood += primary && replica.standing == Standing::kHeld ? 1 : 0;
@@ -264,14 +258,22 @@ PutCore::Tally PutCore::Count(ListSet list) const {
   return tally;
 }
 
-bool PutCore::Met(ListSet list, const Needs& needs) const {
+bool PutCore::Met(size_t list) const {
   const Tally tally = Count(list);
-  const bool settled = !ordered_ || tally.stood >= needs.held;
-  return tally.held >= needs.w && tally.primaries >= needs.pw && settled;
+  const Needs& needs = needs_[list];
+  const bool in_order = !ordered_ || tally.stood >= needs.held;
+  return tally.held >= needs.w && tally.primaries >= needs.pw && in_order;
 }
 
-bool PutCore::Lost(ListSet list, const Needs& needs) const {
+size_t PutCore::Unmet() const {
+  size_t list = 0;
+  while (list < kListsMax && (!IsIn(lists_, list) || Met(list))) ++list;
+  return list;
+}
+
+bool PutCore::Lost(size_t list) const {
   const Tally tally = Count(list);
+  const Needs& needs = needs_[list];
   if (tally.may_hold < needs.w || tally.may_primaries < needs.pw) return true;
   if (!ordered_ || tally.may_stand >= needs.held) return false;
   const uint32_t may_never = tally.may_never + (tally.unshown_self ? 1 : 0);
@@ -279,19 +281,31 @@ bool PutCore::Lost(ListSet list, const Needs& needs) const {
   return may_never < needs.unread || !may_hear;
 }
 
-bool PutCore::Restampable(ListSet list, const Needs& needs, bool* unless_shown) const {
+bool PutCore::AnyLost() const {
+  for (size_t list = 0; list < kListsMax; ++list) {
+    if (IsIn(lists_, list) && Lost(list)) return true;
+  }
+  return false;
+}
+
+bool PutCore::Restampable(size_t list, bool* unless_shown) const {
   const Tally tally = Count(list);
-  if (tally.never >= needs.unread) return true;
+  if (tally.never >= needs_[list].unread) return true;
   *unless_shown = true;
-  return tally.unshown_self && tally.never + 1 >= needs.unread;
+  return tally.unshown_self && tally.never + 1 >= needs_[list].unread;
+}
+
+bool PutCore::AllRestampable(bool* unless_shown) const {
+  for (size_t list = 0; list < kListsMax; ++list) {
+    if (IsIn(lists_, list) && !Restampable(list, unless_shown)) return false;
+  }
+  return true;
 }
 
 bool PutCore::Restamp(Actions* actions) {
   if (!ordered_ || !overtaken_ || !updated_ || replicas_[self_].set == 0) return false;
   Action action{ActionKind::kRestamp, self_};
-  const bool may = Restampable(kInRead, read_, &action.unless_shown) &&
-                   (!two_lists_ || Restampable(kInOther, other_, &action.unless_shown));
-  if (!may) return false;
+  if (!AllRestampable(&action.unless_shown)) return false;
   if (round_ + 1 >= kRoundsMax) {
     GiveUp(Unknown("others write the key faster than this write could be ordered"), actions);
     return true;
@@ -311,14 +325,14 @@ std::vector<size_t> PutCore::Missing() const {
 
 void PutCore::CheckEnd(Actions* actions) {
   if (restamping_) return;
-  if (Met(kInRead, read_) && (!two_lists_ || Met(kInOther, other_))) {
+  if (Unmet() == kListsMax) {
     finished_ = true;
     actions->push_back({ActionKind::kDone, 0});
     OweAll(actions);
     return;
   }
   if (Restamp(actions)) return;
-  const bool lost = Lost(kInRead, read_) || (two_lists_ && Lost(kInOther, other_));
+  const bool lost = AnyLost();
   // Each list for itself may be good enough for another stamp, and both together not: then there is
   // nothing to wait for either.
   const bool waits = !updated_ || std::any_of(replicas_.begin(), replicas_.end(),
@@ -330,11 +344,12 @@ void PutCore::CheckEnd(Actions* actions) {
 
 // With the figures of the list that is short.
 base::Error PutCore::Unknown(const std::string& why) const {
-  const bool other = Met(kInRead, read_);
-  const Needs& needs = other ? other_ : read_;
-  const Tally tally = Count(other ? kInOther : kInRead);
+  const size_t unmet = Unmet();
+  const size_t list = unmet < kListsMax ? unmet : 0;
+  const Needs& needs = needs_[list];
+  const Tally tally = Count(list);
   const bool of_primaries = tally.held >= needs.w;
-  const std::string where = other ? " in the list that the key moves to or from" : "";
+  const std::string where = list > 0 ? " in the list that the key moves to or from" : "";
   const bool unordered = tally.held >= needs.w && tally.primaries >= needs.pw && ordered_;
   if (unordered) {
     return {Code::kUnknown,
@@ -363,7 +378,7 @@ void PutCore::OweIfMissing(size_t index, Actions* actions) {
   Replica& replica = replicas_[index];
   if (replica.Held() || replica.owed || replica.set == 0) return;
   // Only what this node holds itself can be owed.
-  if (!updated_ || stands_in_ || index == self_) return;
+  if (!updated_ || is_fallback_ || index == self_) return;
   if (replica.Pending() && !expired_) return;
   replica.owed = true;
   actions->push_back({ActionKind::kOwe, index});

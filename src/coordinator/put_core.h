@@ -5,19 +5,20 @@
 //
 //   n=3 w=2: local update -> write B, write C -> own sync ok, B acks -> done (C's ack is late)
 //
-// While the key's range moves there are two lists (lists.h), and w replicas of each have to hold
-// it; one that is in both counts in both:
+// There may be several lists (lists.h), each with its needs: w replicas of each have to hold it,
+// and one that is in two counts in both:
 //
-//   read A B C, other B C D, w=2: A and B hold it -> C or D is still needed for the other list
+//   read A B C w=2, move B C D w=2: A and B hold it -> C or D is still needed for the move list
+//   read A B C w=2, a list for each of two datacenters, A B w=1 and C w=1: A, B -> C is needed
 //
 // If the lists change on the way, the write is planned again: acknowledgements are facts about a
 // node's disk and stay, new replicas are sent the same object.
 //
-// A sloppy write has spares: live nodes that are no replicas, in the order to take them. One stands
-// in for each replica that is dead or fails before the write is done, and keeps the object for it.
-// Its acknowledgement counts as that replica's, in the same lists, but never towards pw:
+// A sloppy write has fallbacks: live nodes that are no replicas, in the order to take them. One
+// stands in for each replica that is dead or fails before the write is done, and keeps the object
+// for it. Its acknowledgement counts as that replica's, in the same lists, but never towards pw:
 //
-//   n=3 w=2, B and C dead, spares D E: D for B, E for C -> own sync ok, D acks -> done
+//   n=3 w=2, B and C dead, fallbacks D E: D for B, E for C -> own sync ok, D acks -> done
 //
 // A replica that has not acknowledged when the write is over, and for which nobody stands in, is
 // owed what the coordinator holds (kOwe), once.
@@ -31,11 +32,23 @@
 // Done takes w durable copies and n-w+1 replicas that held it: one of these would have had what was
 // acknowledged before we began, so there was nothing greater, and whatever is greater now is
 // concurrent and comes after. Otherwise the event gets a stamp above those heard of (kRestamp) and
-// goes to all again. Not while a read may have returned it: V, the greater W, and V again is no
-// order. A strict read returns what r replicas held, so n-r+1 that never held it, and never will,
-// are proof. The coordinator held it, but knows whether a read was given it (`unless_shown`), and
-// replaces it before others hear of the new one. With neither proof the outcome is unknown. Who
-// stands in promises nothing of this: once one does, order is not asked for.
+// goes to all again.
+//
+// That moves it behind other events, so it may be done only to one that no read has returned. Say V
+// was read with stamp 5, then W with stamp 6, and then V got 7: the next read would return V, which
+// readers have seen both before and after W. What proves that no read has returned the event:
+//
+//   - A strict read returns what r replicas held. If n-r+1 replicas never held the event, and never
+//     will because they hold a greater one, then no r replicas ever did.
+//   - The coordinator held it. Still it may be one of the n-r+1 if it has given the event to no
+//     read. It looks at the moment in which it replaces the event (`unless_shown`), before others
+//     hear of the new stamp.
+//
+//   n=3 r=2, above: B and C never held 5, two are enough -> kRestamp
+//   n=3 r=2, C is silent: B never held it, the coordinator is the second -> kRestamp, unless shown
+//
+// Without this proof the outcome is unknown. A fallback promises nothing of all this: once one
+// takes part, order is not asked for.
 //
 // Outcomes: before the local update is in, every failure is "definitely not done". After it, the
 // event exists and may reach the others later, so every failure is "unknown". Pure.
@@ -57,33 +70,27 @@ class PutCore {
   // What each list has to have.
   struct Needs {
     uint32_t w = 1;
-    uint32_t pw = 0;  // of them primaries: matters where spares are
+    uint32_t pw = 0;  // of them primaries: matters where fallbacks are
     // Replicas that have to have held it; 0: its order does not matter.
     uint32_t held = 0;
     uint32_t unread = 0;  // that never held it, so that no read has returned it
   };
   struct Options {
-    uint32_t w = 1;
-    size_t self = 0;       // the coordinator's index among the replicas
-    uint32_t w_other = 1;  // of the other list, if there is one
-    uint32_t pw = 0;
-    uint32_t pw_other = 0;
-    uint32_t held = 0;  // as in Needs
-    uint32_t unread = 0;
-    uint32_t held_other = 0;
-    uint32_t unread_other = 0;
-    size_t spares = 0;
-    // The coordinator is no replica: it is the first spare and makes the event for replica `self`.
-    bool stands_in = false;
+    PerList<Needs> lists;
+    size_t self = 0;  // the coordinator's index among the replicas
+    size_t fallbacks = 0;
+    // The coordinator is no replica: it is the first fallback and makes the event for replica
+    // `self`.
+    bool is_fallback = false;
   };
-  static constexpr size_t kNoSpare = std::numeric_limits<size_t>::max();
+  static constexpr size_t kNoFallback = std::numeric_limits<size_t>::max();
   static constexpr uint32_t kRoundsMax = 32;  // stamps of one event
   enum class ActionKind : uint8_t { kSendWrite, kDone, kFail, kOwe, kRestamp };
   struct Action {
     ActionKind kind;
     size_t replica = 0;
-    size_t spare = kNoSpare;    // kSendWrite: who gets it in the place of the replica
-    bool unless_shown = false;  // kRestamp: not if a read was given the event here
+    size_t fallback = kNoFallback;  // kSendWrite: who gets it in the place of the replica
+    bool unless_shown = false;      // kRestamp: not if a read was given the event here
   };
   using Actions = std::vector<Action>;
 
@@ -98,8 +105,8 @@ class PutCore {
   Actions OnAck(size_t replica, causal::Standing standing = causal::Standing::kHeld,
                 causal::HlcStamp greater = {});
   Actions OnFailure(size_t replica, const base::Error& error);
-  Actions OnSpareAck(size_t spare);
-  Actions OnSpareFailure(size_t spare, const base::Error& error);
+  Actions OnFallbackAck(size_t fallback);
+  Actions OnFallbackFailure(size_t fallback, const base::Error& error);
   // After kRestamp. The event has its new stamp, durably, at the coordinator: a new round, in which
   // only what is said of that counts.
   Actions OnRestamped(causal::Standing own = causal::Standing::kHeld);
@@ -113,44 +120,42 @@ class PutCore {
   // The deadline, also of a write that is over: what is missing now is owed.
   Actions OnTimeout();
   // The lists have changed. Replicas keep their index, also those that are in no list any more
-  // (set 0); new ones come behind them. Spares are forgotten, but for a coordinator that is one;
+  // (set 0); new ones come behind them. Fallbacks are forgotten, but for a coordinator that is one;
   // the new ones are numbered on. REQUIRES: OnUpdated came; as many replicas as there were, or
   // more. A request under way to a replica stays so: its outcome counts as before.
   struct Plan {
-    Needs read;
-    Needs other;
+    PerList<Needs> lists;
     std::vector<bool> usable;
     std::vector<ListSet> sets;
-    size_t spares = 0;       // that may be taken now
-    bool stands_in = false;  // the coordinator still may
+    size_t fallbacks = 0;      // that may be taken now
+    bool is_fallback = false;  // the coordinator still may
   };
   Actions OnNewLists(const Plan& plan);
 
   bool finished() const { return finished_; }
-  // Of the read list: replicas that acknowledged, and those of which only a stand-in did.
+  // Of the read list: replicas that acknowledged, and those of which only a fallback did.
   uint32_t Acks() const;
-  uint32_t StandIns() const;
+  uint32_t FallbackAcks() const;
   const base::Error& error() const { return error_; }
   // Replicas that did not acknowledge (yet).
   std::vector<size_t> Missing() const;
-  // The spare was asked and its answer counts.
-  bool Waits(size_t spare) const;
-  size_t SpareCount() const { return spares_.size(); }
+  // The fallback was asked and its answer counts.
+  bool Waits(size_t fallback) const;
 
  private:
   enum class State : uint8_t { kUnreachable, kIdle, kSent, kAcked, kFailed };
   struct Replica {
     State state = State::kIdle;
-    State stand_in = State::kIdle;                        // of the last spare that was asked for it
+    State fallback = State::kIdle;  // of the last fallback that was asked for it
     causal::Standing standing = causal::Standing::kHeld;  // if kAcked
     ListSet set = kInRead;
     bool owed = false;
 
-    bool Held() const { return state == State::kAcked || stand_in == State::kAcked; }
-    bool Pending() const { return state == State::kSent || stand_in == State::kSent; }
+    bool Held() const { return state == State::kAcked || fallback == State::kAcked; }
+    bool Pending() const { return state == State::kSent || fallback == State::kSent; }
   };
-  struct Spare {
-    size_t replica = kNoSpare;  // whose place it takes
+  struct Fallback {
+    size_t replica = kNoFallback;  // whose place it takes
     bool free = true;
   };
   struct Tally {
@@ -161,13 +166,18 @@ class PutCore {
     bool unshown_self = false;                 // the coordinator may count as one of these
   };
 
-  Tally Count(ListSet list) const;
-  bool Met(ListSet list, const Needs& needs) const;
+  Tally Count(size_t list) const;
+  bool Met(size_t list) const;
+  // The first list that is not met; kListsMax if all are.
+  size_t Unmet() const;
   // Too few of the list are left.
-  bool Lost(ListSet list, const Needs& needs) const;
-  bool Restampable(ListSet list, const Needs& needs, bool* unless_shown) const;
+  bool Lost(size_t list) const;
+  bool AnyLost() const;
+  bool Restampable(size_t list, bool* unless_shown) const;
+  bool AllRestampable(bool* unless_shown) const;
+  void SetLists(const PerList<Needs>& needs, const std::vector<ListSet>& sets);
   bool Restamp(Actions* actions);
-  void StandIn(size_t replica, Actions* actions);
+  void TakeFallback(size_t replica, Actions* actions);
   void Send(size_t replica, Actions* actions);
   void CheckEnd(Actions* actions);
   void OweAll(Actions* actions);
@@ -176,12 +186,12 @@ class PutCore {
   void GiveUp(base::Error error, Actions* actions);
 
   size_t self_;
-  bool stands_in_;
-  Needs read_, other_;
+  bool is_fallback_;
+  PerList<Needs> needs_;
+  ListSet lists_ = kInRead;  // those that there are
   std::vector<Replica> replicas_;
-  std::vector<Spare> spares_;
-  size_t first_free_ = 0;  // no spare before it is free
-  bool two_lists_ = false;
+  std::vector<Fallback> fallbacks_;
+  size_t first_free_ = 0;  // no fallback before it is free
   bool ordered_ = false;
   bool overtaken_ = false;    // some replica told of a greater one, in this round
   bool self_unshown_ = true;  // as far as is known

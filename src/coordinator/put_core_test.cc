@@ -32,7 +32,7 @@ bool Has(const PutCore::Actions& actions, Kind kind) {
 
 // The worked example of the header.
 TEST(PutCore, OwnSyncAndOneAckOfThreeIsDone) {
-  PutCore core({.w = 2, .self = 0}, {true, true, true});
+  PutCore core({.lists = {{2}}, .self = 0}, {true, true, true});
   EXPECT_EQ(Sends(core.OnUpdated()), (std::set<size_t>{1, 2}));
   EXPECT_TRUE(core.OnAck(0).empty());
   EXPECT_EQ(core.Acks(), 1U);
@@ -44,14 +44,14 @@ TEST(PutCore, OwnSyncAndOneAckOfThreeIsDone) {
 }
 
 TEST(PutCoreMustHold, M17_BeforeTheUpdateFailuresAreDefinite) {
-  PutCore core({.w = 2, .self = 1}, {true, true, true});
+  PutCore core({.lists = {{2}}, .self = 1}, {true, true, true});
   EXPECT_TRUE(Has(core.OnRefused({Code::kDiskFull, "full"}), Kind::kFail));
   EXPECT_EQ(core.error().code, Code::kDiskFull);
   EXPECT_TRUE(core.OnTimeout().empty());
 }
 
 TEST(PutCoreMustHold, M17_AfterTheUpdateFailuresAreUnknown) {
-  PutCore core({.w = 3, .self = 0}, {true, true, true});
+  PutCore core({.lists = {{3}}, .self = 0}, {true, true, true});
   core.OnUpdated();
   const auto actions = core.OnFailure(1, {Code::kDiskFull, "full"});
   EXPECT_TRUE(Has(actions, Kind::kFail));
@@ -61,20 +61,20 @@ TEST(PutCoreMustHold, M17_AfterTheUpdateFailuresAreUnknown) {
 
 TEST(PutCoreMustHold, M17_ATimeoutIsAlwaysUnknown) {
   // Even before the update is in: a stalled engine may take it later.
-  PutCore early({.w = 1, .self = 0}, {true, true});
+  PutCore early({.lists = {{1}}, .self = 0}, {true, true});
   EXPECT_TRUE(Has(early.OnTimeout(), Kind::kFail));
   EXPECT_EQ(early.error().code, Code::kUnknown);
   const auto after = early.OnUpdated();
   EXPECT_TRUE(Sends(after).empty());
   EXPECT_TRUE(Has(after, Kind::kOwe)) << "the other replica lacks what is in this one now";
-  PutCore late({.w = 2, .self = 0}, {true, true});
+  PutCore late({.lists = {{2}}, .self = 0}, {true, true});
   late.OnUpdated();
   EXPECT_TRUE(Has(late.OnTimeout(), Kind::kFail));
   EXPECT_EQ(late.error().code, Code::kUnknown);
 }
 
 TEST(PutCore, UnreachableReplicasAreNotSentTo) {
-  PutCore core({.w = 2, .self = 2}, {false, true, true});
+  PutCore core({.lists = {{2}}, .self = 2}, {false, true, true});
   EXPECT_EQ(Sends(core.OnUpdated()), (std::set<size_t>{1}));
   EXPECT_TRUE(core.OnAck(0).empty());
   EXPECT_EQ(core.Acks(), 0U);
@@ -84,7 +84,7 @@ TEST(PutCore, UnreachableReplicasAreNotSentTo) {
 }
 
 TEST(PutCoreMustHold, M16_AnAckCountsOnce) {
-  PutCore core({.w = 2, .self = 0}, {true, true, true});
+  PutCore core({.lists = {{2}}, .self = 0}, {true, true, true});
   core.OnUpdated();
   EXPECT_TRUE(core.OnAck(1).empty());
   EXPECT_TRUE(core.OnAck(1).empty());
@@ -102,7 +102,7 @@ using causal::Standing;
 constexpr HlcStamp kSix{6};
 
 PutCore Ordered(uint32_t n = 3, uint32_t w = 2, uint32_t r = 2) {
-  return PutCore({.w = w, .self = 0, .held = n - std::min(r, w) + 1, .unread = n - r + 1},
+  return PutCore({.lists = {{w, 0, n - std::min(r, w) + 1, n - r + 1}}, .self = 0},
                  std::vector<bool>(n, true));
 }
 
@@ -198,7 +198,7 @@ TEST(PutCoreOrder, RoundsAreBounded) {
 }
 
 TEST(PutCoreOrder, AllReplicasNeedNoOther) {
-  PutCore core({.w = 3, .self = 0, .held = 1, .unread = 3}, {true, true, true});
+  PutCore core({.lists = {{3, 0, 1, 3}}, .self = 0}, {true, true, true});
   core.OnUpdated();
   core.OnAck(0);
   core.OnAck(1, Standing::kNeverHeld, kSix);
@@ -207,9 +207,8 @@ TEST(PutCoreOrder, AllReplicasNeedNoOther) {
 }
 
 TEST(PutCoreOrder, BothListsHaveToProveIt) {
-  PutCore core(
-      {.w = 2, .self = 0, .w_other = 2, .held = 2, .unread = 2, .held_other = 2, .unread_other = 2},
-      {true, true, true, true, true}, {kInRead, kInBoth, kInRead, kInOther, kInOther});
+  PutCore core({.lists = {{2, 0, 2, 2}, {2, 0, 2, 2}}, .self = 0}, {true, true, true, true, true},
+               {kInRead, kInBoth, kInRead, kInMove, kInMove});
   core.OnUpdated();
   core.OnAck(0);
   EXPECT_TRUE(core.OnAck(1, Standing::kNeverHeld, kSix).empty()) << "one of the other list";
@@ -220,7 +219,7 @@ TEST(PutCoreOrder, BothListsHaveToProveIt) {
 }
 
 TEST(PutCoreOrder, NobodyOrdersWhatAStandInTookPartIn) {
-  PutCore core({.w = 2, .self = 0, .held = 2, .unread = 2, .spares = 1}, {true, true, false});
+  PutCore core({.lists = {{2, 0, 2, 2}}, .self = 0, .fallbacks = 1}, {true, true, false});
   core.OnUpdated();
   EXPECT_FALSE(core.Ordered());
   core.OnAck(0);
@@ -233,9 +232,8 @@ using Sets = std::vector<ListSet>;
 
 // The read list alone would allow another stamp, the other list has the write: nothing is to come.
 TEST(PutCoreOrder, WhatTwoListsDoNotAgreeOnEnds) {
-  PutCore core(
-      {.w = 2, .self = 0, .w_other = 2, .held = 2, .unread = 2, .held_other = 2, .unread_other = 2},
-      {true, true, true, true, true}, {kInRead, kInRead, kInBoth, kInOther, kInOther});
+  PutCore core({.lists = {{2, 0, 2, 2}, {2, 0, 2, 2}}, .self = 0}, {true, true, true, true, true},
+               {kInRead, kInRead, kInBoth, kInMove, kInMove});
   core.OnUpdated();
   core.OnAck(0);
   core.OnAck(3);
@@ -247,13 +245,13 @@ TEST(PutCoreOrder, WhatTwoListsDoNotAgreeOnEnds) {
 }
 
 PutCore::Plan NewPlan(uint32_t w, uint32_t w_other, std::vector<bool> usable, Sets sets) {
-  return {.read = {w}, .other = {w_other}, .usable = std::move(usable), .sets = std::move(sets)};
+  return {.lists = {{w}, {w_other}}, .usable = std::move(usable), .sets = std::move(sets)};
 }
 
 // The second worked example of the header: A B C and B C D.
 TEST(PutCoreMustHold, M20_AWriteNeedsItsQuorumInBothLists) {
-  PutCore core({.w = 2, .self = 0, .w_other = 2}, {true, true, true, true},
-               {kInRead, kInBoth, kInBoth, kInOther});
+  PutCore core({.lists = {{2}, {2}}, .self = 0}, {true, true, true, true},
+               {kInRead, kInBoth, kInBoth, kInMove});
   EXPECT_EQ(Sends(core.OnUpdated()), (std::set<size_t>{1, 2, 3}));
   core.OnAck(0);
   EXPECT_TRUE(core.OnAck(1).empty()) << "two of the read list, one of the other";
@@ -264,16 +262,25 @@ TEST(PutCoreMustHold, M20_AWriteNeedsItsQuorumInBothLists) {
 }
 
 TEST(PutCoreMustHold, M20_OneNodeMayCountInBoth) {
-  PutCore core({.w = 2, .self = 0, .w_other = 2}, {true, true, true, true},
-               {kInBoth, kInBoth, kInRead, kInOther});
+  PutCore core({.lists = {{2}, {2}}, .self = 0}, {true, true, true, true},
+               {kInBoth, kInBoth, kInRead, kInMove});
   core.OnUpdated();
   core.OnAck(1);
   EXPECT_TRUE(Has(core.OnAck(0), Kind::kDone));
 }
 
+TEST(PutCore, AListForEachDatacenterIsTheSameArithmetic) {
+  constexpr ListSet kHere = kInRead | InList(1);
+  constexpr ListSet kThere = kInRead | InList(2);
+  PutCore core({.lists = {{2}, {1}, {1}}, .self = 0}, {true, true, true}, {kHere, kHere, kThere});
+  core.OnUpdated();
+  core.OnAck(0);
+  EXPECT_TRUE(core.OnAck(1).empty()) << "two of the read list, none of the other datacenter";
+  EXPECT_TRUE(Has(core.OnAck(2), Kind::kDone));
+}
+
 TEST(PutCoreMustHold, M20_AListThatCannotBeMetIsUnknownWithItsNumbers) {
-  PutCore core({.w = 1, .self = 0, .w_other = 2}, {true, true, true},
-               {kInRead, kInOther, kInOther});
+  PutCore core({.lists = {{1}, {2}}, .self = 0}, {true, true, true}, {kInRead, kInMove, kInMove});
   core.OnUpdated();
   core.OnAck(0);
   core.OnAck(1);
@@ -284,19 +291,19 @@ TEST(PutCoreMustHold, M20_AListThatCannotBeMetIsUnknownWithItsNumbers) {
 }
 
 TEST(PutCoreMustHold, M20_AfterANewPlanAcknowledgementsStayAndNewReplicasAreAsked) {
-  PutCore core({.w = 2, .self = 0}, {true, true, true});
+  PutCore core({.lists = {{2}}, .self = 0}, {true, true, true});
   core.OnUpdated();
   core.OnAck(0);
   // C leaves the read list in favour of D, which has to have it too.
   const auto actions = core.OnNewLists(
-      NewPlan(2, 2, {true, true, true, true}, {kInBoth, kInBoth, kInRead, kInOther}));
+      NewPlan(2, 2, {true, true, true, true}, {kInBoth, kInBoth, kInRead, kInMove}));
   EXPECT_EQ(Sends(actions), std::set<size_t>{3});
   EXPECT_TRUE(core.OnAck(2).empty()) << "A and C are two of the read list, only A is in the other";
   EXPECT_TRUE(Has(core.OnAck(3), Kind::kDone));
 }
 
 TEST(PutCoreMustHold, M20_AReplicaOfNoListDoesNotCount) {
-  PutCore core({.w = 2, .self = 0}, {true, true, true});
+  PutCore core({.lists = {{2}}, .self = 0}, {true, true, true});
   core.OnUpdated();
   core.OnAck(0);
   const auto actions =
@@ -309,13 +316,13 @@ TEST(PutCoreMustHold, M20_AReplicaOfNoListDoesNotCount) {
 }
 
 TEST(PutCore, ANewPlanMayBeMetAlreadyOrAskAFailedOneAgain) {
-  PutCore met({.w = 3, .self = 0}, {true, true, true});
+  PutCore met({.lists = {{3}}, .self = 0}, {true, true, true});
   met.OnUpdated();
   met.OnAck(0);
   met.OnAck(1);
   EXPECT_TRUE(Has(met.OnNewLists(NewPlan(2, 1, {true, true, true}, {kInRead, kInRead, kInRead})),
                   Kind::kDone));
-  PutCore failed({.w = 2, .self = 0}, {true, true, true});
+  PutCore failed({.lists = {{2}}, .self = 0}, {true, true, true});
   failed.OnUpdated();
   failed.OnFailure(1, {Code::kIo, "disk"});
   EXPECT_EQ(
@@ -334,7 +341,7 @@ class MovingRun {
     for (ListSet& set : sets_) set = std::max(set, kInRead);
     sets_[0] |= kInRead;  // the coordinator is in the read list
     usable_[0] = true;
-    PutCore core({.w = w_, .self = 0, .w_other = w_other_}, usable_, sets_);
+    PutCore core({.lists = {{w_}, {w_other_}}, .self = 0}, usable_, sets_);
     waiting_.insert(0);
     Take(core.OnUpdated());
     while (!waiting_.empty()) {
@@ -387,9 +394,9 @@ class MovingRun {
     for (const auto& action : actions) {
       if (action.kind == Kind::kSendWrite || action.kind == Kind::kOwe) continue;
       ++ends_;
-      const bool two = std::any_of(sets_.begin(), sets_.end(),
-                                   [](ListSet set) { return (set & kInOther) != 0; });
-      const bool met = Holders(kInRead) >= w_ && (!two || Holders(kInOther) >= w_other_);
+      const bool two =
+          std::any_of(sets_.begin(), sets_.end(), [](ListSet set) { return (set & kInMove) != 0; });
+      const bool met = Holders(kInRead) >= w_ && (!two || Holders(kInMove) >= w_other_);
       EXPECT_EQ(action.kind == Kind::kDone, met);
     }
   }
@@ -415,7 +422,8 @@ TEST(PutCoreMustHold, M20_RandomOrdersAreDoneOnlyWithBothLists) {
 class RandomRun {
  public:
   explicit RandomRun(uint64_t seed) : prng_(seed), n_(1 + prng_.Below(5)) {
-    options_ = {.w = static_cast<uint32_t>(1 + prng_.Below(n_)), .self = prng_.Below(n_)};
+    options_.lists = {{static_cast<uint32_t>(1 + prng_.Below(n_))}};
+    options_.self = prng_.Below(n_);
     for (size_t i = 0; i < n_; ++i) usable_.push_back(i == options_.self || prng_.Chance(0.8));
   }
 
@@ -489,10 +497,10 @@ class RandomRun {
       ++ends_;
       done_ = action.kind == Kind::kDone;
       if (done_) {
-        EXPECT_GE(acked_.size(), options_.w);
+        EXPECT_GE(acked_.size(), options_.lists[0].w);
       }
       if (!done_) {
-        EXPECT_LT(acked_.size(), options_.w);
+        EXPECT_LT(acked_.size(), options_.lists[0].w);
       }
       if (sent_.empty()) ends_before_send_ = true;
     }

@@ -65,7 +65,7 @@ base::Result<Quorum> Resolve(const Consistency& asked, const membership::BucketP
   if (!needed) return Fail(needed.error());
   if (*needed > bucket.n)
     return Fail(Checked("the consistency level", *needed, bucket.n, 1).error());
-  // ANY is met by one stand-in, whatever the bucket's default.
+  // ANY is met by one fallback, whatever the bucket's default.
   const bool any = asked.level == Level::kAny;
   if (any && !asked.sloppy.value_or(true)) {
     return Fail(Code::kInvalidArgument, "consistency ANY is sloppy; it cannot be had without");

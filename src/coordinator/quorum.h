@@ -14,7 +14,7 @@ struct Quorum {
   int64_t timeout_ms = 0;
   Level level = Level::kBucketDefault;  // where `needed` comes from; kBucketDefault: a number
   bool sloppy = false;                  // other nodes may stand in for replicas that are down
-  // Replicas, or in a sloppy quorum stand-ins too, that have to be alive. Primaries are the only
+  // Replicas, or in a sloppy quorum fallbacks too, that have to be alive. Primaries are the only
   // replicas of a strict quorum.
   uint32_t MinimumAlive() const { return std::max(needed, primaries); }
   // The same demand of a list of n replicas, where that is not the bucket's present n: a level is

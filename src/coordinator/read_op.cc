@@ -7,12 +7,11 @@ namespace lariat::coordinator {
 
 using base::Code;
 
-ReadOp::ReadOp(Options options, ReplicaPort& replicas, Replanner& replanner,
-               telemetry::Metrics& metrics, Done done)
+ReadOp::ReadOp(Options options, OpContext& context, Done done)
     : options_(std::move(options)),
-      replicas_(replicas),
-      replanner_(replanner),
-      metrics_(metrics),
+      context_(context),
+      replicas_(context.replicas()),
+      metrics_(context.metrics()),
       core_(options_.core, options_.lineup.usable, options_.lineup.sets),
       done_(std::move(done)) {}
 
@@ -52,7 +51,7 @@ void ReadOp::Run(const GetCore::Actions& actions) {
 
 void ReadOp::Answer() {
   if (core_.disagreed()) metrics_.digest_mismatches.Add();
-  Finish(ReadResult{core_.object(), core_.Answered(), core_.SparesAnswered(),
+  Finish(ReadResult{core_.object(), core_.Answered(), core_.FallbacksAnswered(),
                     core_.idempotency_answer()});
   if (options_.core.strict) return;
   if (options_.compare_all || core_.disagreed()) Run(core_.AfterAnswer(options_.compare_all));
@@ -101,21 +100,21 @@ void ReadOp::SendWriteBack(Sent sent) {
 // --- another topology ----------------------------------------------------------------------------
 
 bool ReadOp::EndIfOutdated() {
-  if (!replanner_.NewerThan(*options_.view)) return false;
+  if (!context_.NewerThan(*options_.view)) return false;
   Finish(base::Fail(Code::kStaleEpoch, "the topology has changed"));
   return true;
 }
 
 void ReadOp::OnStale(Sent sent) {
   if (!done_ || EndIfOutdated()) return;
-  replanner_.WaitFor(options_.view, options_.lineup.nodes[sent.replica], sent.attempt,
-                     [self = shared_from_this(), sent]() mutable {
-                       if (!self->done_) return self->OnLate(sent);
-                       if (self->EndIfOutdated()) return;
-                       self->metrics_.requests_sent_again.Add();
-                       ++sent.attempt;
-                       self->Send(sent);
-                     });
+  context_.WaitFor(options_.view, options_.lineup.nodes[sent.replica], sent.attempt,
+                   [self = shared_from_this(), sent]() mutable {
+                     if (!self->done_) return self->OnLate(sent);
+                     if (self->EndIfOutdated()) return;
+                     self->metrics_.requests_sent_again.Add();
+                     ++sent.attempt;
+                     self->Send(sent);
+                   });
 }
 
 // Of no use any more, but a comparison may wait for it.

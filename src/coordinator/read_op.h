@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "coordinator/get_core.h"
+#include "coordinator/internal/op_context.h"
 #include "coordinator/plan.h"
-#include "telemetry/metrics.h"
 
 namespace lariat::coordinator {
 
 struct ReadResult {
   causal::Object object{causal::Kind::kSiblings};
-  uint32_t answered = 0;  // stand-ins included
-  uint32_t stand_ins = 0;
+  uint32_t answered = 0;  // fallbacks included
+  uint32_t fallbacks = 0;
   std::string idempotency_answer;
 };
 
@@ -37,8 +37,7 @@ class ReadOp : public std::enable_shared_from_this<ReadOp> {
   };
   using Done = base::UniqueFunction<void(base::Result<ReadResult>)>;
 
-  ReadOp(Options options, ReplicaPort& replicas, Replanner& replanner, telemetry::Metrics& metrics,
-         Done done);
+  ReadOp(Options options, OpContext& context, Done done);
   void Start();
   void OnHedge();
   void OnTimeout();
@@ -66,8 +65,8 @@ class ReadOp : public std::enable_shared_from_this<ReadOp> {
   void Finish(base::Result<ReadResult> result);
 
   Options options_;
+  OpContext& context_;  // may be gone when a late reply comes, which then finds nothing to do
   ReplicaPort& replicas_;
-  Replanner& replanner_;
   telemetry::Metrics& metrics_;
   GetCore core_;
   Done done_;

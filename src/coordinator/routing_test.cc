@@ -288,7 +288,7 @@ TEST(Routing, BucketsAreCheckedBeforeTheyAreSpread) {
   TestNode& node = cluster.node(0);
   const auto set = [&](membership::BucketProperties bucket) {
     Code code = Code::kInternal;
-    node.coordinator.SetBucket(std::move(bucket), [&](const base::Status& status) {
+    node.coordinator.SetBucket(std::move(bucket), {}, [&](const base::Status& status) {
       code = status ? Code::kOk : status.error().code;
     });
     return code;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sloppy quorums, stand-ins and what is owed, through coordinators of a whole cluster.
+// Sloppy quorums, fallbacks and what is owed, through coordinators of a whole cluster.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

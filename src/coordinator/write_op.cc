@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "base/check.h"
-#include "coordinator/coordinator.h"
-#include "wire/codec.h"
+#include "coordinator/internal/replies.h"
+#include "coordinator/plan.h"
 
 namespace lariat::coordinator {
 
@@ -21,12 +21,12 @@ constexpr ring::NodeIndex kGone = std::numeric_limits<ring::NodeIndex>::max();
 
 // What it takes to order a register among others (put_core.h): with as many replicas each
 // acknowledged write, and where reads are atomic each one that was read, has one in common.
-void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, ListSet list,
+void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, size_t list,
               PutCore::Needs* needs) {
   uint32_t n = 0;
   for (size_t i = 0; i < lineup.nodes.size(); ++i) {
     const ListSet set = lineup.sets.empty() ? kInRead : lineup.sets[i];
-    n += (set & list) != 0 ? 1 : 0;
+    n += IsIn(set, list) ? 1 : 0;
   }
   const uint32_t r = std::min(bucket.r, n);
   const uint32_t w = std::min(bucket.w, n);
@@ -37,58 +37,41 @@ void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, 
   needs->unread = n - r + 1;
 }
 
-PutCore::Options CoreOptions(const WriteOp::Options& options) {
+PerList<PutCore::Needs> NeedsOf(const WriteOp::Options& options, uint32_t of_read_list) {
   const Quorum& quorum = options.quorum;
+  const uint32_t n = options.bucket->n;
   const uint32_t next_n = options.view->topology.NextN(*options.bucket);
-  PutCore::Needs read{quorum.MinimumAlive(), quorum.primaries};
-  PutCore::Needs other{quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)};
-  if (options.ordered) {
-    AddOrder(*options.bucket, options.lineup, kInRead, &read);
-    AddOrder(*options.bucket, options.lineup, kInOther, &other);
+  PerList<PutCore::Needs> lists = {{of_read_list, quorum.PrimariesOf(n)},
+                                   {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)}};
+  for (size_t list = 0; list < 2; ++list) {
+    if (options.ordered) AddOrder(*options.bucket, options.lineup, list, &lists[list]);
   }
-  return {.w = read.w,
+  return lists;
+}
+
+PutCore::Options CoreOptions(const WriteOp::Options& options) {
+  return {.lists = NeedsOf(options, options.quorum.MinimumAlive()),
           .self = options.self,
-          .w_other = other.w,
-          .pw = read.pw,
-          .pw_other = other.pw,
-          .held = read.held,
-          .unread = read.unread,
-          .held_other = other.held,
-          .unread_other = other.unread,
-          .spares = options.spares.size(),
-          .stands_in = options.stands_in};
+          .fallbacks = options.fallbacks.size(),
+          .is_fallback = options.is_fallback};
 }
 
 }  // namespace
 
-base::Result<WriteReply> ReplayedReply(const std::string& answer, const membership::View& view) {
-  auto decoded = wire::DecodeWriteAnswer(answer);
-  if (!decoded) {
-    return Fail(Code::kCorruption, "the recorded answer of an earlier request is malformed");
-  }
-  WriteReply reply;
-  reply.version = NameVersion(decoded->version, view);
-  reply.context = std::move(decoded->context);
-  reply.timestamp = {decoded->written_ms};
-  reply.replayed = true;
-  return reply;
-}
-
-WriteOp::WriteOp(Options options, UpdateRequest update, ReplicaPort& replicas, Replanner& replanner,
-                 telemetry::Metrics& metrics, Done done)
+WriteOp::WriteOp(Options options, UpdateRequest update, OpContext& context, Done done)
     : options_(std::move(options)),
       update_(std::move(update)),
       written_(update_.value.written),
-      replicas_(replicas),
-      replanner_(replanner),
-      metrics_(metrics),
+      context_(context),
+      replicas_(context.replicas()),
+      metrics_(context.metrics()),
       core_(CoreOptions(options_), options_.lineup.usable, options_.lineup.sets),
       done_(std::move(done)) {}
 
 void WriteOp::Start() {
   UpdateRequest request = std::move(update_);
   request.fence = options_.view->fence();
-  if (options_.stands_in) {
+  if (options_.is_fallback) {
     request.hint_for = options_.view->MemberAt(options_.lineup.nodes[options_.self]).Number();
   }
   // What replication still needs of it.
@@ -112,11 +95,11 @@ void WriteOp::OnDurable(const base::Status& status) {
     Run(core_.OnUpdated(result_.standing));
   }
   const size_t own = options_.self;
-  if (!options_.stands_in) {
+  if (!options_.is_fallback) {
     return Run(status ? core_.OnAck(own) : core_.OnFailure(own, status.error()));
   }
   if (status && !core_.finished() && core_.Waits(0)) metrics_.sloppy_acks.Add();
-  Run(status ? core_.OnSpareAck(0) : core_.OnSpareFailure(0, status.error()));
+  Run(status ? core_.OnFallbackAck(0) : core_.OnFallbackFailure(0, status.error()));
 }
 
 void WriteOp::OnUpdate(base::Result<UpdateResult> result) {
@@ -143,7 +126,7 @@ void WriteOp::Run(const PutCore::Actions& actions) {
   for (const PutCore::Action& action : actions) {
     switch (action.kind) {
       case PutCore::ActionKind::kSendWrite:
-        SendWrite({action.replica, action.spare, 0, core_.round()});
+        SendWrite({action.replica, action.fallback, 0, core_.round()});
         break;
       case PutCore::ActionKind::kRestamp:
         Restamp(action.unless_shown, 0);
@@ -167,7 +150,7 @@ void WriteOp::Answer() {
   reply.version = NameVersion(result_.version, *options_.view);
   reply.context = causal::EncodeContext(result_.context, update_.bucket_name, update_.key);
   reply.timestamp = written_;
-  reply.replicas = {core_.Acks(), core_.StandIns()};
+  reply.replicas = {core_.Acks(), core_.FallbackAcks()};
   Finish(std::move(reply));
 }
 
@@ -177,8 +160,8 @@ void WriteOp::Owe(size_t replica) {
 }
 
 ring::NodeIndex WriteOp::NodeOf(const Sent& sent) const {
-  return sent.spare == PutCore::kNoSpare ? options_.lineup.nodes[sent.replica]
-                                         : options_.spares[sent.spare];
+  return sent.fallback == PutCore::kNoFallback ? options_.lineup.nodes[sent.replica]
+                                               : options_.fallbacks[sent.fallback];
 }
 
 void WriteOp::SendWrite(Sent sent) {
@@ -190,7 +173,7 @@ void WriteOp::SendWrite(Sent sent) {
   request.durability = static_cast<uint8_t>(update_.durability);
   request.idempotency_key = update_.idempotency_key;
   request.idempotency_answer = result_.idempotency_answer;
-  if (sent.spare != PutCore::kNoSpare) {
+  if (sent.fallback != PutCore::kNoFallback) {
     request.hint_for = options_.view->MemberAt(options_.lineup.nodes[sent.replica]).Number();
   }
   const uint64_t fence = options_.view->fence();
@@ -203,20 +186,20 @@ void WriteOp::SendWrite(Sent sent) {
 }
 
 void WriteOp::OnWriteReply(Sent sent, const wire::WriteReply& reply) {
-  const bool stands_in = sent.spare != PutCore::kNoSpare;
+  const bool is_fallback = sent.fallback != PutCore::kNoFallback;
   if (!reply.outcome.ok()) {
     metrics_.replica_failures.Add();
     const base::Error error = reply.outcome.ToError();
-    return Run(stands_in ? core_.OnSpareFailure(sent.spare, error)
-                         : core_.OnFailure(sent.replica, error));
+    return Run(is_fallback ? core_.OnFallbackFailure(sent.fallback, error)
+                           : core_.OnFailure(sent.replica, error));
   }
   if (core_.finished()) {
     metrics_.late_acks.Add();
-  } else if (stands_in && core_.Waits(sent.spare)) {
+  } else if (is_fallback && core_.Waits(sent.fallback)) {
     metrics_.sloppy_acks.Add();
   }
-  Run(stands_in ? core_.OnSpareAck(sent.spare)
-                : core_.OnAck(sent.replica, reply.standing, reply.greater));
+  Run(is_fallback ? core_.OnFallbackAck(sent.fallback)
+                  : core_.OnAck(sent.replica, reply.standing, reply.greater));
 }
 
 // --- another stamp -------------------------------------------------------------------------------
@@ -261,12 +244,12 @@ void WriteOp::OnRestamp(bool unless_shown, uint32_t attempt, base::Result<Update
 
 void WriteOp::OnStaleRestamp(bool unless_shown, uint32_t attempt) {
   if (expired_) return;
-  replanner_.WaitFor(options_.view, options_.view->self, attempt,
-                     [self = shared_from_this(), unless_shown, attempt] {
-                       if (self->expired_) return;
-                       self->CatchUp();
-                       self->Restamp(unless_shown, attempt + 1);
-                     });
+  context_.WaitFor(options_.view, options_.view->self, attempt,
+                   [self = shared_from_this(), unless_shown, attempt] {
+                     if (self->expired_) return;
+                     self->CatchUp();
+                     self->Restamp(unless_shown, attempt + 1);
+                   });
 }
 
 // --- another topology ----------------------------------------------------------------------------
@@ -274,23 +257,23 @@ void WriteOp::OnStaleRestamp(bool unless_shown, uint32_t attempt) {
 void WriteOp::OnStale(Sent sent, uint64_t fence) {
   if (expired_) return;
   const bool sent_before_the_new_plan = fence < options_.view->fence();
-  if (sent_before_the_new_plan || replanner_.NewerThan(*options_.view)) {
+  if (sent_before_the_new_plan || context_.NewerThan(*options_.view)) {
     sent.attempt = 0;
     return SendAgain(sent);
   }
-  replanner_.WaitFor(options_.view, NodeOf(sent), sent.attempt,
-                     [self = shared_from_this(), sent]() mutable {
-                       ++sent.attempt;
-                       self->SendAgain(sent);
-                     });
+  context_.WaitFor(options_.view, NodeOf(sent), sent.attempt,
+                   [self = shared_from_this(), sent]() mutable {
+                     ++sent.attempt;
+                     self->SendAgain(sent);
+                   });
 }
 
 void WriteOp::SendAgain(Sent sent) {
   if (expired_) return;
   CatchUp();
   if (sent.round != core_.round()) return;  // it has been sent the newer one
-  const bool wanted = sent.spare != PutCore::kNoSpare
-                          ? core_.Waits(sent.spare)
+  const bool wanted = sent.fallback != PutCore::kNoFallback
+                          ? core_.Waits(sent.fallback)
                           : options_.lineup.sets.empty() || options_.lineup.sets[sent.replica] != 0;
   if (!wanted) return;
   metrics_.requests_sent_again.Add();
@@ -299,7 +282,7 @@ void WriteOp::SendAgain(Sent sent) {
 
 // Goes on by the present view if that is newer. Requests under way keep their replica's number.
 void WriteOp::CatchUp() {
-  auto view = replanner_.NewerThan(*options_.view);
+  auto view = context_.NewerThan(*options_.view);
   if (!view) return;
   auto target = FindTarget(std::move(view), update_.bucket_name, {update_.token});
   if (!target) return;  // the bucket is gone: nobody takes the write any more
@@ -307,27 +290,20 @@ void WriteOp::CatchUp() {
   options_.lineup = Renumber(*target);
   options_.view = target->view;
   options_.bucket = target->bucket;
-  const uint32_t n = target->bucket->n;
-  const uint32_t next_n = target->NextN();
-  const Quorum& quorum = options_.quorum;
-  PutCore::Plan plan{.read = {quorum.NeededOf(n), quorum.PrimariesOf(n)},
-                     .other = {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)},
+  PutCore::Plan plan{.lists = NeedsOf(options_, options_.quorum.NeededOf(target->bucket->n)),
                      .usable = options_.lineup.usable,
                      .sets = options_.lineup.sets};
-  if (options_.ordered) {
-    AddOrder(*options_.bucket, options_.lineup, kInRead, &plan.read);
-    AddOrder(*options_.bucket, options_.lineup, kInOther, &plan.other);
-  }
   // Those of before keep their numbers, but nothing is sent to them any more.
   const ring::NodeIndex self = target->view->self;
-  for (const ring::NodeIndex spare :
-       options_.spares.empty() ? std::vector<ring::NodeIndex>() : SparesOf(*target, replicas_)) {
-    if (options_.stands_in && spare == self) {
-      plan.stands_in = true;
+  for (const ring::NodeIndex fallback : options_.fallbacks.empty()
+                                            ? std::vector<ring::NodeIndex>()
+                                            : FallbacksOf(*target, replicas_)) {
+    if (options_.is_fallback && fallback == self) {
+      plan.is_fallback = true;
       continue;
     }
-    options_.spares.push_back(spare);
-    ++plan.spares;
+    options_.fallbacks.push_back(fallback);
+    ++plan.fallbacks;
   }
   Run(core_.OnNewLists(plan));
 }

@@ -9,29 +9,22 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/internal/op_context.h"
 #include "coordinator/kv_service.h"
 #include "coordinator/plan.h"
 #include "coordinator/put_core.h"
 #include "coordinator/quorum.h"
-#include "telemetry/metrics.h"
 
 namespace lariat::coordinator {
-
-// A client's put or delete, whatever way it came.
-struct WriteIntent {
-  PutRequest put;  // a delete uses the fields that it shares with a put
-  bool is_delete = false;
-  bool forwarded = false;  // another node has handed it to this one
-};
 
 class WriteOp : public std::enable_shared_from_this<WriteOp> {
  public:
   struct Options {
     Quorum quorum;
     size_t self = 0;  // this node's index in the lineup
-    // This node is no replica: it stands in for that one, and is the first of the spares.
-    bool stands_in = false;
-    std::vector<ring::NodeIndex> spares;
+    // This node is no replica: it stands in for that one, and is the first of the fallbacks.
+    bool is_fallback = false;
+    std::vector<ring::NodeIndex> fallbacks;
     std::shared_ptr<const membership::View> view;
     const membership::BucketProperties* bucket = nullptr;  // of the view
     Lineup lineup;
@@ -44,17 +37,16 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   using Stale = std::unique_ptr<UpdateRequest>;
   using Done = base::UniqueFunction<void(base::Result<WriteReply>, Stale)>;
 
-  WriteOp(Options options, UpdateRequest update, ReplicaPort& replicas, Replanner& replanner,
-          telemetry::Metrics& metrics, Done done);
+  WriteOp(Options options, UpdateRequest update, OpContext& context, Done done);
   void Start();
   // Call at the deadline, also of a write that is done: then its last requests end.
   void OnTimeout();
 
  private:
-  // A request to a replica, or to the spare in its place; kept to be sent again.
+  // A request to a replica, or to the fallback in its place; kept to be sent again.
   struct Sent {
     size_t replica;
-    size_t spare;
+    size_t fallback;
     uint32_t attempt;
     uint32_t round;  // of PutCore: what is said of an earlier one says nothing now
   };
@@ -82,15 +74,12 @@ class WriteOp : public std::enable_shared_from_this<WriteOp> {
   std::optional<UpdateResult> restamped_;  // not durable yet
   bool held_back_ = false;                 // nobody has been sent the event yet
   base::WallTime written_;
+  OpContext& context_;
   ReplicaPort& replicas_;
-  Replanner& replanner_;
   telemetry::Metrics& metrics_;
   PutCore core_;
   bool expired_ = false;
   Done done_;
 };
-
-// The reply that an earlier write with the same Idempotency-Key was recorded with.
-base::Result<WriteReply> ReplayedReply(const std::string& answer, const membership::View& view);
 
 }  // namespace lariat::coordinator

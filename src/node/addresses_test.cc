@@ -155,7 +155,7 @@ TEST_F(AddressesTest, ABucketOfOneReplicaIsEnough) {
   bucket.name = "one";
   bucket.n = bucket.r = bucket.w = 1;
   std::optional<base::Status> done;
-  machines[0]->coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+  machines[0]->coordinator().SetBucket(bucket, {}, [&](base::Status s) { done = std::move(s); });
   ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
   AllGoDown();
   machines[0]->Start();

@@ -125,7 +125,8 @@ std::vector<coordinator::RingRange> NodeAdmin::Ring(uint32_t n) const {
   return ranges;
 }
 
-void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::ExplainDone done) {
+void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::Caller /*caller*/,
+                        coordinator::ExplainDone done) {
   if (auto status = membership::CheckKey(key); !status) return done(Fail(status.error()));
   auto properties = shard_.coordinator().Bucket(bucket);
   if (!properties) return done(Fail(properties.error()));

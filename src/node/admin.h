@@ -14,15 +14,16 @@ class NodeAdmin final : public coordinator::AdminService {
   NodeAdmin(AdminHost& node, Shard& shard);
   coordinator::ClusterStatus Status() const override;
   std::vector<coordinator::RingRange> Ring(uint32_t n) const override;
-  void Explain(std::string bucket, std::string key, coordinator::ExplainDone done) override;
+  void Explain(std::string bucket, std::string key, coordinator::Caller caller,
+               coordinator::ExplainDone done) override;
   coordinator::HealthSummary Health() const override;
   std::string MetricsText() const override;
   void RequestChange(coordinator::ChangeRequest request, coordinator::TicketDone done) override;
-  void Commit(coordinator::StatusDone done) override;
-  void Cancel(uint64_t task, coordinator::StatusDone done) override;
+  void Commit(coordinator::Caller caller, coordinator::StatusDone done) override;
+  void Cancel(uint64_t task, coordinator::Caller caller, coordinator::StatusDone done) override;
   coordinator::ClusterPlan Plan() const override;
   std::vector<coordinator::TaskStatus> Tasks() const override;
-  void Drain(bool on, coordinator::StatusDone done) override;
+  void Drain(bool on, coordinator::Caller caller, coordinator::StatusDone done) override;
   void Repair(coordinator::RepairRequest request, coordinator::TicketDone done) override;
   void GetRepairStatus(RepairStatusDone done) override;
 

@@ -134,7 +134,7 @@ void NodeAdmin::RequestChange(coordinator::ChangeRequest request, coordinator::T
       });
 }
 
-void NodeAdmin::Commit(coordinator::StatusDone done) {
+void NodeAdmin::Commit(coordinator::Caller /*caller*/, coordinator::StatusDone done) {
   node_.Propose([](const Topology& now) { return membership::CommitStaged(now); }, shard_,
                 [done = std::move(done)](const base::Result<Topology>& result) mutable {
                   if (!result) return done(Fail(result.error()));
@@ -142,7 +142,8 @@ void NodeAdmin::Commit(coordinator::StatusDone done) {
                 });
 }
 
-void NodeAdmin::Cancel(uint64_t task, coordinator::StatusDone done) {
+void NodeAdmin::Cancel(uint64_t task, coordinator::Caller /*caller*/,
+                       coordinator::StatusDone done) {
   const base::WallTime when = shard_.home().env().clock.Wall();
   node_.Propose(
       [task, when](const Topology& now) { return membership::CancelChange(now, task, when); },
@@ -267,7 +268,7 @@ std::vector<coordinator::TaskStatus> NodeAdmin::Tasks() const {
   return tasks;
 }
 
-void NodeAdmin::Drain(bool on, coordinator::StatusDone done) {
+void NodeAdmin::Drain(bool on, coordinator::Caller /*caller*/, coordinator::StatusDone done) {
   node_.notices().SetDraining(on);
   if (!on) return done({});
   WaitForQuiet(

@@ -223,7 +223,7 @@ TEST_F(ChangeTest, AJoinerThatIsAskedToCancelItsJoinSaysThatItDid) {
   fourth.Start();
   ASSERT_TRUE(time.RunUntil([&] { return fourth.Formed() && fourth.topology().operation; }));
   std::optional<base::Status> answer;
-  fourth.node().admin(0).Cancel(0, [&](base::Status status) { answer = std::move(status); });
+  fourth.node().admin(0).Cancel(0, {}, [&](base::Status status) { answer = std::move(status); });
   ASSERT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
   EXPECT_TRUE(*answer) << answer->error().message;
   slow.plan.Release();
@@ -301,12 +301,12 @@ TEST_F(ClusterTest, M3_ADefinitionCountsWhereItIsStored) {
     membership::BucketProperties bucket;
     bucket.name = name;
     std::optional<base::Status> done;
-    machines[0]->coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+    machines[0]->coordinator().SetBucket(bucket, {}, [&](base::Status s) { done = std::move(s); });
     ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
     EXPECT_FALSE(*done) << name;
     // Again: the others have it in memory by now, and still not on their disks.
     done.reset();
-    machines[0]->coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+    machines[0]->coordinator().SetBucket(bucket, {}, [&](base::Status s) { done = std::move(s); });
     ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
     EXPECT_FALSE(*done) << name;
   }

@@ -171,7 +171,7 @@ class ClusterTest : public testing::Test {
     bucket.name = name;
     bucket.conflict = causal::Kind::kLww;
     std::optional<base::Status> done;
-    machine.coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+    machine.coordinator().SetBucket(bucket, {}, [&](base::Status s) { done = std::move(s); });
     EXPECT_TRUE(time.RunUntil([&] { return done.has_value(); }));
     return done.value_or(base::Fail(base::Code::kUnknown, "not answered"));
   }

@@ -24,7 +24,7 @@ class SweeperTest : public ClusterTest {
     auto bucket = machines[0]->coordinator().Bucket("default").value();
     bucket.gc_grace_s = 20;
     std::optional<base::Status> done;
-    machines[0]->coordinator().SetBucket(bucket, [&](base::Status s) { done = std::move(s); });
+    machines[0]->coordinator().SetBucket(bucket, {}, [&](base::Status s) { done = std::move(s); });
     ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
     ASSERT_TRUE(*done) << done->error().message;
   }
@@ -39,7 +39,7 @@ class SweeperTest : public ClusterTest {
   }
   std::string KeptBecause() {
     std::optional<base::Result<coordinator::Explanation>> answer;
-    machines[1]->node().admin(1).Explain("default", "k",
+    machines[1]->node().admin(1).Explain("default", "k", {},
                                          [&](auto reply) { answer = std::move(reply); });
     EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
     return (*answer)->kept_because;

@@ -183,12 +183,19 @@ void Peers::Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls
 
 void Peers::Send(PeerHandle peer, wire::Envelope request, base::Duration timeout,
                  Calls::Done done) {
-  const uint64_t id = calls_.Add(peer, world_.clock.Now() + timeout, std::move(done));
+  const base::Status sent = TrySend(peer, std::move(request), timeout, &done);
+  if (!sent) done(Fail(sent.error()));
+}
+
+base::Status Peers::TrySend(PeerHandle peer, wire::Envelope request, base::Duration timeout,
+                            Calls::Done* done) {
+  const uint64_t id = calls_.Add(peer, world_.clock.Now() + timeout, std::move(*done));
   request.id = id;
   world_.metrics.peer_messages_sent.Add();
-  const base::Status sent = world_.transport.Send(peer, std::move(request));
-  if (sent) return;
-  if (auto back = calls_.Withdraw(id)) back(Fail(sent.error()));
+  base::Status sent = world_.transport.Send(peer, std::move(request));
+  if (sent) return sent;
+  *done = calls_.Withdraw(id);
+  return *done ? sent : base::Status();  // or else it has been called
 }
 
 }  // namespace lariat::peers

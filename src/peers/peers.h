@@ -81,6 +81,9 @@ class Peers {
   void Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls::Done done);
   // The same, planned by another fence than that of the present view.
   void Send(PeerHandle peer, wire::Envelope request, base::Duration timeout, Calls::Done done);
+  // An error: certainly not sent, and `done` is as it was.
+  base::Status TrySend(PeerHandle peer, wire::Envelope request, base::Duration timeout,
+                       Calls::Done* done);
   Calls& calls() { return calls_; }
 
   // Of the present view.

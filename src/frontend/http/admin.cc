@@ -142,8 +142,9 @@ void GetExplain(Request& request, Exchange exchange) {
   if (key.empty() || key.size() > membership::kKeyBytesMax) {
     return exchange.Refuse(BadRequest("query parameter 'key' must have 1 to 256 bytes"));
   }
+  const coordinator::Caller caller = exchange.caller();
   exchange.shared().admin.Explain(
-      std::move(bucket), std::move(key),
+      std::move(bucket), std::move(key), caller,
       [exchange = std::move(exchange)](base::Result<Explanation> result) mutable {
         if (!result) return exchange.Refuse(std::move(result.error()));
         AnswerJson(exchange, 200, [&](JsonWriter& json) { WriteExplanation(json, *result); });

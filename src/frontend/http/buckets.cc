@@ -269,12 +269,15 @@ void PutBucket(Request& request, Exchange exchange) {
     return exchange.Refuse(std::move(applied.error()));
   }
   BucketProperties shown = change.bucket;
-  exchange.shared().kv.SetBucket(std::move(change.bucket), [exchange = std::move(exchange), status,
-                                                            shown = std::move(shown)](
-                                                               base::Status result) mutable {
-    if (!result) return exchange.Refuse(std::move(result.error()));
-    AnswerBucket(exchange, status, shown, shown.Eventual() ? kEventualWarning : std::string_view());
-  });
+  const coordinator::Caller caller = exchange.caller();
+  exchange.shared().kv.SetBucket(std::move(change.bucket), caller,
+                                 [exchange = std::move(exchange), status,
+                                  shown = std::move(shown)](base::Status result) mutable {
+                                   if (!result) return exchange.Refuse(std::move(result.error()));
+                                   AnswerBucket(
+                                       exchange, status, shown,
+                                       shown.Eventual() ? kEventualWarning : std::string_view());
+                                 });
 }
 
 }  // namespace lariat::frontend::http

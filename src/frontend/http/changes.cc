@@ -164,6 +164,7 @@ void PostChange(Request& request, Exchange exchange, ChangeVerb verb) {
   if (RefuseQuery(request, exchange)) return;
   auto change = ReadChange(request, verb);
   if (!change) return exchange.Refuse(std::move(change.error()));
+  change->caller = exchange.caller();
   exchange.shared().admin.RequestChange(
       std::move(*change),
       [exchange = std::move(exchange)](base::Result<coordinator::ChangeTicket> ticket) mutable {
@@ -243,7 +244,8 @@ void PostCommit(Request& request, Exchange exchange) {
   auto members = ReadMembers(request, {});
   if (!members) return exchange.Refuse(std::move(members.error()));
   Shared& shared = exchange.shared();
-  shared.admin.Commit(AnswerDone(std::move(exchange), "committed"));
+  const coordinator::Caller caller = exchange.caller();
+  shared.admin.Commit(caller, AnswerDone(std::move(exchange), "committed"));
 }
 
 void PostCancel(Request& request, Exchange exchange) {
@@ -258,7 +260,8 @@ void PostCancel(Request& request, Exchange exchange) {
     task = static_cast<uint64_t>(*number);
   }
   Shared& shared = exchange.shared();
-  shared.admin.Cancel(task, AnswerDone(std::move(exchange), "cancelled"));
+  const coordinator::Caller caller = exchange.caller();
+  shared.admin.Cancel(task, caller, AnswerDone(std::move(exchange), "cancelled"));
 }
 
 void PostDrain(Request& request, Exchange exchange) {
@@ -269,7 +272,8 @@ void PostDrain(Request& request, Exchange exchange) {
   const auto on = TakeBool(members->front());
   if (!on) return exchange.Refuse(std::move(on.error()));
   Shared& shared = exchange.shared();
-  shared.admin.Drain(*on, AnswerDone(std::move(exchange), "draining", *on));
+  const coordinator::Caller caller = exchange.caller();
+  shared.admin.Drain(*on, caller, AnswerDone(std::move(exchange), "draining", *on));
 }
 
 }  // namespace lariat::frontend::http

@@ -124,6 +124,8 @@ TEST_F(Changes, AreAskedFor) {
   EXPECT_EQ(node.admin.last_change.verb, ChangeVerb::kDecommission);
   EXPECT_EQ(node.admin.last_change.node, "node4");
   EXPECT_FALSE(node.admin.last_change.staged);
+  EXPECT_EQ(node.admin.last_change.caller.from(), "127.0.0.1:1");
+  EXPECT_EQ(node.admin.last_change.caller.protocol(), "http");
   EXPECT_EQ(Post("remove", R"({"node":"node4","staged":true})").body,
             R"({"task":7,"started":false,"message":"staged"})");
   EXPECT_EQ(node.admin.last_change.verb, ChangeVerb::kRemove);
@@ -205,6 +207,7 @@ TEST_F(Changes, CommitCancelDrain) {
   EXPECT_EQ(node.admin.last_cancelled, 12u);
   EXPECT_EQ(Post("drain", R"({"on":true})").body, R"({"draining":true})");
   EXPECT_TRUE(node.admin.draining);
+  EXPECT_EQ(node.admin.last_caller.from(), "127.0.0.1:1");
   EXPECT_EQ(Post("drain", R"({"on":false})").body, R"({"draining":false})");
   EXPECT_FALSE(node.admin.draining);
 }

@@ -41,7 +41,7 @@ HttpRefusal ReasonOf(int status) {
 }  // namespace
 
 HttpConnection::HttpConnection(const std::shared_ptr<Shared>& shared, env::Stream& stream)
-    : link_(std::make_shared<Link>(Link{this, shared})),
+    : link_(std::make_shared<Link>(Link{this, shared, {"", stream.PeerAddress(), "http"}})),
       shared_(*shared),
       place_(shared_.connections.emplace(shared_.env.clock.Now(), this)),
       stream_(stream),

@@ -133,6 +133,7 @@ Reply Shown(Shared& shared, const Pending& waiting, const GetReply& reply) {
 void GetJson(Request& request, Exchange exchange) {
   auto get = ReadGet(request);
   if (!get) return exchange.Refuse(std::move(get.error()));
+  get->caller = exchange.caller();
   Pending& pending = *exchange.pending();
   pending.key = get->key;
   pending.if_none_match = request.Get(Header::kIfNoneMatch).value_or("");
@@ -149,6 +150,7 @@ void GetJson(Request& request, Exchange exchange) {
 void PutJson(Request& request, Exchange exchange) {
   auto put = ReadPut(request);
   if (!put) return exchange.Refuse(std::move(put.error()));
+  put->caller = exchange.caller();
   if (auto read = ReadPutBody(request.body, *put); !read) {
     return exchange.Refuse(std::move(read.error()));
   }
@@ -168,6 +170,7 @@ void PutJson(Request& request, Exchange exchange) {
 void DeleteJson(Request& request, Exchange exchange) {
   auto del = ReadDelete(request);
   if (!del) return exchange.Refuse(std::move(del.error()));
+  del->caller = exchange.caller();
   if (auto read = ReadDeleteBody(request.body, *del); !read) {
     return exchange.Refuse(std::move(read.error()));
   }

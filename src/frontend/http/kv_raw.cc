@@ -103,6 +103,7 @@ void GetRaw(Request& request, Exchange exchange) {
   waiting.form.varies = true;
   auto get = ReadGet(request);
   if (!get) return exchange.Refuse(std::move(get.error()));
+  get->caller = exchange.caller();
   waiting.if_none_match = request.Get(Header::kIfNoneMatch).value_or("");
   // "*/*", which many clients send always, leaves the choice to this side, as no header does.
   const std::string_view accept = request.Get(Header::kAccept).value_or("");
@@ -119,6 +120,7 @@ void GetRaw(Request& request, Exchange exchange) {
 void PutRaw(Request& request, Exchange exchange) {
   auto put = ReadPut(request);
   if (!put) return exchange.Refuse(std::move(put.error()));
+  put->caller = exchange.caller();
   put->content_type = request.Get(Header::kContentType).value_or("");
   if (auto check = CheckContentType(put->content_type); !check) {
     return exchange.Refuse(std::move(check.error()));
@@ -138,6 +140,7 @@ void DeleteRaw(Request& request, Exchange exchange) {
   form.wants_json = NamesJson(request.Get(Header::kAccept).value_or(""));
   auto del = ReadDelete(request);
   if (!del) return exchange.Refuse(std::move(del.error()));
+  del->caller = exchange.caller();
   exchange.shared().kv.Delete(
       std::move(*del),
       [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {

@@ -208,6 +208,26 @@ TEST_F(Kv, BucketsOfBothDialects) {
   EXPECT_EQ(Status("GET /buckets//kv/k"), 400);
 }
 
+TEST_F(Kv, EveryRequestSaysWhoAsks) {
+  for (const char* path : {"/kv/k", "/v1/kv/k"}) {
+    const bool json = path[1] == 'v';
+    Send(std::string("GET ") + path);
+    Send(std::string("PUT ") + path, "", json ? R"({"value":"aGVsbG8="})" : "x");
+    Send(std::string("DELETE ") + path);
+    for (const coordinator::Caller* caller :
+         {&node.kv.last_get.caller, &node.kv.last_put.caller, &node.kv.last_delete.caller}) {
+      EXPECT_EQ(caller->from(), "127.0.0.1:1") << path;
+      EXPECT_EQ(caller->protocol(), "http");
+      EXPECT_EQ(caller->who(), "") << "there are no users yet";
+    }
+    node.kv.last_get = {};
+    node.kv.last_put = {};
+    node.kv.last_delete = {};
+  }
+  Send("PUT /v1/buckets/b", "", R"({"n":3})");
+  EXPECT_EQ(node.kv.last_caller.from(), "127.0.0.1:1");
+}
+
 TEST_F(Kv, AbsoluteTargetsAreTaken) {
   Send("GET http://some.host:7480/kv/k?r=1");
   EXPECT_EQ(node.kv.last_get.key, "k");

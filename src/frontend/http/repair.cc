@@ -169,6 +169,7 @@ void PostRepair(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
   auto repair = ReadRepair(request);
   if (!repair) return exchange.Refuse(std::move(repair.error()));
+  repair->caller = exchange.caller();
   Shared& shared = exchange.shared();
   shared.admin.Repair(
       std::move(*repair),

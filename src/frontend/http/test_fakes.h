@@ -102,7 +102,9 @@ class FakeKv : public coordinator::KvService {
     if (found != buckets.end()) return found->second;
     return base::Fail(base::Code::kNotFound, "no such bucket");
   }
-  void SetBucket(membership::BucketProperties bucket, coordinator::StatusDone done) override {
+  void SetBucket(membership::BucketProperties bucket, coordinator::Caller caller,
+                 coordinator::StatusDone done) override {
+    last_caller = std::move(caller);
     base::Status status = membership::CheckBucket(bucket);
     if (error) status = base::Fail(*error);
     if (status) buckets[bucket.name] = bucket;
@@ -129,6 +131,7 @@ class FakeKv : public coordinator::KvService {
   coordinator::GetRequest last_get;
   coordinator::PutRequest last_put;
   coordinator::DeleteRequest last_delete;
+  coordinator::Caller last_caller;  // of SetBucket
   std::vector<base::UniqueFunction<void()>> deferred;
 
  private:
@@ -157,7 +160,9 @@ class FakeAdmin : public coordinator::AdminService {
     for (uint32_t i = 1; i <= n; ++i) owners.push_back("node" + std::to_string(i));
     return {{0, UINT64_MAX, owners}};
   }
-  void Explain(std::string bucket, std::string key, coordinator::ExplainDone done) override {
+  void Explain(std::string bucket, std::string key, coordinator::Caller caller,
+               coordinator::ExplainDone done) override {
+    last_caller = std::move(caller);
     coordinator::Explanation explanation{bucket, key, key, 18446744073709551615u, 3, 2, 2};
     explanation.replicas = {{"node1", true, "found", {{"node1", 5}}, 1, 0, 10, "ab"}};
     explanation.fallbacks = {"node4"};
@@ -173,11 +178,13 @@ class FakeAdmin : public coordinator::AdminService {
     if (error) return done(base::Fail(*error));
     done(coordinator::ChangeTicket{7, !last_change.staged, last_change.staged ? "staged" : ""});
   }
-  void Commit(coordinator::StatusDone done) override {
+  void Commit(coordinator::Caller caller, coordinator::StatusDone done) override {
+    last_caller = std::move(caller);
     ++calls;
     End(std::move(done));
   }
-  void Cancel(uint64_t task, coordinator::StatusDone done) override {
+  void Cancel(uint64_t task, coordinator::Caller caller, coordinator::StatusDone done) override {
+    last_caller = std::move(caller);
     ++calls;
     last_cancelled = task;
     End(std::move(done));
@@ -190,7 +197,8 @@ class FakeAdmin : public coordinator::AdminService {
     done(coordinator::ChangeTicket{9, true, ""});
   }
   void GetRepairStatus(RepairStatusDone done) override { done(repair_status); }
-  void Drain(bool on, coordinator::StatusDone done) override {
+  void Drain(bool on, coordinator::Caller caller, coordinator::StatusDone done) override {
+    last_caller = std::move(caller);
     ++calls;
     draining = on;
     End(std::move(done));
@@ -204,6 +212,7 @@ class FakeAdmin : public coordinator::AdminService {
   int calls = 0;                     // requests for changes
   coordinator::ChangeRequest last_change;
   std::optional<uint64_t> last_cancelled;
+  coordinator::Caller last_caller;  // of what has no request of its own
   std::vector<coordinator::RepairRequest> repairs;
   coordinator::RepairStatus repair_status;
   bool draining = false;

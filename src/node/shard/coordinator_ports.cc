@@ -16,22 +16,29 @@ namespace {
 // Many requests may be refused at once; one exchange of documents helps them all.
 constexpr base::Duration kReconcilePause = base::Millis(20);
 
+tl::unexpected<base::Error> NoMember() {
+  return base::Fail(Code::kStaleEpoch, "the node is not a member any more");
+}
+
+// Why there is none is the reply's outcome.
+template <typename Reply>
+Reply ReplyOf(base::Result<wire::Body> body) {
+  auto given = peers::ReplyIn<Reply>(std::move(body));
+  if (given) return std::move(*given);
+  Reply reply;
+  reply.outcome = wire::Outcome::From(given.error());
+  return reply;
+}
+
 }  // namespace
 
 template <typename Reply, typename Request, typename Done>
 void CoordinatorPorts::Ask(const coordinator::Destination& to, Request request, Done done) {
-  const auto fail = [](Done& back, const base::Error& error) {
-    Reply reply;
-    reply.outcome = wire::Outcome::From(error);
-    back(std::move(reply));
-  };
   const std::optional<PeerHandle> peer = world_.peers.PeerIn(to.view, to.node);
-  if (!peer) return fail(done, {Code::kStaleEpoch, "the node is not a member any more"});
+  if (!peer) return done(ReplyOf<Reply>(NoMember()));
   world_.peers.Send(*peer, {0, to.view.fence(), std::move(request)}, to.timeout,
-                    [done = std::move(done), fail](base::Result<wire::Body> body) mutable {
-                      auto reply = peers::ReplyIn<Reply>(std::move(body));
-                      if (!reply) return fail(done, reply.error());
-                      done(std::move(*reply));
+                    [done = std::move(done)](base::Result<wire::Body> body) mutable {
+                      done(ReplyOf<Reply>(std::move(body)));
                     });
 }
 
@@ -54,7 +61,17 @@ void CoordinatorPorts::Write(const coordinator::Destination& to, wire::WriteRequ
 void CoordinatorPorts::Forward(const coordinator::Destination& to, wire::ForwardedWrite request,
                                ForwardDone done) {
   LARIAT_CHECK(to.node != to.view.self, "a write is forwarded to another node");
-  Ask<wire::ForwardedWriteReply>(to, std::move(request), std::move(done));
+  using Reply = wire::ForwardedWriteReply;
+  const std::optional<PeerHandle> peer = world_.peers.PeerIn(to.view, to.node);
+  if (!peer) return done(ReplyOf<Reply>(NoMember()));
+  // Co-owned by the callback while the request is under way; here what was not sent is told.
+  auto shared = std::make_shared<ForwardDone>(std::move(done));
+  peers::Calls::Done back = [shared](base::Result<wire::Body> body) {
+    (*shared)(ReplyOf<Reply>(std::move(body)));
+  };
+  const auto sent =
+      world_.peers.TrySend(*peer, {0, to.view.fence(), std::move(request)}, to.timeout, &back);
+  if (!sent) (*shared)(base::Fail(sent.error()));
 }
 
 void CoordinatorPorts::Update(coordinator::UpdateRequest request, UpdateDone updated,

@@ -20,6 +20,7 @@ class HttpConnection;
 struct Link {
   HttpConnection* connection;
   std::shared_ptr<Shared> shared;  // co-owners: see Shared
+  coordinator::Caller caller;      // of all requests of the connection
 };
 
 class Exchange {
@@ -30,6 +31,7 @@ class Exchange {
   Exchange& operator=(Exchange&&) = default;
 
   Shared& shared() const { return *link_->shared; }
+  const coordinator::Caller& caller() const { return link_->caller; }
   // nullptr when nobody waits any more.
   Pending* pending() const;
   // Ends the request; `outcome` and its time are counted. The reply is built from the service's

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/internal/replies.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/plan.h"
+#include "wire/codec.h"
+
+namespace lariat::coordinator {
+
+using base::Code;
+using base::Fail;
+
+GetReply ShowObject(const ReadResult& result, const GetRequest& request,
+                    const membership::View& view, base::WallTime now) {
+  GetReply reply;
+  reply.replicas = {result.answered - result.fallbacks, result.fallbacks};
+  const causal::Object& object = result.object;
+  if (object.Empty()) return reply;
+  reply.version = NameVersion(object.Version(), view);
+  reply.context = causal::EncodeContext(object.WholeContext(), request.bucket, request.key);
+  for (const causal::ValueView& value : object.LiveValues(now)) {
+    ShownValue shown;
+    shown.bytes = value.value->bytes;
+    shown.content_type = value.value->content_type;
+    shown.written = value.value->written;
+    shown.expires_ms = value.value->expires_ms;
+    shown.version = NameVersion(object.VersionOf(value.dot), view);
+    reply.timestamp = std::max(reply.timestamp, shown.written);
+    reply.values.push_back(std::move(shown));
+  }
+  return reply;
+}
+
+WriteReply NothingToDelete(const ReadResult& found, const UpdateRequest& update,
+                           const membership::View& view) {
+  WriteReply reply;
+  reply.version = NameVersion(found.object.Version(), view);
+  if (!found.object.Empty()) {
+    reply.context = causal::EncodeContext(update.context, update.bucket_name, update.key);
+  }
+  reply.timestamp = update.now;
+  reply.replicas = {found.answered - found.fallbacks, found.fallbacks};
+  return reply;
+}
+
+base::Result<WriteReply> ReplayedReply(const std::string& answer, const membership::View& view) {
+  auto decoded = wire::DecodeWriteAnswer(answer);
+  if (!decoded) {
+    return Fail(Code::kCorruption, "the recorded answer of an earlier request is malformed");
+  }
+  WriteReply reply;
+  reply.version = NameVersion(decoded->version, view);
+  reply.context = std::move(decoded->context);
+  reply.timestamp = {decoded->written_ms};
+  reply.replayed = true;
+  return reply;
+}
+
+}  // namespace lariat::coordinator

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "coordinator/internal/write_plan.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace lariat::coordinator {
+
+using base::Code;
+using base::Fail;
+
+namespace {
+
+constexpr const char* kNoHints =
+    "; nobody can stand in, because hints.enabled is false on this node";
+
+}  // namespace
+
+base::Status LocateWrite(const OpContext& context, WriteJob* job) {
+  const PutRequest& put = job->intent.put;
+  auto target = context.Locate(put.bucket, put.key);
+  if (!target) return Fail(target.error());
+  if (put.client_timestamp_ms && target->bucket->conflict != causal::Kind::kLww) {
+    return Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only");
+  }
+  if (auto status = CheckContext(put, target->bucket->conflict); !status) return status;
+  auto quorum =
+      WriteQuorum(put.consistency, *target->bucket, context.settings().request_timeout_ms);
+  if (!quorum) return Fail(quorum.error());
+  job->target = std::move(*target);
+  job->quorum = *quorum;
+  if (job->plans++ == 0) job->deadline = context.clock().Now() + base::Millis(quorum->timeout_ms);
+  return CheckWritable(context, *job);
+}
+
+base::Status CheckWritable(const OpContext& context, const WriteJob& job) {
+  const Quorum& quorum = job.quorum;
+  const uint32_t next_n = job.target.NextN();
+  const bool with_fallbacks = quorum.sloppy && context.settings().hints_enabled;
+  auto status =
+      CheckAlive(job.target, context.replicas(), {quorum.MinimumAlive(), quorum.primaries},
+                 {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)}, with_fallbacks);
+  if (status || with_fallbacks || !quorum.sloppy) return status;
+  status.error().message += kNoHints;
+  return status;
+}
+
+std::vector<ring::NodeIndex> Coordinators(const OpContext& context, const WriteJob& job) {
+  const Target& target = job.target;
+  std::vector<ring::NodeIndex> nodes;
+  for (const ring::NodeIndex node : target.replicas.read) {
+    if (context.replicas().IsAlive(*target.view, node)) nodes.push_back(node);
+  }
+  // Conditional and repeated writes of a key have to meet, so each goes to the first live replica.
+  // That it is preferred or not is hearsay, which one node has and another has not.
+  if (MeetsOthers(job.intent)) return nodes;
+  std::stable_partition(nodes.begin(), nodes.end(), [&](ring::NodeIndex node) {
+    return context.replicas().IsPreferred(*target.view, node);
+  });
+  return nodes;
+}
+
+base::Status CheckFallback(const OpContext& context, const WriteJob& job) {
+  const auto refuse = [](const std::string& why) {
+    return Fail(Code::kUnavailable, "no replica of the key could be reached" + why);
+  };
+  if (!job.quorum.sloppy) return refuse("");
+  if (!context.settings().hints_enabled) return refuse(kNoHints);
+  if (MeetsOthers(job.intent)) {
+    return refuse("; conditional and idempotent writes need one, sloppy or not");
+  }
+  if (job.quorum.primaries > 0) return refuse("; pw asks for primaries");
+  const auto fallbacks = FallbacksOf(job.target, context.replicas());
+  const bool may =
+      std::find(fallbacks.begin(), fallbacks.end(), job.target.view->self) != fallbacks.end();
+  return may ? base::Status() : refuse(", and this node cannot stand in for one");
+}
+
+ReadPlan FirstRead(const WriteJob& job) {
+  const membership::BucketProperties& bucket = *job.target.bucket;
+  const bool repeatable = job.intent.put.idempotency_key.has_value();
+  // Enough replicas that any acknowledged earlier write is among them. A repeat is answered when
+  // the earlier event is where its acknowledgement says it is.
+  const auto needed = [&bucket, repeatable](uint32_t n, uint32_t of_the_write) {
+    const uint32_t any_write = n - std::min(n, bucket.w) + 1;
+    const uint32_t usual = std::max(std::min(bucket.r, n), any_write);
+    return repeatable ? std::max(usual, of_the_write) : usual;
+  };
+  const uint32_t next_n = job.target.NextN();
+  ReadPlan plan{job.intent.put.key, job.intent.put.idempotency_key.value_or(""),
+                needed(bucket.n, job.quorum.MinimumAlive()),
+                needed(next_n, job.quorum.NeededOf(next_n)), job.deadline};
+  // Fallbacks know too little to judge a condition by, or a repeat.
+  plan.sloppy = job.quorum.sloppy && !MeetsOthers(job.intent);
+  return plan;
+}
+
+}  // namespace lariat::coordinator
