@@ -34,14 +34,13 @@ void TreeUpkeep::Scan(std::string from, std::string to, size_t entries_max,
                       base::UniqueFunction<void(Entries)> use) {
   storage::ScanLimits limits;
   limits.entries_max = entries_max;
-  auto take = [this, from, to, entries_max, use = std::move(use),
-               alive = std::weak_ptr<bool>(alive_)](base::Result<Entries> entries) mutable {
-    if (alive.expired()) return;
+  auto take = [this, from, to, entries_max,
+               use = std::move(use)](base::Result<Entries> entries) mutable {
     if (entries) return use(std::move(*entries));
     again_ = [this, from = std::move(from), to = std::move(to), entries_max,
               use = std::move(use)]() mutable { Scan(from, to, entries_max, std::move(use)); };
   };
-  engine_.Scan(Space::kTree, from, to, limits, &queue_, std::move(take));
+  engine_.Scan(Space::kTree, from, to, limits, &queue_, lifetime_.Guard(std::move(take)));
 }
 
 void TreeUpkeep::LoadJournal(std::string from, std::string to, base::UniqueFunction<void()> then) {

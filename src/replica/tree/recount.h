@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/lifetime.h"
 #include "base/result.h"
 #include "base/unique_function.h"
 #include "causal/object.h"
@@ -81,7 +82,7 @@ class Recount final : public ChangeWatcher {
   std::vector<Change> changes_;               // since the page's snapshot
   std::map<uint32_t, merkle::LeafSum> late_;  // of changes within the page
   LeafCheck result_;
-  std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  base::Lifetime lifetime_;
 };
 
 }  // namespace lariat::replica

@@ -73,11 +73,10 @@ bool TreeUpkeep::Unsaved() const {
 void TreeUpkeep::ScheduleSave() {
   if (save_scheduled_) return;
   save_scheduled_ = true;
-  queue_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (alive.expired()) return;
+  queue_.Post(lifetime_.Guard([this] {
     save_scheduled_ = false;
     Save();
-  });
+  }));
 }
 
 struct TreeUpkeep::Saving {

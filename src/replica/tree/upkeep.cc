@@ -32,8 +32,7 @@ TreeUpkeep::TreeUpkeep(TreeOptions options, storage::Engine& engine,
       metrics_(metrics),
       slice_(ring::SliceOf(options.shard, options.shards)),
       first_leaf_(merkle::LeafOf(slice_.first.value)),
-      last_leaf_(merkle::LeafOf(slice_.last.value)),
-      alive_(std::make_shared<bool>(true)) {
+      last_leaf_(merkle::LeafOf(slice_.last.value)) {
   ReadHead();
 }
 

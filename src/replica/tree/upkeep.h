@@ -29,6 +29,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/lifetime.h"
 #include "base/unique_function.h"
 #include "merkle/tree.h"
 #include "replica/pending_writes.h"
@@ -215,7 +216,7 @@ class TreeUpkeep final : public BatchRider {
   bool started_ = false;
   bool save_scheduled_ = false;
   uint64_t gauges_version_ = UINT64_MAX;  // of what the gauges show
-  std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  base::Lifetime lifetime_;
 };
 
 }  // namespace lariat::replica
