@@ -20,20 +20,6 @@ constexpr storage::ScanLimits kPage = {.entries_max = 4096, .bytes_max = 256 << 
 
 }  // namespace
 
-LeafSum RecordSum(std::string_view data_key, std::string_view bytes, const causal::Object& object) {
-  const causal::ObjectTraits traits = object.Traits();
-  LeafSum sum;
-  sum.Add(merkle::EntryHash(data_key, causal::Object::Digest(bytes)),
-          {traits.tombstone, traits.expiring, traits.foldable});
-  return sum;
-}
-
-base::Result<LeafSum> RecordSum(std::string_view data_key, std::string_view object) {
-  const auto decoded = causal::Object::Decode(object);
-  if (!decoded) return Fail(decoded.error());
-  return RecordSum(data_key, object, *decoded);
-}
-
 Recount::Recount(Job job, TreeUpkeep& tree, storage::Engine& engine,
                  storage::CompletionQueue& queue, telemetry::Metrics& metrics)
     : job_(job), tree_(tree), engine_(engine), queue_(queue), metrics_(metrics), leaf_(job.first) {

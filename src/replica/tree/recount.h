@@ -16,19 +16,13 @@
 #include "base/lifetime.h"
 #include "base/result.h"
 #include "base/unique_function.h"
-#include "causal/object.h"
 #include "replica/tree/leaf_check.h"
+#include "replica/tree/record_sum.h"
 #include "replica/tree/upkeep.h"
 #include "storage/engine.h"
 #include "telemetry/metrics.h"
 
 namespace lariat::replica {
-
-// What a record adds to its leaf; `object` are its bytes, which were read or will be written.
-merkle::LeafSum RecordSum(std::string_view data_key, std::string_view bytes,
-                          const causal::Object& object);
-// The same from the bytes alone. An error if they are no object.
-base::Result<merkle::LeafSum> RecordSum(std::string_view data_key, std::string_view object);
 
 class Recount final : public ChangeWatcher {
  public:

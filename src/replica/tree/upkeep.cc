@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "replica/tree/record_sum.h"
+
 namespace lariat::replica {
 
 using merkle::LeafSum;
@@ -63,19 +65,24 @@ void TreeUpkeep::ReadHead() {
 
 // --- what happens to records -------------------------------------------------------------------
 
-void TreeUpkeep::Stage(const std::string& data_key, const LeafSum& change, bool spoiled) {
-  if (!options_.keep || (change.Empty() && !spoiled)) return;
-  const auto key = storage::ParseDataKey(data_key);
+void TreeUpkeep::OnChange(const RecordChange& change) {
+  if (!options_.keep) return;
+  const auto sum_of = [&](const std::optional<RecordImage>& image) {
+    return image ? RecordSum(change.data_key, *image) : LeafSum{};
+  };
+  const LeafSum gain = sum_of(change.after) - sum_of(change.before);
+  if (gain.Empty() && !change.spoiled) return;
+  const auto key = storage::ParseDataKey(change.data_key);
   if (!key || key->token < slice_.first.value || key->token > slice_.last.value) return;
   // It is staged for known and unknown leaves alike: whether a leaf is known may have changed until
   // the batch is written, and an unknown leaf stays unknown whatever is added to it.
   const LeafPlace place = {key->bucket, merkle::LeafOf(key->token)};
-  if (spoiled) {
+  if (change.spoiled) {
     events_.push_back({place, LeafEventKind::kUnknown, {}});
   } else {
-    events_.push_back({place, LeafEventKind::kChange, change});
+    events_.push_back({place, LeafEventKind::kChange, gain});
   }
-  staged_.push_back({data_key, change});
+  staged_.push_back({std::string(change.data_key), gain});
   ++version_;
 }
 

@@ -32,7 +32,7 @@
 #include "base/lifetime.h"
 #include "base/unique_function.h"
 #include "merkle/tree.h"
-#include "replica/pending_writes.h"
+#include "replica/record/change.h"
 #include "replica/tree/layout.h"
 #include "ring/token.h"
 #include "storage/engine.h"
@@ -62,23 +62,21 @@ class ChangeWatcher {
                         const merkle::LeafSum& change) = 0;
 };
 
-class TreeUpkeep final : public BatchRider {
+class TreeUpkeep final {
  public:
   // The constructor reads two small values from the engine and waits for them.
   TreeUpkeep(TreeOptions options, storage::Engine& engine, storage::CompletionQueue& queue,
              telemetry::Metrics& metrics);
-  ~TreeUpkeep() override;
+  ~TreeUpkeep();
 
   bool keeps() const { return options_.keep; }
 
-  // A record of the batch being gathered: what its leaf gains (what the new state adds less what
-  // the old one added). `spoiled`: what the old one added is not known.
-  void Stage(const std::string& data_key, const merkle::LeafSum& change, bool spoiled = false);
-
-  // BatchRider
-  uint64_t Version() const override { return version_; }
-  void BeforeWrite(storage::WriteBatch* batch) override;
-  void AfterWrite(bool applied) override;
+  // RecordRider (record/change.h). A leaf gains what the new state of the record adds less what the
+  // old one added; if that is not known, it becomes unknown.
+  void OnChange(const RecordChange& change);
+  uint64_t Version() const { return version_; }
+  void BeforeWrite(storage::WriteBatch* batch);
+  void AfterWrite(bool applied);
 
   // --- reading. As the engine is now: what is staged is not in it.
   // REQUIRES: first <= last < merkle::kLeaves. Leaves of other shards are known and empty.
