@@ -4,6 +4,7 @@
 #include "base/base64.h"
 #include "base/coding.h"
 #include "base/hash.h"
+#include "base/lifetime.h"
 #include "base/prng.h"
 #include "base/unique_function.h"
 #include "base/uuid.h"
@@ -78,6 +79,22 @@ TEST(Uuid, RoundTripsAndRefusesNoise) {
   EXPECT_EQ(Uuid::Parse(uuid.ToString()), uuid);
   EXPECT_FALSE(Uuid::Parse("no").has_value());
   EXPECT_FALSE(Uuid::Parse("zzzzzzzz-zzzz-zzzz-zzzz-zzzzzzzzzzzz").has_value());
+}
+
+TEST(Lifetime, GuardedCallbacksDoNothingAfterItsEnd) {
+  auto lifetime = std::make_unique<Lifetime>();
+  const auto watch = lifetime->GetWatch();
+  std::vector<std::string> heard;
+  UniqueFunction<void(std::string)> guarded = lifetime->Guard(
+      [&heard, owned = std::make_unique<int>(1)](std::string word) { heard.push_back(word); });
+  guarded("one");
+  EXPECT_FALSE(watch.expired());
+  UniqueFunction<void()> ends = lifetime->Guard([&lifetime] { lifetime.reset(); });
+  ends();
+  ends();
+  guarded("two");
+  EXPECT_TRUE(watch.expired());
+  EXPECT_EQ(heard, std::vector<std::string>{"one"});
 }
 
 TEST(UniqueFunction, MovesSmallAndLargeCaptures) {

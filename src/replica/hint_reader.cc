@@ -33,18 +33,17 @@ HintPage::Entry EntryOf(const storage::Entry& stored, std::string_view data_key)
 
 HintReader::HintReader(storage::Engine& engine, storage::CompletionQueue& queue,
                        telemetry::Metrics& metrics)
-    : engine_(engine), queue_(queue), metrics_(metrics), alive_(std::make_shared<bool>(true)) {}
+    : engine_(engine), queue_(queue), metrics_(metrics) {}
 
 void HintReader::Next(uint64_t target, std::string after, HintPageLimits limits, Done done) {
   const std::string from = HintKey(target, after.empty() ? after : after + '\0');
   const std::string to = target == UINT64_MAX ? "" : HintKey(target + 1, "");
   const storage::ScanLimits scan = {limits.entries_max, limits.bytes_max};
-  auto take = [this, after = std::move(after), done = std::move(done),
-               alive = std::weak_ptr<bool>(alive_)](
-                  base::Result<std::vector<storage::Entry>> entries) mutable {
-    if (!alive.expired()) done(PageOf(std::move(entries), std::move(after)));
+  auto take = [this, after = std::move(after),
+               done = std::move(done)](base::Result<std::vector<storage::Entry>> entries) mutable {
+    done(PageOf(std::move(entries), std::move(after)));
   };
-  engine_.Scan(storage::Space::kHints, from, to, scan, &queue_, std::move(take));
+  engine_.Scan(storage::Space::kHints, from, to, scan, &queue_, lifetime_.Guard(std::move(take)));
 }
 
 base::Result<HintPage> HintReader::PageOf(base::Result<std::vector<storage::Entry>> entries,

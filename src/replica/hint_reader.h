@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/lifetime.h"
 #include "base/result.h"
 #include "base/unique_function.h"
 #include "storage/engine.h"
@@ -51,7 +52,7 @@ class HintReader {
   storage::Engine& engine_;
   storage::CompletionQueue& queue_;
   telemetry::Metrics& metrics_;
-  std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  base::Lifetime lifetime_;
 };
 
 }  // namespace lariat::replica

@@ -21,11 +21,7 @@ std::string AfterBucket(uint64_t target, storage::BucketId bucket) {
 
 HintStore::HintStore(storage::Engine& engine, storage::CompletionQueue& queue,
                      std::shared_ptr<HintBudget> budget, uint64_t first_version)
-    : engine_(engine),
-      queue_(queue),
-      budget_(std::move(budget)),
-      version_(first_version),
-      alive_(std::make_shared<bool>(true)) {}
+    : engine_(engine), queue_(queue), budget_(std::move(budget)), version_(first_version) {}
 
 bool HintStore::Reserve(const Change& change) {
   const auto parts = ParseHintKey(change.key);
@@ -66,12 +62,10 @@ void HintStore::Tick() {
 void HintStore::ReadPage() {
   reading_ = true;
   engine_.Scan(storage::Space::kHints, at_, "", kPage, &queue_,
-               [this, alive = std::weak_ptr<bool>(alive_)](
-                   base::Result<std::vector<storage::Entry>> entries) {
-                 if (alive.expired()) return;
+               lifetime_.Guard([this](base::Result<std::vector<storage::Entry>> entries) {
                  reading_ = false;
                  OnPage(std::move(entries));
-               });
+               }));
 }
 
 void HintStore::OnPage(base::Result<std::vector<storage::Entry>> entries) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/lifetime.h"
 #include "base/result.h"
 #include "replica/hint_budget.h"
 #include "ring/token.h"
@@ -69,7 +70,7 @@ class HintStore {
   ring::Token first_, last_;
   std::string at_;                 // hints before this key are counted
   std::vector<Change> meanwhile_;  // since the page was asked for
-  std::shared_ptr<bool> alive_;    // co-owned by callbacks in the engine, which may outlive us
+  base::Lifetime lifetime_;
 };
 
 }  // namespace lariat::replica

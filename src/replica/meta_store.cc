@@ -19,7 +19,7 @@ std::string AfterPrefix(std::string prefix) {
 }  // namespace
 
 MetaStore::MetaStore(storage::Engine& engine, storage::CompletionQueue& queue)
-    : engine_(engine), queue_(queue), alive_(std::make_shared<bool>(true)) {}
+    : engine_(engine), queue_(queue) {}
 
 void MetaStore::List(std::string prefix, ListDone done) {
   LARIAT_CHECK(!prefix.empty(), "the rest of the space belongs to others");
@@ -28,10 +28,8 @@ void MetaStore::List(std::string prefix, ListDone done) {
 }
 
 void MetaStore::ListMore(std::string from, std::string end, Values found, ListDone done) {
-  auto take = [this, end, found = std::move(found), done = std::move(done),
-               alive = std::weak_ptr<bool>(alive_)](
-                  base::Result<std::vector<storage::Entry>> entries) mutable {
-    if (alive.expired()) return;
+  auto take = [this, end, found = std::move(found),
+               done = std::move(done)](base::Result<std::vector<storage::Entry>> entries) mutable {
     if (!entries) return done(base::Fail(std::move(entries.error())));
     if (entries->empty()) return done(std::move(found));
     for (storage::Entry& entry : *entries) {
@@ -40,7 +38,7 @@ void MetaStore::ListMore(std::string from, std::string end, Values found, ListDo
     std::string next = found.back().first + '\0';
     ListMore(std::move(next), std::move(end), std::move(found), std::move(done));
   };
-  engine_.Scan(Space::kMeta, std::move(from), end, {}, &queue_, std::move(take));
+  engine_.Scan(Space::kMeta, std::move(from), end, {}, &queue_, lifetime_.Guard(std::move(take)));
 }
 
 void MetaStore::Apply(std::vector<Update> updates, StatusDone done) {
@@ -53,15 +51,12 @@ void MetaStore::Apply(std::vector<Update> updates, StatusDone done) {
     }
   }
   if (auto status = engine_.Write(batch); !status) {
-    return queue_.Post([alive = std::weak_ptr<bool>(alive_), done = std::move(done),
-                        error = std::move(status.error())]() mutable {
-      if (!alive.expired()) done(base::Fail(std::move(error)));
-    });
+    return queue_.Post(
+        lifetime_.Guard([done = std::move(done), error = std::move(status.error())]() mutable {
+          done(base::Fail(std::move(error)));
+        }));
   }
-  engine_.Sync(&queue_, [alive = std::weak_ptr<bool>(alive_),
-                         done = std::move(done)](base::Status status) mutable {
-    if (!alive.expired()) done(std::move(status));
-  });
+  engine_.Sync(&queue_, lifetime_.Guard(std::move(done)));
 }
 
 }  // namespace lariat::replica

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/lifetime.h"
 #include "base/result.h"
 #include "base/unique_function.h"
 #include "storage/engine.h"
@@ -38,7 +39,7 @@ class MetaStore {
 
   storage::Engine& engine_;
   storage::CompletionQueue& queue_;
-  std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  base::Lifetime lifetime_;
 };
 
 }  // namespace lariat::replica

@@ -48,7 +48,7 @@ struct RangeReader::Scan {
 
 RangeReader::RangeReader(storage::Engine& engine, storage::CompletionQueue& queue,
                          telemetry::Metrics& metrics)
-    : engine_(engine), queue_(queue), metrics_(metrics), alive_(std::make_shared<bool>(true)) {}
+    : engine_(engine), queue_(queue), metrics_(metrics) {}
 
 void RangeReader::Next(const RecordRange& range, std::string after, PageOptions options,
                        Done done) {
@@ -69,16 +69,12 @@ void RangeReader::Step(std::shared_ptr<Scan> scan) {
   const storage::ScanLimits limits = {scan->options.entries_max - scan->entries,
                                       scan->options.bytes_max - scan->bytes};
   engine_.Scan(storage::Space::kData, stretch.from, stretch.to, limits, &queue_,
-               [this, scan, alive = std::weak_ptr<bool>(alive_)](
-                   base::Result<std::vector<storage::Entry>> entries) mutable {
-                 if (alive.expired()) return;
-                 if (!entries) {
-                   if (entries.error().code != Code::kOverloaded)
-                     metrics_.replica_read_errors.Add();
-                   return scan->done(Fail(std::move(entries.error())));
-                 }
-                 OnEntries(scan, std::move(*entries));
-               });
+               lifetime_.Guard([this, scan](base::Result<std::vector<storage::Entry>> entries) {
+                 if (entries) return OnEntries(scan, std::move(*entries));
+                 const bool busy = entries.error().code == Code::kOverloaded;
+                 if (!busy) metrics_.replica_read_errors.Add();
+                 scan->done(Fail(std::move(entries.error())));
+               }));
 }
 
 void RangeReader::OnEntries(const std::shared_ptr<Scan>& scan,

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/lifetime.h"
 #include "base/result.h"
 #include "base/unique_function.h"
 #include "ring/diff.h"
@@ -77,7 +78,7 @@ class RangeReader {
   storage::Engine& engine_;
   storage::CompletionQueue& queue_;
   telemetry::Metrics& metrics_;
-  std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  base::Lifetime lifetime_;
 };
 
 }  // namespace lariat::replica

@@ -16,32 +16,34 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
 #include "base/unique_function.h"
-#include "causal/object.h"
 #include "replica/clock.h"
 #include "replica/doubt.h"
+#include "replica/healing/leaf_checks.h"
+#include "replica/healing/mender.h"
+#include "replica/hint_keeper.h"
 #include "replica/hint_store.h"
-#include "replica/pending_writes.h"
 #include "replica/record/record_watch.h"
-#include "replica/registers/register_watch.h"
+#include "replica/record/records.h"
+#include "replica/registers/register_rules.h"
+#include "replica/requests/event_maker.h"
+#include "replica/requests/incarnation.h"
+#include "replica/requests/merger.h"
+#include "replica/requests/reader.h"
 #include "replica/requests/requests.h"
 #include "replica/tree/leaf_check.h"
 #include "replica/tree/upkeep.h"
 #include "replica/tree/walk.h"
 #include "ring/token.h"
 #include "storage/engine.h"
-#include "storage/record.h"
 #include "telemetry/log.h"
 #include "telemetry/metrics.h"
 
@@ -63,38 +65,60 @@ class Replica {
  public:
   Replica(ReplicaOptions options, storage::Engine& engine, storage::CompletionQueue& queue,
           Clock& clock, telemetry::Metrics& metrics, telemetry::LogSink& log);
-  ~Replica();
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
 
   // kUnavailable while this node's records of the bucket are in doubt.
-  void Read(KeyRef key, ReadOptions options, ReadDone done);
-  void SetDoubt(std::shared_ptr<const Doubt> doubt) { doubt_ = std::move(doubt); }  // null: none
+  void Read(const KeyRef& key, ReadOptions options, ReadDone done) {
+    reader_.Read(key, std::move(options), std::move(done));
+  }
+  void SetDoubt(std::shared_ptr<const Doubt> doubt) {  // null: none
+    records_.SetDoubt(std::move(doubt));
+  }
   // Joins the object (causal::Object bytes, from a peer) into the record.
-  void Write(KeyRef key, std::string object, WriteOptions options, StatusDone done);
+  void Write(const KeyRef& key, std::string object, WriteOptions options, StatusDone done) {
+    merger_.Write(key, std::move(object), std::move(options), std::move(done));
+  }
   // Makes a new event as the coordinator of a client's write.
-  void Update(UpdateRequest request, UpdateDone updated, StatusDone durable);
+  void Update(UpdateRequest request, UpdateDone updated, StatusDone durable) {
+    event_maker_.Update(request, std::move(updated), std::move(durable));
+  }
   // The member `key.hint_for` lacks what this node itself holds of the key. kUnavailable,
   // kOverloaded: it cannot be kept. `done` does not wait for a sync.
-  void Owe(KeyRef key, base::WallTime now, StatusDone done);
+  void Owe(const KeyRef& key, base::WallTime now, StatusDone done) {
+    hint_keeper_.Owe(key, now, std::move(done));
+  }
   // Removes the hints that are still as they were seen and that no request works on. Not synced: a
   // crash may bring them back. Gives the number of those removed, or why some were not.
-  using RemovedDone = base::UniqueFunction<void(base::Result<size_t>)>;
-  void RemoveHints(std::vector<HintMark> hints, RemovedDone done);
+  using RemovedDone = HintKeeper::RemovedDone;
+  void RemoveHints(std::vector<HintMark> hints, RemovedDone done) {
+    hint_keeper_.RemoveHints(std::move(hints), std::move(done));
+  }
   // Those of the data keys for which there is a hint, on its way into the engine or in it, for any
   // member. kUnavailable while the hints of earlier runs are being counted.
-  using KeysDone = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
-  void FindHinted(std::vector<std::string> data_keys, KeysDone done);
+  using KeysDone = HintKeeper::KeysDone;
+  void FindHinted(std::vector<std::string> data_keys, KeysDone done) {
+    hint_keeper_.FindHinted(std::move(data_keys), std::move(done));
+  }
   // Counts the hints of earlier runs with these tokens. Call it first, if at all.
   void RecountHints(ring::Token first, ring::Token last) { hints_.Recount(first, last); }
   // Forgets records: not a delete, nobody else learns of it. Each is looked at in a turn of its
   // own and removed in that turn, if `allowed` still says so and the record is what was said; a
   // state for each, in order. An error: `allowed` said no (kStaleEpoch), or the engine failed; some
   // may have been removed all the same.
-  void RemoveIf(std::vector<RecordVersion> records, std::function<bool()> allowed, StatesDone done);
+  void RemoveIf(std::vector<RecordVersion> records, std::function<bool()> allowed,
+                StatesDone done) {
+    mender_.RemoveIf(std::move(records), std::move(allowed), std::move(done));
+  }
   // In the same way, forgets the history of actors without a value (causal::Object::Fold).
-  void FoldIf(std::vector<RecordVersion> records, std::function<bool()> allowed, StatesDone done);
+  void FoldIf(std::vector<RecordVersion> records, std::function<bool()> allowed, StatesDone done) {
+    mender_.FoldIf(std::move(records), std::move(allowed), std::move(done));
+  }
   // Puts the object in the place of a record that fails its checksum, and the damaged bytes into
   // quarantine. kDifferent: the record is not damaged, or not these bytes.
-  void Replace(std::string data_key, std::string damaged, std::string object, StateDone done);
+  void Replace(std::string data_key, std::string damaged, std::string object, StateDone done) {
+    mender_.Replace(std::move(data_key), std::move(damaged), std::move(object), std::move(done));
+  }
 
   // The hash trees of this shard's records, as they are in the engine now. A leaf may be cut by the
   // border of two shards: it is the sum of their parts, and known if both are.
@@ -106,8 +130,10 @@ class Replica {
   const TreeUpkeep& tree() const { return tree_; }
   // Reads all records of this shard's part of a leaf, verifies them, and corrects the tree if it
   // says anything else. An error: not all of them could be read.
-  using CheckDone = base::UniqueFunction<void(base::Result<LeafCheck>)>;
-  void CheckLeaf(storage::BucketId bucket, uint32_t leaf, CheckDone done);
+  using CheckDone = LeafChecks::Done;
+  void CheckLeaf(storage::BucketId bucket, uint32_t leaf, CheckDone done) {
+    leaf_checks_.Check(bucket, leaf, std::move(done));
+  }
 
   void SetRecordLimits(const RecordLimits& limits) { watch_.SetLimits(limits); }
   // For reading what the trees do not know; 0: not at all.
@@ -121,111 +147,25 @@ class Replica {
   // milliseconds.
   void Tick(base::Instant now);
   // Work that is waiting: 0 means that a stop loses no acknowledgement.
-  size_t Waiting() const;
+  size_t Waiting() const { return records_.Waiting(); }
 
  private:
-  using Looked = base::Result<std::optional<std::string>>;  // nothing: there is no such record
-  using Loaded = base::UniqueFunction<void(Looked)>;
-  // Where a record is kept.
-  struct Place {
-    storage::Space space = storage::Space::kData;
-    std::string key;  // of the engine
-    // kHints: what is around the record there, once it was looked at. 0 bytes: nothing is there.
-    int64_t hint_bytes = 0;
-    int64_t hint_stored_ms = 0;
-    bool hint_reference = false;
-
-    std::string_view DataKey() const;
-  };
-  struct Load {
-    std::deque<Loaded> waiting;
-  };
-
-  // Gives the record's present bytes: pending ones first, then the engine's.
-  void WithRecord(storage::Space space, std::string key, Loaded use);
-  bool ServeFromMemory(storage::Space space, const std::string& key, Loaded& use);
-  void StartLoad(storage::Space space, const std::string& key);
-  void OnLoaded(storage::Space space, const std::string& key, base::Result<std::string> result);
-  std::unordered_map<std::string, Load>& Loads(storage::Space space) {
-    return loads_[static_cast<size_t>(space)];
-  }
-
-  static Place PlaceOf(const KeyRef& key);
-  // Takes the record that was found out of the hint around it, if that is what it is.
-  static void Unwrap(Place* place, Looked* found);
-  // The put of a record at its place; it has to be staged in this turn. kUnavailable: hints have
-  // reached a limit.
-  base::Result<PendingWrites::Put> PutFor(const Place& place, std::string record,
-                                          base::WallTime now);
-
-  void StartRead(Place place, ReadOptions options, ReadDone done);
-  void FinishRead(Place place, ReadOptions options, ReadDone done, Looked record,
-                  std::string answer);
-  void Merge(Place place, std::string object, WriteOptions options, StatusDone done, Looked record);
-  // Updates with one Idempotency-Key run one after the other: from the look at the recorded answer
-  // until the event is staged nobody else may look.
-  void TakeTurn(const std::string& answer_key, StatusDone turn);
-  void EndTurn(const std::string& answer_key);
-  void UpdateOnce(UpdateRequest request, Place place, UpdateDone updated, StatusDone durable);
-  void Replay(const std::string& answer_key, std::string answer, UpdateDone updated,
-              StatusDone durable);
-  void StartUpdate(UpdateRequest request, Place place, UpdateDone updated, StatusDone durable);
-  void ApplyUpdate(UpdateRequest& request, Place& place, UpdateDone updated, StatusDone durable,
-                   Looked record);
-  base::Result<UpdateResult> ChangeObject(UpdateRequest& request, const Place& place,
-                                          causal::Object* object,
-                                          std::optional<causal::Actor>* own_actor);
-  base::Result<UpdateResult> ChangeSiblings(UpdateRequest& request, causal::DvvSet* set,
-                                            std::optional<causal::Actor>* own_actor);
-  base::Result<UpdateResult> ChangeRegister(UpdateRequest& request, const Place& place,
-                                            causal::LwwRegister* lww);
-  // May a peer's register come to where `present` is stored (null: nothing)? Fills in the answer.
-  base::Status JudgeRegister(const Place& place, const causal::Object& sent,
-                             const causal::Object* present, const WriteOptions& options);
-  // Whether records were lost here among which there may have been greater ones than this.
-  bool MayLack(const Place& place, causal::HlcStamp stamp) const;
-  base::Status CheckCondition(const UpdateRequest& request, const causal::Object& object) const;
-  causal::Actor MintActor();
-  void DrawIncarnation();
-  // What a record with these bytes adds to its leaf; nothing if it has none.
-  merkle::LeafSum SumOf(const Place& place, std::string_view bytes,
-                        const causal::Object& object) const;
-
-  void ChangeEach(std::vector<RecordVersion> records, std::function<bool()> allowed,
-                  StatesDone done,
-                  void (Replica::*change)(const RecordVersion&, Looked, StateDone));
-  void RemoveOne(const RecordVersion& record, Looked found, StateDone done);
-  void FoldOne(const RecordVersion& record, Looked found, StateDone done);
-  bool IsBusy(const std::string& data_key);
-  void StageChange(std::vector<PendingWrites::Put> puts, StateDone done);
-  void StepCheck(uint64_t id, CheckDone done);
-
-  void NoteReference(Place place, base::WallTime now, StatusDone done, Looked found);
-  base::Result<size_t> RemoveHintsNow(const std::vector<HintStore::Change>& changes);
-
-  ReplicaOptions options_;
-  storage::Engine& engine_;
-  storage::CompletionQueue& queue_;
-  Clock& clock_;
-  telemetry::Metrics& metrics_;
-  telemetry::LogSink& log_;
-  uint64_t mints_ = 0;
-  std::array<std::unordered_map<std::string, Load>, storage::kSpaces> loads_;
-  std::unordered_map<std::string, std::deque<StatusDone>> turns_;  // by answer key, while taken
-  size_t waiting_loads_ = 0;                                       // and waiting for their turn
-  std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  // In the order in which they need each other.
+  ShardEnv env_;
+  Incarnation incarnation_;
   TreeUpkeep tree_;
   TreeWalk tree_walk_;
-  std::map<uint64_t, std::unique_ptr<Recount>> checks_;  // of CheckLeaf, under way
-  uint64_t checks_begun_ = 0;
-  PendingWrites pending_;
+  LeafChecks leaf_checks_;
+  Riders riders_;
   HintStore hints_;
-  RegisterWatch registers_;
+  Records records_;
   RecordWatch watch_;
-  std::shared_ptr<const Doubt> doubt_;  // co-owned by the other shards' replicas
+  RegisterRules registers_;
+  Reader reader_;
+  Merger merger_;
+  EventMaker event_maker_;
+  HintKeeper hint_keeper_;
+  Mender mender_;
 };
-
-// Key of the answer recorded for a write: in Space::kIdempotency, beside the record's own key.
-std::string IdempotencyKey(std::string_view data_key, std::string_view client_key);
 
 }  // namespace lariat::replica

@@ -13,13 +13,15 @@
 #include "base/time.h"
 #include "base/unique_function.h"
 #include "causal/object.h"
-#include "replica/pending_writes.h"
 #include "ring/token.h"
 #include "storage/engine.h"
 #include "storage/record.h"
 #include "telemetry/metrics.h"
 
 namespace lariat::replica {
+
+// When a write counts as done: a bucket's durability.
+enum class AckWhen : uint8_t { kSynced, kWritten };
 
 struct KeyRef {
   storage::BucketId bucket = 0;

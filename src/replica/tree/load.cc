@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the trees come back after a start: the journal of earlier runs, then the pages of the shard's
-// slice of every bucket that has any; together they are what the leaves were. Writes go on
-// meanwhile and are added at the end.
-#include <utility>
+#include "replica/tree/load.h"
 
-#include "replica/tree/upkeep.h"
+#include "ring/token.h"
 
 namespace lariat::replica {
 
@@ -18,33 +15,38 @@ constexpr size_t kEntriesAtOnce = 256;
 
 }  // namespace
 
-void TreeUpkeep::Start() {
-  if (head_changed_) ScheduleSave();
-  if (!options_.keep) return;
-  const uint32_t part = options_.shard;
-  LoadJournal(TreeJournalKey(part, {}), TreeJournalKey(part, {part_.run, 0}), [this] {
-    if (options_.shard != 0) return FindNextBucket(0);
+TreeLoader::TreeLoader(const Job& job, LeafTable& leaves, Leftovers& leftovers,
+                       storage::Engine& engine, storage::CompletionQueue& queue)
+    : job_(job), leaves_(leaves), leftovers_(leftovers), engine_(engine), queue_(queue) {}
+
+void TreeLoader::Start(Done done) {
+  done_ = std::move(done);
+  LoadJournal(TreeJournalKey(job_.shard, {}), TreeJournalKey(job_.shard, {job_.run, 0}), [this] {
+    if (job_.shard != 0) return FindNextBucket(0);
     // The first shard clears away what shards have left that are no more.
-    LoadJournal(TreeJournalKey(options_.shards, {}), TreeJournalKey(kPartEnd, {}),
+    LoadJournal(TreeJournalKey(job_.shards, {}), TreeJournalKey(kPartEnd, {}),
                 [this] { FindNextBucket(0); });
   });
 }
 
-void TreeUpkeep::Scan(std::string from, std::string to, size_t entries_max,
+void TreeLoader::Tick() {
+  if (auto again = std::exchange(again_, nullptr)) again();
+}
+
+void TreeLoader::Scan(std::string from, std::string to, size_t entries_max,
                       base::UniqueFunction<void(Entries)> use) {
   storage::ScanLimits limits;
   limits.entries_max = entries_max;
-  auto take = [this, from, to, entries_max, use = std::move(use),
-               alive = std::weak_ptr<bool>(alive_)](base::Result<Entries> entries) mutable {
-    if (alive.expired()) return;
+  auto take = [this, from, to, entries_max,
+               use = std::move(use)](base::Result<Entries> entries) mutable {
     if (entries) return use(std::move(*entries));
     again_ = [this, from = std::move(from), to = std::move(to), entries_max,
               use = std::move(use)]() mutable { Scan(from, to, entries_max, std::move(use)); };
   };
-  engine_.Scan(Space::kTree, from, to, limits, &queue_, std::move(take));
+  engine_.Scan(Space::kTree, from, to, limits, &queue_, lifetime_.Guard(std::move(take)));
 }
 
-void TreeUpkeep::LoadJournal(std::string from, std::string to, base::UniqueFunction<void()> then) {
+void TreeLoader::LoadJournal(std::string from, std::string to, base::UniqueFunction<void()> then) {
   Scan(std::move(from), to, kEntriesAtOnce,
        [this, to, then = std::move(then)](Entries entries) mutable {
          if (entries.empty()) return then();
@@ -54,32 +56,33 @@ void TreeUpkeep::LoadJournal(std::string from, std::string to, base::UniqueFunct
        });
 }
 
-void TreeUpkeep::OnJournal(storage::Entry entry) {
+void TreeLoader::OnJournal(storage::Entry entry) {
   const auto key = ParseTreeJournalKey(entry.key);
-  const bool mine = key && key->part == options_.shard;
+  const bool mine = key && key->part == job_.shard;
   const auto journal = DecodeTreeJournal(entry.value);
   if (mine && !journal) broken_ = true;
-  if (mine && journal && journal->generation == head_.generation) {
+  if (mine && journal && journal->generation == job_.generation) {
     for (const LeafEvent& event : journal->events) replay_.emplace_back(key->seq, event);
-    old_journal_.push_back(std::move(entry.key));
+    leftovers_.journal.push_back(std::move(entry.key));
   } else {
-    garbage_.push_back(std::move(entry.key));
+    leftovers_.garbage.push_back(std::move(entry.key));
   }
 }
 
-void TreeUpkeep::FindNextBucket(uint64_t from) {
-  if (from >= kBucketEnd) return EndLoad();
+void TreeLoader::FindNextBucket(uint64_t from) {
+  if (from >= kBucketEnd) return End();
   const auto bucket = static_cast<storage::BucketId>(from);
   Scan(TreePageKey({bucket, 0}, 0), TreeJournalKey(0, {}), 1, [this](const Entries& entries) {
     const auto key = entries.empty() ? std::nullopt : ParseTreePageKey(entries[0].key);
     if (!key) return FindNextBucket(kBucketEnd);
     const storage::BucketId found = key->place.bucket;
-    LoadPages(found, TreePageKey(PageOf({found, first_leaf_}), 0));
+    LoadPages(found, TreePageKey(PageOf({found, merkle::LeafOf(leaves_.slice().first.value)}), 0));
   });
 }
 
-void TreeUpkeep::LoadPages(storage::BucketId bucket, std::string from) {
-  std::string to = TreePageKey(PageOf({bucket, last_leaf_}), kPartEnd) + '\0';
+void TreeLoader::LoadPages(storage::BucketId bucket, std::string from) {
+  std::string to =
+      TreePageKey(PageOf({bucket, merkle::LeafOf(leaves_.slice().last.value)}), kPartEnd) + '\0';
   Scan(std::move(from), std::move(to), kEntriesAtOnce, [this, bucket](Entries entries) {
     if (entries.empty()) return FindNextBucket(uint64_t{bucket} + 1);
     std::string next = entries.back().key + '\0';
@@ -90,17 +93,17 @@ void TreeUpkeep::LoadPages(storage::BucketId bucket, std::string from) {
   });
 }
 
-bool TreeUpkeep::PageHasShard(const TreeKeyOfPage& key) const {
-  if (key.part >= options_.shards) return false;
-  const auto slice = ring::SliceOf(key.part, options_.shards);
+bool TreeLoader::PageHasShard(const TreeKeyOfPage& key) const {
+  if (key.part >= job_.shards) return false;
+  const auto slice = ring::SliceOf(key.part, job_.shards);
   return PageOf({key.place.bucket, merkle::LeafOf(slice.first.value)}) <= key.place &&
          key.place <= PageOf({key.place.bucket, merkle::LeafOf(slice.last.value)});
 }
 
-void TreeUpkeep::OnPage(const TreeKeyOfPage& key, storage::Entry entry) {
-  if (key.part != options_.shard) {
+void TreeLoader::OnPage(const TreeKeyOfPage& key, storage::Entry entry) {
+  if (key.part != job_.shard) {
     // Of an earlier number of shards, or of a neighbour.
-    if (!PageHasShard(key)) garbage_.push_back(std::move(entry.key));
+    if (!PageHasShard(key)) leftovers_.garbage.push_back(std::move(entry.key));
     return;
   }
   const auto page = DecodeTreePage(entry.value);
@@ -108,36 +111,23 @@ void TreeUpkeep::OnPage(const TreeKeyOfPage& key, storage::Entry entry) {
     broken_ = true;
     return;
   }
-  if (page->generation != head_.generation) return;  // stored anew when it is used
+  if (page->generation != job_.generation) return;  // stored anew when it is used
   pages_upto_[key.place] = page->upto;
-  Bucket& bucket = UseBucket(key.place.bucket);
+  leaves_.Discover(key.place.bucket);
   for (const TreePage::Leaf& leaf : page->leaves) {
     const uint32_t number = key.place.page * kStoredPageLeaves + leaf.leaf;
-    if (!IsMine(number)) continue;
-    SetSum(bucket, number, leaf.sum.value_or(merkle::LeafSum{}));
-    SetKnown(bucket, number, leaf.sum.has_value());
+    if (leaves_.IsMine(number)) leaves_.SetStored({key.place.bucket, number}, leaf.sum);
   }
 }
 
-void TreeUpkeep::EndLoad() {
+void TreeLoader::End() {
   for (const auto& [seq, event] : std::exchange(replay_, {})) {
     const auto page = pages_upto_.find(PageOf(event.place));
     const bool stored = page != pages_upto_.end() && seq <= page->second;
-    if (!stored && IsMine(event.place.leaf)) Apply(event);
+    if (!stored && leaves_.IsMine(event.place.leaf)) leaves_.Apply(event);
   }
-  if (broken_) {
-    // Nothing can be relied on: all records are read again.
-    buckets_.clear();
-    complete_ = part_.complete = false;
-    head_unsaved_ = head_changed_ = true;
-    ScheduleSave();
-  }
-  loaded_ = true;
-  for (const LeafEvent& event : std::exchange(early_, {})) Apply(event);
   pages_upto_.clear();
-  ++version_;
-  if (!old_journal_.empty()) StartCheckpoint();
-  if (Unsaved()) ScheduleSave();
+  done_(!broken_);
 }
 
 }  // namespace lariat::replica

@@ -20,29 +20,9 @@ constexpr storage::ScanLimits kPage = {.entries_max = 4096, .bytes_max = 256 << 
 
 }  // namespace
 
-LeafSum RecordSum(std::string_view data_key, std::string_view bytes, const causal::Object& object) {
-  const causal::ObjectTraits traits = object.Traits();
-  LeafSum sum;
-  sum.Add(merkle::EntryHash(data_key, causal::Object::Digest(bytes)),
-          {traits.tombstone, traits.expiring, traits.foldable});
-  return sum;
-}
-
-base::Result<LeafSum> RecordSum(std::string_view data_key, std::string_view object) {
-  const auto decoded = causal::Object::Decode(object);
-  if (!decoded) return Fail(decoded.error());
-  return RecordSum(data_key, object, *decoded);
-}
-
 Recount::Recount(Job job, TreeUpkeep& tree, storage::Engine& engine,
                  storage::CompletionQueue& queue, telemetry::Metrics& metrics)
-    : job_(job),
-      tree_(tree),
-      engine_(engine),
-      queue_(queue),
-      metrics_(metrics),
-      leaf_(job.first),
-      alive_(std::make_shared<bool>(true)) {
+    : job_(job), tree_(tree), engine_(engine), queue_(queue), metrics_(metrics), leaf_(job.first) {
   const ring::TokenSlice& slice = tree_.slice();
   const uint64_t first = std::max(merkle::FirstToken(job.first), slice.first.value);
   const uint64_t last = std::min(merkle::LastToken(job.last), slice.last.value);
@@ -58,12 +38,11 @@ void Recount::Step(Done done) {
   LARIAT_CHECK(!reading_ && !Finished(), "one page after the other");
   reading_ = true;
   engine_.Scan(Space::kData, from_, to_, kPage, &queue_,
-               [this, done = std::move(done), alive = std::weak_ptr<bool>(alive_)](
-                   base::Result<std::vector<storage::Entry>> entries) mutable {
-                 if (alive.expired()) return;
+               lifetime_.Guard([this, done = std::move(done)](
+                                   base::Result<std::vector<storage::Entry>> entries) mutable {
                  reading_ = false;
                  done(OnPage(std::move(entries)));
-               });
+               }));
 }
 
 void Recount::OnChange(std::string_view data_key, const LeafPlace& place, const LeafSum& change) {

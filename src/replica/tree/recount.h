@@ -13,21 +13,16 @@
 #include <string_view>
 #include <vector>
 
+#include "base/lifetime.h"
 #include "base/result.h"
 #include "base/unique_function.h"
-#include "causal/object.h"
 #include "replica/tree/leaf_check.h"
+#include "replica/tree/record_sum.h"
 #include "replica/tree/upkeep.h"
 #include "storage/engine.h"
 #include "telemetry/metrics.h"
 
 namespace lariat::replica {
-
-// What a record adds to its leaf; `object` are its bytes, which were read or will be written.
-merkle::LeafSum RecordSum(std::string_view data_key, std::string_view bytes,
-                          const causal::Object& object);
-// The same from the bytes alone. An error if they are no object.
-base::Result<merkle::LeafSum> RecordSum(std::string_view data_key, std::string_view object);
 
 class Recount final : public ChangeWatcher {
  public:
@@ -81,7 +76,7 @@ class Recount final : public ChangeWatcher {
   std::vector<Change> changes_;               // since the page's snapshot
   std::map<uint32_t, merkle::LeafSum> late_;  // of changes within the page
   LeafCheck result_;
-  std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  base::Lifetime lifetime_;
 };
 
 }  // namespace lariat::replica

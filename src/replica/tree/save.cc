@@ -40,14 +40,9 @@ void TreeUpkeep::OnJournalWritten(size_t events) {
 // Every page that is not as stored is stored after this; what the journal has said by now is then
 // in the pages.
 void TreeUpkeep::StartCheckpoint() {
-  if (!loaded_ || checkpoint_) return;
-  checkpoint_ = Checkpoint{journal_last_, {}, complete_unsaved_};
-  for (auto& [id, bucket] : buckets_) {
-    for (uint32_t page = 0; page < bucket.dirty.size(); ++page) {
-      if (bucket.dirty.test(page)) checkpoint_->pages.push_back({id, page});
-    }
-    bucket.dirty.reset();
-  }
+  if (!Loaded() || checkpoint_) return;
+  const std::vector<PagePlace> pages = TakeDirty();
+  checkpoint_ = Checkpoint{journal_last_, {pages.begin(), pages.end()}, complete_unsaved_};
   journal_bytes_ = 0;
   ScheduleSave();
 }
@@ -55,29 +50,28 @@ void TreeUpkeep::StartCheckpoint() {
 std::string TreeUpkeep::StoredPage(const PagePlace& place) const {
   TreePage page{head_.generation, {part_.run, journal_last_}, {}};
   const uint32_t start = place.page * kStoredPageLeaves;
-  const uint32_t end = std::min(start + kStoredPageLeaves, last_leaf_ + 1);
-  for (uint32_t leaf = std::max(start, first_leaf_); leaf < end; ++leaf) {
+  for (uint32_t leaf = start; leaf < start + kStoredPageLeaves; ++leaf) {
+    if (!IsMine(leaf)) continue;
     const LeafPart part = Leaf({place.bucket, leaf});
     // What nothing is said of is empty, or not known as long as the trees are not complete.
     if (part.known && !part.sum.Empty()) page.leaves.push_back({leaf - start, part.sum});
-    if (!part.known && complete_) page.leaves.push_back({leaf - start, std::nullopt});
+    if (!part.known && Complete()) page.leaves.push_back({leaf - start, std::nullopt});
   }
   return EncodeTreePage(page);
 }
 
 bool TreeUpkeep::Unsaved() const {
   return head_changed_ || complete_unsaved_ || checkpoint_ || !settled_.empty() ||
-         !garbage_.empty();
+         !leftovers_.garbage.empty();
 }
 
 void TreeUpkeep::ScheduleSave() {
   if (save_scheduled_) return;
   save_scheduled_ = true;
-  queue_.Post([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (alive.expired()) return;
+  queue_.Post(lifetime_.Guard([this] {
     save_scheduled_ = false;
     Save();
-  });
+  }));
 }
 
 struct TreeUpkeep::Saving {
@@ -108,9 +102,9 @@ TreeUpkeep::Saving TreeUpkeep::Gather(storage::WriteBatch* batch) const {
     if (part != part_) {
       batch->Put(Space::kTree, TreePartKey(options_.shard), EncodeTreePart(part));
     }
-    saving.old_journal = std::min(old_journal_.size(), kRemovedAtOnce);
+    saving.old_journal = std::min(leftovers_.journal.size(), kRemovedAtOnce);
     for (size_t i = 0; i < saving.old_journal; ++i) {
-      batch->Remove(Space::kTree, old_journal_[old_journal_.size() - 1 - i]);
+      batch->Remove(Space::kTree, leftovers_.journal[leftovers_.journal.size() - 1 - i]);
     }
     const uint64_t left = checkpoint_->upto + 1 - journal_first_;
     saving.journal = std::min<uint64_t>(left, kRemovedAtOnce);
@@ -118,9 +112,9 @@ TreeUpkeep::Saving TreeUpkeep::Gather(storage::WriteBatch* batch) const {
       batch->Remove(Space::kTree, TreeJournalKey(options_.shard, {part_.run, journal_first_ + i}));
     }
   }
-  saving.garbage = std::min(garbage_.size(), kRemovedAtOnce);
+  saving.garbage = std::min(leftovers_.garbage.size(), kRemovedAtOnce);
   for (size_t i = 0; i < saving.garbage; ++i) {
-    batch->Remove(Space::kTree, garbage_[garbage_.size() - 1 - i]);
+    batch->Remove(Space::kTree, leftovers_.garbage[leftovers_.garbage.size() - 1 - i]);
   }
   return saving;
 }
@@ -129,17 +123,17 @@ void TreeUpkeep::OnSaved(const Saving& saved) {
   head_unsaved_ = head_changed_ = false;
   settled_.erase(settled_.begin(),
                  std::next(settled_.begin(), static_cast<std::ptrdiff_t>(saved.settled)));
-  garbage_.resize(garbage_.size() - saved.garbage);
+  leftovers_.garbage.resize(leftovers_.garbage.size() - saved.garbage);
   if (checkpoint_) {
     auto& pages = checkpoint_->pages;
     pages.erase(pages.begin(), pages.begin() + static_cast<std::ptrdiff_t>(saved.pages));
-    old_journal_.resize(old_journal_.size() - saved.old_journal);
+    leftovers_.journal.resize(leftovers_.journal.size() - saved.old_journal);
     journal_first_ += saved.journal;
     if (saved.pages_done && checkpoint_->complete) {
       part_.complete = true;
       complete_unsaved_ = false;
     }
-    if (saved.pages_done && old_journal_.empty() && journal_first_ > checkpoint_->upto) {
+    if (saved.pages_done && leftovers_.journal.empty() && journal_first_ > checkpoint_->upto) {
       checkpoint_.reset();
     }
   }

@@ -24,8 +24,7 @@ TreeWalk::TreeWalk(uint64_t bytes_per_s, TreeUpkeep& tree, storage::Engine& engi
       engine_(engine),
       queue_(queue),
       metrics_(metrics),
-      allowance_(static_cast<double>(bytes_per_s) * kBurstSeconds),
-      alive_(std::make_shared<bool>(true)) {}
+      allowance_(static_cast<double>(bytes_per_s) * kBurstSeconds) {}
 
 TreeWalk::~TreeWalk() = default;
 
@@ -58,9 +57,7 @@ void TreeWalk::Discover() {
   limits.entries_max = 1;
   engine_.Scan(
       Space::kData, storage::DataKey(static_cast<storage::BucketId>(next_bucket_), 0, ""), "",
-      limits, &queue_,
-      [this, alive = std::weak_ptr<bool>(alive_)](base::Result<std::vector<storage::Entry>> found) {
-        if (alive.expired()) return;
+      limits, &queue_, lifetime_.Guard([this](base::Result<std::vector<storage::Entry>> found) {
         busy_ = false;
         if (!found) {
           not_before_ = now_ + kOverloadPause;
@@ -71,7 +68,7 @@ void TreeWalk::Discover() {
         next_bucket_ = key ? uint64_t{key->bucket} + 1 : UINT32_MAX;
         discovered_ = next_bucket_ >= UINT32_MAX;
         Go();
-      });
+      }));
 }
 
 // False: there is nothing to do now.

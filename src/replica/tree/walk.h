@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/lifetime.h"
 #include "base/time.h"
 #include "replica/tree/recount.h"
 
@@ -44,7 +45,7 @@ class TreeWalk {
   bool left_some_ = false;      // that could not be read
   uint64_t bytes_counted_ = 0;  // of the recount's
   std::unique_ptr<Recount> recount_;
-  std::shared_ptr<bool> alive_;  // co-owned by callbacks in the engine, which may outlive us
+  base::Lifetime lifetime_;
 };
 
 }  // namespace lariat::replica

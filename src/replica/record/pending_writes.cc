@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "replica/pending_writes.h"
+#include "replica/record/pending_writes.h"
 
 #include <utility>
 
@@ -8,14 +8,13 @@ namespace lariat::replica {
 using storage::Space;
 
 PendingWrites::PendingWrites(storage::Engine& engine, storage::CompletionQueue& queue,
-                             telemetry::Metrics& metrics, BatchRider& rider,
-                             std::function<void()> on_failure, std::shared_ptr<bool> owner_alive)
+                             telemetry::Metrics& metrics, Riders& riders,
+                             std::function<void()> on_failure)
     : engine_(engine),
       queue_(queue),
       metrics_(metrics),
-      rider_(rider),
-      on_failure_(std::move(on_failure)),
-      owner_alive_(std::move(owner_alive)) {}
+      riders_(riders),
+      on_failure_(std::move(on_failure)) {}
 
 base::Status PendingWrites::CheckRoom(bool is_delete) const {
   if (is_delete || !NearlyFull()) return {};
@@ -24,7 +23,7 @@ base::Status PendingWrites::CheckRoom(bool is_delete) const {
 }
 
 void PendingWrites::Stage(std::vector<Put> puts, AckWhen when, Done applied, Done durable) {
-  DropRider();
+  DropRiders();
   for (Put& put : puts) {
     only_deletes_ = only_deletes_ && (put.is_delete || !put.value);
     Values(put.space)[put.key] = {put.value, batch_number_};
@@ -47,13 +46,12 @@ const std::optional<std::string>* PendingWrites::Find(Space space, const std::st
 void PendingWrites::WhenDurable(Space space, const std::string& key, Done done) {
   const auto found = Values(space).find(key);
   if (found == Values(space).end()) {
-    queue_.Post(
-        [this, alive = std::weak_ptr<bool>(owner_alive_), done = std::move(done)]() mutable {
-          // What a dead engine still shows may be what its last sync failed to keep.
-          const bool dead = alive.expired() || engine_.health() == storage::Health::kDead;
-          done(dead ? base::Status(base::Fail(base::Code::kIo, "the storage engine has failed"))
-                    : base::Status());
-        });
+    queue_.Post([this, alive = lifetime_.GetWatch(), done = std::move(done)]() mutable {
+      // What a dead engine still shows may be what its last sync failed to keep.
+      const bool dead = alive.expired() || engine_.health() == storage::Health::kDead;
+      done(dead ? base::Status(base::Fail(base::Code::kIo, "the storage engine has failed"))
+                : base::Status());
+    });
     return;
   }
   waiters_[found->second.batch].push_back(std::move(done));
@@ -62,22 +60,21 @@ void PendingWrites::WhenDurable(Space space, const std::string& key, Done done) 
 void PendingWrites::ScheduleFlush() {
   if (flush_scheduled_ || stalled_) return;
   flush_scheduled_ = true;
-  queue_.Post([this, alive = std::weak_ptr<bool>(owner_alive_)] {
-    if (alive.expired()) return;
+  queue_.Post(lifetime_.Guard([this] {
     flush_scheduled_ = false;
     Flush();
-  });
+  }));
 }
 
-void PendingWrites::AddRider() {
+void PendingWrites::AddRiders() {
   // A batch that stalls is tried again and again: what did not change is not made anew.
-  if (boarded_ && boarded_->version == rider_.Version()) return;
-  DropRider();
-  boarded_ = {batch_.operations.size(), batch_.bytes, rider_.Version()};
-  rider_.BeforeWrite(&batch_);
+  if (boarded_ && boarded_->version == riders_.Version()) return;
+  DropRiders();
+  boarded_ = {batch_.operations.size(), batch_.bytes, riders_.Version()};
+  riders_.BeforeWrite(&batch_);
 }
 
-void PendingWrites::DropRider() {
+void PendingWrites::DropRiders() {
   if (!boarded_) return;
   batch_.operations.resize(boarded_->operations);
   batch_.bytes = boarded_->bytes;
@@ -86,7 +83,7 @@ void PendingWrites::DropRider() {
 
 void PendingWrites::Flush() {
   if (staged_.empty()) return;
-  AddRider();
+  AddRiders();
   batch_.is_delete = only_deletes_;
   const base::Status status = engine_.Write(batch_);
   if (!status && status.error().code == base::Code::kStalled) {
@@ -95,8 +92,8 @@ void PendingWrites::Flush() {
   }
   stalled_ = false;
   only_deletes_ = true;
-  DropRider();
-  rider_.AfterWrite(status.has_value());
+  DropRiders();
+  riders_.AfterWrite(status.has_value());
   if (!status) {
     FailBatch(status.error());
     return;
@@ -125,10 +122,9 @@ void PendingWrites::OnApplied() {
   acks_in_flight_ += flight->done.size();
   const bool needs_sync = !flight->done.empty();
   if (needs_sync) {
-    engine_.Sync(&queue_, [this, flight,
-                           alive = std::weak_ptr<bool>(owner_alive_)](const base::Status& status) {
-      if (!alive.expired()) OnSynced(flight, status);
-    });
+    engine_.Sync(&queue_, lifetime_.Guard([this, flight](const base::Status& status) {
+      OnSynced(flight, status);
+    }));
   }
   // The callbacks come last: they may stage new writes, which belong to the next batch.
   for (Ack& ack : acks) {

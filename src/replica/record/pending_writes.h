@@ -8,6 +8,7 @@
 // Threads: one shard's thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -17,36 +18,22 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/lifetime.h"
 #include "base/result.h"
 #include "base/unique_function.h"
+#include "replica/record/riders.h"
+#include "replica/requests/requests.h"
 #include "storage/engine.h"
 #include "telemetry/metrics.h"
 
 namespace lariat::replica {
-
-// When a write counts as done: a bucket's durability.
-enum class AckWhen : uint8_t { kSynced, kWritten };
-
-// Adds to every batch what has to be true together with it (the hash trees).
-class BatchRider {
- public:
-  virtual ~BatchRider() = default;
-  // Changes when the puts of an earlier BeforeWrite would not be right any more.
-  virtual uint64_t Version() const = 0;
-  // Appends to the batch, which is about to be written. Called again if the batch stalls and the
-  // version has changed; what was appended before is gone then.
-  virtual void BeforeWrite(storage::WriteBatch* batch) = 0;
-  // The batch is in the engine, or was refused for good.
-  virtual void AfterWrite(bool applied) = 0;
-};
 
 class PendingWrites {
  public:
   using Done = base::UniqueFunction<void(base::Status)>;
   // `on_failure` runs before the callbacks of a batch that the engine refused or could not sync.
   PendingWrites(storage::Engine& engine, storage::CompletionQueue& queue,
-                telemetry::Metrics& metrics, BatchRider& rider, std::function<void()> on_failure,
-                std::shared_ptr<bool> owner_alive);
+                telemetry::Metrics& metrics, Riders& riders, std::function<void()> on_failure);
 
   struct Put {
     storage::Space space = storage::Space::kData;
@@ -92,8 +79,8 @@ class PendingWrites {
 
   void ScheduleFlush();
   void Flush();
-  void AddRider();
-  void DropRider();
+  void AddRiders();
+  void DropRiders();
   void FailBatch(const base::Error& error);
   void OnApplied();
   void OnSynced(const std::shared_ptr<InFlight>& flight, const base::Status& status);
@@ -102,23 +89,23 @@ class PendingWrites {
   storage::Engine& engine_;
   storage::CompletionQueue& queue_;
   telemetry::Metrics& metrics_;
-  BatchRider& rider_;
+  Riders& riders_;
   std::function<void()> on_failure_;
-  std::shared_ptr<bool> owner_alive_;
   std::array<std::unordered_map<std::string, Value>, storage::kSpaces> values_;
   storage::WriteBatch batch_;
-  bool only_deletes_ = true;  // are in it, but for the rider
+  bool only_deletes_ = true;  // are in it, but for the riders
   struct Boarded {
-    size_t operations = 0, bytes = 0;  // of the batch without the rider
+    size_t operations = 0, bytes = 0;  // of the batch without the riders
     uint64_t version = 0;
   };
-  std::optional<Boarded> boarded_;  // the rider's puts are at the end of the batch
+  std::optional<Boarded> boarded_;  // the riders' puts are at the end of the batch
   std::vector<Ack> staged_;
   std::unordered_map<uint64_t, std::vector<Done>> waiters_;  // by batch
   uint64_t batch_number_ = 1;                                // of the batch being gathered
   size_t acks_in_flight_ = 0;
   bool flush_scheduled_ = false;
   bool stalled_ = false;
+  base::Lifetime lifetime_;
 };
 
 }  // namespace lariat::replica
