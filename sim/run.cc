@@ -78,10 +78,10 @@ class Run {
     report_.Count("disk: records removed before the faults ended", Removed());
     for (size_t i = 0; i < cluster_.size(); ++i) cluster_.machine(i).SetWallOffset(0);
     if (!report_.failed() && !cluster_.Heal()) {
-      report_.Fail(
-          "heals", "",
-          "the nodes do not find together after all faults have ended" + cluster_.WhoIsBusy(),
-          cluster_.scheduler().Now());
+      report_.Fail("heals", "",
+                   "the nodes do not find together after all faults have ended: " +
+                       cluster_.WhyNotTogether() + cluster_.WhoIsBusy(),
+                   cluster_.scheduler().Now());
     }
     const auto quiet = [&] { return traffic->Idle() && cluster_.Busy() == 0; };
     if (!report_.failed() &&

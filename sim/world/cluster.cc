@@ -83,15 +83,17 @@ void Cluster::StartAll() {
   }
 }
 
-bool Cluster::AllSeeAll() const {
+std::string Cluster::WhyNotTogether() const {
   const auto newest = Newest();
-  if (!newest) return false;
+  if (!newest) return "no cluster is formed";
   for (const auto& machine : machines_) {
     const bool member = machine->Id() && newest->topology.Find(*machine->Id()) != nullptr;
-    if (member && !machine->SeesAll()) return false;
-    if (member && machine->View()->digest != newest->digest) return false;
+    if (member && !machine->SeesAll()) return machine->Name() + " does not see all";
+    if (member && machine->View()->digest != newest->digest) {
+      return machine->Name() + " has another document";
+    }
   }
-  return true;
+  return "";
 }
 
 bool Cluster::FirstAreMembers() const {

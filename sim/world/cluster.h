@@ -26,7 +26,8 @@ class Cluster {
   // The same, and waits until every member sees every other. False if that takes too long.
   bool Heal();
   // Whether every member runs and sees every other, by the same document.
-  bool AllSeeAll() const;
+  std::string WhyNotTogether() const;  // the first machine that lacks something; empty: none does
+  bool AllSeeAll() const { return WhyNotTogether().empty(); }
   // Lets virtual time pass.
   void RunFor(base::Duration duration) { scheduler_.RunUntil(scheduler_.Now() + duration); }
 

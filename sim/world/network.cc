@@ -19,8 +19,7 @@ namespace {
 constexpr base::Duration kRetry = base::Millis(20);
 constexpr base::Duration kParked = base::Millis(10);  // until a link is looked at again
 constexpr base::Duration kConnectTimeout = base::Millis(200);
-constexpr wire::Progress kFarAhead{uint64_t{1} << 60, uint64_t{1} << 60,
-                                  uint64_t{1} << 60};
+constexpr wire::Progress kFarAhead{uint64_t{1} << 60, uint64_t{1} << 60, uint64_t{1} << 60};
 constexpr int64_t kNoticeUs = 2000;  // until the end of a connection is noticed
 
 bool Happens(bool faults, int64_t ppm, base::Prng* prng) {

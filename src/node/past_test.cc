@@ -249,10 +249,12 @@ TEST_F(PastTest, ADirectoryThatMayLackVotesDoesNotVote) {
   machines[1]->engine.Restore(old);
   machines[1]->Start();
   ASSERT_TRUE(time.RunUntil([&] { return machines[1]->Formed(); }));
-  EXPECT_TRUE(time.RunUntil([&] { return LoadCluster(machines[1]->engine).value().votes.lost; }));
+  EXPECT_TRUE(
+      time.RunUntil([&] { return topology::LoadCluster(machines[1]->engine).value().votes.lost; }));
   time.Run(base::Seconds(2));  // it hears how far the others are
   ASSERT_TRUE(AddBucket(*machines[0], "more"));
-  EXPECT_TRUE(time.RunUntil([&] { return !LoadCluster(machines[1]->engine).value().votes.lost; }));
+  EXPECT_TRUE(time.RunUntil(
+      [&] { return !topology::LoadCluster(machines[1]->engine).value().votes.lost; }));
   // Its own restart takes no votes.
   time.Run(base::Seconds(2));
   machines[1]->GoDown();
@@ -260,7 +262,7 @@ TEST_F(PastTest, ADirectoryThatMayLackVotesDoesNotVote) {
   machines[1]->Start();
   ASSERT_TRUE(time.RunUntil([&] { return machines[1]->Formed(); }));
   time.Run(base::Seconds(2));
-  EXPECT_FALSE(LoadCluster(machines[1]->engine).value().votes.lost);
+  EXPECT_FALSE(topology::LoadCluster(machines[1]->engine).value().votes.lost);
 }
 
 // Guards M4, M13.
