@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/world/describe.h"
 #include "storage/record.h"
 
@@ -10,12 +12,20 @@ namespace lariat::sim {
 namespace {
 
 constexpr base::Duration kLimit = base::Seconds(10);
+constexpr base::Duration kDoubtLimit = base::Seconds(60);
 constexpr base::Duration kLook = base::Millis(2);
 constexpr int kAttempts = 5;
 
 // Reads every key with all replicas, one after the other. False if one could not be read.
 bool ReadEverything(Cluster& cluster, Traffic& traffic, Report* report) {
   const std::vector<size_t> members = cluster.Members();
+  // Who may lack records is not read before it was compared.
+  const auto sure = [&cluster, &members] {
+    return std::none_of(members.begin(), members.end(), [&cluster](size_t i) {
+      return cluster.machine(i).node().healing().InDoubt();
+    });
+  };
+  cluster.scheduler().RunUntilTrue(sure, kDoubtLimit, kLook);
   size_t turn = 0;
   for (const std::string& key : traffic.keys()) {
     bool read = false;

@@ -133,7 +133,12 @@ base::Status Past::OnHelloReply(const std::string& address, const wire::HelloRep
     home_.Post([this, known = reply.known, name = reply.name] { OnKnown(known, name); });
   }
   const uint64_t member = reply.node.high;
-  if (wire::MaxOf(pasts_.Known(member, reply.run), reply.base) != reply.base) {
+  const wire::Progress known = pasts_.Known(member, reply.run);
+  const bool lacks = wire::MaxOf(known, reply.base) != reply.base;
+  // It may be connected here since before that was heard, and would never be told.
+  const bool may_stay =
+      known.confirmed <= reply.base.confirmed && pasts_.WasAccepted(member, reply.run);
+  if (lacks && !may_stay) {
     return Fail(Code::kUnavailable, "its data directory is an old copy");
   }
   if (reply.outcome.ok()) {

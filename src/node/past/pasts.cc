@@ -111,12 +111,24 @@ void Pasts::Learn(uint64_t member, const Said& said) {
   if (said.run != 0) Add(member, said);
 }
 
+void Pasts::OnAccepted(uint64_t member, const Said& base) {
+  auto accepted = std::make_shared<std::map<uint64_t, Said>>(*accepted_);
+  (*accepted)[member] = base;
+  std::atomic_store(&accepted_, std::shared_ptr<const std::map<uint64_t, Said>>(accepted));
+}
+
+bool Pasts::WasAccepted(uint64_t member, uint64_t run) const {
+  const auto accepted = std::atomic_load(&accepted_);
+  const auto found = accepted->find(member);
+  return found != accepted->end() && found->second.run == run;
+}
+
 void Pasts::LearnDurably(const std::vector<wire::SweepRequest::Confirmed>& confirmed,
                          StatusDone done) {
   for (const auto& [member, run, how_far] : confirmed) {
     if (run != 0) Add(member, {run, {how_far, 0}});
-    const auto in = accepted_.find(member);
-    if (in == accepted_.end() || in->second.run == run) continue;
+    const auto in = accepted_->find(member);
+    if (in == accepted_->end() || in->second.run == run) continue;
     if (in->second.progress.confirmed < how_far) {
       return done(
           Fail(Code::kConflict, "a replica that confirmed came back with an old directory"));
@@ -160,7 +172,9 @@ void Pasts::Keep(const membership::Topology& topology) {
   });
   if (told->size() == told_->size()) return;
   std::erase_if(news_, [&members](uint64_t member) { return !members.contains(member); });
-  std::erase_if(accepted_, [&members](const auto& in) { return !members.contains(in.first); });
+  auto accepted = std::make_shared<std::map<uint64_t, Said>>(*accepted_);
+  std::erase_if(*accepted, [&members](const auto& in) { return !members.contains(in.first); });
+  std::atomic_store(&accepted_, std::shared_ptr<const std::map<uint64_t, Said>>(accepted));
   (void)engine_.Write(batch);  // refused: some bytes that nobody reads
   std::atomic_store(&told_, std::shared_ptr<const ByMember>(std::move(told)));
 }

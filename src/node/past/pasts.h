@@ -43,7 +43,9 @@ class Pasts {
   // What a run of the member tells. Stored with the next StoreNews.
   void Learn(uint64_t member, const Said& said);
   // That run of the member was let in; it went on from there.
-  void OnAccepted(uint64_t member, const Said& base) { accepted_[member] = base; }
+  void OnAccepted(uint64_t member, const Said& base);
+  // Thread-safe. Whether it was: what is heard late of earlier runs, it hears when it comes again.
+  bool WasAccepted(uint64_t member, uint64_t run) const;
   // Members that confirmed what is about to be purged. Done when that is durable; kConflict: one of
   // them has been let in since with an older directory.
   using StatusDone = base::UniqueFunction<void(base::Status)>;
@@ -62,7 +64,9 @@ class Pasts {
   storage::CompletionQueue& queue_;
   // Replaced as a whole, atomically; co-owned by readers on other shards.
   std::shared_ptr<const ByMember> told_;
-  std::map<uint64_t, Said> accepted_;
+  // Likewise.
+  std::shared_ptr<const std::map<uint64_t, Said>> accepted_ =
+      std::make_shared<const std::map<uint64_t, Said>>();
   std::set<uint64_t> news_;           // members whose entry is not stored yet
   uint64_t stored_ = 0, synced_ = 0;  // batches
 };
