@@ -10,6 +10,9 @@ namespace {
 // The bucket holds this much of its rate: what was not used earlier is not made up for later.
 constexpr double kBurstSeconds = 0.25;
 constexpr double kGrowth = 0.05;  // of the rate, a second, beside the floor
+// Where the clients are far from slow, or silent, the limit is of a time that is over.
+constexpr double kGrowthUnhindered = 1;
+constexpr int kFarFromSlow = 8;
 // A limit this far above what is really used does not bind and is given up.
 constexpr double kSlack = 4;
 constexpr double kOwnShare = 0.25;  // of the fixed limit, however much others use
@@ -82,7 +85,9 @@ void Throttle::OnLatency(std::optional<base::Duration> latency, base::Instant no
     return;
   }
   if (latency_rate_ == 0) return;
-  latency_rate_ += (latency_rate_ * kGrowth + floor / 4) * std::min(passed, 10.0);
+  const bool unhindered = !latency || *latency * kFarFromSlow < options_.latency_max;
+  const double growth = unhindered ? kGrowthUnhindered : kGrowth;
+  latency_rate_ += (latency_rate_ * growth + floor / 4) * std::min(passed, 10.0);
   const auto fixed = static_cast<double>(options_.bytes_per_s);
   if ((fixed > 0 && latency_rate_ > fixed) || latency_rate_ > std::max(used, floor) * kSlack) {
     latency_rate_ = 0;

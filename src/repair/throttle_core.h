@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // How fast background copying may go: a fixed limit in bytes, of which others may have a share (the
 // engine's compaction), and a second one that follows the latency of the clients' requests (halved
-// while they are slow, growing slowly while they are not, gone once it does not bind any more).
+// while they are slow, growing slowly while they are not, doubled while they are far from it or
+// there are none, gone once it does not bind any more).
 // Pure; time is an argument.
 #pragma once
 

@@ -97,6 +97,23 @@ TEST(Throttle, SlowClientsHalveTheRateAndItComesBack) {
   EXPECT_EQ(second(std::nullopt, 64 * kMiB), 64 * kMiB);
 }
 
+// A burst of clients just before a node joins must not hold the join back after it is over.
+TEST(Throttle, ALimitOfATimeThatIsOverIsGivenUpSoon) {
+  for (const auto& latency :
+       {std::optional<base::Duration>(), std::optional<base::Duration>(base::Millis(2))}) {
+    Throttle throttle({.latency_max = base::Millis(50)});
+    base::Instant now{};
+    for (int i = 0; i < 10; ++i) throttle.OnLatency(base::Millis(200), now += base::Seconds(1));
+    ASSERT_EQ(throttle.Rate(), kMiB);
+    int seconds = 0;
+    while (throttle.Rate() != 0 && seconds < 100) {
+      throttle.OnLatency(latency, now += base::Seconds(1));
+      ++seconds;
+    }
+    EXPECT_LE(seconds, 3);
+  }
+}
+
 TEST(Throttle, TheSmallerLimitCounts) {
   Throttle throttle({.bytes_per_s = 2 * kMiB, .latency_max = base::Millis(50)});
   base::Instant now{};
