@@ -13,6 +13,7 @@ from lariat_e2e import (
     ClusterTest,
     cluster_status,
     fresh_get,
+    run_cli,
     wait_not_ready,
     wait_settled,
     wait_until,
@@ -118,6 +119,8 @@ class WrongClock(ClockTest):
             wait_not_ready(wrong, "ahead of that of the other members")
             wait_until(lambda: (self.offset_ms(right, wrong) or 0) > ahead_s * 1000 - 2000,
                        what="the others see it, too")
+            told = run_cli("status", env={"LARIAT_NODE": right.http_address})
+            self.assertIn(f"the clock of {wrong.name} is ", told.stdout)
             self.assertEqual(wrong.metric("lariat_clock_off"), 1)
             self.assertGreater(wrong.metric("lariat_clock_offset_seconds"), ahead_s - 2)
             self.assertIn("ahead of that of the other members", wrong.log_tail())

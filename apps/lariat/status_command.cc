@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <cmath>
 #include <thread>
 
 #include "apps/lariat/cluster_text.h"
@@ -78,6 +79,17 @@ void ShowTwins(const json::array& nodes) {
   }
 }
 
+// Nodes whose clock is far from that of the others.
+void ShowWrongClocks(const json::array& nodes) {
+  constexpr double kWorthSayingMs = 1000;
+  for (const json::value& node : nodes) {
+    const double ahead_ms = NumberOf(node, "clock_offset_ms");
+    if (std::abs(ahead_ms) <= kWorthSayingMs) continue;
+    Print("the clock of {} is {:.1f} s {} that of the other members\n", TextOf(node, "name"),
+          std::abs(ahead_ms) / 1000, ahead_ms > 0 ? "ahead of" : "behind");
+  }
+}
+
 void ShowStatus(const json::value& status, const std::string& asked, bool wide) {
   std::string cluster = TextOf(status, "cluster_id");
   Print("cluster {}  epoch {}  as seen by {}\n", cluster.empty() ? "not formed yet" : cluster,
@@ -96,6 +108,7 @@ void ShowStatus(const json::value& status, const std::string& asked, bool wide) 
     Print("hints kept for nodes that missed writes: {}\n", hints);
   }
   ShowTwins(nodes);
+  ShowWrongClocks(nodes);
   Print("{}", (wide ? WideTable(nodes) : NarrowTable(nodes)).Render());
 }
 
