@@ -69,7 +69,8 @@ class Many(ClusterTest):
         self.assertGreaterEqual(first.metric("lariat_http_connections_shed_total"),
                                 ALLOWED + 100 - most)
         self.assertLessEqual(len(os.listdir(f"/proc/{first.pid}/fd")), ALLOWED)
-        self.assertIn("idle connections were closed for new ones", first.log_tail())
+        wait_until(lambda: "idle connections were closed for new ones" in first.log_tail(),
+                   what="it is said in the log")
         # All are in the middle of a request: the next client is told so, and other nodes still
         # reach this one.
         self.holding(first, most, b"GET /kv/")

@@ -36,6 +36,7 @@ REPO = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BIN = os.environ.get("LARIAT_BIN", os.path.join(REPO, "build/release/bin"))
 
 _clusters = []     # what still has to be cleaned up at exit
+_failed_threads = []   # names of threads that ended with an exception
 _ports = set()     # handed out by this script already
 _libc = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
@@ -441,8 +442,18 @@ def small_disk(test, size):
 def _close_all():
     for cluster in list(_clusters):
         cluster.close()
+    if _failed_threads:
+        print(f"FAILED: in threads: {', '.join(_failed_threads)}", file=sys.stderr, flush=True)
+        os._exit(1)   # the only way to another exit code from here
+
+
+def _note_failure(args):
+    """A test does not see what its threads raise: the script fails in its stead."""
+    _failed_threads.append(args.thread.name)
+    threading.__excepthook__(args)
 
 
 atexit.register(_close_all)
+threading.excepthook = _note_failure
 if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

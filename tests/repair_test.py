@@ -4,8 +4,8 @@
 What a node itself holds is read at r=1 through it: a replica asks itself first.
 """
 
+import concurrent.futures
 import json
-import threading
 import time
 import unittest
 
@@ -242,9 +242,14 @@ class AntiEntropy(Test):
                                repair__scrub_bytes_per_s=0, storage__memtable_bytes=65536)
         first, _, third = cluster.nodes
         third.args = ["--set", f"repair.scrub_bytes_per_s={1 << 30}"]
+
+        def trees_are_known():
+            return third.metric("lariat_tree_leaves_unknown") == 0
+        wait_until(trees_are_known, 30, "the first trees")
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        self.addCleanup(pool.shutdown)
         for round_number in range(3):
-            load = threading.Thread(target=self.fill, args=(cluster, 3000, f"r{round_number}"))
-            load.start()
+            load = pool.submit(self.fill, cluster, 3000, f"r{round_number}")
             stored = third.metric("lariat_syncs_total")
             wait_until(lambda: third.metric("lariat_syncs_total") > stored + 20, 20, "writes",
                        every=0.005)
@@ -252,8 +257,9 @@ class AntiEntropy(Test):
             third.start()
             third.wait_ready()
             third.drop_client()
-            self.assertEqual(third.metric("lariat_tree_leaves_unknown"), 0)
-            load.join()
+            load.result()
+            wait_until(trees_are_known, 30, "the trees are loaded")
+            self.assertEqual(third.metric("lariat_tree_read_bytes_total"), 0)
         wait_until(lambda: third.metric("lariat_scrub_passes_total") > 0, 60, "all is counted")
         self.assertGreater(third.metric("lariat_scrub_bytes_total"), 100000)
         self.assertEqual(third.metric("lariat_tree_corrections_total"), 0)

@@ -92,7 +92,9 @@ bool TreeWalk::FindRun() {
 
 void TreeWalk::OnStep(const base::Status& status) {
   const uint64_t bytes = recount_->result().bytes;
-  allowance_ -= static_cast<double>(bytes - std::exchange(bytes_counted_, bytes));
+  const uint64_t bytes_now = bytes - std::exchange(bytes_counted_, bytes);
+  metrics_.tree_read_bytes.Add(bytes_now);
+  allowance_ -= static_cast<double>(bytes_now);
   if (!status && status.error().code == Code::kOverloaded) {
     not_before_ = now_ + kOverloadPause;
     return;

@@ -87,8 +87,11 @@ Lookup RocksEngine::TryGet(Space space, std::string_view key, std::string* value
                            base::Error* error) {
   rocksdb::ReadOptions options;
   options.read_tier = rocksdb::kBlockCacheTier;
+  value->clear();
   const rocksdb::Status status = db_->Get(options, Family(space), ToSlice(key), value);
-  if (status.ok()) return Lookup::kFound;
+  // RocksDB before 9.1 says "found", and gives no value, when the table is not open (its change
+  // 12443). What is really empty is read again, with the disk.
+  if (status.ok()) return value->empty() ? Lookup::kNotInMemory : Lookup::kFound;
   if (status.IsNotFound()) return Lookup::kAbsent;
   if (status.IsIncomplete()) return Lookup::kNotInMemory;
   *error = ReadError(status);
