@@ -9,6 +9,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
 set(LARIAT_SANITIZE "" CACHE STRING "Value for -fsanitize=, for example address,undefined")
 option(LARIAT_FUZZ "Build the libFuzzer harnesses (needs clang)" OFF)
 option(LARIAT_CORE_ONLY "Build the sans-I/O core and the simulator only" OFF)
+option(LARIAT_GROUPS "Compile the sources of a library in groups; OFF for tools that want each" ON)
 set(LARIAT_ALLOCATOR "jemalloc" CACHE STRING "Allocator of the programs: jemalloc or system")
 
 add_compile_options(-Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor

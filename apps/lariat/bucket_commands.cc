@@ -19,7 +19,8 @@ struct BucketOptions {
   std::string name;
   std::vector<std::string> properties;  // name=value
 };
-using Options = std::shared_ptr<BucketOptions>;  // shared by the parser's callbacks of one command
+using BucketOptionsPtr =
+    std::shared_ptr<BucketOptions>;  // shared by the parser's callbacks of one command
 
 // "n=3 sloppy=true conflict=lww" as JSON: what reads as a number, a boolean or JSON stands there as
 // it was typed, the rest is text.

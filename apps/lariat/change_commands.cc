@@ -25,7 +25,7 @@ struct ChangeOptions {
   bool wait = false;
   bool undo = false;  // drain
 };
-using Options = std::shared_ptr<ChangeOptions>;  // shared by the parser's callbacks
+using ChangeOptionsPtr = std::shared_ptr<ChangeOptions>;  // shared by the parser's callbacks
 
 struct HelpText {
   const char* verb;
@@ -118,7 +118,8 @@ Exit Drain(const Common& common, const ChangeOptions& o) {
 }
 
 // A command that asks for a change about a node; the options that all of them have.
-CLI::App* AddChange(CLI::App& app, Session& session, const Options& o, const HelpText& help) {
+CLI::App* AddChange(CLI::App& app, Session& session, const ChangeOptionsPtr& o,
+                    const HelpText& help) {
   CLI::App* command = AddCommand(app, session, help.verb, help.what, help.more);
   command->add_option("NAME", o->node, "Name or id of the node")->required();
   auto* plan = command->add_flag("--plan", o->staged,

@@ -34,9 +34,9 @@ struct KvOptions {
   bool if_none_match = false;
   bool sloppy = false;
 };
-using Options = std::shared_ptr<KvOptions>;  // shared by the parser's callbacks of one command
+using KvOptionsPtr = std::shared_ptr<KvOptions>;  // shared by the parser's callbacks of one command
 
-void AddKeyOptions(CLI::App* command, const Options& o) {
+void AddKeyOptions(CLI::App* command, const KvOptionsPtr& o) {
   command->add_option("KEY", o->key, "1 to 256 bytes")->required();
   command->add_flag("--key-base64", o->key_base64, std::string(kKeyBase64Help));
   command->add_option("-b,--bucket", o->bucket, "Bucket (default: default)");
@@ -47,7 +47,7 @@ void AddKeyOptions(CLI::App* command, const Options& o) {
   command->add_flag("--sloppy", o->sloppy, "Let other nodes stand in for replicas that are down");
 }
 
-void AddWriteOptions(CLI::App* command, const Options& o) {
+void AddWriteOptions(CLI::App* command, const KvOptionsPtr& o) {
   command->add_option("--context", o->context,
                       "What a get of this key showed: the write replaces exactly that");
   command->add_option("--if-match", o->if_match, "Only if this context is still the newest");
@@ -74,7 +74,7 @@ bool CheckContexts(const KvOptions& o) {
   return false;
 }
 
-std::string Query(const KvOptions& o) {
+std::string KvQuery(const KvOptions& o) {
   std::vector<std::pair<std::string, std::string>> q;
   auto add = [&](const char* name, const std::optional<int64_t>& value) {
     if (value) q.emplace_back(name, std::to_string(*value));
@@ -92,7 +92,7 @@ net::Request Start(const KvOptions& o, const char* method, std::string_view dial
   net::Request request;
   request.method = method;
   request.target = fmt::format("{}/buckets/{}/kv/{}{}", dialect, net::PercentEncode(o.bucket),
-                               net::PercentEncode(o.key), Query(o));
+                               net::PercentEncode(o.key), KvQuery(o));
   if (!o.consistency.empty()) request.headers.emplace_back("Consistency", o.consistency);
   return request;
 }

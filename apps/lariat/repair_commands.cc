@@ -24,9 +24,9 @@ namespace json = boost::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPollPause{250};
-constexpr std::chrono::milliseconds kPollWait{5000};
+constexpr std::chrono::milliseconds kRepairPollWait{5000};
 // Longest time without an answer of a node whose task is waited for.
-constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kRepairPatience{60};
 
 struct RepairOptions {
   std::string bucket, range;
@@ -49,19 +49,19 @@ struct Asked {
   }
 };
 
-struct Nodes {
+struct RepairNodes {
   std::vector<Asked> live;
   std::vector<std::string> down;
 };
 
-tl::expected<Nodes, Exit> FindNodes(const Common& common, std::chrono::milliseconds wait) {
+tl::expected<RepairNodes, Exit> FindNodes(const Common& common, std::chrono::milliseconds wait) {
   auto client = Connect(common, kUsualWait);
   if (!client) return tl::unexpected(Exit::kUsage);
   net::Request request;
   request.target = "/v1/cluster/status";
   auto status = Ask(*client, request);
   if (!status) return tl::unexpected(status.error());
-  Nodes nodes;
+  RepairNodes nodes;
   for (const json::value& node : ArrayOf(*status, "nodes")) {
     const std::string name = Printable(TextOf(node, "name"));
     auto address = net::ParseAddress(TextOf(node, "http"));
@@ -78,7 +78,7 @@ tl::expected<Nodes, Exit> FindNodes(const Common& common, std::chrono::milliseco
 
 // --- repair ------------------------------------------------------------------------------------
 
-void WarnOfDown(const Nodes& nodes) {
+void WarnOfDown(const RepairNodes& nodes) {
   for (const std::string& name : nodes.down) {
     Tell("lariat: {} is down; what it lacks is repaired when it is back\n", name);
   }
@@ -96,7 +96,7 @@ net::Request RepairRequest(const RepairOptions& o) {
   return request;
 }
 
-Exit AskAll(Nodes& nodes, const RepairOptions& o) {
+Exit AskAll(RepairNodes& nodes, const RepairOptions& o) {
   const net::Request request = RepairRequest(o);
   for (Asked& node : nodes.live) {
     const net::Outcome outcome = node.client->Send(request);
@@ -132,7 +132,7 @@ void Poll(Asked& node, const RepairOptions& o) {
   request.target = fmt::format("/v1/admin/tasks/{}", node.task);
   node.silent = true;
   if (!Learn(node, request)) Learn(node, RepairRequest(o));
-  if (node.silent && Clock::now() - node.answered > kPatience) {
+  if (node.silent && Clock::now() - node.answered > kRepairPatience) {
     node.failure = "it did not answer for a minute";
   }
 }
@@ -151,7 +151,7 @@ json::object Summary(const Asked& node) {
   return summary;
 }
 
-Exit ShowEnd(const Nodes& nodes, const Common& common) {
+Exit ShowEnd(const RepairNodes& nodes, const Common& common) {
   json::array all;
   bool failed = false;
   for (const Asked& node : nodes.live) {
@@ -164,7 +164,7 @@ Exit ShowEnd(const Nodes& nodes, const Common& common) {
   return failed ? Exit::kFailed : Exit::kDone;
 }
 
-Exit Await(Nodes& nodes, const RepairOptions& o, const Common& common) {
+Exit Await(RepairNodes& nodes, const RepairOptions& o, const Common& common) {
   LiveLine live(common.json);
   while (true) {
     bool open = false;
@@ -185,7 +185,7 @@ Exit Await(Nodes& nodes, const RepairOptions& o, const Common& common) {
 }
 
 Exit Repair(const Common& common, const RepairOptions& o) {
-  auto nodes = FindNodes(common, o.wait ? kPollWait : kUsualWait);
+  auto nodes = FindNodes(common, o.wait ? kRepairPollWait : kUsualWait);
   if (!nodes) return nodes.error();
   if (const Exit asked = AskAll(*nodes, o); asked != Exit::kDone) return asked;
   WarnOfDown(*nodes);
@@ -222,7 +222,7 @@ std::vector<std::string> BucketNames(net::Client& client) {
   return names;
 }
 
-Exit Status(const Common& common) {
+Exit RepairStatus(const Common& common) {
   auto nodes = FindNodes(common, kUsualWait);
   if (!nodes) return nodes.error();
   net::Request request;
@@ -294,7 +294,8 @@ void AddRepairCommands(CLI::App& app, Session& session) {
     if (!command->get_subcommands().empty()) return;
     session.run = [&session, o] { return Repair(session.common, *o); };
   });
-  status->callback([&session] { session.run = [&session] { return Status(session.common); }; });
+  status->callback(
+      [&session] { session.run = [&session] { return RepairStatus(session.common); }; });
 }
 
 }  // namespace lariat::cli

@@ -44,10 +44,10 @@ struct TransferOptions {
   bool each_node = false;
   bool rewrite = false;
 };
-using Options =
+using TransferOptionsPtr =
     std::shared_ptr<TransferOptions>;  // shared by the parser's callbacks of one command
 
-std::string Query(const TransferOptions& o) {
+std::string TransferQuery(const TransferOptions& o) {
   std::vector<std::pair<std::string, std::string>> q;
   if (o.w) q.emplace_back("w", std::to_string(*o.w));
   if (o.r) q.emplace_back("r", std::to_string(*o.r));
@@ -161,7 +161,7 @@ Exit Import(const Common& common, const TransferOptions& o) {
   const uint64_t skipped = state->records;
   Tracker tracker(state->offset, state->records);
   transfer::ImportJob job({o.bucket, std::filesystem::path(o.reader.path).filename().string(),
-                           Query(o), o.rewrite ? RandomSalt() : ""});
+                           TransferQuery(o), o.rewrite ? RandomSalt() : ""});
   Progress progress("imported", size);
   std::string save_failed;
   auto save = [&] {
@@ -196,7 +196,7 @@ Exit VerifyThrough(const Common& common, const TransferOptions& o,
                    const std::vector<net::Address>& nodes) {
   auto reader = transfer::OpenSecondReader(o.reader);
   if (!reader) return Complain(Exit::kUsage, reader.error().message);
-  transfer::VerifyJob job(o.bucket, Query(o));
+  transfer::VerifyJob job(o.bucket, TransferQuery(o));
   Tracker tracker(0, 0);
   const uint64_t size = FileSize(o.reader.path);
   Progress progress("verified", size);
@@ -263,7 +263,7 @@ Exit Export(const Common& common, const TransferOptions& o) {
   if (out && !out->error().empty()) return Complain(Exit::kFailed, out->error());
   Progress progress("exported", (*source)->size());
   KeyReader reader(std::move(*source), *form);
-  transfer::ExportJob job(o.bucket, Query(o), [&](std::string_view line) {
+  transfer::ExportJob job(o.bucket, TransferQuery(o), [&](std::string_view line) {
     if (out) return out->Write(line);
     Write(line);
     return OutputWorks();
@@ -288,7 +288,7 @@ Exit Export(const Common& common, const TransferOptions& o) {
   return Closed(exit, errors.get());
 }
 
-void AddPumpOptions(CLI::App* command, const Options& o) {
+void AddPumpOptions(CLI::App* command, const TransferOptionsPtr& o) {
   command->add_option("-b,--bucket", o->bucket, "Bucket (default: default)");
   command->add_option("--concurrency", o->concurrency, "Requests in work at once (default 32)");
   command->add_option("--timeout-ms", o->timeout_ms, "Time a node may take for one record");

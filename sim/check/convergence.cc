@@ -11,9 +11,9 @@
 namespace lariat::sim {
 namespace {
 
-constexpr base::Duration kLimit = base::Seconds(10);
+constexpr base::Duration kConvergenceLimit = base::Seconds(10);
 constexpr base::Duration kDoubtLimit = base::Seconds(60);
-constexpr base::Duration kLook = base::Millis(2);
+constexpr base::Duration kConvergenceLook = base::Millis(2);
 constexpr int kAttempts = 5;
 
 // Reads every key with all replicas, one after the other. False if one could not be read.
@@ -25,7 +25,7 @@ bool ReadEverything(Cluster& cluster, Traffic& traffic, Report* report) {
       return cluster.machine(i).node().healing().InDoubt();
     });
   };
-  cluster.scheduler().RunUntilTrue(sure, kDoubtLimit, kLook);
+  cluster.scheduler().RunUntilTrue(sure, kDoubtLimit, kConvergenceLook);
   size_t turn = 0;
   for (const std::string& key : traffic.keys()) {
     bool read = false;
@@ -35,7 +35,8 @@ bool ReadEverything(Cluster& cluster, Traffic& traffic, Report* report) {
         answered = true;
         read = ok;
       });
-      if (!cluster.scheduler().RunUntilTrue([&] { return answered; }, kLimit, kLook)) {
+      if (!cluster.scheduler().RunUntilTrue([&] { return answered; }, kConvergenceLimit,
+                                            kConvergenceLook)) {
         report->Fail("heals", key, "a read is never answered", cluster.scheduler().Now());
         return false;
       }

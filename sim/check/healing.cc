@@ -18,9 +18,9 @@ namespace {
 
 using storage::Space;
 
-constexpr base::Duration kWatch = base::Millis(50);
-constexpr base::Duration kLook = base::Millis(100);
-constexpr base::Duration kLimit = base::Seconds(120);
+constexpr base::Duration kHealingWatch = base::Millis(50);
+constexpr base::Duration kHealingLook = base::Millis(100);
+constexpr base::Duration kHealingLimit = base::Seconds(120);
 // The scrub rests between two passes, and for half a minute after what it could not refill.
 constexpr base::Duration kScrubLimit = base::Seconds(240);
 
@@ -69,7 +69,7 @@ std::string ObjectOf(const std::string& record) {
   return view ? std::string(view->object) : "";
 }
 
-std::string KeyOf(std::string_view data_key) {
+std::string UserKeyOf(std::string_view data_key) {
   const auto parts = storage::ParseDataKey(data_key);
   return parts ? std::string(parts->key) : "?";
 }
@@ -77,7 +77,7 @@ std::string KeyOf(std::string_view data_key) {
 Found FindHint(Machine& machine) {
   for (const storage::Entry& entry : Present(machine, Space::kHints)) {
     const auto parts = replica::ParseHintKey(entry.key);
-    const std::string key = parts ? KeyOf(parts->data_key) : "?";
+    const std::string key = parts ? UserKeyOf(parts->data_key) : "?";
     return Unhealed{key, fmt::format("{} still keeps a hint for it", machine.Name())};
   }
   return std::nullopt;
@@ -102,9 +102,9 @@ Found FindGarbage(Cluster& cluster, Machine& machine) {
   for (const storage::Entry& entry : Present(machine, Space::kData)) {
     const std::string bytes = ObjectOf(entry.value);
     auto object = causal::Object::Decode(bytes);
-    if (!object) return Unhealed{KeyOf(entry.key), "a record does not decode"};
+    if (!object) return Unhealed{UserKeyOf(entry.key), "a record does not decode"};
     if (!object->LiveValues(now).empty() && !object->Traits().foldable) continue;
-    return Unhealed{KeyOf(entry.key),
+    return Unhealed{UserKeyOf(entry.key),
                     fmt::format("{} still holds {}", machine.Name(), DescribeObject(bytes))};
   }
   return std::nullopt;
@@ -150,7 +150,7 @@ Found FindDoubt(Machine& machine) {
 
 Found FindDamage(Machine& machine) {
   for (const std::string& data_key : machine.disk().Spoiled()) {
-    return Unhealed{KeyOf(data_key), fmt::format("{} still has it damaged", machine.Name())};
+    return Unhealed{UserKeyOf(data_key), fmt::format("{} still has it damaged", machine.Name())};
   }
   return FindDoubt(machine);
 }
@@ -244,7 +244,7 @@ void CheckDoubts(Cluster& cluster, Report* report) {
     }
     return !doubt;
   };
-  if (cluster.scheduler().RunUntilTrue(over, kLimit, base::Millis(50))) return;
+  if (cluster.scheduler().RunUntilTrue(over, kHealingLimit, base::Millis(50))) return;
   report->Fail("heals", "", doubt->what, cluster.scheduler().Now());
 }
 
@@ -277,8 +277,8 @@ void CheckHealing(Cluster& cluster, const std::vector<std::string>& keys, Report
   cluster.RunFor(base::Millis(2 * cluster.options().request_timeout_ms));
   const base::Instant began = scheduler.Now();
   const auto healed = [&] { return !FindUnhealed(cluster, keys); };
-  const base::Duration limit = cluster.options().Damages() ? kScrubLimit : kLimit;
-  if (!scheduler.RunUntilTrue(healed, limit, kLook)) {
+  const base::Duration limit = cluster.options().Damages() ? kScrubLimit : kHealingLimit;
+  if (!scheduler.RunUntilTrue(healed, limit, kHealingLook)) {
     const Found left = FindUnhealed(cluster, keys);
     if (left) report->Fail("heals", left->key, left->what, scheduler.Now());
     return;
@@ -298,7 +298,7 @@ void HintWatch::Start() { Look(); }
 void HintWatch::Look() {
   // Who was removed keeps what it had, and tells nobody.
   for (const size_t i : cluster_.Members()) LookAt(cluster_.machine(i));
-  cluster_.scheduler().After(kWatch, [this] { Look(); });
+  cluster_.scheduler().After(kHealingWatch, [this] { Look(); });
 }
 
 void HintWatch::Fail(const Machine& machine, const std::string& what) {
@@ -333,7 +333,7 @@ void HintWatch::LookAt(Machine& machine) {
     seen[id] = first;
     const bool too_old = now > std::max(first + age.max, running.since) + age.slack;
     if (ages && too_old && too_old_.insert(id).second) {
-      Fail(machine, fmt::format("keeps a hint for {} for {:.1f} s", KeyOf(parts->data_key),
+      Fail(machine, fmt::format("keeps a hint for {} for {:.1f} s", UserKeyOf(parts->data_key),
                                 base::ToSeconds(now - first)));
     }
   }

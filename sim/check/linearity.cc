@@ -9,12 +9,12 @@
 namespace lariat::sim {
 namespace {
 
-constexpr base::Instant kNever = base::Instant::max();
+constexpr base::Instant kNeverEnded = base::Instant::max();
 
 // The operations of one value: its write and the reads of it.
 struct Zone {
   std::string name;
-  base::Instant first_answer = kNever;
+  base::Instant first_answer = kNeverEnded;
   base::Instant last_start{};
   bool wanted = false;  // acknowledged or read: it has to have a place
 
@@ -35,9 +35,9 @@ bool Clash(const Zone& a, const Zone& b) {
                        : a.Low() < b.Low() && b.High() < a.High();
 }
 
-class Judge {
+class LinearityJudge {
  public:
-  Judge(const KeyHistory& history, const DotRegistry& dots) : history_(history) {
+  LinearityJudge(const KeyHistory& history, const DotRegistry& dots) : history_(history) {
     zones_.push_back({.name = "nothing"});
     zones_[0].first_answer = {};
     for (size_t i = 0; i < history.writes.size(); ++i) AddWrite(static_cast<int>(i), dots);
@@ -59,7 +59,7 @@ class Judge {
   void AddWrite(int token, const DotRegistry& dots) {
     const Write& write = history_.writes[static_cast<size_t>(token)];
     if (write.outcome == Outcome::kNotDone) return;
-    Zone zone{fmt::format("t{}", token), kNever, write.sent};
+    Zone zone{fmt::format("t{}", token), kNeverEnded, write.sent};
     // A repeated request that made two events, or whose first answer came late, stands for both.
     const bool done = write.outcome == Outcome::kDone && write.attempts == 1;
     if (done) zone.Add(write.started, write.done);
@@ -82,7 +82,7 @@ class Judge {
     if (found != zone_of_.end()) return zones_[found->second].Add(read.started, read.ended);
     // A delete that nobody was told of.
     zone_of_[*read.stamp] = zones_.size();
-    Zone zone{"a delete", kNever, std::min(unknown_delete_, read.started)};
+    Zone zone{"a delete", kNeverEnded, std::min(unknown_delete_, read.started)};
     zone.Add(read.started, read.ended);
     zones_.push_back(std::move(zone));
   }
@@ -90,7 +90,7 @@ class Judge {
   const KeyHistory& history_;
   std::vector<Zone> zones_;
   std::map<Stamp, size_t> zone_of_;
-  base::Instant unknown_delete_ = kNever;
+  base::Instant unknown_delete_ = kNeverEnded;
 };
 
 }  // namespace
@@ -102,7 +102,7 @@ void CheckLinearizable(const KeyHistory& history, const DotRegistry& dots, const
                       !options.Purges() && !history.damaged;
   if (!judged) return;
   report->Count("checks: registers linearizable");
-  const Judge judge(history, dots);
+  const LinearityJudge judge(history, dots);
   const auto clash = judge.Find();
   if (!clash) return;
   report->Fail("linear", history.key,

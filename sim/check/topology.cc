@@ -15,7 +15,7 @@ namespace {
 
 constexpr base::Duration kCleanLimit = base::Seconds(30);
 constexpr base::Duration kAnswerLimit = base::Seconds(10);
-constexpr base::Duration kLook = base::Millis(50);
+constexpr base::Duration kTopologyLook = base::Millis(50);
 
 // Whoever is no member answers no client, however little he asks for.
 void CheckOutsider(Cluster& cluster, Machine& machine, Report* report) {
@@ -28,7 +28,8 @@ void CheckOutsider(Cluster& cluster, Machine& machine, Report* report) {
   const auto knows = [&] {
     return !machine.node().admin(0).Health().ready && !machine.node().WaitingFor().empty();
   };
-  if (!cluster.scheduler().RunUntilTrue(knows, kAnswerLimit, kLook)) fail("says that it is ready");
+  if (!cluster.scheduler().RunUntilTrue(knows, kAnswerLimit, kTopologyLook))
+    fail("says that it is ready");
   bool answered = false, served = false;
   machine.Post(0, [&] {
     coordinator::GetRequest request{kBucket, "k0", {}};
@@ -39,7 +40,7 @@ void CheckOutsider(Cluster& cluster, Machine& machine, Report* report) {
           served = reply.has_value();
         });
   });
-  if (!cluster.scheduler().RunUntilTrue([&] { return answered; }, kAnswerLimit, kLook)) {
+  if (!cluster.scheduler().RunUntilTrue([&] { return answered; }, kAnswerLimit, kTopologyLook)) {
     fail("never answers");
   }
   if (served) fail("answers a read");
@@ -122,7 +123,7 @@ void CheckTopology(Cluster& cluster, Report* report) {
   CheckPlaces(cluster, report);
   report->Count("checks: clean-ups");
   const auto clean = [&] { return FindMisplaced(cluster).empty(); };
-  if (cluster.scheduler().RunUntilTrue(clean, kCleanLimit, kLook)) return;
+  if (cluster.scheduler().RunUntilTrue(clean, kCleanLimit, kTopologyLook)) return;
   const std::vector<Misplaced> left = FindMisplaced(cluster);
   report->Fail("misplaced", left[0].key,
                fmt::format("m{} holds it and does not own it", left[0].machine + 1),

@@ -16,9 +16,9 @@ using membership::Phase;
 
 namespace {
 
-constexpr base::Duration kLook = base::Millis(2);
+constexpr base::Duration kOperatorLook = base::Millis(2);
 constexpr base::Duration kAskAgain = base::Millis(300);
-constexpr base::Duration kPatience = base::Seconds(15);  // with what is out for good
+constexpr base::Duration kOperatorPatience = base::Seconds(15);  // with what is out for good
 constexpr base::Duration kLookAgain = base::Seconds(5);
 constexpr int kLooksMax = 8;
 constexpr base::Duration kAfterStrike = base::Seconds(1);
@@ -242,7 +242,7 @@ void Operator::Look() {
     }
   }
   strikes_.OnLook();
-  After(kLook, [this] { Look(); });
+  After(kOperatorLook, [this] { Look(); });
 }
 
 // Decides once what will become of it.
@@ -361,7 +361,7 @@ void Operator::Settle() {
   Stop();
   cluster_.EndFaults();
   Scheduler& scheduler = cluster_.scheduler();
-  scheduler.RunUntilTrue([this] { return Settled(false); }, kPatience, kStep);
+  scheduler.RunUntilTrue([this] { return Settled(false); }, kOperatorPatience, kStep);
   BringBack();
   bool settled = false;
   for (int i = 0; i < kLooksMax && !settled; ++i) {

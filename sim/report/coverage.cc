@@ -11,8 +11,8 @@ using membership::ChangeKind;
 
 namespace {
 
-constexpr std::array<std::string_view, 6> kKinds = {"join",    "leave",    "remove",
-                                                    "replace", "reweight", "replication"};
+constexpr std::array<std::string_view, 6> kMessageKinds = {"join",    "leave",    "remove",
+                                                           "replace", "reweight", "replication"};
 constexpr std::array<std::string_view, kSteps> kStepNames = {"prepare", "stream", "switch",
                                                              "undo",    "after",  "dropped"};
 constexpr std::array<std::string_view, kRoles> kRoleNames = {"subject", "driver", "holder",
@@ -44,7 +44,7 @@ std::string RowOf(const Tally& tally, std::string_view kind, std::string_view st
 
 }  // namespace
 
-std::string_view KindName(ChangeKind kind) { return kKinds[static_cast<size_t>(kind) - 1]; }
+std::string_view KindName(ChangeKind kind) { return kMessageKinds[static_cast<size_t>(kind) - 1]; }
 
 std::string_view StepName(Step step) { return kStepNames[static_cast<size_t>(step) - 1]; }
 
@@ -62,7 +62,7 @@ std::string CoverageTable(const Tally& tally) {
       "strikes, by participant (killed + power cut + paused + cut off, brought back):\n";
   text += fmt::format("{:21}", "");
   for (const std::string_view role : kRoleNames) text += fmt::format("{:>16}", role);
-  for (const std::string_view kind : kKinds) {
+  for (const std::string_view kind : kMessageKinds) {
     for (const std::string_view step : kStepNames) {
       text += RowOf(tally, kind, step);
     }

@@ -21,7 +21,7 @@ namespace {
 // A planted bug: hints do not grow old for that long.
 constexpr int64_t kYoungForMs = 3600 * 1000;
 
-bool Happens(int64_t ppm, base::Prng* prng) {
+bool DiskFaultHappens(int64_t ppm, base::Prng* prng) {
   return ppm > 0 && prng->Below(1000000) < static_cast<uint64_t>(ppm);
 }
 
@@ -49,19 +49,19 @@ void Disk::Schedule(storage::Operation operation, base::UniqueFunction<void()> t
 }
 
 bool Disk::MissMemory() {
-  const bool miss = Happens(options_.miss_ppm, &prng_);
+  const bool miss = DiskFaultHappens(options_.miss_ppm, &prng_);
   counts_.misses += miss ? 1 : 0;
   return miss;
 }
 
 bool Disk::FailRead() {
-  const bool fail = faults_ && Happens(options_.read_error_ppm, &prng_);
+  const bool fail = faults_ && DiskFaultHappens(options_.read_error_ppm, &prng_);
   counts_.read_errors += fail ? 1 : 0;
   return fail;
 }
 
 base::Status Disk::FailWrite() {
-  if (!faults_ || !Happens(options_.stall_ppm, &prng_)) return {};
+  if (!faults_ || !DiskFaultHappens(options_.stall_ppm, &prng_)) return {};
   ++counts_.stalls;
   // Mostly a short wait; sometimes no room, which refuses the batch.
   if (prng_.Chance(0.8)) return Fail(Code::kStalled, "simulated stall");

@@ -11,7 +11,7 @@
 namespace lariat::causal {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kContextVersion = 1;
 constexpr size_t kChecksumBytes = 8;
 constexpr uint64_t kChecksumSeed = 0x4c61726961744378;  // "LariatCx"
 
@@ -28,7 +28,7 @@ uint64_t Checksum(std::string_view content, std::string_view bucket, std::string
 std::optional<Context> DecodeContent(std::string_view content) {
   base::ByteReader in(content);
   Context context;
-  if (in.U8() != kVersion) return std::nullopt;
+  if (in.U8() != kContextVersion) return std::nullopt;
   const uint8_t kind = in.U8();
   if (kind == static_cast<uint8_t>(Kind::kSiblings)) {
     auto seen = DotSet::Decode(&in, kContextActorsMax);
@@ -62,7 +62,7 @@ std::string EncodeContext(const Context& context, std::string_view bucket, std::
   const bool lww = context.lww_stamp.packed != 0 || context.lww_node != 0;
   std::string bytes;
   base::ByteWriter out(&bytes);
-  out.U8(kVersion);
+  out.U8(kContextVersion);
   if (lww) {
     LARIAT_CHECK(context.seen.Empty(), "a context is of one kind");
     out.U8(static_cast<uint8_t>(Kind::kLww));

@@ -4,7 +4,7 @@
 namespace lariat::causal {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kObjectVersion = 1;
 
 // Room for what surrounds the bytes of one value or one history entry, so that Encode seldom grows.
 constexpr size_t kOverheadBytes = 40;
@@ -25,7 +25,7 @@ Object::Object(Kind kind) {
 
 base::Result<Object> Object::Decode(std::string_view bytes) {
   base::ByteReader in(bytes);
-  if (in.U8() != kVersion) return Corrupt("unknown version");
+  if (in.U8() != kObjectVersion) return Corrupt("unknown version");
   const uint8_t kind = in.U8();
   if (kind == static_cast<uint8_t>(Kind::kSiblings)) {
     auto state = DvvSet::Decode(&in);
@@ -46,7 +46,7 @@ base::Result<Object> Object::Decode(std::string_view bytes) {
 
 std::optional<RegisterId> Object::RegisterIdOf(std::string_view encoded) {
   base::ByteReader in(encoded);
-  if (in.U8() != kVersion || in.U8() != static_cast<uint8_t>(Kind::kLww)) return std::nullopt;
+  if (in.U8() != kObjectVersion || in.U8() != static_cast<uint8_t>(Kind::kLww)) return std::nullopt;
   RegisterId id;
   id.stamp.packed = in.U64();
   id.node = in.U64();
@@ -65,7 +65,7 @@ std::string Object::Encode() const {
   std::string bytes;
   bytes.reserve(bytes_expected);
   base::ByteWriter out(&bytes);
-  out.U8(kVersion);
+  out.U8(kObjectVersion);
   out.U8(static_cast<uint8_t>(kind()));
   std::visit([&out](const auto& state) { state.Encode(&out); }, state_);
   return bytes;

@@ -19,7 +19,7 @@ using repair::ExchangePair;
 
 namespace {
 
-constexpr base::Duration kTimeout = base::Seconds(10);  // of one question to a partner
+constexpr base::Duration kExchangeTimeout = base::Seconds(10);  // of one question to a partner
 constexpr base::Duration kQuarter = base::Millis(250);
 constexpr uint64_t kFloorBytesPerS = 256 << 10;
 
@@ -293,7 +293,7 @@ void AntiEntropy::Ask(repair::Side side, uint64_t partner, wire::Body request,
   if (side == repair::Side::kTheirs) {
     const auto peer = view_ ? home_.peers().PeerOf(partner) : std::nullopt;
     if (!peer) return done(Fail(Code::kUnavailable, "it is not known how to reach it"));
-    return home_.peers().Call(*peer, std::move(request), kTimeout, std::move(done));
+    return home_.peers().Call(*peer, std::move(request), kExchangeTimeout, std::move(done));
   }
   auto give = [done = std::move(done)](wire::Body body) mutable { done(std::move(body)); };
   if (auto* push = std::get_if<wire::RecordPush>(&request)) {

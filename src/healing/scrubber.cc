@@ -21,7 +21,7 @@ using repair::ScrubbedLeaf;
 
 namespace {
 
-constexpr base::Duration kTimeout = base::Seconds(10);
+constexpr base::Duration kRefillTimeout = base::Seconds(10);
 
 std::string CauseOf(const std::string& record) {
   const auto parsed = storage::ParseRecord(record);
@@ -238,7 +238,8 @@ void Scrubber::AskOthers(std::string data_key, AnswersDone done) {
       use(Fail(Code::kUnavailable, "it is not known how to reach it"));
     } else {
       // What a node in doubt lacks may be what it lost: an older state would be believed.
-      home_.peers().Call(*peer, wire::FetchRequest{{data_key}, true}, kTimeout, std::move(use));
+      home_.peers().Call(*peer, wire::FetchRequest{{data_key}, true}, kRefillTimeout,
+                         std::move(use));
     }
   }
   gather.Arrive();

@@ -20,7 +20,7 @@ using wire::SweepStep;
 
 namespace {
 
-constexpr base::Duration kTimeout = base::Seconds(5);
+constexpr base::Duration kSweepTimeout = base::Seconds(5);
 constexpr size_t kPushBytes = 1 << 20;
 constexpr size_t kReadWindow = 32;
 constexpr size_t kConfirmsMax = 1024;  // that wait or are being read
@@ -392,7 +392,7 @@ void Sweeper::Change(wire::SweepRequest request, SweepDone done) {
 // --- making replicas equal -----------------------------------------------------------------------
 
 void Sweeper::MakeEqual(uint64_t fence, Mend mend) {
-  const To to = {fence, mend.member, kTimeout};
+  const To to = {fence, mend.member, kSweepTimeout};
   wire::FetchRequest request;
   request.keys = mend.keys;
   Send(to, std::move(request),
@@ -425,7 +425,7 @@ void Sweeper::PushOwn(uint64_t fence, const Mend& mend) {
       for (const wire::RecordPush& push : *pushes) {
         if (push.entries.empty()) continue;
         home_.metrics().repair_keys_sent.Add(push.entries.size());
-        Send({fence, member, kTimeout}, push, [](const base::Result<wire::Body>&) {});
+        Send({fence, member, kSweepTimeout}, push, [](const base::Result<wire::Body>&) {});
       }
     }
   });
@@ -452,7 +452,7 @@ void Sweeper::WhyKept(KeptQuestion question, TextDone done) {
     wire::HintsRequest request;
     request.keys = {question.data_key};
     const membership::Member* member = view_->topology.Find(id);
-    Ask({view_->fence(), member->Number(), kTimeout}, std::move(request),
+    Ask({view_->fence(), member->Number(), kSweepTimeout}, std::move(request),
         [trouble, name = member->name](const base::Result<wire::HintsReply>& reply) {
           if (trouble->empty()) *trouble = TroubleOfKept(name, reply);
           trouble.Arrive();

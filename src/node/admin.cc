@@ -20,8 +20,8 @@ namespace {
 constexpr base::Duration kExplainTimeout = base::Seconds(2);
 constexpr uint32_t kUsualReplication = 3;
 
-void Describe(const wire::ReadReply& reply, const membership::View& view, base::WallTime now,
-              ReplicaReport* report) {
+void DescribeRead(const wire::ReadReply& reply, const membership::View& view, base::WallTime now,
+                  ReplicaReport* report) {
   if (!reply.outcome.ok()) {
     const bool silent =
         reply.outcome.code == Code::kTimeout || reply.outcome.code == Code::kUnavailable;
@@ -170,7 +170,7 @@ void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::Caller
     shard_.ports().Read(
         {*view, primaries[i], kExplainTimeout}, {properties->id, token.value, key, false, ""},
         [gather, view, i, now = shard_.home().env().clock.Wall()](const wire::ReadReply& reply) {
-          Describe(reply, *view, now, &gather->explanation.replicas[i]);
+          DescribeRead(reply, *view, now, &gather->explanation.replicas[i]);
           gather->kept.replicas[i].answered = reply.outcome.ok();
           gather->kept.replicas[i].object = reply.object;
           gather.Arrive();

@@ -66,7 +66,7 @@ std::vector<ring::RingNode> NodesAfter(const Topology& now, const Topology& afte
   return nodes;
 }
 
-coordinator::PlannedChange Describe(const Change& change, const char* state) {
+coordinator::PlannedChange DescribeChange(const Change& change, const char* state) {
   coordinator::PlannedChange planned;
   planned.task = change.number;
   planned.kind = ChangeKindText(change.kind);
@@ -196,15 +196,15 @@ coordinator::ClusterPlan NodeAdmin::Plan() const {
   }
   const Topology& now = view->topology;
   if (now.operation) {
-    plan.changes.push_back(Describe(now.operation->change, "running"));
+    plan.changes.push_back(DescribeChange(now.operation->change, "running"));
     plan.changes.back().phase = PhaseText(now.operation->phase);
   }
   for (const Change& change : now.queue) {
-    plan.changes.push_back(Describe(change, change.committed ? "queued" : "staged"));
+    plan.changes.push_back(DescribeChange(change, change.committed ? "queued" : "staged"));
   }
   const bool any = !plan.changes.empty();
   for (auto it = now.finished.rbegin(); it != now.finished.rend(); ++it) {
-    plan.changes.push_back(Describe(it->change, it->done ? "done" : "cancelled"));
+    plan.changes.push_back(DescribeChange(it->change, it->done ? "done" : "cancelled"));
   }
   if (!any) {
     plan.why = shard_.WhyNotServing();

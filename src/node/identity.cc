@@ -27,7 +27,7 @@ struct Placement {
   uint64_t vnodes = 0;
 };
 
-std::string Encode(const Placement& placement) {
+std::string EncodeIdentity(const Placement& placement) {
   std::string bytes;
   base::ByteWriter w(&bytes);
   w.U8(kPlacementVersion);
@@ -135,7 +135,7 @@ base::Status CheckPlacement(storage::Engine& engine, const config::Settings& set
     const std::string why = Misplaced(now, nowhere, *self);
     if (!why.empty()) log.Log(telemetry::LogLevel::kWarn, "identity", "ignored: {}", why);
   }
-  std::string bytes = Encode(now);
+  std::string bytes = EncodeIdentity(now);
   if (stored && *stored == bytes) return {};
   storage::WriteBatch batch;
   batch.Put(Space::kMeta, kPlacementKey, std::move(bytes));

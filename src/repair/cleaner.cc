@@ -10,12 +10,12 @@ using telemetry::LogLevel;
 
 namespace {
 
-constexpr size_t kPageBytes = 256 << 10;
-constexpr size_t kPageEntries = 512;
-constexpr base::Duration kThrottlePause = base::Millis(50);
-constexpr base::Duration kFailurePause = base::Seconds(1);
+constexpr size_t kCleanPageBytes = 256 << 10;
+constexpr size_t kCleanPageEntries = 512;
+constexpr base::Duration kCleanPause = base::Millis(50);
+constexpr base::Duration kCleanFailurePause = base::Seconds(1);
 
-ThrottleOptions OptionsOf(const config::Settings& settings) {
+ThrottleOptions CleanThrottle(const config::Settings& settings) {
   ThrottleOptions options;
   options.bytes_per_s = static_cast<uint64_t>(settings.stream_clean_bytes_per_s);
   return options;
@@ -31,13 +31,13 @@ Cleaner::Cleaner(env::Env env, CleanerPort& port, replica::RangeReader& reader,
       reader_(reader),
       metrics_(metrics),
       log_(log),
-      throttle_(OptionsOf(settings)),
+      throttle_(CleanThrottle(settings)),
       life_(std::make_shared<uint64_t>(0)) {}
 
 Cleaner::~Cleaner() { env_.timers.Cancel(timer_); }
 
 void Cleaner::ApplySettings(const config::Settings& settings) {
-  throttle_.SetOptions(OptionsOf(settings));
+  throttle_.SetOptions(CleanThrottle(settings));
 }
 
 template <typename Use>
@@ -84,10 +84,10 @@ void Cleaner::Step() {
     core_.reset();
     return;
   }
-  if (!throttle_.MayGo(env_.clock.Now())) return StepAfter(kThrottlePause);
+  if (!throttle_.MayGo(env_.clock.Now())) return StepAfter(kCleanPause);
   replica::PageOptions options;
-  options.bytes_max = kPageBytes;
-  options.entries_max = kPageEntries;
+  options.bytes_max = kCleanPageBytes;
+  options.entries_max = kCleanPageEntries;
   options.keys_only = true;
   reader_.Next(
       {place->item.bucket, place->item.range}, place->after, options,
@@ -123,7 +123,7 @@ void Cleaner::OnRemoved(replica::RecordPage page, base::Result<std::vector<std::
   throttle_.Take(bytes, env_.clock.Now());
   core_->OnPage(std::move(page.last_key), page.done, !skipped->empty());
   // Whoever works on the skipped records gets time to finish.
-  if (!skipped->empty()) return StepAfter(kFailurePause);
+  if (!skipped->empty()) return StepAfter(kCleanFailurePause);
   Step();
 }
 
@@ -131,7 +131,7 @@ void Cleaner::OnFailure(const base::Error& error) {
   if (error.code == base::Code::kStaleEpoch) return Stop();  // there is a new document
   log_.Log(LogLevel::kWarn, "repair", "records of ranges that moved away stay for now: {}",
            error.message);
-  StepAfter(kFailurePause);
+  StepAfter(kCleanFailurePause);
 }
 
 }  // namespace lariat::repair

@@ -17,9 +17,9 @@ namespace {
 
 constexpr replica::HintPageLimits kPage = {512, 256 << 10};
 constexpr replica::HintPageLimits kSinglePage = {1, 256 << 10};
-constexpr size_t kBatchBytes = 256 << 10;
+constexpr size_t kHintBatchBytes = 256 << 10;
 constexpr size_t kReadAhead = 16;  // records of references that are read side by side, at most
-constexpr base::Duration kThrottlePause = base::Millis(20);
+constexpr base::Duration kHintPause = base::Millis(20);
 // What looking at a hint costs beside sending it.
 constexpr uint64_t kLookShare = 8;
 constexpr double kRateKept = 0.7;
@@ -39,7 +39,7 @@ bool IsAboutARecord(Code code) {
   }
 }
 
-ThrottleOptions OptionsOf(const config::Settings& settings) {
+ThrottleOptions HintThrottle(const config::Settings& settings) {
   ThrottleOptions options;
   options.bytes_per_s = static_cast<uint64_t>(settings.hints_replay_bytes_per_s);
   options.latency_max = base::Millis(settings.repair_latency_ms);
@@ -105,7 +105,7 @@ HintDelivery::HintDelivery(env::Env env, Parts parts, telemetry::Metrics& metric
       budget_(parts.budget),
       metrics_(metrics),
       log_(log),
-      throttle_(OptionsOf(settings)),
+      throttle_(HintThrottle(settings)),
       started_(env.clock.Now()),
       started_wall_(env.clock.Wall()),
       window_ms_(settings.hints_window_s * 1000),
@@ -150,7 +150,7 @@ std::string HintDelivery::NotAccepted(uint64_t target) const {
 }
 
 void HintDelivery::ApplySettings(const config::Settings& settings) {
-  throttle_.SetOptions(OptionsOf(settings));
+  throttle_.SetOptions(HintThrottle(settings));
   window_ms_ = settings.hints_window_s * 1000;
   if (view_) OnView(view_);
 }
@@ -220,7 +220,7 @@ void HintDelivery::Pump() {
     if (!page) return;
     ReadPage(*page);
   }
-  PumpAfter(kThrottlePause);
+  PumpAfter(kHintPause);
 }
 
 void HintDelivery::ReadPage(const HintDeliveryCore::Page& page) {
@@ -276,7 +276,7 @@ void HintDelivery::Gather(const BatchPtr& batch) {
     batch->end.refused = true;
     return End(batch);
   }
-  if (batch->at == hints.size() || batch->bytes >= kBatchBytes) return Dispatch(batch);
+  if (batch->at == hints.size() || batch->bytes >= kHintBatchBytes) return Dispatch(batch);
   batch->chunk_end = std::min(batch->at + read_ahead_, hints.size());
   batch->reading = 1;
   for (size_t i = batch->at; i < batch->chunk_end; ++i) {
@@ -307,9 +307,9 @@ void HintDelivery::TakeChunk(const BatchPtr& batch) {
     if (record != batch->records.end() && record->second) read += record->second->size();
   }
   // What does not go into the batch is read again: few at a time where they are large.
-  read_ahead_ = read > kBatchBytes ? std::max<size_t>(1, read_ahead_ / 4)
-                                   : std::min(kReadAhead, 2 * read_ahead_);
-  for (; batch->at < batch->chunk_end && batch->bytes < kBatchBytes; ++batch->at) {
+  read_ahead_ = read > kHintBatchBytes ? std::max<size_t>(1, read_ahead_ / 4)
+                                       : std::min(kReadAhead, 2 * read_ahead_);
+  for (; batch->at < batch->chunk_end && batch->bytes < kHintBatchBytes; ++batch->at) {
     TakeHint(batch.get(), batch->at);
     batch->end.last_key = batch->page.entries[batch->at].data_key;
   }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kReadingMax = 64;  // pages being read at once
 
-ThrottleOptions OptionsOf(const config::Settings& settings) {
+ThrottleOptions SourceThrottle(const config::Settings& settings) {
   // The fixed limit is the receiver's: only it knows all that it receives.
   ThrottleOptions options;
   options.latency_max = base::Millis(settings.stream_latency_ms);
@@ -48,13 +48,13 @@ RangeSource::RangeSource(replica::RangeReader& reader, telemetry::Metrics& metri
                          const config::Settings& settings)
     : reader_(reader),
       metrics_(metrics),
-      throttle_(OptionsOf(settings)),
+      throttle_(SourceThrottle(settings)),
       alive_(std::make_shared<bool>(true)) {
   ApplySettings(settings);
 }
 
 void RangeSource::ApplySettings(const config::Settings& settings) {
-  throttle_.SetOptions(OptionsOf(settings));
+  throttle_.SetOptions(SourceThrottle(settings));
   page_bytes_max_ = static_cast<size_t>(settings.stream_page_bytes);
 }
 

@@ -11,9 +11,9 @@ using telemetry::LogLevel;
 
 namespace {
 
-constexpr base::Duration kTick = base::Millis(100);
+constexpr base::Duration kTransferTick = base::Millis(100);
 
-TransferOptions OptionsOf(const config::Settings& settings) {
+TransferOptions TransferOptionsOf(const config::Settings& settings) {
   TransferOptions options;
   options.parallel = static_cast<size_t>(settings.stream_parallel);
   options.page_bytes = static_cast<uint32_t>(settings.stream_page_bytes);
@@ -33,7 +33,7 @@ Transfer::Transfer(env::Env env, TransferPort& port, telemetry::Metrics& metrics
 Transfer::~Transfer() { env_.timers.Cancel(timer_); }
 
 void Transfer::ApplySettings(const config::Settings& settings) {
-  options_ = OptionsOf(settings);
+  options_ = TransferOptionsOf(settings);
   timeout_ = base::Millis(settings.stream_timeout_ms);
   if (core_) core_->SetOptions(options_);
 }
@@ -167,7 +167,7 @@ void Transfer::Save(std::vector<TransferCore::Save> saves) {
 
 void Transfer::ArmTimer() {
   env_.timers.Cancel(timer_);
-  timer_ = env_.timers.After(kTick, IfCurrent([this] { OnTimer(); }));
+  timer_ = env_.timers.After(kTransferTick, IfCurrent([this] { OnTimer(); }));
 }
 
 void Transfer::OnTimer() {

@@ -8,7 +8,7 @@
 namespace lariat::replica {
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kHintVersion = 1;
 constexpr uint8_t kReference = 1;
 constexpr size_t kPrefixSize = 2;    // version and flags
 constexpr size_t kChecksumSize = 4;  // between the prefix and the rest
@@ -25,7 +25,7 @@ base::Result<Hint> Bad(const char* why) { return base::Fail(base::Code::kCorrupt
 std::string EncodeHint(const Hint& hint) {
   std::string out;
   base::ByteWriter writer(&out);
-  writer.U8(kVersion);
+  writer.U8(kHintVersion);
   writer.U8(hint.reference ? kReference : 0);
   writer.U32(0);  // the checksum, filled in below
   writer.U64(static_cast<uint64_t>(hint.stored_ms));
@@ -46,7 +46,7 @@ base::Result<Hint> ParseHint(std::string_view value) {
   if (!reader.ok()) return Bad("hint: too short");
   // First of all: after bit rot in the version byte "unknown version" would mislead.
   if (checksum != Checksum(value)) return Bad("hint: wrong checksum");
-  if (version != kVersion) return Bad("hint: unknown version");
+  if (version != kHintVersion) return Bad("hint: unknown version");
   if ((flags & ~kReference) != 0) return Bad("hint: unknown flags");
   Hint hint;
   hint.reference = (flags & kReference) != 0;

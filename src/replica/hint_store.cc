@@ -9,7 +9,7 @@
 namespace lariat::replica {
 namespace {
 
-constexpr storage::ScanLimits kPage = {1000, 256 << 10};
+constexpr storage::ScanLimits kHintScan = {1000, 256 << 10};
 
 // First key behind all hints of the target for the bucket; "": nothing can be.
 std::string AfterBucket(uint64_t target, storage::BucketId bucket) {
@@ -61,7 +61,7 @@ void HintStore::Tick() {
 
 void HintStore::ReadPage() {
   reading_ = true;
-  engine_.Scan(storage::Space::kHints, at_, "", kPage, &queue_,
+  engine_.Scan(storage::Space::kHints, at_, "", kHintScan, &queue_,
                lifetime_.Guard([this](base::Result<std::vector<storage::Entry>> entries) {
                  reading_ = false;
                  OnPage(std::move(entries));

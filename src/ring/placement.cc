@@ -18,11 +18,11 @@ using Tokens = std::vector<std::vector<Token>>;
 
 // A leaver's ranges are only given out while somebody deviates by more than this: as few tokens as
 // it takes, so that a node that joins and leaves again undoes what it did.
-constexpr double kGoodEnough = 0.03;
-constexpr size_t kTokensForOne = 2;        // given out for one of the leaver, at most
-constexpr int kRounds = 3;                 // of taking up and placing again
-constexpr size_t kReceiversMax = 8;        // looked at for one site: those that lack most
-constexpr uint64_t kLooksMax = 4'000'000;  // bound on the work with very many tokens
+constexpr double kEvenEnough = 0.03;
+constexpr size_t kTokensForOne = 2;                 // given out for one of the leaver, at most
+constexpr int kPlacementRounds = 3;                 // of taking up and placing again
+constexpr size_t kReceiversMax = 8;                 // looked at for one site: those that lack most
+constexpr uint64_t kPlacementLooksMax = 4'000'000;  // bound on the work with very many tokens
 
 Tokens Present(const std::vector<RingNode>& nodes) {
   Tokens tokens;
@@ -85,7 +85,7 @@ bool Search::PutBest(double worst_cost) {
   if (confined_) gaps = spread_.GapsOfLeaver();
   const size_t places = confined_ ? gaps.size() : spread_.gaps();
   const size_t of_each = std::min(receivers_.size(), kReceiversMax);
-  const uint64_t looks = kLooksMax / (count_ * (kRounds + 1) * of_each) + 1;
+  const uint64_t looks = kPlacementLooksMax / (count_ * (kPlacementRounds + 1) * of_each) + 1;
   const size_t stride = (places + looks - 1) / looks;
   Spread::Best best;
   best.cost = worst_cost;
@@ -105,11 +105,11 @@ void Search::PlaceAgain(double worst_cost) {
 }
 
 void Search::PutWhileUneven() {
-  for (size_t i = 0; i < count_ && spread_.Deviation() > kGoodEnough; ++i) {
+  for (size_t i = 0; i < count_ && spread_.Deviation() > kEvenEnough; ++i) {
     if (!PutBest(0)) break;
     if (std::has_single_bit(i + 1)) PlaceAgain(0);
   }
-  for (int i = 0; i < kRounds && spread_.Deviation() > kGoodEnough; ++i) PlaceAgain(0);
+  for (int i = 0; i < kPlacementRounds && spread_.Deviation() > kEvenEnough; ++i) PlaceAgain(0);
 }
 
 void Search::PutAll() {
@@ -119,7 +119,7 @@ void Search::PutAll() {
     spread_.AimAt(static_cast<double>(i) / static_cast<double>(count_));
     PutBest(kAnyCost);
   }
-  for (int round = 0; round < kRounds; ++round) PlaceAgain(kAnyCost);
+  for (int round = 0; round < kPlacementRounds; ++round) PlaceAgain(kAnyCost);
 }
 
 void Search::AddTo(Tokens* tokens) const {

@@ -16,7 +16,7 @@ using telemetry::LogLevel;
 
 namespace {
 
-constexpr base::Duration kAskAgain = base::Millis(100);
+constexpr base::Duration kJoinAgain = base::Millis(100);
 // Members may have to agree first, which takes some seconds where one of them does not vote:
 // whoever hangs up before that never hears why.
 constexpr base::Duration kJoinTimeout = base::Seconds(10);
@@ -139,7 +139,7 @@ void Cluster::AskToJoin() {
   std::set<std::string> addresses = core_.AskToo();
   for (std::string& other : list_.Others()) addresses.insert(std::move(other));
   for (const std::string& address : addresses) AskAt(address);
-  home_.env().timers.After(kAskAgain, [this] { AskToJoin(); });
+  home_.env().timers.After(kJoinAgain, [this] { AskToJoin(); });
 }
 
 void Cluster::AskAt(const std::string& address) {

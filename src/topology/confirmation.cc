@@ -11,8 +11,8 @@ using telemetry::LogLevel;
 
 namespace {
 
-constexpr base::Duration kAskAgain = base::Millis(20);
-constexpr base::Duration kAskTimeout = base::Seconds(2);
+constexpr base::Duration kConfirmAgain = base::Millis(20);
+constexpr base::Duration kConfirmTimeout = base::Seconds(2);
 
 }  // namespace
 
@@ -72,12 +72,12 @@ void Confirmation::Tick() {
     if (member.id != home_.self().id) addresses.push_back(member.peer);
   }
   for (const std::string& address : addresses) Ask(address);
-  home_.env().timers.After(kAskAgain, [this] { Tick(); });
+  home_.env().timers.After(kConfirmAgain, [this] { Tick(); });
 }
 
 void Confirmation::Ask(const std::string& address) {
   home_.peers().Call(
-      home_.peers().PeerAt(address), core_.MakeJoinRequest(), kAskTimeout,
+      home_.peers().PeerAt(address), core_.MakeJoinRequest(), kConfirmTimeout,
       [this, address](const base::Result<wire::Body>& body) { OnReply(address, body); });
 }
 

@@ -11,8 +11,8 @@ using telemetry::LogLevel;
 
 namespace {
 
-constexpr base::Duration kAskAgain = base::Millis(500);
-constexpr base::Duration kAskTimeout = base::Seconds(1);
+constexpr base::Duration kVotesAgain = base::Millis(500);
+constexpr base::Duration kVotesTimeout = base::Seconds(1);
 
 bool IsQuestion(const wire::RegisterRequest& request) {
   return !request.accept && request.ballot.IsZero();
@@ -60,7 +60,7 @@ std::string LostVotes::WhyNot(const wire::RegisterRequest& request) const {
 
 void LostVotes::Tick() {
   if (!lost_ || stopped_) return;
-  home_.env().timers.After(kAskAgain, [this] { Tick(); });
+  home_.env().timers.After(kVotesAgain, [this] { Tick(); });
   const Topology* now = ports_.decided();
   if (now == nullptr || !now->sealed) return;
   if (until_ && now->epoch >= *until_) return VoteAgain(now->epoch);
@@ -82,7 +82,7 @@ void LostVotes::Ask(const Topology& now) {
   for (const base::Uuid& voter : voters) {
     const auto peer = voter == self ? std::nullopt : home_.peers().PeerOf(voter);
     if (!peer) continue;
-    home_.peers().Call(*peer, question, kAskTimeout,
+    home_.peers().Call(*peer, question, kVotesTimeout,
                        [this, voter, epoch = question.epoch](const base::Result<wire::Body>& body) {
                          const auto* reply =
                              body ? std::get_if<wire::RegisterReply>(&*body) : nullptr;

@@ -64,7 +64,7 @@ tl::expected<std::string, Exit> PrepareBucket(const Common& common,
   return TextOf(*properties, "conflict");
 }
 
-std::string Query(const char* name, const std::optional<uint32_t>& value) {
+std::string QueryOf(const char* name, const std::optional<uint32_t>& value) {
   return value ? net::QueryString({{name, std::to_string(*value)}}) : "";
 }
 
@@ -109,8 +109,8 @@ EngineOptions OptionsOf(Plan& plan, size_t thread, Clock::time_point record_from
   EngineOptions out;
   out.nodes = plan.nodes;
   out.bucket = net::PercentEncode(o.bucket);
-  out.get_query = Query("r", o.r);
-  out.put_query = Query("w", o.w);
+  out.get_query = QueryOf("r", o.r);
+  out.put_query = QueryOf("w", o.w);
   out.value_bytes = o.value_bytes;
   out.first_connection = o.connections * thread / o.threads;
   out.connections = o.connections * (thread + 1) / o.threads - out.first_connection;

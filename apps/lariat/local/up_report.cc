@@ -13,7 +13,7 @@ namespace lariat::cli::local {
 
 namespace {
 
-std::string StateText(const Layout& layout, size_t node) {
+std::string ProcessState(const Layout& layout, size_t node) {
   if (Serves(layout.nodes[node])) return "serving";
   if (!layout.nodes[node].joins) return "not ready";
   return IsMember(layout, node).value_or(false) ? "joining" : "no member yet";
@@ -28,7 +28,7 @@ boost::json::object AsJson(const Layout& layout, const ClusterFile& started, dou
                      {"http", node.http},
                      {"resp", node.resp},
                      {"peer", node.peer},
-                     {"state", StateText(layout, i)},
+                     {"state", ProcessState(layout, i)},
                      {"pid", started.nodes[i].process.pid},
                      {"data_dir", node.data_dir},
                      {"log", node.log}});
@@ -129,7 +129,8 @@ void ShowUp(const UpOptions& options, const Layout& layout, const ClusterFile& s
   Table table({"NODE", "HTTP", "RESP", "PEER", "STATE"});
   for (size_t i = 0; i < layout.nodes.size(); ++i) {
     const NodePlan& node = layout.nodes[i];
-    if (!node.left) table.Add({node.name, node.http, node.resp, node.peer, StateText(layout, i)});
+    if (!node.left)
+      table.Add({node.name, node.http, node.resp, node.peer, ProcessState(layout, i)});
   }
   Print("{}", table.Render("  "));
   ShowNextSteps(layout, options.detach);

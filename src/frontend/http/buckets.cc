@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "frontend/http/internal/bad_request.h"
 #include "frontend/http/internal/flat_json.h"
 #include "frontend/http/internal/handlers.h"
 #include "frontend/http/internal/json_writer.h"
@@ -29,10 +30,6 @@ struct Change {
   std::optional<Count> r, w;
   const config::Settings& settings;
 };
-
-tl::unexpected<base::Error> Bad(std::string message) {
-  return base::Fail(Code::kInvalidArgument, std::move(message));
-}
 
 // Known to the interface, not to this version.
 base::Status OnlyValue(JsonMember& member, std::string_view only,

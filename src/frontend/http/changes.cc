@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "frontend/http/internal/answers.h"
+#include "frontend/http/internal/bad_request.h"
 #include "frontend/http/internal/flat_json.h"
 #include "frontend/http/internal/handlers.h"
 
@@ -27,10 +28,6 @@ constexpr size_t kNodeNameBytesMax = 256;
 // As of the setting node.weight.
 constexpr double kWeightMin = 0.01;
 constexpr double kWeightMax = 100;
-
-tl::unexpected<base::Error> Bad(std::string message) {
-  return base::Fail(Code::kInvalidArgument, std::move(message));
-}
 
 // --- what is shown -----------------------------------------------------------------------------
 

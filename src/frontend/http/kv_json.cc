@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/base64.h"
+#include "frontend/http/internal/bad_request.h"
 #include "frontend/http/internal/flat_json.h"
 #include "frontend/http/internal/handlers.h"
 #include "frontend/http/internal/kv_reply.h"
@@ -16,10 +17,6 @@ using base::Code;
 using coordinator::GetReply;
 using coordinator::PutRequest;
 using coordinator::ShownValue;
-
-tl::unexpected<base::Error> Bad(std::string message) {
-  return base::Fail(Code::kInvalidArgument, std::move(message));
-}
 
 // Sets an optional field from a member; a header may have set it already, to the same.
 template <typename T>
@@ -97,7 +94,7 @@ size_t ShownBytes(const GetReply& reply) {
   return bytes;
 }
 
-Reply Shown(Shared& shared, const Pending& waiting, const GetReply& reply) {
+Reply ShownAsJson(Shared& shared, const Pending& waiting, const GetReply& reply) {
   const std::string tag = EntityTag(reply, Form::kJson);
   if (MatchesTag(waiting.if_none_match, tag)) return NotModified(shared, waiting, reply, tag);
   const bool conflict = reply.values.size() > 1;
@@ -142,7 +139,7 @@ void GetJson(Request& request, Exchange exchange) {
         if (!result) return exchange.Refuse(std::move(result.error()));
         if (result->values.empty()) return AnswerNotFound(exchange, *result);
         exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
-          return Shown(shared, waiting, *result);
+          return ShownAsJson(shared, waiting, *result);
         });
       });
 }

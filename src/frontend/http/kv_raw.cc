@@ -74,7 +74,7 @@ Reply AsJson(Shared& shared, const Pending& waiting, const GetReply& reply, std:
   return builder.Move(kJsonType, std::move(body));
 }
 
-Reply Shown(Shared& shared, const Pending& waiting, GetReply& reply) {
+Reply ShownRaw(Shared& shared, const Pending& waiting, GetReply& reply) {
   const bool several = reply.values.size() > 1;
   const Form form =
       ChooseForm(waiting.accept, several ? "multipart/mixed" : ShownType(reply.values.front()));
@@ -92,7 +92,7 @@ void AnswerGet(Exchange& exchange, base::Result<GetReply> result) {
   if (!result) return exchange.Refuse(std::move(result.error()));
   if (result->values.empty()) return AnswerNotFound(exchange, *result);
   exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
-    return Shown(shared, waiting, *result);
+    return ShownRaw(shared, waiting, *result);
   });
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/uuid.h"
+#include "frontend/http/internal/bad_request.h"
 #include "frontend/http/internal/negotiation.h"
 
 namespace lariat::frontend::http {
@@ -29,10 +30,6 @@ constexpr std::pair<std::string_view, Level> kLevels[] = {
     {"ALL", Level::kAll},
     {"SERIAL", Level::kSerial},
 };
-
-tl::unexpected<base::Error> Bad(std::string message) {
-  return base::Fail(Code::kInvalidArgument, std::move(message));
-}
 
 tl::unexpected<base::Error> BadHeader(Header header, std::string_view wanted) {
   return Bad(std::string(HeaderName(header)) + " must be " + std::string(wanted));

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "frontend/http/internal/answers.h"
+#include "frontend/http/internal/bad_request.h"
 #include "frontend/http/internal/flat_json.h"
 #include "frontend/http/internal/handlers.h"
 
@@ -15,10 +16,6 @@ namespace {
 using base::Code;
 using coordinator::RepairRequest;
 using coordinator::RepairStatus;
-
-tl::unexpected<base::Error> Bad(std::string message) {
-  return base::Fail(Code::kInvalidArgument, std::move(message));
-}
 
 // --- what is asked for -------------------------------------------------------------------------
 

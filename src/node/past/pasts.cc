@@ -15,15 +15,15 @@ using storage::Space;
 
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kPastVersion = 1;
 constexpr size_t kRunsMax = 4;  // of a member; of earlier ones the greatest is kept
 
 std::string KeyOf(uint64_t member) { return "past/" + std::to_string(member); }
 
-std::string Encode(const std::vector<Pasts::Said>& runs) {
+std::string EncodePast(const std::vector<Pasts::Said>& runs) {
   std::string bytes;
   base::ByteWriter w(&bytes);
-  w.U8(kVersion);
+  w.U8(kPastVersion);
   w.U32(static_cast<uint32_t>(runs.size()));
   for (const Pasts::Said& said : runs) {
     w.U64(said.run);
@@ -36,7 +36,7 @@ std::string Encode(const std::vector<Pasts::Said>& runs) {
 
 std::optional<std::vector<Pasts::Said>> Decode(std::string_view bytes) {
   base::ByteReader r(bytes);
-  if (r.U8() != kVersion) return std::nullopt;
+  if (r.U8() != kPastVersion) return std::nullopt;
   const uint32_t count = r.U32();
   if (count > kRunsMax) return std::nullopt;
   std::vector<Pasts::Said> runs(count);
@@ -152,7 +152,7 @@ void Pasts::StoreNews() {
 base::Status Pasts::Store() {
   storage::WriteBatch batch;
   for (const uint64_t member : news_) {
-    batch.Put(Space::kMeta, KeyOf(member), Encode(told_->at(member)));
+    batch.Put(Space::kMeta, KeyOf(member), EncodePast(told_->at(member)));
   }
   if (auto status = engine_.Write(batch); !status) return status;
   news_.clear();

@@ -15,13 +15,13 @@ using storage::Space;
 
 namespace {
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kProgressVersion = 1;
 
 }  // namespace
 
 std::optional<wire::Progress> DecodeProgress(std::string_view bytes) {
   base::ByteReader r(bytes);
-  if (r.U8() != kVersion) return std::nullopt;
+  if (r.U8() != kProgressVersion) return std::nullopt;
   const uint64_t confirmed = r.U64();
   const wire::Progress progress{confirmed, r.U64(), 0};
   if (!r.AtEnd()) return std::nullopt;
@@ -54,7 +54,7 @@ base::Status Progress::Put(const wire::Progress& progress) {
   storage::WriteBatch batch;
   std::string bytes;
   base::ByteWriter w(&bytes);
-  w.U8(kVersion);
+  w.U8(kProgressVersion);
   w.U64(progress.confirmed);
   w.U64(progress.written);
   batch.Put(Space::kMeta, kProgressKey, std::move(bytes));

@@ -13,7 +13,7 @@ using telemetry::LogLevel;
 
 namespace {
 
-constexpr base::Duration kTick = base::Millis(50);
+constexpr base::Duration kExchangeTick = base::Millis(50);
 // Longer than a message that was given up is still under way.
 constexpr base::Duration kLeftInHand = base::Seconds(60);
 
@@ -124,7 +124,7 @@ void Exchange::OnReply(uint64_t ticket, Side side, base::Result<wire::Body> repl
 }
 
 void Exchange::ArmTimer() {
-  timer_ = env_.timers.After(kTick, IfCurrent([this] { OnTimer(); }));
+  timer_ = env_.timers.After(kExchangeTick, IfCurrent([this] { OnTimer(); }));
 }
 
 void Exchange::OnTimer() {

@@ -12,8 +12,8 @@ namespace {
 
 constexpr base::Duration kStartWithin = base::Seconds(1);
 constexpr base::Duration kBackWithin = base::Seconds(1);
-constexpr base::Duration kBackSecond = base::Seconds(5);  // of the two that know of it
-constexpr base::Duration kLookAgain = base::Millis(100);  // at all parts of a task
+constexpr base::Duration kBackSecond = base::Seconds(5);       // of the two that know of it
+constexpr base::Duration kTaskLooksAgain = base::Millis(100);  // at all parts of a task
 constexpr base::Duration kFirstPassWithin = base::Seconds(60);
 
 }  // namespace
@@ -211,7 +211,7 @@ void ScheduleCore::BeginTask(RepairTask* task) {
 
 // Gives up what failed for too long, and ends the task if nothing is left to do.
 void ScheduleCore::LookAtTask(RepairTask* task, base::Instant now, base::WallTime wall) {
-  if (task->looked_at && now - *task->looked_at < kLookAgain) return;
+  if (task->looked_at && now - *task->looked_at < kTaskLooksAgain) return;
   task->looked_at = now;
   bool open = false;
   for (auto& [key, part] : task->parts) {

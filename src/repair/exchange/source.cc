@@ -17,7 +17,7 @@ using base::Fail;
 
 namespace {
 
-constexpr base::Duration kLookAgain = base::Millis(20);
+constexpr base::Duration kSourceLooksAgain = base::Millis(20);
 
 template <typename Reply>
 wire::Body Refusal(const base::Error& why) {
@@ -107,7 +107,7 @@ void Source::Pump() {
            }));
   }
   if (waiting_.empty() || timer_ != 0) return;
-  timer_ = env_.timers.After(kLookAgain, [this] {
+  timer_ = env_.timers.After(kSourceLooksAgain, [this] {
     timer_ = 0;
     Pump();
   });

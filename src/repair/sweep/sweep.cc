@@ -17,19 +17,19 @@ namespace {
 
 constexpr size_t kBatchKeys = 256;
 // Each replica reads them.
-constexpr uint64_t kBatchBytes = 4 << 20;
+constexpr uint64_t kSweepBatchBytes = 4 << 20;
 // Proofs that wait at the same time, and so the keys that can be dealt with in two pauses.
 constexpr size_t kBatchesMax = 128;
-constexpr size_t kPageBytes = 256 << 10;
-constexpr size_t kPageEntries = 1024;
+constexpr size_t kSweepPageBytes = 256 << 10;
+constexpr size_t kSweepPageEntries = 1024;
 // A replica may have to write a file before it confirms.
 constexpr base::Duration kAskTimeout = base::Seconds(20);
-constexpr base::Duration kThrottlePause = base::Millis(50);
-constexpr base::Duration kFailurePause = base::Seconds(1);
+constexpr base::Duration kSweepPause = base::Millis(50);
+constexpr base::Duration kSweepFailurePause = base::Seconds(1);
 // After a new topology: members learn of it one by one.
 constexpr base::Duration kDuePause = base::Seconds(2);
 
-ThrottleOptions OptionsOf(const config::Settings& settings) {
+ThrottleOptions SweepThrottle(const config::Settings& settings) {
   ThrottleOptions options;
   options.bytes_per_s = static_cast<uint64_t>(settings.repair_max_bytes_per_s);
   options.latency_max = base::Millis(settings.repair_latency_ms);
@@ -48,7 +48,7 @@ Sweep::Sweep(env::Env env, SweepPort& port, replica::RangeReader& reader,
       metrics_(metrics),
       log_(log),
       prng_(env.entropy.Next()),
-      throttle_(OptionsOf(settings)),
+      throttle_(SweepThrottle(settings)),
       interval_(base::Seconds(settings.repair_purge_interval_s)),
       times_{.settle = base::Millis(settings.repair_settle_ms)},
       life_(std::make_shared<uint64_t>(0)) {}
@@ -60,7 +60,7 @@ Sweep::~Sweep() {
 }
 
 void Sweep::ApplySettings(const config::Settings& settings) {
-  throttle_.SetOptions(OptionsOf(settings));
+  throttle_.SetOptions(SweepThrottle(settings));
   times_.settle = base::Millis(settings.repair_settle_ms);
   const auto interval = base::Seconds(settings.repair_purge_interval_s);
   if (std::exchange(interval_, interval) == interval) return;
@@ -208,15 +208,15 @@ void Sweep::Walk() {
   }
   // Whoever ends a batch, or brings what was looked up, goes on.
   if (run.looking || run.batches.size() >= kBatchesMax) return;
-  if (!throttle_.MayGo(env_.clock.Now())) return WalkSoon(kThrottlePause);
+  if (!throttle_.MayGo(env_.clock.Now())) return WalkSoon(kSweepPause);
   if (!NextPart()) {
     if (run.walked) WalkSoon({});
     return;
   }
   run.looking = true;
   replica::PageOptions options;
-  options.bytes_max = kPageBytes;
-  options.entries_max = kPageEntries;
+  options.bytes_max = kSweepPageBytes;
+  options.entries_max = kSweepPageEntries;
   reader_.Next(
       {run.plan.items[run.item].bucket, run.parts.front()}, run.after, options,
       IfCurrent([this](base::Result<replica::RecordPage> page) { OnPage(std::move(page)); }));
@@ -227,7 +227,7 @@ void Sweep::OnPage(base::Result<replica::RecordPage> page) {
   if (!page) {
     log_.Log(LogLevel::kWarn, "repair", "the sweep cannot read records: {}", page.error().message);
     if (page.error().code == base::Code::kCorruption) SkipPart();
-    return WalkSoon(kFailurePause);
+    return WalkSoon(kSweepFailurePause);
   }
   Run& run = *running_;
   uint64_t bytes = 0;
@@ -284,7 +284,7 @@ void Sweep::Gather(Group group, wire::KeyDigest key, uint64_t bytes) {
   Gathered& gathered = running_->gathered[group];
   gathered.keys.push_back(std::move(key));
   gathered.bytes += bytes;
-  if (gathered.keys.size() < kBatchKeys && gathered.bytes < kBatchBytes) return;
+  if (gathered.keys.size() < kBatchKeys && gathered.bytes < kSweepBatchBytes) return;
   StartBatch(group, std::exchange(gathered, {}).keys);
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 using merkle::LeafSum;
 
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kTreeVersion = 1;
 constexpr size_t kPageKeySize = 4 + 1 + 2;
 constexpr size_t kJournalKeySize = 4 + 2 + 4 + 8;
 constexpr uint32_t kJournalBucket = 0xfffffffe;  // behind the pages of every bucket
@@ -151,7 +151,7 @@ std::optional<TreeJournalEntry> DecodeTreeJournal(std::string_view value) {
 std::string EncodeTreeHead(const TreeHead& head) {
   std::string value;
   base::ByteWriter writer(&value);
-  writer.U8(kVersion);
+  writer.U8(kTreeVersion);
   writer.U32(head.shards);
   writer.U32(head.generation);
   return value;
@@ -163,7 +163,7 @@ std::optional<TreeHead> DecodeTreeHead(std::string_view value) {
   TreeHead head;
   head.shards = reader.U32();
   head.generation = reader.U32();
-  if (!reader.AtEnd() || version != kVersion) return std::nullopt;
+  if (!reader.AtEnd() || version != kTreeVersion) return std::nullopt;
   return head;
 }
 

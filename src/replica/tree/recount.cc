@@ -16,7 +16,7 @@ using storage::Space;
 
 namespace {
 
-constexpr storage::ScanLimits kPage = {.entries_max = 4096, .bytes_max = 256 << 10};
+constexpr storage::ScanLimits kRecountScan = {.entries_max = 4096, .bytes_max = 256 << 10};
 
 }  // namespace
 
@@ -37,7 +37,7 @@ Recount::~Recount() { tree_.RemoveWatcher(this); }
 void Recount::Step(Done done) {
   LARIAT_CHECK(!reading_ && !Finished(), "one page after the other");
   reading_ = true;
-  engine_.Scan(Space::kData, from_, to_, kPage, &queue_,
+  engine_.Scan(Space::kData, from_, to_, kRecountScan, &queue_,
                lifetime_.Guard([this, done = std::move(done)](
                                    base::Result<std::vector<storage::Entry>> entries) mutable {
                  reading_ = false;

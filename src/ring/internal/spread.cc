@@ -20,14 +20,14 @@ namespace {
 // tokens neither counts: it would cost the others twice as many tokens.
 constexpr double kFirstImportance = 0.1;
 constexpr double kGapImportance = 0.001;
-constexpr double kMargin = 1.0 / 64;  // what a token leaves of the gap on either side of it
-constexpr double kNarrow = 0x1p-48;   // gaps below this are left alone
-constexpr int kHalvings = 12;         // of the gap, in search of the best place in it
-constexpr size_t kGapsMax = 64;       // of one token of the leaver
+constexpr double kLeftOfGap = 1.0 / 64;    // what a token leaves of the gap on either side of it
+constexpr double kGapLeftAlone = 0x1p-48;  // gaps below this are left alone
+constexpr int kHalvings = 12;              // of the gap, in search of the best place in it
+constexpr size_t kGapsMax = 64;            // of one token of the leaver
 
 // What one node far from its share costs beside many that are near theirs: from 2 % on it counts
 // more than its square.
-constexpr double kQuartic = 1 / (0.02 * 0.02);
+constexpr double kFarWeight = 1 / (0.02 * 0.02);
 
 }  // namespace
 
@@ -48,7 +48,7 @@ Spread::Spread(std::vector<RingNode> nodes, Options options) : options_(std::mov
   };
   held_.fair = fair_of(options_.n);
   held_.importance = 1;
-  held_.quartic = kQuartic;
+  held_.quartic = kFarWeight;
   first_.fair = fair_of(1);
   if (options_.n > 1 && !options_.has_leaver) first_.importance = kFirstImportance;
   held_.share.assign(nodes.size(), 0.0);
@@ -251,10 +251,10 @@ double Spread::Slope(double x) const {
 void Spread::Consider(size_t gap, NodeIndex node, Best* best) {
   const Point& end = points_[gap];
   const double width = Width(gap);
-  if (width < kNarrow || (end.node == node && end.kind != Kind::kGoes)) return;
+  if (width < kGapLeftAlone || (end.node == node && end.kind != Kind::kGoes)) return;
   FindGains(gap, node);
-  double low = kMargin;
-  double high = 1 - kMargin;
+  double low = kLeftOfGap;
+  double high = 1 - kLeftOfGap;
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = (low + high) / 2;
     (Slope(middle) < 0 ? low : high) = middle;

@@ -15,7 +15,7 @@ namespace {
 
 constexpr const char* kApart = "/APART";
 constexpr const char* kOpened = "/OPENED";
-constexpr std::string_view kManifest = "MANIFEST-";
+constexpr std::string_view kManifestPrefix = "MANIFEST-";
 
 }  // namespace
 
@@ -25,7 +25,7 @@ ApartFile::ApartFile(rocksdb::Env* env, std::string directory)
 std::string ApartFile::Manifest() const {
   std::string name;
   const rocksdb::Status read = rocksdb::ReadFileToString(env_, directory_ + "/CURRENT", &name);
-  return read.ok() && name.starts_with(kManifest) ? name : "";
+  return read.ok() && name.starts_with(kManifestPrefix) ? name : "";
 }
 
 void ApartFile::OnOpening() {

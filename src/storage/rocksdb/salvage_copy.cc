@@ -24,7 +24,7 @@ using base::Fail;
 namespace {
 
 constexpr size_t kBatchBytes = 1 << 20;
-constexpr uint64_t kTextLogBytesMax = 1 << 20;
+constexpr uint64_t kCopyLogBytesMax = 1 << 20;
 // How finely the end of an unreadable place is looked for: a block has some dozen records, and the
 // first eight bytes after a common prefix tell them apart.
 constexpr int kProbesMax = 64;
@@ -51,7 +51,7 @@ base::Result<Store> OpenOld(const RocksOptions& options, rocksdb::Env* env,
   rocksdb::DBOptions db_options = DatabaseOptions(options, env);
   db_options.paranoid_checks = false;  // a table that cannot be opened is an unreadable place
   if (read_all) db_options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
-  const auto log = std::make_shared<TextLog>(log_directory, kTextLogBytesMax, env);
+  const auto log = std::make_shared<TextLog>(log_directory, kCopyLogBytesMax, env);
   db_options.info_log = log;
   // A store of an earlier version may lack the newest spaces.
   std::vector<std::string> present;
@@ -79,7 +79,7 @@ base::Result<Store> OpenFresh(const RocksOptions& options, rocksdb::Env* env,
                               const std::string& directory) {
   const auto cache = BlockCache(options);
   rocksdb::DBOptions db_options = DatabaseOptions(options, env);
-  db_options.info_log = std::make_shared<TextLog>(directory, kTextLogBytesMax, env);
+  db_options.info_log = std::make_shared<TextLog>(directory, kCopyLogBytesMax, env);
   Store store;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =

@@ -11,7 +11,7 @@ namespace {
 
 namespace json = boost::json;
 
-base::Status Bad(std::string why) {
+base::Status BadJson(std::string why) {
   return base::Fail(base::Code::kInvalidArgument, std::move(why));
 }
 
@@ -21,19 +21,19 @@ class Walker {
   explicit Walker(std::string_view line) : line_(line) { SkipBlanks(); }
 
   base::Status Walk(std::vector<JsonMember>* members) {
-    if (!Take('{')) return Bad(Peek('[') ? kArray : "not a JSON object");
+    if (!Take('{')) return BadJson(Peek('[') ? kArray : "not a JSON object");
     if (!Take('}')) {
       do {
         JsonMember name;
         if (auto status = TakeValue(&name); !status) return status;
-        if (!name.is_string()) return Bad("not JSON: a member's name is no string");
-        if (!Take(':')) return Bad(fmt::format("not JSON: no ':' behind \"{}\"", name.text));
+        if (!name.is_string()) return BadJson("not JSON: a member's name is no string");
+        if (!Take(':')) return BadJson(fmt::format("not JSON: no ':' behind \"{}\"", name.text));
         members->push_back({std::move(name.text), {}, {}});
         if (auto status = TakeValue(&members->back()); !status) return status;
       } while (Take(','));
-      if (!Take('}')) return Bad("not JSON: an object is not closed");
+      if (!Take('}')) return BadJson("not JSON: an object is not closed");
     }
-    return at_ == line_.size() ? base::Status{} : Bad("not JSON: something follows the object");
+    return at_ == line_.size() ? base::Status{} : BadJson("not JSON: something follows the object");
   }
 
  private:
@@ -54,7 +54,7 @@ class Walker {
     parser_.reset();
     const std::string_view rest = line_.substr(at_);
     const size_t used = parser_.write_some(rest.data(), rest.size(), problem);
-    if (problem) return Bad("not JSON: " + problem.message());
+    if (problem) return BadJson("not JSON: " + problem.message());
     // The parser takes the blanks behind a value too.
     member->source = rest.substr(0, rest.substr(0, used).find_last_not_of(" \t\r\n") + 1);
     if (member->is_string()) member->text = std::string(parser_.release().as_string());

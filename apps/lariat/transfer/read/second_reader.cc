@@ -151,9 +151,9 @@ std::optional<std::string> KeyText(const SecondJson& json) {
 }
 
 // The members that a line has, by name.
-class Members {
+class SecondMembers {
  public:
-  explicit Members(const SecondJson& json) : json_(json) {}
+  explicit SecondMembers(const SecondJson& json) : json_(json) {}
   const SecondJson* Find(const std::string& name) const {
     const auto found = json_.members.find(name);
     return found == json_.members.end() ? nullptr : &found->second;
@@ -198,7 +198,7 @@ Next SecondReader::ReadObject(Record* record, std::string* why) {
   Take(record, 1);
   const auto json = too_long ? std::nullopt : ReadSecondJson(text);
   if (!json || json->kind != '{') return Bad(why, "no JSON object");
-  const Members members(*json);
+  const SecondMembers members(*json);
   auto key = members.Key(plan_.key);
   if (!key) return Bad(why, "no key");
   record->key = *key;
