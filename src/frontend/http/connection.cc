@@ -3,12 +3,12 @@
 
 #include <utility>
 
-#include "base/check.h"
 #include "frontend/http/internal/head_check.h"
 
 namespace lariat::frontend::http {
 namespace {
 
+using connection::Awaiting;
 using telemetry::HttpRefusal;
 using telemetry::Op;
 
@@ -41,61 +41,21 @@ HttpRefusal ReasonOf(int status) {
 }  // namespace
 
 HttpConnection::HttpConnection(const std::shared_ptr<Shared>& shared, env::Stream& stream)
-    : link_(std::make_shared<Link>(Link{this, shared, {"", stream.PeerAddress(), "http"}})),
+    : Connection(shared, stream),
       shared_(*shared),
-      place_(shared_.connections.emplace(shared_.env.clock.Now(), this)),
-      stream_(stream),
-      parser_(static_cast<size_t>(shared_.settings.http_header_bytes_max)),
-      pipeline_(static_cast<size_t>(shared_.settings.http_pipeline_max)),
-      awaiting_since_(place_->first),
-      sent_some_at_(awaiting_since_) {
-  shared_.metrics.http_connections.Add(1);
-}
+      caller_{"", stream.PeerAddress(), "http"},
+      parser_(static_cast<size_t>(shared_.settings.http_header_bytes_max)) {}
 
-HttpConnection::~HttpConnection() {
-  link_->connection = nullptr;
-  shared_.connections.erase(place_);
-  LeaveTotals();
-  if (shared_.alive) shared_.metrics.http_connections.Add(-1);
-}
-
-size_t HttpConnection::OnData(std::string_view bytes) {
-  if (!Reading()) return bytes.size();
-  if (!held_.empty()) {
-    held_ += bytes;
-    ConsumeHeld();
-    return bytes.size();
-  }
-  const size_t used = Consume(bytes);
-  if (!paused_) return used;  // an incomplete head or chunk stays with the network
-  // The rest may be complete, and then nothing need come that would bring it again.
-  held_ = bytes.substr(used);
-  return bytes.size();
-}
-
-void HttpConnection::ConsumeHeld() {
-  if (!held_.empty()) held_.erase(0, Consume(held_));
-}
-
-size_t HttpConnection::Consume(std::string_view bytes) {
-  LARIAT_CHECK(!consuming_, "one piece is read after the other");
-  consuming_ = true;
+HttpConnection::Progress HttpConnection::Read(std::string_view bytes) {
   size_t used = 0;
-  while (Reading()) {
-    if (!parser_.in_body() && !HasRoom()) {
-      Pause();
-      break;
-    }
+  while (parser_.in_body() ? Reading() : MayBegin()) {
     const RequestParser::Step step = parser_.Feed(bytes.substr(used));
     used += step.used;
     if (step.event == RequestParser::Event::kNeedMore) break;
     OnEvent(step.event);
   }
-  consuming_ = false;
-  NoteAwaited();
-  NoteTotals();
-  FinishIfDone();
-  return Reading() ? used : bytes.size();
+  if (parser_.in_body()) return {used, Awaiting::kBody, parser_.request().body.size()};
+  return {used, parser_.in_head() ? Awaiting::kHead : Awaiting::kRequest};
 }
 
 void HttpConnection::OnEvent(RequestParser::Event event) {
@@ -116,12 +76,9 @@ void HttpConnection::OnEvent(RequestParser::Event event) {
 void HttpConnection::OnHead() {
   Request& request = parser_.request();
   const bool expects = request.Has(Header::kExpect) && request.http11 && request.HasBody();
-  ++requests_read_;
-  started_ = shared_.env.clock.Now();
-  answered_early_ = false;
+  Begin();
   may_be_sending_ = !expects;
-  number_ = pipeline_.Push();
-  ReplyForm& form = pipeline_.At(number_)->form;
+  ReplyForm& form = pending_.At(number_).form;
   form.head_only = request.method == Method::kHead;
   form.http11 = request.http11;
   form.close = !request.keep_alive || shared_.draining;
@@ -133,18 +90,28 @@ void HttpConnection::OnHead() {
   }
   route_ = std::get<const Route*>(found);
   const uint64_t value_bytes_max = shared_.kv.ValueBytesMax();
+  shared_.reply_bytes_max = value_bytes_max;
   if (const auto refusal = CheckHead(request, route_->body, value_bytes_max)) {
     if (refusal->status == 413) shared_.metrics.http_refused[HttpRefusal::kBodyTooLarge].Add();
     return RefuseEarly(*refusal);
   }
-  const auto bodies_max = static_cast<uint64_t>(shared_.settings.limits_in_flight_bytes);
-  if (request.HasBody() && shared_.totals.bodies > bodies_max) {
+  if (request.HasBody() && shared_.room.PartialIsFull()) {
     shared_.metrics.http_refused[HttpRefusal::kOverloaded].Add();
     return RefuseEarly(Crowded("bodies that are half received (limits.in_flight_bytes)"));
   }
   parser_.LimitBody(BodyBytesMax(route_->body, value_bytes_max));
-  continue_due_ = expects;
-  SendContinueIfDue();
+  if (expects) outbox().SayBefore(number_, "HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+void HttpConnection::Begin() {
+  started_ = shared_.env.clock.Now();
+  number_ = Connection::Begin(started_);
+  answered_early_ = false;
+  Pending& pending = pending_.Add(outbox().first(), number_);
+  pending.form = {};
+  pending.key.clear();
+  pending.accept.clear();
+  pending.if_none_match.clear();
 }
 
 void HttpConnection::OnBodyTooLarge() {
@@ -155,23 +122,22 @@ void HttpConnection::OnBodyTooLarge() {
 
 void HttpConnection::RefuseEarly(const Refusal& refusal) {
   answered_early_ = true;
-  continue_due_ = false;
+  outbox().Unsay();
   // Whether the body follows is not known if the client waited to be asked for it.
   const bool goes_on =
       may_be_sending_ && parser_.request().content_length.value_or(0) <= kSkippedBytesMax;
-  if (!goes_on) pipeline_.At(number_)->form.close = true;
+  if (!goes_on) pending_.At(number_).form.close = true;
   parser_.SkipBody(kSkippedBytesMax);
-  const Op op = route_ == nullptr ? Op::kCount : route_->op;
-  Exchange(link_, number_, started_, op).Refuse(refusal);
+  MakeExchange(route_ == nullptr ? Op::kCount : route_->op).Refuse(refusal);
 }
 
 void HttpConnection::OnRequest() {
-  continue_due_ = false;
-  const Pending* pending = pipeline_.At(number_);
-  if (pending != nullptr && pending->form.close) state_ = State::kLast;
+  outbox().Unsay();
+  const Pending* pending = Waiting(number_);
+  if (pending != nullptr && pending->form.close) StopReading();
   if (!answered_early_) {
-    Exchange exchange(link_, number_, started_, route_->op);
-    if (route_->op == Op::kGet && !Promise(*pipeline_.At(number_))) {
+    Exchange exchange = MakeExchange(route_->op);
+    if (route_->op == Op::kGet && !outbox().Promise(number_, shared_.reply_bytes_max)) {
       exchange.Refuse(Crowded(kUnread));
     } else {
       route_->handler(parser_.request(), std::move(exchange));
@@ -182,95 +148,28 @@ void HttpConnection::OnRequest() {
 
 void HttpConnection::RefuseAndStop(const Refusal& refusal) {
   shared_.metrics.http_refused[ReasonOf(refusal.status)].Add();
-  state_ = State::kLast;
-  finish_ = true;
+  StopReading();
   const bool in_body = parser_.in_body();
   if (in_body && answered_early_) return;  // its reply is out: no more can be said
-  if (!in_body) {
-    number_ = pipeline_.Push();
-    started_ = shared_.env.clock.Now();
-  }
-  continue_due_ = false;
-  pipeline_.At(number_)->form.close = true;
-  const Op op = in_body ? route_->op : Op::kCount;
-  Exchange(link_, number_, started_, op).Refuse(refusal);
+  if (!in_body) Begin();
+  outbox().Unsay();
+  pending_.At(number_).form.close = true;
+  MakeExchange(in_body ? route_->op : Op::kCount).Refuse(refusal);
 }
 
-void HttpConnection::Answer(uint64_t number, Reply reply) {
-  Pending& pending = *pipeline_.At(number);
-  LARIAT_CHECK(!pending.answered, "a request is answered once");
-  const bool fits = Redeem(pending, reply.head.size() + reply.body.size());
-  pending.reply = fits ? std::move(reply) : RefusalReply(shared_, pending.form, Crowded(kUnread));
-  pending.answered = true;
-  ready_bytes_ += pending.reply.head.size() + pending.reply.body.size();
-  Flush();
+Reply HttpConnection::NoRoomFor(uint64_t number) {
+  return RefusalReply(shared_, pending_.At(number).form, Crowded(kUnread));
 }
 
-void HttpConnection::Flush() {
-  while (!pipeline_.Empty() && pipeline_.Front().answered) {
-    const bool close = pipeline_.Front().form.close;
-    Write(std::move(pipeline_.Front().reply));
-    pipeline_.Pop();
-    if (close) return CloseAfterWrite();
-  }
-  SendContinueIfDue();
-  NoteTotals();
-  ResumeIfRoom();
-  FinishIfDone();
+void HttpConnection::OnCutOff() {
+  RefuseAndStop(BadRequest("the connection ended inside the body"));
 }
 
-void HttpConnection::Write(Reply reply) {
-  const size_t bytes = reply.head.size() + reply.body.size();
-  ready_bytes_ -= bytes;
-  written_ += bytes;
-  stream_.Write(std::move(reply.head));
-  if (!reply.body.empty()) stream_.Write(std::move(reply.body));
-}
-
-void HttpConnection::SendContinueIfDue() {
-  if (!continue_due_ || !pipeline_.IsFront(number_)) return;
-  continue_due_ = false;
-  may_be_sending_ = true;
-  constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-  written_ += kContinue.size();
-  stream_.Write(kContinue);
-}
-
-void HttpConnection::CloseAfterWrite() {
-  state_ = State::kClosed;
-  stream_.CloseAfterWrite();
-}
-
-void HttpConnection::Finish() {
-  finish_ = true;
-  if (!parser_.in_head()) FinishIfDone();
-}
-
-void HttpConnection::Abandon() {
-  state_ = State::kClosed;
-  paused_ = false;
-  link_->connection = nullptr;
-  stream_.Close();
-}
-
-void HttpConnection::FinishIfDone() {
-  const bool busy = consuming_ || paused_ || !pipeline_.Empty();
-  if (finish_ && !busy && state_ != State::kClosed) CloseAfterWrite();
-}
-
-bool HttpConnection::KeepOpenAfterPeerClosed() {
-  finish_ = true;
-  if (Reading() && parser_.in_body()) {
-    RefuseAndStop(BadRequest("the connection ended inside the body"));
-  }
-  FinishIfDone();
-  return true;
-}
-
-void HttpConnection::OnClosed(const std::string&) {
-  state_ = State::kClosed;
-  LeaveTotals();
-  link_->connection = nullptr;
+void HttpConnection::OnLate(Awaiting awaited) {
+  RefuseAndStop({408, "request_timeout",
+                 awaited == Awaiting::kHead
+                     ? "the request's head did not arrive within http.header_timeout_ms"
+                     : "the request's body did not arrive within http.body_timeout_ms"});
 }
 
 }  // namespace lariat::frontend::http

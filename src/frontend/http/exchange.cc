@@ -7,12 +7,16 @@
 
 namespace lariat::frontend::http {
 
-Exchange::Exchange(std::shared_ptr<Link> link, uint64_t number, base::Instant start,
-                   telemetry::Op op)
-    : link_(std::move(link)), number_(number), start_(start), op_(op) {}
+Exchange::Exchange(connection::Turn turn, base::Instant start, telemetry::Op op)
+    : turn_(std::move(turn)), start_(start), op_(op) {}
+
+const coordinator::Caller& Exchange::caller() const {
+  return static_cast<HttpConnection*>(turn_.connection())->caller();
+}
 
 Pending* Exchange::pending() const {
-  return link_->connection == nullptr ? nullptr : link_->connection->Waiting(number_);
+  auto* connection = static_cast<HttpConnection*>(turn_.connection());
+  return connection == nullptr ? nullptr : connection->Waiting(turn_.number());
 }
 
 void Exchange::Count(telemetry::Outcome outcome) {
@@ -21,8 +25,6 @@ void Exchange::Count(telemetry::Outcome outcome) {
   metrics.requests.At(op_, outcome).Add();
   metrics.request_seconds[op_].Record(shared().env.clock.Now() - start_);
 }
-
-void Exchange::Send(Reply reply) { link_->connection->Answer(number_, std::move(reply)); }
 
 void Exchange::Refuse(base::Error error) {
   const telemetry::Outcome outcome = OutcomeOf(error.code);

@@ -188,6 +188,7 @@ void ReplyBuilder::EndHead(std::string_view content_type, size_t body_size) {
     AddNumber("Content-Length", static_cast<int64_t>(body_size));
   }
   if (form_.varies) reply_.head += "Vary: Accept\r\n";
+  reply_.last = form_.close;
   if (form_.close) {
     reply_.head += "Connection: close\r\n";
   } else if (!form_.http11) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client of a frontend without a network: sends bytes, reads replies. For tests and fuzzing.
+// A node with an HTTP frontend and its clients, without a network. For tests and fuzzing.
 #pragma once
 
 #include <charconv>
@@ -8,84 +8,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "frontend/http/test_fakes.h"
 
 namespace lariat::frontend::http::testing {
 
-class FakeStream : public env::Stream {
- public:
-  void Write(std::string_view bytes) override { Append(bytes); }
-  void Write(std::string&& bytes) override { Append(bytes); }
-  size_t UnsentBytes() const override { return unsent; }
-  void PauseReading() override { paused = true; }
-  void ResumeReading() override { paused = false; }
-  void CloseAfterWrite() override { close_after_write = true; }
-  void Close() override { closed = true; }
-  const std::string& PeerAddress() const override { return peer; }
-  bool Ended() const { return closed || close_after_write; }
-
-  std::string out;
-  std::string peer = "127.0.0.1:1";
-  size_t unsent = 0;
-  size_t writes = 0;
-  bool paused = false, closed = false, close_after_write = false;
-
- private:
-  void Append(std::string_view bytes) {
-    if (Ended()) return;
-    out += bytes;
-    ++writes;
-  }
-};
-
-// One connection with the network's side of it.
-class FakeClient {
- public:
-  explicit FakeClient(HttpFrontend& frontend) : handler_(frontend.Accept(stream)) {}
-  ~FakeClient() { Disconnect(); }
-  FakeClient(const FakeClient&) = delete;
-  FakeClient& operator=(const FakeClient&) = delete;
-
-  void Send(std::string_view bytes) {
-    waiting_ += bytes;
-    Deliver();
-  }
-  // What the network does when reading goes on.
-  void Deliver() {
-    while (handler_ && !stream.paused && !stream.Ended() && !waiting_.empty()) {
-      const size_t used = handler_->OnData(waiting_);
-      waiting_.erase(0, used);
-      if (used == 0) break;
-    }
-  }
-  void SendByteByByte(std::string_view bytes) {
-    for (const char c : bytes) Send(std::string_view(&c, 1));
-  }
-  void CloseSending() {
-    if (handler_ && !handler_->KeepOpenAfterPeerClosed()) stream.closed = true;
-  }
-  void Drained() {
-    stream.unsent = 0;
-    handler_->OnDrained();
-    Deliver();
-  }
-  void Disconnect() {
-    if (!handler_) return;
-    handler_->OnClosed("gone");
-    handler_.reset();
-  }
-  std::string TakeOutput() { return std::exchange(stream.out, {}); }
-  size_t left_over() const { return waiting_.size(); }
-
-  FakeStream stream;
-
- private:
-  std::string waiting_;
-  std::unique_ptr<env::StreamHandler> handler_;
-};
+using connection::testing::FakeClient;
 
 struct FakeNode {
   FakeNode() : env(world.env()) {}

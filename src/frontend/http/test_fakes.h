@@ -1,63 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The world around a frontend, for tests and fuzzing: services that remember what they were asked
-// and answer as told, time that moves when told.
+// The services behind a frontend, for tests and fuzzing: they remember what they were asked and
+// answer as told.
 #pragma once
 
-#include <algorithm>
-#include <deque>
 #include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "base/prng.h"
+#include "frontend/connection/test_client.h"
 #include "frontend/http/http_frontend.h"
 
 namespace lariat::frontend::http::testing {
 
-class FakeWorld : public env::Clock, public env::Entropy, public env::Executor, public env::Timers {
- public:
-  base::Instant Now() const override { return now_; }
-  base::WallTime Wall() const override {
-    return {784111777000 + now_.time_since_epoch().count() / 1'000'000};
-  }
-  uint64_t Next() override { return prng_.Next(); }
-  void Post(env::Task task) override { tasks_.push_back(std::move(task)); }
-  void RunTasks() {
-    for (; !tasks_.empty(); tasks_.pop_front()) tasks_.front()();
-  }
-  env::TimerId After(base::Duration delay, env::Task task) override {
-    timers_.emplace(++last_timer_, std::pair(now_ + delay, std::move(task)));
-    return last_timer_;
-  }
-  void Cancel(env::TimerId id) override { timers_.erase(id); }
-  size_t TimersSet() const { return timers_.size(); }
-
-  // Runs the timers that are due on the way, in the order of their times.
-  void Advance(base::Duration duration) {
-    const base::Instant end = now_ + duration;
-    for (;;) {
-      auto next = std::min_element(timers_.begin(), timers_.end(), [](auto& a, auto& b) {
-        return a.second.first < b.second.first;
-      });
-      if (next == timers_.end() || next->second.first > end) break;
-      now_ = std::max(now_, next->second.first);
-      env::Task task = std::move(next->second.second);
-      timers_.erase(next);
-      task();
-    }
-    now_ = end;
-  }
-  env::Env env() { return {*this, *this, *this, *this}; }
-
- private:
-  base::Instant now_{base::Seconds(1000)};
-  base::Prng prng_{7};
-  std::deque<env::Task> tasks_;
-  std::map<env::TimerId, std::pair<base::Instant, env::Task>> timers_;
-  env::TimerId last_timer_ = 0;
-};
+using connection::testing::FakeWorld;
 
 // Keeps one value or several per key; answers at once, or when told with `defer`.
 class FakeKv : public coordinator::KvService {

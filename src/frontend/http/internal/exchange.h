@@ -1,37 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// The right to answer one request, moved into the callback that will. It may outlive the
+// The right to answer one HTTP request, moved into the callback that will. It may outlive the
 // connection: answering then only counts. It fits into a UniqueFunction without allocation.
 #pragma once
 
-#include <cstdint>
-#include <memory>
+#include <string>
 
 #include "base/time.h"
+#include "frontend/connection/turn.h"
 #include "frontend/http/internal/errors.h"
-#include "frontend/http/internal/pipeline.h"
+#include "frontend/http/internal/reply.h"
 #include "frontend/http/internal/shared.h"
 #include "telemetry/labels.h"
 
 namespace lariat::frontend::http {
 
-class HttpConnection;
-
-// Co-owned by the connection and by its requests in work; `connection` is nullptr once it is gone.
-struct Link {
-  HttpConnection* connection;
-  std::shared_ptr<Shared> shared;  // co-owners: see Shared
-  coordinator::Caller caller;      // of all requests of the connection
+// What an answer has to know of its request, kept beside the request's place among the replies.
+struct Pending {
+  ReplyForm form;
+  std::string key;            // for replies that name it
+  std::string accept;         // of a read, where it says anything
+  std::string if_none_match;  // of a read
 };
 
 class Exchange {
  public:
-  // `op` kCount: not counted as a client request.
-  Exchange(std::shared_ptr<Link> link, uint64_t number, base::Instant start, telemetry::Op op);
+  // `turn` is of an HttpConnection. `op` kCount: not counted as a client request.
+  Exchange(connection::Turn turn, base::Instant start, telemetry::Op op);
   Exchange(Exchange&&) = default;
   Exchange& operator=(Exchange&&) = default;
 
-  Shared& shared() const { return *link_->shared; }
-  const coordinator::Caller& caller() const { return link_->caller; }
+  Shared& shared() const { return static_cast<Shared&>(turn_.clients()); }
+  // Of all requests of the connection. REQUIRES: pending() != nullptr.
+  const coordinator::Caller& caller() const;
   // nullptr when nobody waits any more.
   Pending* pending() const;
   // Ends the request; `outcome` and its time are counted. The reply is built from the service's
@@ -40,17 +40,15 @@ class Exchange {
   void Answer(telemetry::Outcome outcome, Build build) {
     if (!shared().alive) return;
     Count(outcome);
-    if (const Pending* waiting = pending()) Send(build(shared(), *waiting));
+    if (const Pending* waiting = pending()) turn_.Answer(build(shared(), *waiting));
   }
   void Refuse(base::Error error);
   void Refuse(const Refusal& refusal);
 
  private:
   void Count(telemetry::Outcome outcome);
-  void Send(Reply reply);
 
-  std::shared_ptr<Link> link_;
-  uint64_t number_;
+  connection::Turn turn_;
   base::Instant start_;
   telemetry::Op op_;
 };

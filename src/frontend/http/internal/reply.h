@@ -9,15 +9,13 @@
 
 #include "base/time.h"
 #include "coordinator/kv_service.h"
+#include "frontend/connection/outbox.h"
 #include "frontend/http/internal/errors.h"
 #include "frontend/http/internal/shared.h"
 
 namespace lariat::frontend::http {
 
-struct Reply {
-  std::string head;  // with the body, if that is small
-  std::string body;
-};
+using connection::Reply;
 
 // What the request says about the form of its reply.
 struct ReplyForm {
