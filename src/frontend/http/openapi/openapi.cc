@@ -65,6 +65,7 @@ std::string OpenApiJson() {
   json::object components = std::move(document["components"].as_object());
   document.erase("components");
   AddReplies(components["schemas"].as_object());
+  AddBuckets(components["schemas"].as_object());
   document["paths"] = Paths(components);
   document["components"] = std::move(components);
   return Printer().Print(document);

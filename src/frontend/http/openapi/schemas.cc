@@ -2,9 +2,11 @@
 #include "frontend/http/openapi/schemas.h"
 
 #include <algorithm>
+#include <boost/json/parse.hpp>
 #include <optional>
 #include <utility>
 
+#include "frontend/http/internal/buckets.h"
 #include "frontend/http/internal/replies.h"
 
 namespace lariat::frontend::http {
@@ -118,6 +120,24 @@ void AddReplies(json::object& schemas) {
 #undef LARIAT_REPLY
 #undef LARIAT_FIELD
 #undef LARIAT_REPLY_END
+}
+
+void AddBuckets(json::object& schemas) {
+  json::object& shown = AddReply(schemas, "Bucket", "");
+  json::object& change = schemas["BucketChange"].emplace_object();
+  change = {{"type", "object"}, {"additionalProperties", false}};
+  json::object& asked = change["properties"].emplace_object();
+  for (const PropertyInfo& row : PropertyTable()) {
+    const auto schema = [](std::string_view text) {
+      return json::parse("{" + std::string(text) + "}");
+    };
+    const std::string name(row.name);
+    asked[name] = schema(row.asked.empty() ? row.schema : row.asked);
+    shown["properties"].as_object()[name] = schema(row.schema);
+    shown["required"].as_array().emplace_back(name);
+  }
+  shown["properties"].as_object()["warning"] = {
+      {"type", "string"}, {"description", "In replies to PUT: what r + w <= n costs."}};
 }
 
 }  // namespace lariat::frontend::http

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The replies of coordinator/admin_replies.def as JSON schemas.
+// The replies of coordinator/admin_replies.def, and buckets, as JSON schemas.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -16,5 +16,7 @@ std::vector<std::string> Split(std::string_view text, char separator);
 
 // Adds a schema for each reply of the table.
 void AddReplies(boost::json::object& schemas);
+// Adds those of a bucket and of a change of one, of buckets.def.
+void AddBuckets(boost::json::object& schemas);
 
 }  // namespace lariat::frontend::http
