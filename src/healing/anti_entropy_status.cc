@@ -81,13 +81,13 @@ void AntiEntropy::FillStatus(coordinator::RepairStatus* status) const {
     coordinator::RepairRange range;
     FillRange(set, &range);
     for (const wire::TokenSpan& span : set.ranges) {
-      range.from = span.from;
-      range.to = span.to;
+      range.from.value = span.from;
+      range.to.value = span.to;
       status->ranges.push_back(range);
     }
   }
   std::stable_sort(status->ranges.begin(), status->ranges.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.bucket, a.from + 1) < std::pair(b.bucket, b.from + 1);
+    return std::pair(a.bucket, a.from.value + 1) < std::pair(b.bucket, b.from.value + 1);
   });
   if (exchange_.Running()) status->session = Session();
 }

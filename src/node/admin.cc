@@ -116,7 +116,7 @@ std::vector<coordinator::RingRange> NodeAdmin::Ring(uint32_t n) const {
   const auto& view = shard_.view();
   if (!view) return ranges;
   for (const ring::Ring::Range& range : view->ring.Ranges(n)) {
-    coordinator::RingRange out{range.from.value, range.to.value, {}};
+    coordinator::RingRange out{range.from, range.to, {}};
     for (const ring::NodeIndex owner : range.owners.primaries) {
       out.owners.push_back(view->MemberAt(owner).name);
     }
@@ -148,7 +148,7 @@ void NodeAdmin::Explain(std::string bucket, std::string key, coordinator::Caller
   e.key = key;
   e.partition_key = std::string(ring::PartitionKey(key));
   const ring::Token token = ring::TokenOf(key);
-  e.token = token.value;
+  e.token = token;
   e.n = properties->n;
   e.r = properties->r;
   e.w = properties->w;
@@ -183,9 +183,8 @@ coordinator::HealthSummary NodeAdmin::Health() const {
   coordinator::HealthSummary health;
   health.node = node_.options().identity.name;
   health.version = node_.options().version;
-  health.http = node_.options().addresses.http;
-  health.resp = node_.options().addresses.resp;
-  health.peer = node_.options().addresses.peer;
+  const auto& addresses = node_.options().addresses;
+  health.advertised = {addresses.http, addresses.resp, addresses.peer};
   health.uptime_s =
       static_cast<uint64_t>(base::ToSeconds(shard_.home().env().clock.Now() - started_));
   switch (node_.engine().health()) {
@@ -214,7 +213,9 @@ coordinator::HealthSummary NodeAdmin::Health() const {
     health.reasons.push_back(std::move(right.error().message));
   }
   if (health.storage == "dead") health.reasons.push_back("the storage engine has failed");
+  health.live = true;
   health.ready = health.reasons.empty();
+  health.status = health.ready && health.storage == "ok" ? "ok" : "degraded";
   return health;
 }
 

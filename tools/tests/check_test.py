@@ -355,6 +355,25 @@ class CheckStyle(Tree):
         self.write("src/ring/b.cc", SPDX + "void g() { links_.metrics().peers.Set(1); }\n")
         self.accepts("check_style")
 
+    def test_reply_that_nobody_fills(self):
+        self.write("src/coordinator/admin_replies.def",
+                   SPDX + 'LARIAT_FIELD(std::optional<double>, left_s, kOrNull, "", "")\n'
+                   'LARIAT_FIELD(bool, alive, kAlways, "", "")\n')
+        self.write("src/coordinator/README.md", "# coordinator\n")
+        self.write("src/ring/a.cc", SPDX + "void f() { node->left_s = 1; }\n")
+        self.refuses("check_style", "src/coordinator/admin_replies.def:3:", "`alive` of a reply")
+        self.write("src/ring/b.cc", SPDX + "void g() { node.alive = true; }\n")
+        self.accepts("check_style")
+
+    def test_member_that_no_reply_has(self):
+        self.write("docs/openapi.json", '{"properties": {"state": {"type": "string"}}}\n')
+        self.write("apps/lariat/README.md", "# lariat\n")
+        self.write("apps/lariat/a.cc", SPDX + 'auto a = {{"task", 1}};\n'
+                   'auto b = TextOf(a, "state") + TextOf(last(a.b()), "task");\n')
+        self.accepts("check_style")
+        self.write("apps/lariat/b.cc", SPDX + 'auto c = f(NumberOf(Of(a, "state"), "stat"));\n')
+        self.refuses("check_style", "apps/lariat/b.cc:2:", "`stat` is in no reply")
+
     def test_ratchet_may_not_grow(self):
         self.write("tools/style_ratchet.txt", "# why\nfile 801 src/ring/a.cc\n")
         self.plant(*["int a;"] * 800)

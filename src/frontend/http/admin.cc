@@ -7,85 +7,41 @@
 #include "frontend/http/internal/answers.h"
 #include "frontend/http/internal/handlers.h"
 #include "frontend/http/internal/kv_request.h"
-#include "frontend/http/internal/openapi.h"
+#include "frontend/http/internal/replies.h"
+#include "frontend/http/openapi/openapi.h"
 
 namespace lariat::frontend::http {
 namespace {
 
-using coordinator::Explanation;
-using coordinator::HealthSummary;
 using telemetry::Outcome;
 
 constexpr int64_t kRingReplicasMax = 64;
 constexpr int64_t kRingReplicasDefault = 3;
-
-void WriteExplanation(JsonWriter& json, const Explanation& explanation) {
-  json.BeginObject().Key("bucket").Text(explanation.bucket);
-  WriteKey(json, explanation.key);
-  json.Key("partition_key").Text(explanation.partition_key);
-  // Tokens are texts: a JSON number does not hold 64 bits everywhere.
-  json.Key("token").Text(std::to_string(explanation.token));
-  json.Key("n").Uint(explanation.n).Key("r").Uint(explanation.r).Key("w").Uint(explanation.w);
-  json.Key("replicas").BeginArray();
-  for (const coordinator::ReplicaReport& replica : explanation.replicas) {
-    json.BeginObject().Key("node").Text(replica.node).Key("alive").Bool(replica.alive);
-    json.Key("state").Text(replica.state).Key("version").VersionObject(replica.version);
-    json.Key("siblings").Uint(replica.siblings).Key("tombstones").Uint(replica.tombstones);
-    json.Key("bytes").Uint(replica.bytes).Key("digest").Text(replica.digest).EndObject();
-  }
-  json.EndArray().Key("fallbacks");
-  WriteTexts(json, explanation.fallbacks);
-  json.Key("agree").Bool(explanation.agree);
-  if (!explanation.kept_because.empty()) {
-    json.Key("kept_because").Text(explanation.kept_because);
-  }
-  json.EndObject();
-}
 
 }  // namespace
 
 void GetLive(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
   const bool live = exchange.shared().admin.Health().live;
-  AnswerJson(exchange, live ? 200 : 503,
-             [&](JsonWriter& json) { json.BeginObject().Key("live").Bool(live).EndObject(); });
-}
-
-// Whoever is not met may look for this node elsewhere.
-void WriteAdvertised(JsonWriter& json, const HealthSummary& health) {
-  if (health.peer.empty()) return;
-  json.Key("advertised").BeginObject().Key("http").Text(health.http);
-  json.Key("resp").Text(health.resp).Key("peer").Text(health.peer).EndObject();
+  AnswerReply(exchange, live ? 200 : 503, coordinator::Liveness{live});
 }
 
 void GetReady(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
-  HealthSummary health = exchange.shared().admin.Health();
+  coordinator::HealthSummary health = exchange.shared().admin.Health();
   if (exchange.shared().draining && health.ready) {
     health.ready = false;
     health.reasons.push_back("draining");
   }
-  AnswerJson(exchange, health.ready ? 200 : 503, [&](JsonWriter& json) {
-    json.BeginObject().Key("ready").Bool(health.ready).Key("reasons");
-    WriteTexts(json, health.reasons);
-    if (!health.ready) WriteAdvertised(json, health);
-    json.EndObject();
-  });
+  coordinator::Readiness readiness{health.ready, std::move(health.reasons), {}};
+  // Whoever is not met may look for this node elsewhere.
+  if (!health.ready && !health.advertised.peer.empty()) readiness.advertised = health.advertised;
+  AnswerReply(exchange, health.ready ? 200 : 503, readiness);
 }
 
 void GetHealth(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
-  const HealthSummary health = exchange.shared().admin.Health();
-  AnswerJson(exchange, 200, [&](JsonWriter& json) {
-    const bool fine = health.live && health.ready && health.storage == "ok";
-    json.BeginObject().Key("status").Text(fine ? "ok" : "degraded");
-    json.Key("live").Bool(health.live).Key("ready").Bool(health.ready).Key("reasons");
-    WriteTexts(json, health.reasons);
-    json.Key("node").Text(health.node).Key("version").Text(health.version);
-    json.Key("storage").Text(health.storage).Key("nodes_alive").Uint(health.nodes_alive);
-    json.Key("nodes_total").Uint(health.nodes_total).Key("uptime_s").Uint(health.uptime_s);
-    json.EndObject();
-  });
+  AnswerReply(exchange, 200, exchange.shared().admin.Health());
 }
 
 void GetMetrics(Request& request, Exchange exchange) {
@@ -112,20 +68,11 @@ void GetClusterRing(Request& request, Exchange exchange) {
     n = ParseCount(parameter.value).value_or(0);
     if (n < 1 || n > kRingReplicasMax) return exchange.Refuse(BadRequest("n must be 1 to 64"));
   }
-  const auto ranges = exchange.shared().admin.Ring(static_cast<uint32_t>(n));
-  AnswerJson(exchange, 200, [&](JsonWriter& json) {
-    json.BeginObject().Key("n").Int(n).Key("ranges").BeginArray();
-    for (const coordinator::RingRange& range : ranges) {
-      json.BeginObject().Key("from").Text(std::to_string(range.from));
-      json.Key("to").Text(std::to_string(range.to)).Key("owners");
-      WriteTexts(json, range.owners);
-      json.EndObject();
-    }
-    json.EndArray().EndObject();
-  });
+  const auto owners = static_cast<uint32_t>(n);
+  AnswerReply(exchange, 200, coordinator::RingRanges{owners, exchange.shared().admin.Ring(owners)});
 }
 
-void GetExplain(Request& request, Exchange exchange) {
+void Explain(Request& request, Exchange exchange) {
   auto parameters = ParseQuery(request.query);
   if (!parameters) return exchange.Refuse(std::move(parameters.error()));
   std::string bucket(kDefaultBucket);
@@ -145,9 +92,9 @@ void GetExplain(Request& request, Exchange exchange) {
   const coordinator::Caller caller = exchange.caller();
   exchange.shared().admin.Explain(
       std::move(bucket), std::move(key), caller,
-      [exchange = std::move(exchange)](base::Result<Explanation> result) mutable {
+      [exchange = std::move(exchange)](base::Result<coordinator::Explanation> result) mutable {
         if (!result) return exchange.Refuse(std::move(result.error()));
-        AnswerJson(exchange, 200, [&](JsonWriter& json) { WriteExplanation(json, *result); });
+        AnswerReply(exchange, 200, *result);
       });
 }
 

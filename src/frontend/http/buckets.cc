@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bucket properties as JSON. A PUT changes what it names and keeps the rest.
+#include "frontend/http/internal/buckets.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -115,45 +117,19 @@ base::Status ReadSame(JsonMember& member, const std::string& name) {
   return *text == name ? base::Status() : Bad("'name' is not the name in the path");
 }
 
-// The table of properties: name, and how a member of that name is read.
 struct Property {
-  std::string_view name;
-  base::Status (*read)(JsonMember& member, Change& change);
+  PropertyInfo info;
+  base::Status (*read)(JsonMember& m, Change& c);
+  void (*write)(JsonWriter& json, const BucketProperties& b, const config::Settings& s);
 };
 constexpr Property kProperties[] = {
-    {"name", [](JsonMember& m, Change& c) { return ReadSame(m, c.bucket.name); }},
-    {"n", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.n); }},
-    {"r", [](JsonMember& m, Change& c) { return ReadCount(m, c.r); }},
-    {"w", [](JsonMember& m, Change& c) { return ReadCount(m, c.w); }},
-    {"pr", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.pr); }},
-    {"pw", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.pw); }},
-    {"sloppy", [](JsonMember& m, Change& c) { return ReadFlag(m, c.bucket.sloppy); }},
-    {"conflict",
-     [](JsonMember& m, Change& c) {
-       return ReadChoice(m, &membership::ParseConflict, c.bucket.conflict);
-     }},
-    {"ttl", [](JsonMember& m, Change& c) { return ReadSeconds(m, c.bucket.ttl_s); }},
-    {"compaction",
-     [](JsonMember& m, Change&) {
-       return OnlyValue(m, "leveled", {"size_tiered", "time_window"});
-     }},
-    {"compression",
-     [](JsonMember& m, Change& c) {
-       return OnlyValue(m, c.settings.storage_compression, {"none", "lz4", "zstd"});
-     }},
-    {"ordered", [](JsonMember& m, Change&) { return OnlyFalse(m); }},
-    {"replication",
-     [](JsonMember&, Change&) -> base::Status {
-       return base::Fail(Code::kUnsupported, "'replication' is not in this version");
-     }},
-    {"gc_grace", [](JsonMember& m, Change& c) { return ReadSeconds(m, c.bucket.gc_grace_s); }},
-    {"durability",
-     [](JsonMember& m, Change& c) {
-       return ReadChoice(m, &membership::ParseDurability, c.bucket.durability);
-     }},
-    {"allow_eventual",
-     [](JsonMember& m, Change& c) { return ReadFlag(m, c.bucket.allow_eventual); }},
-    {"read_repair", [](JsonMember& m, Change& c) { return ReadPercent(m, c.bucket.read_repair); }},
+#define LARIAT_PROPERTY(name, read_it, write_it, schema, asked)                        \
+  {{#name, schema, asked},                                                             \
+   []([[maybe_unused]] JsonMember& m, [[maybe_unused]] Change& c) { return read_it; }, \
+   [](JsonWriter& json, [[maybe_unused]] const BucketProperties& b,                    \
+      [[maybe_unused]] const config::Settings& s) { json.Key(#name).write_it; }},
+#include "frontend/http/buckets.def"
+#undef LARIAT_PROPERTY
 };
 
 uint32_t Resolve(const Count& count, uint32_t n) {
@@ -172,9 +148,12 @@ base::Status Apply(std::string_view body, Change& change) {
   auto members = ParseFlatJson(body);
   if (!members) return base::Fail(std::move(members.error()));
   for (JsonMember& member : *members) {
+    if (member.name == "replication") {
+      return base::Fail(Code::kUnsupported, "'replication' is not in this version");
+    }
     const auto* property =
         std::find_if(std::begin(kProperties), std::end(kProperties),
-                     [&](const Property& row) { return row.name == member.name; });
+                     [&](const Property& row) { return row.info.name == member.name; });
     if (property == std::end(kProperties)) return Bad("unknown property '" + member.name + "'");
     if (auto read = property->read(member, change); !read) return read;
   }
@@ -186,17 +165,8 @@ base::Status Apply(std::string_view body, Change& change) {
 // Leaves the object open.
 void WriteProperties(JsonWriter& json, const BucketProperties& bucket,
                      const config::Settings& settings) {
-  json.BeginObject().Key("name").Text(bucket.name).Key("n").Uint(bucket.n);
-  json.Key("r").Uint(bucket.r).Key("w").Uint(bucket.w);
-  json.Key("pr").Uint(bucket.pr).Key("pw").Uint(bucket.pw);
-  json.Key("sloppy").Bool(bucket.sloppy);
-  json.Key("conflict").Text(membership::ConflictText(bucket.conflict));
-  json.Key("ttl").Uint(bucket.ttl_s).Key("compaction").Text("leveled");
-  json.Key("compression").Text(settings.storage_compression).Key("ordered").Bool(false);
-  json.Key("gc_grace").Uint(bucket.gc_grace_s);
-  json.Key("durability").Text(membership::DurabilityText(bucket.durability));
-  json.Key("allow_eventual").Bool(bucket.allow_eventual);
-  json.Key("read_repair").Uint(bucket.read_repair);
+  json.BeginObject();
+  for (const Property& property : kProperties) property.write(json, bucket, settings);
 }
 
 // `warning` may be empty.
@@ -221,6 +191,12 @@ void SetDefaults(Change& change) {
 }
 
 }  // namespace
+
+std::vector<PropertyInfo> PropertyTable() {
+  std::vector<PropertyInfo> table;
+  for (const Property& property : kProperties) table.push_back(property.info);
+  return table;
+}
 
 void ListBuckets(Request& request, Exchange exchange) {
   if (!request.query.empty()) return exchange.Refuse(BadRequest("this path takes no query"));

@@ -4,9 +4,6 @@
 
 #include <boost/json.hpp>
 
-#include "frontend/http/internal/handlers.h"
-#include "frontend/http/internal/openapi.h"
-#include "frontend/http/internal/routes.h"
 #include "frontend/http/test_client.h"
 
 namespace lariat::frontend::http {
@@ -162,26 +159,6 @@ TEST(Operations, MetricsAndOpenApi) {
   const ParsedReply openapi = Ask(node, "GET /openapi.json");
   EXPECT_EQ(openapi.status, 200);
   EXPECT_TRUE(Json(openapi).contains("openapi"));
-}
-
-TEST(Operations, OpenApiHasEveryRouteAndNoOther) {
-  const auto document = boost::json::parse(OpenApiJson()).as_object();
-  std::set<std::pair<std::string, std::string>> described;
-  for (const auto& path : document.at("paths").as_object()) {
-    for (const auto& member : path.value().as_object()) {
-      if (member.key() != "parameters") described.emplace(path.key(), member.key());
-    }
-  }
-  std::set<std::pair<std::string, std::string>> routed;
-  for (const Route& route : RouteTable()) {
-    if (route.handler == RefuseUnsupported) continue;
-    const char* method = route.method == Method::kGet    ? "get"
-                         : route.method == Method::kPut  ? "put"
-                         : route.method == Method::kPost ? "post"
-                                                         : "delete";
-    routed.emplace(route.pattern, method);
-  }
-  EXPECT_EQ(described, routed);
 }
 
 TEST(Operations, RingAndExplain) {

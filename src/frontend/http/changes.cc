@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes of the cluster over HTTP: what runs and what waits, and the requests for them. A request
-// is answered when the cluster has agreed on it; the data moves afterwards, and its task tells of
-// that.
+// Changes of the cluster and repair over HTTP: what runs and what waits, and the requests for them.
+// A change is answered when the cluster has agreed on it; the data moves afterwards, and its task
+// tells of that. Repair is of the node that is asked.
+#include <algorithm>
+#include <charconv>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -10,6 +12,7 @@
 #include "frontend/http/internal/bad_request.h"
 #include "frontend/http/internal/flat_json.h"
 #include "frontend/http/internal/handlers.h"
+#include "frontend/http/internal/replies.h"
 
 namespace lariat::frontend::http {
 namespace {
@@ -17,96 +20,12 @@ namespace {
 using base::Code;
 using coordinator::ChangeRequest;
 using coordinator::ChangeVerb;
-using coordinator::ClusterPlan;
-using coordinator::ClusterStatus;
-using coordinator::NodeStatus;
-using coordinator::OperationStatus;
-using coordinator::PlannedChange;
-using coordinator::TaskStatus;
+using coordinator::RepairRequest;
 
 constexpr size_t kNodeNameBytesMax = 256;
 // As of the setting node.weight.
 constexpr double kWeightMin = 0.01;
 constexpr double kWeightMax = 100;
-
-// --- what is shown -----------------------------------------------------------------------------
-
-void WriteNode(JsonWriter& json, const NodeStatus& node) {
-  json.BeginObject().Key("name").Text(node.name).Key("id").Text(node.id);
-  json.Key("state").Text(node.state).Key("alive").Bool(node.alive);
-  json.Key("draining").Bool(node.draining).Key("detector").Text(node.detector);
-  json.Key("phi").Double(node.phi);
-  json.Key("http").Text(node.http).Key("resp").Text(node.resp).Key("peer").Text(node.peer);
-  json.Key("dc").Text(node.dc).Key("rack").Text(node.rack).Key("weight").Double(node.weight);
-  json.Key("tokens").Uint(node.tokens).Key("owns").Double(node.owns);
-  json.Key("data_bytes").Uint(node.data_bytes);
-  if (node.clock_offset_ms) json.Key("clock_offset_ms").Int(*node.clock_offset_ms);
-  json.Key("hints_pending_bytes")
-      .Uint(node.hints_pending_bytes)
-      .Key("twin")
-      .Text(node.twin)
-      .Key("self")
-      .Bool(node.self)
-      .EndObject();
-}
-
-void WriteOperation(JsonWriter& json, const std::optional<OperationStatus>& operation) {
-  if (!operation) {
-    json.Null();
-    return;
-  }
-  const OperationStatus& o = *operation;
-  json.BeginObject().Key("task").Uint(o.task).Key("kind").Text(o.kind).Key("node").Text(o.node);
-  json.Key("phase").Text(o.phase).Key("started_ms").Int(o.started_ms);
-  json.Key("ranges_done").Uint(o.ranges_done).Key("ranges_total").Uint(o.ranges_total);
-  json.Key("bytes_done").Uint(o.bytes_done).Key("keys_done").Uint(o.keys_done);
-  json.Key("bytes_total").Uint(o.bytes_total).Key("bytes_per_s").Double(o.bytes_per_s);
-  json.Key("left_s");
-  if (o.left_s) {
-    json.Double(*o.left_s);
-  } else {
-    json.Null();
-  }
-  json.Key("waiting_for").Text(o.waiting_for).EndObject();
-}
-
-void WriteTask(JsonWriter& json, const TaskStatus& task) {
-  json.BeginObject().Key("task").Uint(task.task).Key("kind").Text(task.kind);
-  json.Key("node").Text(task.node).Key("state").Text(task.state);
-  json.Key("asked_ms").Int(task.asked_ms).Key("ended_ms");
-  if (task.ended_ms != 0) {
-    json.Int(task.ended_ms);
-  } else {
-    json.Null();
-  }
-  json.Key("progress");
-  WriteOperation(json, task.progress);
-  json.EndObject();
-}
-
-void WritePlan(JsonWriter& json, const ClusterPlan& plan) {
-  json.BeginObject().Key("changes").BeginArray();
-  for (const PlannedChange& change : plan.changes) {
-    json.BeginObject().Key("task").Uint(change.task).Key("kind").Text(change.kind);
-    json.Key("node").Text(change.node).Key("state").Text(change.state);
-    json.Key("phase").Text(change.phase).Key("asked_ms").Int(change.asked_ms).EndObject();
-  }
-  json.EndArray().Key("moves").BeginArray();
-  for (const coordinator::PlannedMove& move : plan.moves) {
-    json.BeginObject().Key("from").Text(move.from).Key("to").Text(move.to);
-    json.Key("ranges").Uint(move.ranges).Key("share").Double(move.share);
-    json.Key("bytes").Uint(move.bytes).EndObject();
-  }
-  json.EndArray().Key("owners").BeginArray();
-  for (const coordinator::PlannedOwner& owner : plan.owners) {
-    json.BeginObject().Key("node").Text(owner.node).Key("rack").Text(owner.rack);
-    json.Key("before").Double(owner.before).Key("after").Double(owner.after).EndObject();
-  }
-  json.EndArray().Key("bytes").Uint(plan.bytes).Key("seconds").Double(plan.seconds);
-  json.Key("why").Text(plan.why).EndObject();
-}
-
-// --- what is asked for -------------------------------------------------------------------------
 
 // The members of a body, all of them known; an empty body has none.
 base::Result<std::vector<JsonMember>> ReadMembers(const Request& request,
@@ -157,20 +76,64 @@ base::Result<ChangeRequest> ReadChange(const Request& request, ChangeVerb verb) 
   return change;
 }
 
+// Decimal, or hexadecimal after "0x".
+std::optional<uint64_t> ParseToken(std::string_view text) {
+  int base = 10;
+  if (text.starts_with("0x") || text.starts_with("0X")) {
+    text.remove_prefix(2);
+    base = 16;
+  }
+  uint64_t token = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), token, base);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return token;
+}
+
+base::Result<std::pair<uint64_t, uint64_t>> ParseRange(std::string_view text) {
+  const size_t dash = text.find('-');
+  const auto from = ParseToken(text.substr(0, dash));
+  const auto to = dash == text.npos ? std::nullopt : ParseToken(text.substr(dash + 1));
+  if (!from || !to) {
+    return Bad(
+        "'range' must be FROM-TO: two tokens from 0 to 2^64-1, decimal or 0x and hexadecimal");
+  }
+  return std::pair(*from, *to);
+}
+
+base::Result<RepairRequest> ReadRepair(const Request& request) {
+  RepairRequest repair;
+  auto members = ReadMembers(request, {"bucket", "range"});
+  if (!members) return base::Fail(std::move(members.error()));
+  for (JsonMember& member : *members) {
+    auto text = TakeText(member);
+    if (!text) return base::Fail(std::move(text.error()));
+    if (member.name == "range") {
+      const auto range = ParseRange(*text);
+      if (!range) return base::Fail(range.error());
+      repair.range = *range;
+    } else {
+      if (text->empty()) return Bad("'bucket' must not be empty");
+      repair.bucket = std::move(*text);
+    }
+  }
+  return repair;
+}
+
+// 202 and the ticket if it was taken.
+coordinator::TicketDone AnswerTicket(Exchange exchange) {
+  return [exchange = std::move(exchange)](base::Result<coordinator::ChangeTicket> ticket) mutable {
+    if (!ticket) return exchange.Refuse(std::move(ticket.error()));
+    AnswerReply(exchange, 202, *ticket);
+  };
+}
+
 void PostChange(Request& request, Exchange exchange, ChangeVerb verb) {
   if (RefuseQuery(request, exchange)) return;
   auto change = ReadChange(request, verb);
   if (!change) return exchange.Refuse(std::move(change.error()));
   change->caller = exchange.caller();
-  exchange.shared().admin.RequestChange(
-      std::move(*change),
-      [exchange = std::move(exchange)](base::Result<coordinator::ChangeTicket> ticket) mutable {
-        if (!ticket) return exchange.Refuse(std::move(ticket.error()));
-        AnswerJson(exchange, 202, [&](JsonWriter& json) {
-          json.BeginObject().Key("task").Uint(ticket->task).Key("started").Bool(ticket->started);
-          json.Key("message").Text(ticket->message).EndObject();
-        });
-      });
+  Shared& shared = exchange.shared();
+  shared.admin.RequestChange(std::move(*change), AnswerTicket(std::move(exchange)));
 }
 
 // 200 and {"`done`": `value`} if it went well.
@@ -186,57 +149,42 @@ coordinator::StatusDone AnswerDone(Exchange exchange, std::string_view done, boo
 
 void GetClusterStatus(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
-  const ClusterStatus status = exchange.shared().admin.Status();
-  AnswerJson(exchange, 200, [&](JsonWriter& json) {
-    json.BeginObject().Key("cluster_id").Text(status.cluster_id).Key("epoch").Uint(status.epoch);
-    json.Key("answered_by").Text(status.answered_by).Key("operation");
-    WriteOperation(json, status.operation);
-    json.Key("queued").Uint(status.queued).Key("nodes").BeginArray();
-    for (const NodeStatus& node : status.nodes) WriteNode(json, node);
-    json.EndArray().EndObject();
-  });
+  AnswerReply(exchange, 200, exchange.shared().admin.Status());
 }
 
 void GetPlan(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
-  const ClusterPlan plan = exchange.shared().admin.Plan();
-  AnswerJson(exchange, 200, [&](JsonWriter& json) { WritePlan(json, plan); });
+  AnswerReply(exchange, 200, exchange.shared().admin.Plan());
 }
 
 void ListTasks(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
-  const std::vector<TaskStatus> tasks = exchange.shared().admin.Tasks();
-  AnswerJson(exchange, 200, [&](JsonWriter& json) {
-    json.BeginObject().Key("tasks").BeginArray();
-    for (const TaskStatus& task : tasks) WriteTask(json, task);
-    json.EndArray().EndObject();
-  });
+  AnswerReply(exchange, 200, coordinator::TaskList{exchange.shared().admin.Tasks()});
 }
 
 void GetTask(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
   const auto number = ParseCount(*request.task_segment);
   if (!number) return exchange.Refuse(BadRequest("a task is a whole number"));
-  for (const TaskStatus& task : exchange.shared().admin.Tasks()) {
-    if (task.task != static_cast<uint64_t>(*number)) continue;
-    return AnswerJson(exchange, 200, [&](JsonWriter& json) { WriteTask(json, task); });
+  for (const coordinator::TaskStatus& task : exchange.shared().admin.Tasks()) {
+    if (task.task == static_cast<uint64_t>(*number)) return AnswerReply(exchange, 200, task);
   }
   exchange.Refuse({Code::kNotFound, "no such task; only the last ones are remembered"});
 }
 
-void PostDecommission(Request& request, Exchange exchange) {
+void Decommission(Request& request, Exchange exchange) {
   PostChange(request, std::move(exchange), ChangeVerb::kDecommission);
 }
 
-void PostRemove(Request& request, Exchange exchange) {
+void Remove(Request& request, Exchange exchange) {
   PostChange(request, std::move(exchange), ChangeVerb::kRemove);
 }
 
-void PostReweight(Request& request, Exchange exchange) {
+void Reweight(Request& request, Exchange exchange) {
   PostChange(request, std::move(exchange), ChangeVerb::kReweight);
 }
 
-void PostCommit(Request& request, Exchange exchange) {
+void CommitChanges(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
   auto members = ReadMembers(request, {});
   if (!members) return exchange.Refuse(std::move(members.error()));
@@ -245,7 +193,7 @@ void PostCommit(Request& request, Exchange exchange) {
   shared.admin.Commit(caller, AnswerDone(std::move(exchange), "committed"));
 }
 
-void PostCancel(Request& request, Exchange exchange) {
+void CancelChange(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
   auto members = ReadMembers(request, {"task"});
   if (!members) return exchange.Refuse(std::move(members.error()));
@@ -261,7 +209,7 @@ void PostCancel(Request& request, Exchange exchange) {
   shared.admin.Cancel(task, caller, AnswerDone(std::move(exchange), "cancelled"));
 }
 
-void PostDrain(Request& request, Exchange exchange) {
+void Drain(Request& request, Exchange exchange) {
   if (RefuseQuery(request, exchange)) return;
   auto members = ReadMembers(request, {"on"});
   if (!members) return exchange.Refuse(std::move(members.error()));
@@ -271,6 +219,24 @@ void PostDrain(Request& request, Exchange exchange) {
   Shared& shared = exchange.shared();
   const coordinator::Caller caller = exchange.caller();
   shared.admin.Drain(*on, caller, AnswerDone(std::move(exchange), "draining", *on));
+}
+
+void GetRepair(Request& request, Exchange exchange) {
+  if (RefuseQuery(request, exchange)) return;
+  Shared& shared = exchange.shared();
+  shared.admin.GetRepairStatus(
+      [exchange = std::move(exchange)](const coordinator::RepairStatus& status) mutable {
+        AnswerReply(exchange, 200, status);
+      });
+}
+
+void PostRepair(Request& request, Exchange exchange) {
+  if (RefuseQuery(request, exchange)) return;
+  auto repair = ReadRepair(request);
+  if (!repair) return exchange.Refuse(std::move(repair.error()));
+  repair->caller = exchange.caller();
+  Shared& shared = exchange.shared();
+  shared.admin.Repair(std::move(*repair), AnswerTicket(std::move(exchange)));
 }
 
 }  // namespace lariat::frontend::http

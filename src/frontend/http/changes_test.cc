@@ -62,6 +62,7 @@ TEST_F(Changes, ClusterStatus) {
   one.name = "node1";
   one.state = "normal";
   one.alive = true;
+  one.weight = 1;
   one.tokens = 16;
   one.owns = 0.5;
   one.phi = 0.25;
@@ -99,8 +100,8 @@ TEST_F(Changes, Plan) {
 
 TEST_F(Changes, Tasks) {
   EXPECT_EQ(Ask(node, "GET /v1/admin/tasks").body, R"({"tasks":[]})");
-  node.admin.tasks = {{12, "decommission", "node4", "running", Streaming(), 900, 0},
-                      {9, "join", "node4", "done", {}, 100, 200}};
+  node.admin.tasks = {{12, "decommission", "node4", "running", 900, 0, Streaming()},
+                      {9, "join", "node4", "done", 100, 200, {}}};
   const std::string running =
       std::string(R"({"task":12,"kind":"decommission","node":"node4","state":"running",)"
                   R"("asked_ms":900,"ended_ms":null,"progress":)") +

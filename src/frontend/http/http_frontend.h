@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP/1.1 in front of a shard's services: docs/http.md, openapi.json. One frontend per shard, on
-// the shard's thread; the network owns the connections that it makes.
+// HTTP/1.1 in front of a shard's services: docs/http.md, docs/openapi.json. One frontend per shard,
+// on the shard's thread; the network owns the connections that it makes.
 #pragma once
 
 #include <memory>

@@ -24,8 +24,8 @@ TEST(Repair, Status) {
             R"("last_ms":null,"damaged":0,"refilled":0,"trouble":""}})");
   coordinator::RepairStatus& status = node.admin.repair_status;
   status.enabled = false;
-  status.ranges = {{"b", UINT64_MAX, 7, {"node1", "node2"}, 5000, "ok", ""},
-                   {"b", 7, UINT64_MAX, {"node1"}, 0, "waits", "node3 is down"}};
+  status.ranges = {{"b", {UINT64_MAX}, {7}, {"node1", "node2"}, 5000, "ok", ""},
+                   {"b", {7}, {UINT64_MAX}, {"node1"}, 0, "waits", "node3 is down"}};
   status.session = coordinator::RepairSession{9, "node2", "b", 0.5, 1, 2, 300, 4000, 1.5};
   status.hints = {{"node3", 2, 90, 3000, 1.5, "waits for it"}};
   status.sweep = {7000, 5, 4, 3, {{"grace", 2}}};

@@ -13,50 +13,11 @@ namespace {
 using telemetry::Op;
 using Body = BodyRule;
 
-// Rows of one pattern stand together. Fixed paths stand before patterns that they match; the keys
-// "range" and "batch" of the JSON dialect are written %72ange and %62atch.
 constexpr Route kRoutes[] = {
-    {"/kv/{key}", Method::kGet, Body::kNone, Op::kGet, GetRaw},
-    {"/kv/{key}", Method::kPut, Body::kValue, Op::kPut, PutRaw},
-    {"/kv/{key}", Method::kDelete, Body::kNone, Op::kDelete, DeleteRaw},
-    {"/buckets/{bucket}/kv/{key}", Method::kGet, Body::kNone, Op::kGet, GetRaw},
-    {"/buckets/{bucket}/kv/{key}", Method::kPut, Body::kValue, Op::kPut, PutRaw},
-    {"/buckets/{bucket}/kv/{key}", Method::kDelete, Body::kNone, Op::kDelete, DeleteRaw},
-    {"/v1/kv/range", Method::kGet, Body::kNone, Op::kGet, RefuseUnsupported},
-    {"/v1/kv/batch", Method::kPost, Body::kValueJson, Op::kPut, RefuseUnsupported},
-    {"/v1/kv/{key}", Method::kGet, Body::kNone, Op::kGet, GetJson},
-    {"/v1/kv/{key}", Method::kPut, Body::kValueJson, Op::kPut, PutJson},
-    {"/v1/kv/{key}", Method::kDelete, Body::kOptionalJson, Op::kDelete, DeleteJson},
-    {"/v1/buckets/{bucket}/kv/range", Method::kGet, Body::kNone, Op::kGet, RefuseUnsupported},
-    {"/v1/buckets/{bucket}/kv/batch", Method::kPost, Body::kValueJson, Op::kPut, RefuseUnsupported},
-    {"/v1/buckets/{bucket}/kv/{key}", Method::kGet, Body::kNone, Op::kGet, GetJson},
-    {"/v1/buckets/{bucket}/kv/{key}", Method::kPut, Body::kValueJson, Op::kPut, PutJson},
-    {"/v1/buckets/{bucket}/kv/{key}", Method::kDelete, Body::kOptionalJson, Op::kDelete,
-     DeleteJson},
-    {"/kv", Method::kGet, Body::kNone, Op::kGet, RefuseUnsupported},
-    {"/buckets/{bucket}/kv", Method::kGet, Body::kNone, Op::kGet, RefuseUnsupported},
-    {"/v1/buckets", Method::kGet, Body::kNone, Op::kBucket, ListBuckets},
-    {"/v1/buckets/{bucket}", Method::kGet, Body::kNone, Op::kBucket, GetBucket},
-    {"/v1/buckets/{bucket}", Method::kPut, Body::kSmallJson, Op::kBucket, PutBucket},
-    {"/v1/cluster/status", Method::kGet, Body::kNone, Op::kCount, GetClusterStatus},
-    {"/v1/cluster/ring", Method::kGet, Body::kNone, Op::kCount, GetClusterRing},
-    {"/v1/debug/explain", Method::kGet, Body::kNone, Op::kCount, GetExplain},
-    {"/v1/admin/decommission", Method::kPost, Body::kSmallJson, Op::kCount, PostDecommission},
-    {"/v1/admin/remove", Method::kPost, Body::kSmallJson, Op::kCount, PostRemove},
-    {"/v1/admin/reweight", Method::kPost, Body::kSmallJson, Op::kCount, PostReweight},
-    {"/v1/admin/commit", Method::kPost, Body::kOptionalJson, Op::kCount, PostCommit},
-    {"/v1/admin/cancel", Method::kPost, Body::kOptionalJson, Op::kCount, PostCancel},
-    {"/v1/admin/drain", Method::kPost, Body::kSmallJson, Op::kCount, PostDrain},
-    {"/v1/admin/repair", Method::kGet, Body::kNone, Op::kCount, GetRepair},
-    {"/v1/admin/repair", Method::kPost, Body::kOptionalJson, Op::kCount, PostRepair},
-    {"/v1/admin/plan", Method::kGet, Body::kNone, Op::kCount, GetPlan},
-    {"/v1/admin/tasks", Method::kGet, Body::kNone, Op::kCount, ListTasks},
-    {"/v1/admin/tasks/{task}", Method::kGet, Body::kNone, Op::kCount, GetTask},
-    {"/livez", Method::kGet, Body::kNone, Op::kCount, GetLive},
-    {"/readyz", Method::kGet, Body::kNone, Op::kCount, GetReady},
-    {"/healthz", Method::kGet, Body::kNone, Op::kCount, GetHealth},
-    {"/metrics", Method::kGet, Body::kNone, Op::kCount, GetMetrics},
-    {"/openapi.json", Method::kGet, Body::kNone, Op::kCount, GetOpenApi},
+#define LARIAT_ROUTE(pattern, method, body, op, handler, ...) \
+  {pattern, Method::method, Body::body, Op::op, handler, #handler, __VA_ARGS__},
+#include "frontend/http/routes.def"
+#undef LARIAT_ROUTE
 };
 
 std::string_view MethodNames(Method method) {

@@ -115,12 +115,12 @@ class FakeAdmin : public coordinator::AdminService {
   std::vector<coordinator::RingRange> Ring(uint32_t n) const override {
     std::vector<std::string> owners;
     for (uint32_t i = 1; i <= n; ++i) owners.push_back("node" + std::to_string(i));
-    return {{0, UINT64_MAX, owners}};
+    return {{{0}, {UINT64_MAX}, owners}};
   }
   void Explain(std::string bucket, std::string key, coordinator::Caller caller,
                coordinator::ExplainDone done) override {
     last_caller = std::move(caller);
-    coordinator::Explanation explanation{bucket, key, key, 18446744073709551615u, 3, 2, 2};
+    coordinator::Explanation explanation{bucket, key, key, {UINT64_MAX}, 3, 2, 2};
     explanation.replicas = {{"node1", true, "found", {{"node1", 5}}, 1, 0, 10, "ab"}};
     explanation.fallbacks = {"node4"};
     explanation.agree = true;
@@ -162,7 +162,7 @@ class FakeAdmin : public coordinator::AdminService {
   }
 
   coordinator::ClusterStatus status;
-  coordinator::HealthSummary health{true, true, {}, "node1", "0.1.0", "ok", 3, 3, 60};
+  coordinator::HealthSummary health{"ok", true, true, {}, "node1", "0.1.0", "ok", 3, 3, 60};
   coordinator::ClusterPlan plan;
   std::vector<coordinator::TaskStatus> tasks;
   std::optional<base::Error> error;  // what changes are answered with
@@ -171,7 +171,7 @@ class FakeAdmin : public coordinator::AdminService {
   std::optional<uint64_t> last_cancelled;
   coordinator::Caller last_caller;  // of what has no request of its own
   std::vector<coordinator::RepairRequest> repairs;
-  coordinator::RepairStatus repair_status;
+  coordinator::RepairStatus repair_status{.enabled = true};
   bool draining = false;
 
  private:

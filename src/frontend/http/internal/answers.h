@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "frontend/http/internal/exchange.h"
 #include "frontend/http/internal/json_writer.h"
@@ -28,12 +27,6 @@ inline bool RefuseQuery(const Request& request, Exchange& exchange) {
   if (request.query.empty()) return false;
   exchange.Refuse(BadRequest("this path takes no query"));
   return true;
-}
-
-inline void WriteTexts(JsonWriter& json, const std::vector<std::string>& texts) {
-  json.BeginArray();
-  for (const std::string& text : texts) json.Text(text);
-  json.EndArray();
 }
 
 }  // namespace lariat::frontend::http

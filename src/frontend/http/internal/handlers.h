@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One function for each route (routes.cc): the two dialects, buckets and operations.
+// One function for each route (routes.def): the two dialects, buckets and operations.
 #pragma once
 
 #include "frontend/http/internal/exchange.h"
@@ -29,21 +29,19 @@ void GetHealth(Request& request, Exchange exchange);
 void GetMetrics(Request& request, Exchange exchange);
 void GetOpenApi(Request& request, Exchange exchange);
 void GetClusterRing(Request& request, Exchange exchange);
-void GetExplain(Request& request, Exchange exchange);
+void Explain(Request& request, Exchange exchange);
 
-// changes.cc: what runs, what waits, and what can be asked for
+// changes.cc: what runs, what waits, and what can be asked for; repair
 void GetClusterStatus(Request& request, Exchange exchange);
 void GetPlan(Request& request, Exchange exchange);
 void ListTasks(Request& request, Exchange exchange);
 void GetTask(Request& request, Exchange exchange);
-void PostDecommission(Request& request, Exchange exchange);
-void PostRemove(Request& request, Exchange exchange);
-void PostReweight(Request& request, Exchange exchange);
-void PostCommit(Request& request, Exchange exchange);
-void PostCancel(Request& request, Exchange exchange);
-void PostDrain(Request& request, Exchange exchange);
-
-// repair.cc
+void Decommission(Request& request, Exchange exchange);
+void Remove(Request& request, Exchange exchange);
+void Reweight(Request& request, Exchange exchange);
+void CommitChanges(Request& request, Exchange exchange);
+void CancelChange(Request& request, Exchange exchange);
+void Drain(Request& request, Exchange exchange);
 void GetRepair(Request& request, Exchange exchange);
 void PostRepair(Request& request, Exchange exchange);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table of what can be asked: pattern, method, what body is taken, what does it.
+// What can be asked, from the one table of routes.def.
 #pragma once
 
 #include <cstdint>
@@ -25,12 +25,15 @@ enum class BodyRule : uint8_t {
 // Must answer through the exchange, now or later. May move parts out of the request.
 using Handler = void (*)(Request& request, Exchange exchange);
 
+// A row of routes.def, which says what each part means.
 struct Route {
-  std::string_view pattern;  // {bucket}, {key} and {task} stand for one segment
-  Method method;             // kGet serves HEAD too
+  std::string_view pattern;
+  Method method;
   BodyRule body;
-  telemetry::Op op;  // kCount: no client request
+  telemetry::Op op;
   Handler handler;
+  std::string_view name;  // of the handler
+  std::string_view summary, parameters, takes, answers;
 };
 
 std::span<const Route> RouteTable();
