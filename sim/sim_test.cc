@@ -64,7 +64,7 @@ TEST(SimSummary, SurvivesThePipe) {
 // --- determinism (M44) -------------------------------------------------------------------------
 
 // Guards M44: 2 seeds of each scenario named.
-TEST(SimDeterminism, TheSameSeedGivesTheSameTrace) {
+TEST(SimDeterminism, SlowTheSameSeedGivesTheSameTrace) {
   for (const char* scenario : {"everything", "power", "forwards", "lww", "repeats", "late", "moves",
                                "moves_all", "deletes_sloppy", "expiry", "unreadable", "cut_log",
                                "large", "changes_cut", "votes_lost"}) {
@@ -147,7 +147,7 @@ TEST(SimCells, WhatIsImpossibleIsAChangeOfReplicasAlone) {
 
 // Each of these failed once (docs/simulation.md). What a seed does changes with the code, so they
 // are kept as more runs of what was worth running, not as proofs.
-TEST(SimScenarios, WhatFailedOnceHolds) {
+TEST(SimScenarios, SlowWhatFailedOnceHolds) {
   const std::vector<std::pair<std::string, std::vector<uint64_t>>> once = {
       {"lww", {9, 1115}},
       {"lww_clocks", {198, 361, 623, 1002, 1376}},

@@ -26,6 +26,7 @@ class ClockTest(ClusterTest):
     """A base for clusters of nodes with clocks of their own."""
 
     def skewed_cluster(self, offsets_s, settings=None):
+        self.assertTrue(os.path.exists(WALL_CLOCK), "ninja wall_clock makes it")
         cluster = Cluster(nodes=len(offsets_s), settings={**FAST, **(settings or {})}, start=False)
         self.addCleanup(cluster.close)
         for node, offset_s in zip(cluster.nodes, offsets_s):

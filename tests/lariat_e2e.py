@@ -17,6 +17,7 @@ and everything that was started is gone when the block ends, the script exits or
 import atexit
 import contextlib
 import ctypes
+import fcntl
 import http.client
 import json
 import os
@@ -37,9 +38,10 @@ BIN = os.environ.get("LARIAT_BIN", os.path.join(REPO, "build/release/bin"))
 
 _clusters = []     # what still has to be cleaned up at exit
 _failed_threads = []   # names of threads that ended with an exception
-_ports = set()     # handed out by this script already
+_ports = {}        # handed out by this script: the locks that tell other scripts so
 _libc = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
+PORTS_TAKEN = os.path.join(tempfile.gettempdir(), f"lariat-e2e-ports-{os.getuid()}")
 
 
 def program(name):
@@ -64,9 +66,25 @@ def free_ports(count=1, consecutive=False):
         first = random.randrange(15000, 32000 - count)
         wanted = ([first + i for i in range(count)] if consecutive
                   else random.sample(range(15000, 32000), count))
-        if not _ports.intersection(wanted) and all(_bindable(port) for port in wanted):
-            _ports.update(wanted)
+        if not _ports.keys() & set(wanted) and all(_take(port) for port in wanted):
             return wanted
+
+
+def _take(port):
+    """Whether this script may use the port: nobody listens, and no other script has taken it. It is
+    kept until the script ends."""
+    os.makedirs(PORTS_TAKEN, exist_ok=True)
+    lock = open(os.path.join(PORTS_TAKEN, str(port)), "wb")  # pylint: disable=consider-using-with
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    if not _bindable(port):
+        lock.close()
+        return False
+    _ports[port] = lock
+    return True
 
 
 def _bindable(port):

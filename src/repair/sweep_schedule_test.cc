@@ -416,7 +416,7 @@ TEST(SweepSchedule, WhatIsDeletedStaysDeletedAndIsPurged) {
 }
 
 // Guards M12, M45: 5 mutants.
-TEST(SweepSchedule, ASweepWithAStepLeftOutIsFound) {
+TEST(SweepSchedule, SlowASweepWithAStepLeftOutIsFound) {
   EXPECT_TRUE(IsFound({.no_second_hints = true}));
   EXPECT_TRUE(IsFound({.without_one_replica = true}));
   EXPECT_TRUE(IsFound({.by_time_alone = true}));

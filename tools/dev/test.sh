@@ -3,10 +3,17 @@
 # ./dev test: everything a change must pass. A failed step does not stop the ones after it; the
 # last line adds up all of them.
 
+# The budget of what is long by nature. The usual run keeps below 30 minutes on two cores with
+# nothing built; --long takes hours.
+LONG_SEEDS=1..300      # of every scenario of the simulator
+LONG_FUZZ_SECONDS=120  # of each harness
+SLOWEST_SHOWN=10       # tests, of each build
+
 PASSED=0
 FAILED=0
 SKIPPED=0
 SUMMARY=()
+TIMES=()
 
 # step NAME COMMAND...: runs one thing that counts as one test.
 step() {
@@ -14,13 +21,20 @@ step() {
   shift
   if quietly "$LOGS/${name// /-}.log" "$@"; then
     PASSED=$((PASSED + 1))
-    say "ok      $name ($((SECONDS - start)) s)"
+    took ok "$name" "$start"
   else
     FAILED=$((FAILED + 1))
     SUMMARY+=("$name: see $LOGS/${name// /-}.log")
-    say "FAILED  $name ($((SECONDS - start)) s)"
+    took FAILED "$name" "$start"
     return 1
   fi
+}
+
+# took HOW NAME START: says it now, and keeps the time for the end.
+took() {
+  local seconds=$((SECONDS - $3))
+  TIMES+=("$(printf '%5d s  %s' "$seconds" "$2")")
+  say "$(printf '%-7s' "$1") $2 ($seconds s)"
 }
 
 # ctest_step PRESET [ctest arguments...]: every test of that build counts one.
@@ -46,7 +60,13 @@ ctest_step() {
     mapfile -t -O "${#SUMMARY[@]}" SUMMARY < <(failed_tests "$report" "$preset")
     show_failures "$log"
   fi
-  say "$preset: $ran tests, $failed failed ($((SECONDS - start)) s)"
+  took "$failed bad" "tests of $preset: $ran" "$start"
+  mapfile -t -O "${#TIMES[@]}" TIMES < <(slowest_tests "$report" "$preset")
+}
+
+slowest_tests() {
+  sed -n 's/.*<testcase name="\([^"]*\)".* time="\([0-9.]*\)".*/\2 \1/p' "$1" 2>/dev/null |
+    sort -rn | head -n "$SLOWEST_SHOWN" | sed "s/^\([0-9]*\)[.0-9]* /        \1 s  $2: /"
 }
 
 # report_number REPORT ATTRIBUTE: one number of the <testsuite> element, 0 without a report.
@@ -71,6 +91,15 @@ build_step() {
 }
 
 verb_test() {
+  local long=""
+  case ${1:-} in
+    "") ;;
+    --long) long=1 ;;
+    *)
+      say "test takes --long or nothing, not '$1'"
+      exit 2
+      ;;
+  esac
   say "running every check and test; logs go to $LOGS"
   need build check
   mkdir -p "$LOGS"
@@ -83,13 +112,24 @@ verb_test() {
   fi
   step "lint tidy" lint_tidy || true
   if build_step asan-core; then
-    ctest_step asan-core --label-exclude slow
+    # What is slow already runs in the release build.
+    if [[ $long ]]; then ctest_step asan-core; else ctest_step asan-core --label-exclude slow; fi
   fi
+  if [[ $long ]]; then long_steps; fi
   print_result
+}
+
+long_steps() {
+  step "sim, seeds $LONG_SEEDS" build/release/bin/lariat-sim --scenario all \
+    --seeds "$LONG_SEEDS" --jobs "$(nproc)" || true
+  need fuzz
+  step "fuzz, $LONG_FUZZ_SECONDS s each" verb_fuzz all "$LONG_FUZZ_SECONDS" || true
 }
 
 print_result() {
   local line
+  say "times of the steps, and the slowest tests:"
+  for line in "${TIMES[@]}"; do say "$line"; done
   for line in "${SUMMARY[@]}"; do say "failed: $line"; done
   say "took $((SECONDS / 60)) min $((SECONDS % 60)) s"
   local skipped=""

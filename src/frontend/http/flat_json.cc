@@ -13,7 +13,7 @@ using boost::json::string_view;
 constexpr size_t kMembersMax = 32;
 
 // Boost.JSON's events; `problem` says in words why it was stopped.
-struct Handler {
+struct FlatHandler {
   static constexpr std::size_t max_array_size = 0;
   static constexpr std::size_t max_object_size = kMembersMax;
   static constexpr std::size_t max_string_size = static_cast<std::size_t>(-1);
@@ -79,7 +79,7 @@ struct Handler {
 }  // namespace
 
 base::Result<std::vector<JsonMember>> ParseFlatJson(std::string_view text) {
-  boost::json::basic_parser<Handler> parser{boost::json::parse_options{}};
+  boost::json::basic_parser<FlatHandler> parser{boost::json::parse_options{}};
   error_code ec;
   size_t used = 0;
   try {  // Boost.JSON does not throw here, but allocation may
@@ -87,7 +87,7 @@ base::Result<std::vector<JsonMember>> ParseFlatJson(std::string_view text) {
   } catch (const std::exception& e) {
     return base::Fail(base::Code::kInvalidArgument, std::string("bad JSON body: ") + e.what());
   }
-  Handler& handler = parser.handler();
+  FlatHandler& handler = parser.handler();
   if (!ec && text.find_first_not_of(" \t\r\n", used) != std::string_view::npos) {
     ec = boost::json::error::extra_data;
   }
