@@ -17,7 +17,6 @@ and everything that was started is gone when the block ends, the script exits or
 import atexit
 import contextlib
 import ctypes
-import fcntl
 import http.client
 import json
 import os
@@ -38,10 +37,9 @@ BIN = os.environ.get("LARIAT_BIN", os.path.join(REPO, "build/release/bin"))
 
 _clusters = []     # what still has to be cleaned up at exit
 _failed_threads = []   # names of threads that ended with an exception
-_ports = {}        # handed out by this script: the locks that tell other scripts so
+_ports = {}        # handed out by this script: sockets that tell other scripts so
 _libc = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
-PORTS_TAKEN = os.path.join(tempfile.gettempdir(), f"lariat-e2e-ports-{os.getuid()}")
 
 
 def program(name):
@@ -73,10 +71,9 @@ def free_ports(count=1, consecutive=False):
 def _take(port):
     """Whether this script may use the port: nobody listens, and no other script has taken it. It is
     kept until the script ends."""
-    os.makedirs(PORTS_TAKEN, exist_ok=True)
-    lock = open(os.path.join(PORTS_TAKEN, str(port)), "wb")  # pylint: disable=consider-using-with
+    lock = socket.socket(socket.AF_UNIX)   # of an abstract name, which is gone with its holder
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.bind(f"\0lariat-e2e-port-{port}")
     except OSError:
         lock.close()
         return False
