@@ -7,8 +7,9 @@
 
 namespace lariat::storage::internal {
 
-GroupCommit::GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period)
-    : sync_(std::move(sync)), period_(period), thread_([this] { Run(); }) {}
+GroupCommit::GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period,
+                         std::chrono::microseconds gap)
+    : sync_(std::move(sync)), period_(period), gap_(gap), thread_([this] { Run(); }) {}
 
 GroupCommit::~GroupCommit() { Stop(); }
 
@@ -43,7 +44,13 @@ void GroupCommit::Run() {
     }
     asleep_ = false;
     if (stopping_ && waiting_.empty()) return;
+    // Who was served last comes back one by one, and who comes first shall not go alone.
+    if (last_group_ > 1 || waiting_.size() > 1) {
+      wake_.wait_until(lock, last_start_ + gap_, [this] { return stopping_; });
+    }
     std::vector<Waiter> waiters = std::exchange(waiting_, {});
+    last_group_ = waiters.size();
+    last_start_ = std::chrono::steady_clock::now();
     lock.unlock();
     const base::Status status = sync_();
     Complete(std::move(waiters), status);

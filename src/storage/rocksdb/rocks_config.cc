@@ -13,6 +13,7 @@
 namespace lariat::storage::internal {
 namespace {
 
+constexpr uint64_t kCacheShardBytes = 32ULL << 20;  // at least, if there are several
 constexpr uint64_t kSmallMemtableBytes = 8ULL << 20;
 constexpr double kBloomBitsPerKey = 10;
 constexpr double kCacheShareForIndexes = 0.4;
@@ -100,8 +101,13 @@ rocksdb::ColumnFamilyOptions SpaceOptions(Space space, const RocksOptions& optio
 }  // namespace
 
 std::shared_ptr<rocksdb::Cache> BlockCache(const RocksOptions& options) {
-  // Negative: RocksDB chooses the number of shards by the size.
-  return rocksdb::NewLRUCache(options.block_cache_bytes, /*num_shard_bits=*/-1,
+  // Many shards keep threads out of each other's way, but each has to hold the largest block: an
+  // index block that does not fit is read again by every look-up.
+  int shard_bits = 0;
+  while (shard_bits < 6 && options.block_cache_bytes >> (shard_bits + 1) >= kCacheShardBytes) {
+    ++shard_bits;
+  }
+  return rocksdb::NewLRUCache(options.block_cache_bytes, shard_bits,
                               /*strict_capacity_limit=*/false, kCacheShareForIndexes);
 }
 

@@ -3,10 +3,12 @@
 // sync starts is served by it, everybody who asks while it runs is served by the next one.
 //
 //   asked     a b c      d e f g          h
-//   sync      [--1--][--2--][--3--]       [--4--]      1 serves a, 2 serves b and c, 3 serves d to
-//   g
+//   sync      [--1--][--2--][--3--]       [--4--]
 //
-// With one slow disk the batches grow by themselves, so no timer is needed. Thread-safe.
+//             1 serves a, 2 serves b and c, 3 serves d to g.
+//
+// With a slow disk the groups grow by themselves. With a fast one, syncs begin a gap apart while
+// more than one waits, or did the last time; who is alone never waits. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -22,8 +24,11 @@ namespace lariat::storage::internal {
 
 class GroupCommit {
  public:
+  static constexpr std::chrono::microseconds kGap{300};
+
   // `sync` runs on the committer's thread only. `period` > 0: it runs at least that often.
-  GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period);
+  GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period,
+              std::chrono::microseconds gap = kGap);
   ~GroupCommit();  // as Stop
 
   // All requests that go to one queue in one round arrive there as one task.
@@ -41,9 +46,13 @@ class GroupCommit {
 
   const std::function<base::Status()> sync_;
   const std::chrono::milliseconds period_;
+  const std::chrono::microseconds gap_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Waiter> waiting_;
+  // The thread's own: how many the last sync served, and when it began.
+  size_t last_group_ = 0;
+  std::chrono::steady_clock::time_point last_start_;
   bool asleep_ = false;  // whoever asks first wakes the thread; while it syncs nobody needs to
   bool stopping_ = false;
   std::thread thread_;
