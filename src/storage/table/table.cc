@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "storage/table/charge.h"
 
 namespace lariat::storage::table {
@@ -27,15 +28,21 @@ Table::Table(const TableOptions& options)
 
 Found Table::Find(std::string_view key) {
   const Index::Spot spot = index_.Find(PlaceOf(key));
-  if (!spot.found) return {};
+  if (!spot.found) {
+    Found unknown;
+    unknown.token.key_hash_ = base::Hash64(key);
+    unknown.token.writes_ = writes_;
+    return unknown;
+  }
   const Version& version = *spot.leaf->versions[spot.slot];
-  if (IsLost(version)) return {Known::kLost, nullptr};
+  if (IsLost(version)) return {Known::kLost, nullptr, {}};
   if (!version.used_) version.used_ = true;
-  return {version.absent() ? Known::kAbsent : Known::kRecord, &version};
+  return {version.absent() ? Known::kAbsent : Known::kRecord, &version, {}};
 }
 
 bool Table::Fill(VersionRef version, ReadToken token) {
   LARIAT_CHECK(version->lsn() == 0, "what comes from the files has no place in the log");
+  LARIAT_CHECK(token.key_hash_ == base::Hash64(version->key()), "a token is of one key");
   const Place place = PlaceOf(version->key());
   if (index_.LastWrite(place) > token.writes_ || index_.Find(place).found) return false;
   const size_t charge = version->charge();

@@ -57,19 +57,23 @@ enum class Known : uint8_t {
   kUnknown,  // the files have the newest version, if there is one
   kLost,     // its last write never happened (Fail), and nobody knows what was before: an error
 };
+
+// A key that was kUnknown and the moment in which that was said: the files had its newest version.
+// So whatever is written to it from then on is known to be newer than what a read of the files
+// that begins now may bring. A key that is known has no token: the files may be behind.
+class ReadToken {
+ private:
+  friend class Table;
+  uint64_t key_hash_ = 0;
+  uint64_t writes_ = 0;
+};
+
 struct Found {
   Known known = Known::kUnknown;
   // Of kRecord and kAbsent, otherwise null. Valid until the next call that is not const, and
   // through a VersionRef for as long as that is held.
   const Version* version = nullptr;
-};
-
-// The moment in which a read of the files began.
-class ReadToken {
- private:
-  friend class Table;
-  explicit ReadToken(uint64_t writes) : writes_(writes) {}
-  uint64_t writes_;
+  ReadToken token;  // of kUnknown: for Fill
 };
 
 class Table {
@@ -78,11 +82,10 @@ class Table {
 
   // --- reading. A hit gives the version its second chance.
   Found Find(std::string_view key);
-  // Is taken before the files are read, on this thread, and handed to Fill with what they said.
-  ReadToken BeginRead() const { return ReadToken(writes_); }
-  // Keeps what the files have: REQUIRES an LSN of 0. Nothing happens, and the answer is false, if
-  // the key was written since the token was taken (or, rarely, another beside it), if it is known
-  // already, if there is no room, or if "absent" already has its eighth of the budget.
+  // Keeps what the files said when they were read after Find gave the token.
+  // REQUIRES: the token's key, and an LSN of 0. Nothing happens, and the answer is false, if the
+  // key was written since then (or, rarely, another beside it), if it is known already, if there
+  // is no room, or if "absent" already has its eighth of the budget.
   bool Fill(VersionRef version, ReadToken token);
 
   // --- writing. What is written is unflushed, and is seen at once.
