@@ -119,6 +119,7 @@ Leaf* Index::Insert(const Place& place, VersionRef version) {
   leaf->versions[slot] = std::move(version);
   ++leaf->size;
   ++size_;
+  if (leaf == hand_ && slot < hand_slot_) ++hand_slot_;
   return leaf;
 }
 
@@ -130,6 +131,7 @@ void Index::Erase(Leaf* leaf, uint32_t slot) {
   std::move(held + slot + 1, held + leaf->size, held + slot);
   --leaf->size;
   --size_;
+  if (leaf == hand_ && slot < hand_slot_) --hand_slot_;
   leaf->versions[leaf->size] = VersionRef();
   // In a run a leaf begins at its first key: what lay between the old and the new one belongs to
   // the leaf before it from now on, and so does the memory of writes to it.
@@ -187,7 +189,7 @@ void Index::DropLeaf(Leaf* leaf) {
   LARIAT_CHECK(leaf->size == 0, "a leaf that goes is empty");
   (leaf->prev != nullptr ? leaf->prev->next : head_) = leaf->next;
   if (leaf->next != nullptr) leaf->next->prev = leaf->prev;
-  if (hand_ == leaf) MoveHand();
+  if (hand_ == leaf) PassLeaf();
   --leaf->bucket->leaves;
   bytes_ -= Charge(sizeof(Leaf));
 }

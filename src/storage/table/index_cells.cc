@@ -28,21 +28,24 @@ size_t RunBytes(const Run& run) {
   return Charge(with_counts) + Charge(run.capacity() * sizeof(Leaf*));
 }
 
+// Where a leaf is in its run.
+Run::iterator At(Run& run, const Leaf* leaf) {
+  if (leaf->size == 0) {  // it has no key to be found by, but the next one has
+    return leaf == run.back() ? run.end() - 1 : At(run, leaf->next) - 1;
+  }
+  return std::partition_point(run.begin(), run.end(), [&](const Leaf* other) {
+    if (other->size == 0) return true;  // the one that is looked for through the next
+    const uint64_t token = other->tokens[0];
+    return token < leaf->tokens[0] ||
+           (token == leaf->tokens[0] && other->versions[0]->key() < leaf->versions[0]->key());
+  });
+}
+
 // Which leaves fit into one. An empty one in a run always does: a run has none.
 bool Fit(const Leaf& left, const Leaf& right) {
   const bool in_run = left.run != nullptr;
   if (in_run && (left.size == 0 || right.size == 0)) return true;
   return left.size + right.size <= kJoinedMax;
-}
-
-void MoveSlots(Leaf& from, uint32_t first, Leaf& to) {
-  LARIAT_CHECK(to.size + from.size - first <= Leaf::kSlots, "slots that move find room");
-  const auto end = from.tokens.begin() + from.size;
-  std::copy(from.tokens.begin() + first, end, to.tokens.begin() + to.size);
-  std::move(from.versions.begin() + first, from.versions.begin() + from.size,
-            to.versions.begin() + to.size);
-  to.size += from.size - first;
-  from.size = first;
 }
 
 }  // namespace
@@ -141,7 +144,7 @@ void Index::SplitRun(Leaf* leaf) {
   right->run = leaf->run, right->base = leaf->base, right->depth = leaf->depth;
   Run& run = *leaf->run;
   bytes_ -= RunBytes(run);
-  run.insert(std::find(run.begin(), run.end(), leaf) + 1, right);
+  run.insert(At(run, leaf) + 1, right);
   bytes_ += RunBytes(run);
 }
 
@@ -164,7 +167,7 @@ void Index::Tidy(Leaf* leaf) {
 
 void Index::JoinInRun(Leaf* leaf) {
   const std::shared_ptr<Run> run = leaf->run;  // and by this function until it is at its end
-  const auto at = std::find(run->begin(), run->end(), leaf);
+  const auto at = At(*run, leaf);
   auto left = at;
   if (const auto right = at + 1; right == run->end() || !Fit(*leaf, **right)) {
     if (at == run->begin() || !Fit(**(at - 1), *leaf)) return;
@@ -203,6 +206,21 @@ void Index::Join(Leaf* left, Leaf* right) {
   MoveSlots(*right, 0, *left);
   left->written = std::max(left->written, right->written);
   DropLeaf(right);
+}
+
+void Index::MoveSlots(Leaf& from, uint32_t first, Leaf& to) {
+  LARIAT_CHECK(to.size + from.size - first <= Leaf::kSlots, "slots that move find room");
+  const auto end = from.tokens.begin() + from.size;
+  std::copy(from.tokens.begin() + first, end, to.tokens.begin() + to.size);
+  std::move(from.versions.begin() + first, from.versions.begin() + from.size,
+            to.versions.begin() + to.size);
+  // The hand goes with what it has passed and not left behind.
+  if (&from == hand_ && hand_slot_ >= first && (hand_slot_ > first || first == 0)) {
+    hand_ = &to;
+    hand_slot_ += to.size - first;
+  }
+  to.size += from.size - first;
+  from.size = first;
 }
 
 // --- the directory -----------------------------------------------------------------------------

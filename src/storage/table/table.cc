@@ -103,8 +103,11 @@ void Table::Count(const Version& version) {
   if (version.absent()) absent_bytes_ += version.charge();
 }
 
-bool Table::HasRoom(size_t keys_and_values) const {
-  return Unflushed() + Version::ChargeOf(keys_and_values) <= unflushed_max_;
+bool Table::HasRoom(const Batch& batch) const {
+  // The sum of the charges is not above the charge of the sum, with a class of the least for each.
+  const size_t each = sizeof(Version) + Charge(1) + (flushing_ ? kReplacedBytes : 0);
+  const size_t bytes = batch.bytes + batch.bytes / 4 + batch.writes * (each + each / 4);
+  return Unflushed() + bytes <= unflushed_max_;
 }
 
 void Table::Fail(uint64_t durable_lsn) { kept_lsn_ = std::min(kept_lsn_, durable_lsn); }
@@ -209,23 +212,22 @@ void Table::EvictToBudget() {
   while (Bytes() > budget_bytes_ && version_bytes_ > fresh_bytes_ + pinned_bytes_) {
     Leaf* leaf = index_.hand();
     EvictFrom(leaf);
-    if (hand_slot_ < leaf->size) return;
-    index_.MoveHand();
+    if (index_.hand_slot() < leaf->size) return;
+    index_.PassLeaf();
     index_.Tidy(leaf);
-    hand_slot_ = 0;
   }
 }
 
 void Table::EvictFrom(Leaf* leaf) {
-  while (hand_slot_ < leaf->size && Bytes() > budget_bytes_) {
-    const Version& version = *leaf->versions[hand_slot_];
+  while (index_.hand_slot() < leaf->size && Bytes() > budget_bytes_) {
+    const Version& version = *leaf->versions[index_.hand_slot()];
     if (!IsClean(version) || std::exchange(version.used_, false)) {
-      ++hand_slot_;
+      index_.PassSlot();
       continue;
     }
     version_bytes_ -= version.charge();
     if (version.absent()) absent_bytes_ -= version.charge();
-    index_.Erase(leaf, hand_slot_);
+    index_.Erase(leaf, index_.hand_slot());
     ++evicted_;
   }
 }

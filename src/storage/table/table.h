@@ -92,9 +92,13 @@ class Table {
   // LSNs never fall, and stay above those of a flush that has begun. A batch may share one.
   void Put(std::string_view key, std::string_view bytes, uint64_t lsn);
   void Remove(std::string_view key, uint64_t lsn);
-  // Whether so many more bytes of keys and values may be written. Ask before the log is written:
-  // Put does not refuse.
-  bool HasRoom(size_t keys_and_values) const;
+  // Whether a batch may be written without more than `unflushed_bytes`; rather no than yes. Ask
+  // before the log has it: Put does not refuse.
+  struct Batch {
+    size_t writes = 1;
+    size_t bytes = 0;  // of all keys and values
+  };
+  bool HasRoom(const Batch& batch) const;
   // The log could not keep what is above the LSN, and never will: those keys are kLost, all others
   // stay as they are. Nothing is written and no flush begins after that; one that reaches above
   // the LSN ends as one that failed.
@@ -158,7 +162,6 @@ class Table {
   size_t pinned_bytes_ = 0;    //   are pinned
   size_t replaced_bytes_ = 0;  // of `replaced_`
   uint64_t evicted_ = 0;
-  uint32_t hand_slot_ = 0;  // in the index's hand; where it goes on
 
   uint64_t writes_ = 0;    // how many, ever
   uint64_t last_lsn_ = 0;  // of a write

@@ -114,11 +114,13 @@ class Model {
     lsn_ += (lsn_ == flush_lsn_ || lsn_ % 3 != 0) ? 1 + lsn_ % 2 : 0;  // some share one
     if (++same_ > 3) ++lsn_, same_ = 0;
     last_[key] = {value, lsn_};
+    const bool has_room = table_.HasRoom({1, key.size() + (value ? value->size() : 0)});
     value ? table_.Put(key, *value, lsn_) : table_.Remove(key, lsn_);
     const Found found = table_.Find(key);
     RC_ASSERT(found.version != nullptr);
     RC_ASSERT(ValueOf(*found.version) == value);
     RC_ASSERT(found.version->digest() == nullptr);
+    if (has_room) RC_ASSERT(table_.Stats().unflushed_bytes <= options_.unflushed_bytes);
   }
 
   void Find(const std::string& key) {
@@ -267,8 +269,6 @@ class Model {
     RC_ASSERT((stats.replaced_bytes > 0) == replaced);
     // Above the budget there is nothing that could go.
     if (stats.bytes > options_.budget_bytes) RC_ASSERT(bytes == dirty);
-    RC_ASSERT(table_.HasRoom(100) ==
-              (stats.unflushed_bytes + Version::ChargeOf(100) <= options_.unflushed_bytes));
   }
   bool PinnedAndReplaced() const {
     return std::any_of(flush_->begin(), flush_->end(),

@@ -98,9 +98,13 @@ class Index {
   // The number of the last write to a key that belongs where this one does, at least.
   uint64_t LastWrite(const Place& place) const;
 
-  // A leaf that goes round and round; null while there is none.
+  // A hand that goes round and round: the leaf (null while there is none) and the slot that it looks
+  // at next. Whatever is inserted, erased, split and joined meanwhile, it meets each key once in a
+  // round; the slot may be the leaf's end.
   Leaf* hand() const { return hand_; }
-  void MoveHand() { hand_ = hand_->next != nullptr ? hand_->next : head_; }
+  uint32_t hand_slot() const { return hand_slot_; }
+  void PassSlot() { ++hand_slot_; }
+  void PassLeaf() { hand_ = hand_->next != nullptr ? hand_->next : head_, hand_slot_ = 0; }
 
   size_t size() const { return size_; }
   size_t bytes() const { return bytes_; }  // without the versions
@@ -127,6 +131,7 @@ class Index {
   void JoinInRun(Leaf* leaf);
   Leaf* JoinCells(Leaf* leaf);
   void Join(Leaf* left, Leaf* right);
+  void MoveSlots(Leaf& from, uint32_t first, Leaf& to);
   void DoubleDirectory(Bucket& bucket);
   void HalveDirectory(Bucket& bucket);
 
@@ -136,6 +141,7 @@ class Index {
   mutable Bucket* last_bucket_ = nullptr;  // requests come for few buckets
   Leaf* head_ = nullptr;
   Leaf* hand_ = nullptr;
+  uint32_t hand_slot_ = 0;
   uint64_t dropped_ = 0;  // the last write to a bucket that is no more
   size_t size_ = 0;
   size_t bytes_ = 0;
