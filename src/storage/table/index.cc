@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "storage/table/internal/index.h"
+
 #include <algorithm>
 #include <bit>
 #include <iterator>
@@ -6,7 +8,6 @@
 
 #include "base/check.h"
 #include "storage/table/charge.h"
-#include "storage/table/internal/index.h"
 
 namespace lariat::storage::table {
 namespace {
@@ -27,8 +28,8 @@ uint32_t LowerSlot(const Leaf& leaf, const Place& place) {
   while (low < high) {
     const uint32_t middle = (low + high) / 2;
     const uint64_t token = leaf.tokens[middle];
-    const bool below = token < place.token || (token == place.token &&
-                                               leaf.versions[middle]->key() < place.key);
+    const bool below =
+        token < place.token || (token == place.token && leaf.versions[middle]->key() < place.key);
     (below ? low : high) = below ? middle + 1 : middle;
   }
   return low;
@@ -42,7 +43,8 @@ bool IsAt(const Leaf& leaf, uint32_t slot, const Place& place) {
 }  // namespace
 
 Index::Index(const TokenSlice& slice)
-    : slice_(slice), shift_(static_cast<uint32_t>(std::countl_zero((slice.last - slice.first) | 1))) {
+    : slice_(slice),
+      shift_(static_cast<uint32_t>(std::countl_zero((slice.last - slice.first) | 1))) {
   LARIAT_CHECK(slice.first <= slice.last, "a slice of the token space is not empty");
 }
 
@@ -66,15 +68,15 @@ Leaf* Index::LeafIn(const Bucket& bucket, const Place& place) const {
   const uint64_t position = Position(place.token);
   // Two shifts: one by 64 does not exist.
   Leaf* leaf = bucket.directory[(position >> 1) >> (63 - bucket.depth)];
-  if (!leaf->run) [[likely]] return leaf;
+  if (!leaf->run) [[likely]]
+    return leaf;
   const Run& run = *leaf->run;
-  const auto above = std::upper_bound(run.begin() + 1, run.end(), place,
-                                      [](const Place& sought, const Leaf* other) {
-                                        const uint64_t first = other->tokens[0];
-                                        return sought.token < first ||
-                                               (sought.token == first &&
-                                                sought.key < other->versions[0]->key());
-                                      });
+  const auto above = std::upper_bound(
+      run.begin() + 1, run.end(), place, [](const Place& sought, const Leaf* other) {
+        const uint64_t first = other->tokens[0];
+        return sought.token < first ||
+               (sought.token == first && sought.key < other->versions[0]->key());
+      });
   return *std::prev(above);
 }
 

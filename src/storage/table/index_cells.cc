@@ -96,9 +96,8 @@ Run Index::TakeUpper(Run& leaves, uint64_t boundary) {
   });
   Leaf& leaf = **crossing;
   const auto tokens = leaf.tokens.begin();
-  const auto cut = std::partition_point(tokens, tokens + leaf.size, [&](uint64_t token) {
-    return Position(token) < boundary;
-  });
+  const auto cut = std::partition_point(tokens, tokens + leaf.size,
+                                        [&](uint64_t token) { return Position(token) < boundary; });
   Run upper;
   if (cut != tokens) {
     Leaf* right = NewLeaf(*leaf.bucket, &leaf);

@@ -124,27 +124,32 @@ TEST(Index, SpansTheSliceOfItsShardAlone) {
 }
 
 // A write is remembered for its key, whatever leaves come and go around it.
-TEST(Index, RemembersTheLastWriteWhereAKeyBelongs) {
-  for (const Shape shape : kShapes) {
-    Index index({});
-    for (uint64_t i = 0; i < 500; ++i) Insert(index, KeyOf(shape, i));
-    uint64_t writes = 0;
-    std::map<std::string, uint64_t> written;
-    base::Prng random(7);
-    for (int step = 0; step < 20'000; ++step) {
-      const std::string key = KeyOf(shape, random.Below(1000));
-      const Index::Spot spot = index.Find(PlaceOf(key));
-      if (!spot.found) {
-        Leaf* leaf = index.Insert(PlaceOf(key), Version::Record(key, ""));
-        if (random.Chance(0.5)) leaf->written = written[key] = ++writes;
-      } else {
-        Erase(index, key);
-      }
-      const std::string other = KeyOf(shape, random.Below(1000));
+void ExpectWritesRemembered(Shape shape, uint64_t keys, int steps) {
+  Index index({});
+  uint64_t writes = 0;
+  std::map<std::string, uint64_t> written;
+  base::Prng random(keys);
+  for (int step = 0; step < steps; ++step) {
+    const std::string key = KeyOf(shape, random.Below(keys));
+    if (index.Find(PlaceOf(key)).found) {
+      Erase(index, key);
+    } else {
+      Leaf* leaf = index.Insert(PlaceOf(key), Version::Record(key, ""));
+      if (random.Chance(0.5)) leaf->written = written[key] = ++writes;
+    }
+    for (int i = 0; i < 5; ++i) {
+      const std::string other = KeyOf(shape, random.Below(keys));
       ASSERT_GE(index.LastWrite(PlaceOf(other)), written[other]) << static_cast<int>(shape);
       ASSERT_LE(index.LastWrite(PlaceOf(other)), writes);
     }
-    ASSERT_EQ(Audit(index).Run(), "");
+  }
+  ASSERT_EQ(Audit(index).Run(), "");
+}
+
+TEST(Index, RemembersTheLastWriteWhereAKeyBelongs) {
+  for (const Shape shape : kShapes) {
+    ExpectWritesRemembered(shape, 1000, 10'000);
+    for (uint64_t keys = 50; keys < 450; ++keys) ExpectWritesRemembered(shape, keys, 400);
   }
 }
 

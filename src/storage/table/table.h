@@ -16,10 +16,11 @@
 // Multics system, 1969), never others. So the bytes stay below the budget, plus one record, as long
 // as what is not clean, with the index, does; HasRoom says when a writer has to wait for a flush.
 //
-// Order: that of the keys' bytes. Cost, from README.md: some 70 bytes an entry besides key and value,
+// Order: that of the keys' bytes. Cost (README.md): some 70 bytes an entry besides key and value,
 // and up to a quarter for the allocator, all of it counted; a hit allocates nothing.
 //
-// Threads: the shard's. VersionRefs may go elsewhere (version.h). Errors: none but what Fail brings.
+// Threads: the shard's. VersionRefs may go elsewhere (version.h). Errors: none but what Fail
+// brings.
 #pragma once
 
 #include <cstddef>
@@ -107,8 +108,8 @@ class Table {
   // --- ranges, to be merged with the files.
   enum class Which : uint8_t { kUnflushed, kAll };  // the files lack only the former
   struct Limits {
-    size_t slots_max = 1000;      // looked at, so that the thread is not held long; 1 at least
-    size_t bytes_max = 1 << 20;   // of the records given; exceeded by the last one
+    size_t slots_max = 1000;     // looked at, so that the thread is not held long; 1 at least
+    size_t bytes_max = 1 << 20;  // of the records given; exceeded by the last one
   };
   struct Part {
     std::vector<VersionRef> versions;  // in order, "absent" included
@@ -163,8 +164,8 @@ class Table {
   size_t replaced_bytes_ = 0;  // of `replaced_`
   uint64_t evicted_ = 0;
 
-  uint64_t writes_ = 0;    // how many, ever
-  uint64_t last_lsn_ = 0;  // of a write
+  uint64_t writes_ = 0;                        // how many, ever
+  uint64_t last_lsn_ = 0;                      // of a write
   uint64_t files_lsn_ = 0, files_writes_ = 0;  // what the files have; as of the flush's begin
   uint64_t flush_lsn_ = 0, flush_writes_ = 0;  // what they will have; the same while none runs
   uint64_t kept_lsn_ = UINT64_MAX;             // below: Fail

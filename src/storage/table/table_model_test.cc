@@ -18,8 +18,18 @@
 namespace lariat::storage::table {
 
 enum class Kind : uint8_t {
-  kPut, kRemove, kFind, kBeginRead, kEndRead, kBeginFlush, kNextToFlush, kEndFlush, kFailFlush,
-  kScan, kBudget, kFail,
+  kPut,
+  kRemove,
+  kFind,
+  kBeginRead,
+  kEndRead,
+  kBeginFlush,
+  kNextToFlush,
+  kEndFlush,
+  kFailFlush,
+  kScan,
+  kBudget,
+  kFail,
 };
 
 // One burst: `count` keys from `key` on.
@@ -32,9 +42,9 @@ struct Op {
 };
 
 void showValue(const Op& op, std::ostream& out) {  // NOLINT: rapidcheck's name
-  constexpr const char* kNames[] = {"put",        "remove",     "find",     "begin-read",
-                                    "end-read",   "begin-flush", "next",    "end-flush",
-                                    "fail-flush", "scan",       "budget",   "fail"};
+  constexpr const char* kNames[] = {"put",        "remove",      "find",   "begin-read",
+                                    "end-read",   "begin-flush", "next",   "end-flush",
+                                    "fail-flush", "scan",        "budget", "fail"};
   out << kNames[static_cast<size_t>(op.kind)] << "(" << op.key << " x" << int{op.count} << " +"
       << int{op.stride} << ", " << op.size << ")";
 }
@@ -80,18 +90,30 @@ class Model {
 
   void DoOne(const Op& op, const std::string& key) {
     switch (op.kind) {
-      case Kind::kPut: return Write(key, std::string(op.size, static_cast<char>('a' + lsn_ % 26)));
-      case Kind::kRemove: return Write(key, std::nullopt);
-      case Kind::kFind: return Find(key);
-      case Kind::kBeginRead: return BeginRead(key);
-      case Kind::kEndRead: return EndRead(op.size);
-      case Kind::kBeginFlush: return BeginFlush();
-      case Kind::kNextToFlush: return NextToFlush(op.size % 50 + 1);
-      case Kind::kEndFlush: return EndFlush(true);
-      case Kind::kFailFlush: return EndFlush(false);
-      case Kind::kScan: return Scan(op);
-      case Kind::kBudget: return SetBudget(op.size * 100 + 2000);
-      case Kind::kFail: return Fail(op.size);
+      case Kind::kPut:
+        return Write(key, std::string(op.size, static_cast<char>('a' + lsn_ % 26)));
+      case Kind::kRemove:
+        return Write(key, std::nullopt);
+      case Kind::kFind:
+        return Find(key);
+      case Kind::kBeginRead:
+        return BeginRead(key);
+      case Kind::kEndRead:
+        return EndRead(op.size);
+      case Kind::kBeginFlush:
+        return BeginFlush();
+      case Kind::kNextToFlush:
+        return NextToFlush(op.size % 50 + 1);
+      case Kind::kEndFlush:
+        return EndFlush(true);
+      case Kind::kFailFlush:
+        return EndFlush(false);
+      case Kind::kScan:
+        return Scan(op);
+      case Kind::kBudget:
+        return SetBudget(op.size * 100 + 2000);
+      case Kind::kFail:
+        return Fail(op.size);
     }
   }
 
@@ -111,8 +133,8 @@ class Model {
 
   void Write(const std::string& key, const Value& value) {
     if (failed()) return;
-    lsn_ += (lsn_ == flush_lsn_ || lsn_ % 3 != 0) ? 1 + lsn_ % 2 : 0;  // some share one
-    if (++same_ > 3) ++lsn_, same_ = 0;
+    ++writes_;
+    if (lsn_ <= flush_lsn_ || writes_ % 3 != 0) lsn_ += 1 + writes_ % 2;  // some share one
     last_[key] = {value, lsn_};
     const bool has_room = table_.HasRoom({1, key.size() + (value ? value->size() : 0)});
     value ? table_.Put(key, *value, lsn_) : table_.Remove(key, lsn_);
@@ -149,8 +171,8 @@ class Model {
     const auto at = reads_.begin() + static_cast<ptrdiff_t>(choice % reads_.size());
     const Read read = *at;
     reads_.erase(at);
-    VersionRef version = read.value ? Version::Record(read.key, *read.value)
-                                    : Version::Absent(read.key);
+    VersionRef version =
+        read.value ? Version::Record(read.key, *read.value) : Version::Absent(read.key);
     if (table_.Fill(std::move(version), read.token)) ++fills_;
     Find(read.key);
   }
@@ -181,7 +203,6 @@ class Model {
     table_.EndFlush(ok);
     if (ok && flush_lsn_ <= kept_) TakeFlushed();
     flush_.reset();
-    flush_lsn_ = 0;
   }
   void TakeFlushed() {
     for (const auto& [key, last] : *flush_) {
@@ -271,8 +292,9 @@ class Model {
     if (stats.bytes > options_.budget_bytes) RC_ASSERT(bytes == dirty);
   }
   bool PinnedAndReplaced() const {
-    return std::any_of(flush_->begin(), flush_->end(),
-                       [this](const auto& pinned) { return last_.at(pinned.first) != pinned.second; });
+    return std::any_of(flush_->begin(), flush_->end(), [this](const auto& pinned) {
+      return last_.at(pinned.first) != pinned.second;
+    });
   }
 
   const Shape shape_;
@@ -283,27 +305,33 @@ class Model {
   std::optional<std::map<std::string, Last>> flush_;
   std::vector<VersionRef> flushed_;
   bool all_flushed_ = false;
-  uint64_t flush_lsn_ = 0;
+  uint64_t flush_lsn_ = 0;  // of the last that began
   std::vector<Read> reads_;
   std::deque<Held> held_;
   std::string scan_from_;
-  uint64_t lsn_ = 0, kept_ = UINT64_MAX, fills_ = 0;
-  int same_ = 0;
+  uint64_t lsn_ = 0, kept_ = UINT64_MAX, fills_ = 0, writes_ = 0;
 };
 
 rc::Gen<Op> AnyOp() {
-  const auto kinds = rc::gen::weightedElement<Kind>(
-      {{14, Kind::kPut}, {5, Kind::kRemove}, {6, Kind::kFind}, {9, Kind::kBeginRead},
-       {9, Kind::kEndRead}, {5, Kind::kBeginFlush}, {4, Kind::kNextToFlush}, {6, Kind::kEndFlush},
-       {1, Kind::kFailFlush}, {5, Kind::kScan}, {4, Kind::kBudget}, {1, Kind::kFail}});
-  const auto sizes = rc::gen::oneOf(
-      rc::gen::inRange<uint32_t>(0, 100), rc::gen::inRange<uint32_t>(0, 800),
-      rc::gen::inRange<uint32_t>(0, 5000));
-  return rc::gen::build<Op>(rc::gen::set(&Op::kind, kinds),
-                            rc::gen::set(&Op::key, rc::gen::inRange<uint16_t>(0, 400)),
-                            rc::gen::set(&Op::count, rc::gen::inRange<uint8_t>(0, 60)),
-                            rc::gen::set(&Op::stride, rc::gen::inRange<uint8_t>(0, 10)),
-                            rc::gen::set(&Op::size, sizes));
+  const auto kinds = rc::gen::weightedElement<Kind>({{14, Kind::kPut},
+                                                     {5, Kind::kRemove},
+                                                     {6, Kind::kFind},
+                                                     {9, Kind::kBeginRead},
+                                                     {9, Kind::kEndRead},
+                                                     {5, Kind::kBeginFlush},
+                                                     {4, Kind::kNextToFlush},
+                                                     {6, Kind::kEndFlush},
+                                                     {1, Kind::kFailFlush},
+                                                     {5, Kind::kScan},
+                                                     {4, Kind::kBudget},
+                                                     {1, Kind::kFail}});
+  const auto sizes =
+      rc::gen::oneOf(rc::gen::inRange<uint32_t>(0, 100), rc::gen::inRange<uint32_t>(0, 800),
+                     rc::gen::inRange<uint32_t>(0, 5000));
+  return rc::gen::build<Op>(
+      rc::gen::set(&Op::kind, kinds), rc::gen::set(&Op::key, rc::gen::inRange<uint16_t>(0, 400)),
+      rc::gen::set(&Op::count, rc::gen::inRange<uint8_t>(0, 60)),
+      rc::gen::set(&Op::stride, rc::gen::inRange<uint8_t>(0, 10)), rc::gen::set(&Op::size, sizes));
 }
 
 class TableModel : public testing::TestWithParam<Shape> {};

@@ -20,10 +20,14 @@ std::string KeyOf(uint64_t number) { return KeyOf(Shape::kRandom, number); }
 std::string Look(Table& table, std::string_view key) {
   const Found found = table.Find(key);
   switch (found.known) {
-    case Known::kRecord: return std::string(found.version->bytes());
-    case Known::kAbsent: return "absent";
-    case Known::kUnknown: return "unknown";
-    case Known::kLost: return "lost";
+    case Known::kRecord:
+      return std::string(found.version->bytes());
+    case Known::kAbsent:
+      return "absent";
+    case Known::kUnknown:
+      return "unknown";
+    case Known::kLost:
+      return "lost";
   }
   return "";
 }

@@ -15,31 +15,41 @@ namespace lariat::storage::table {
 
 // How tokens lie. Each gives a different key for each number.
 enum class Shape : uint8_t {
-  kRandom,   // as hashes do
-  kEqual,    // one token: keys of one hash tag
-  kFewEqual, // four tokens, two of them neighbours
-  kClose,    // neighbours, so that many bits have to be looked at
-  kBits,     // one bit each, again and again
-  kSorted,   // evenly over all, in order
-  kBuckets,  // a bucket for every three keys
-  kShort,    // keys that are shorter than bucket and token
+  kRandom,    // as hashes do
+  kEqual,     // one token: keys of one hash tag
+  kFewEqual,  // four tokens, two of them neighbours
+  kClusters,  // sixteen small parts of the token space
+  kClose,     // neighbours, so that many bits have to be looked at
+  kBits,      // one bit each, again and again
+  kSorted,    // evenly over all, in order
+  kBuckets,   // a bucket for every three keys
+  kShort,     // keys that are shorter than bucket and token
 };
-inline constexpr Shape kShapes[] = {Shape::kRandom, Shape::kEqual,  Shape::kFewEqual,
-                                    Shape::kClose,  Shape::kBits,   Shape::kSorted,
-                                    Shape::kBuckets, Shape::kShort};
+inline constexpr Shape kShapes[] = {Shape::kRandom,   Shape::kEqual,   Shape::kFewEqual,
+                                    Shape::kClusters, Shape::kClose,   Shape::kBits,
+                                    Shape::kSorted,   Shape::kBuckets, Shape::kShort};
 
 inline uint64_t Scatter(uint64_t number) { return base::Prng(number).Next(); }
 
 inline std::string KeyOf(Shape shape, uint64_t number) {
   const std::string name = "key-" + std::to_string(number);
   switch (shape) {
-    case Shape::kRandom: return DataKey(1, Scatter(number), name);
-    case Shape::kEqual: return DataKey(1, 0x5555'5555'0000'0001, name);
+    case Shape::kRandom:
+      return DataKey(1, Scatter(number), name);
+    case Shape::kEqual:
+      return DataKey(1, 0x5555'5555'0000'0001, name);
     case Shape::kFewEqual:
       return DataKey(1, uint64_t{number % 4 / 2} << 63 | (number % 2 + 7), name);
-    case Shape::kClose: return DataKey(1, 0x7fff'ffff'ffff'ff80 + number, name);
-    case Shape::kBits: return DataKey(1, uint64_t{1} << number % 64, name);
-    case Shape::kSorted: return DataKey(1, number << 50, name);
+    case Shape::kClusters: {
+      const uint64_t part = number % 4 * 0x18 + number / 4 % 4 * 0x48;
+      return DataKey(1, part << 55 | Scatter(number) >> 9, name);
+    }
+    case Shape::kClose:
+      return DataKey(1, 0x7fff'ffff'ffff'ff80 + number, name);
+    case Shape::kBits:
+      return DataKey(1, uint64_t{1} << number % 64, name);
+    case Shape::kSorted:
+      return DataKey(1, number << 50, name);
     case Shape::kBuckets:
       return DataKey(static_cast<uint32_t>(number / 3), Scatter(number), name);
     case Shape::kShort: {

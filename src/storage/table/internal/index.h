@@ -22,8 +22,8 @@
 // search in it pays for and nobody else. A plain longer leaf would move a million slots for each
 // insertion.
 //
-// A shard owns a slice of the token space: the directory spans that slice alone. Tokens outside of it
-// are still in order; they just share the cells at both ends.
+// A shard owns a slice of the token space: the directory spans that slice alone. Tokens outside of
+// it are still in order; they just share the cells at both ends.
 //
 // Erasing leaves holes; Tidy joins a sparse leaf with its neighbour, cells with theirs, halves the
 // directory and drops an empty bucket, so that an empty table has no index.
@@ -98,9 +98,9 @@ class Index {
   // The number of the last write to a key that belongs where this one does, at least.
   uint64_t LastWrite(const Place& place) const;
 
-  // A hand that goes round and round: the leaf (null while there is none) and the slot that it looks
-  // at next. Whatever is inserted, erased, split and joined meanwhile, it meets each key once in a
-  // round; the slot may be the leaf's end.
+  // A hand that goes round and round: the leaf (null while there is none) and the slot that it
+  // looks at next. Whatever is inserted, erased, split and joined meanwhile, it meets each key once
+  // in a round; the slot may be the leaf's end.
   Leaf* hand() const { return hand_; }
   uint32_t hand_slot() const { return hand_slot_; }
   void PassSlot() { ++hand_slot_; }
