@@ -148,9 +148,29 @@ void ExpectWritesRemembered(Shape shape, uint64_t keys, int steps) {
 
 TEST(Index, RemembersTheLastWriteWhereAKeyBelongs) {
   for (const Shape shape : kShapes) {
-    ExpectWritesRemembered(shape, 1000, 10'000);
-    for (uint64_t keys = 50; keys < 450; ++keys) ExpectWritesRemembered(shape, keys, 400);
+    ExpectWritesRemembered(shape, 1000, 5'000);
+    for (uint64_t keys = 50; keys < 450; keys += 20) ExpectWritesRemembered(shape, keys, 400);
   }
+}
+
+// A run that becomes two cells between two of its leaves, where a key was written and is gone.
+TEST(Index, RemembersAWriteBetweenTheLeavesOfARunThatIsCut) {
+  constexpr uint64_t kLow = uint64_t{0x10} << 56;
+  constexpr uint64_t kHigh = uint64_t{0x18} << 56;  // differs in the fifth bit
+  Index index({});
+  Insert(index, DataKey(1, uint64_t{0x80} << 56, "far"));
+  for (uint64_t i = 1; i <= 14; ++i) Insert(index, DataKey(1, kLow + i, "low"));
+  for (uint64_t i = 1; i <= 15; ++i) Insert(index, DataKey(1, kHigh + i * 100, "high"));
+  const std::string key = DataKey(1, kHigh, "written");
+  Leaf* leaf = index.Insert(PlaceOf(key), Version::Record(key, ""));
+  ASSERT_NE(leaf->run, nullptr);
+  ASSERT_EQ(leaf->size, 15U);  // all of the low ones, and it
+  leaf->written = 7;
+  Erase(index, key);
+  for (uint64_t i = 16; i <= 60; ++i) Insert(index, DataKey(1, kHigh + i * 100, "high"));
+  ASSERT_EQ(index.Find(PlaceOf(DataKey(1, kLow + 1, "low"))).leaf->depth, 5U);
+  ASSERT_EQ(index.LastWrite(PlaceOf(key)), 7U);
+  EXPECT_EQ(Audit(index).Run(), "");
 }
 
 }  // namespace

@@ -110,7 +110,10 @@ bool Table::HasRoom(const Batch& batch) const {
   return Unflushed() + bytes <= unflushed_max_;
 }
 
-void Table::Fail(uint64_t durable_lsn) { kept_lsn_ = std::min(kept_lsn_, durable_lsn); }
+void Table::Fail(uint64_t durable_lsn) {
+  // What the files have is durable, whatever the log has kept.
+  kept_lsn_ = std::min(kept_lsn_, std::max(durable_lsn, files_lsn_));
+}
 
 // --- ranges ------------------------------------------------------------------------------------
 

@@ -100,9 +100,9 @@ class Table {
     size_t bytes = 0;  // of all keys and values
   };
   bool HasRoom(const Batch& batch) const;
-  // The log could not keep what is above the LSN, and never will: those keys are kLost, all others
-  // stay as they are. Nothing is written and no flush begins after that; one that reaches above
-  // the LSN ends as one that failed.
+  // The log could not keep what is above the LSN, and never will: keys whose last write is there,
+  // and not in the files, are kLost, all others stay as they are. Nothing is written and no flush
+  // begins after that; one that reaches above the LSN ends as one that failed.
   void Fail(uint64_t durable_lsn);
 
   // --- ranges, to be merged with the files.

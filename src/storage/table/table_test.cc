@@ -344,6 +344,14 @@ TEST(Fail, TakesBackWhatTheLogDidNotKeep) {
   EXPECT_EQ(Look(table, "b"), "lost");
 }
 
+TEST(Fail, LeavesWhatTheFilesHave) {
+  Table table({});
+  table.Put("a", "a1", 5);
+  Flush(table, 5);
+  table.Fail(3);
+  EXPECT_EQ(Look(table, "a"), "a1");
+}
+
 // --- what it costs -----------------------------------------------------------------------------
 
 size_t Overhead(const Table& table, size_t payload) {
