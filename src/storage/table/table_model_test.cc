@@ -139,7 +139,8 @@ class Model {
     const bool has_room = table_.HasRoom({1, key.size() + (value ? value->size() : 0)});
     value ? table_.Put(key, *value, lsn_) : table_.Remove(key, lsn_);
     const Found found = table_.Find(key);
-    RC_ASSERT(found.version != nullptr);
+    const bool known = found.version != nullptr;
+    RC_ASSERT(known);
     RC_ASSERT(ValueOf(*found.version) == value);
     RC_ASSERT(found.version->digest() == nullptr);
     if (has_room) RC_ASSERT(table_.Stats().unflushed_bytes <= options_.unflushed_bytes);
@@ -344,7 +345,7 @@ TEST_P(TableModel, IsTwoMaps) {
     for (const Op& op : ops) model.Do(op);
     fills += model.fills();
   }));
-  EXPECT_GT(fills, 500U);  // they do not lose all the time
+  EXPECT_GT(fills, 100U);  // they do not lose all the time
 }
 
 INSTANTIATE_TEST_SUITE_P(All, TableModel, testing::ValuesIn(kShapes));
