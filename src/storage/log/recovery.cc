@@ -157,8 +157,9 @@ base::Status Walk::Follow(Lsn cut) {
   recovered.cut = recovered.end = at_ = cut;
   if (cut > 0) {
     const uint64_t segment = SegmentBefore(cut, shape_.segment_bytes);
-    // Its header was durable before its first frame.
-    if (!Enter(segment)) SayDamaged("the segment in which the log begins is gone");
+    // Its header was durable before its first frame. It is not needed if the log goes on elsewhere.
+    const bool there = Enter(segment) || SegmentBehind(cut);
+    if (!there) SayDamaged("the segment in which the log begins is gone");
     if (segment_ == segment) found_.live.insert(segment);
   }
   while (true) {
