@@ -29,7 +29,6 @@ class Opening {
   base::Status RememberDamage();
   base::Status MakeSlots();
   base::Status WriteControl();
-  bool IsLive(uint64_t slot) const;
 
   const LogOptions& options_;
   Disk* const disk_;
@@ -130,17 +129,12 @@ base::Status Opening::RememberDamage() {
   return WriteControl();
 }
 
-bool Opening::IsLive(uint64_t slot) const {
-  return std::any_of(found_.live.begin(), found_.live.end(),
-                     [&](uint64_t segment) { return segment % shape_.slots_max == slot; });
-}
-
-// Those that an earlier start or Grow did not finish, too. One that is needed is left as it is.
+// Those that an earlier start or Grow did not finish, too, and those that damage made shorter.
 base::Status Opening::MakeSlots() {
   slots_ = std::max(slots_, std::min(options_.slots_at_open, shape_.slots_max));
   for (uint32_t slot = 0; slot < slots_; ++slot) {
     const auto size = disk_->Size(FileOfSlot(slot));
-    if ((size && *size == shape_.segment_bytes) || IsLive(slot)) continue;
+    if (size && *size == shape_.segment_bytes) continue;
     if (auto made = disk_->Make(FileOfSlot(slot), shape_.segment_bytes); !made) return made;
   }
   return {};

@@ -69,18 +69,16 @@ class PosixDisk final : public Disk {
   }
 
   base::Status Make(FileNumber file, uint64_t bytes) override {
-    {
-      const std::lock_guard lock(mutex_);
-      open_.erase(file);
-    }
-    const Fd fd(::open(Path(file).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd) return Fails(errno, "create", file);
-    const std::string zeros(std::min<uint64_t>(bytes, 1 << 20), '\0');
-    for (uint64_t at = 0; at < bytes; at += zeros.size()) {
+    const Fd fd(::open(Path(file).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    struct stat info = {};
+    if (!fd || ::fstat(fd.get(), &info) != 0) return Fails(errno, "create", file);
+    const std::string zeros(1 << 20, '\0');
+    for (auto at = static_cast<uint64_t>(info.st_size); at < bytes;) {
       const size_t size = std::min<uint64_t>(zeros.size(), bytes - at);
       if (const int error = WriteAll(fd.get(), at, {zeros.data(), size}); error != 0) {
         return Fails(error, "write", file);
       }
+      at += size;
     }
     if (::fsync(fd.get()) != 0) return Fails(errno, "sync", file);
     // Pages that stay in the cache would make every direct write look for them.
@@ -145,7 +143,7 @@ class PosixDisk final : public Disk {
     return directory_ + "/slot-" + std::to_string(file - FileOfSlot(0));
   }
 
-  // Stays open until Make.
+  // Stays open.
   base::Result<const OpenFile*> Get(FileNumber file) {
     const std::lock_guard lock(mutex_);
     if (const auto it = open_.find(file); it != open_.end()) return &it->second;

@@ -189,6 +189,11 @@ void Walk::Judge(const Control& control) {
     // older header. Under a damaged one anything may.
     const auto number = header_of_slot_[slot];
     if (number && *number < last) continue;
+    // It was made at its full length before it had a header.
+    const auto size = disk_->Size(FileOfSlot(slot));
+    if (number && size && *size < shape_.segment_bytes) {
+      SayDamaged("the slot of segment " + std::to_string(*number) + " has become shorter");
+    }
     LookIn(slot, number && *number == last ? end % shape_.segment_bytes : kBlock);
   }
   Recovered& recovered = found_.recovered;

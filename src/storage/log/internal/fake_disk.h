@@ -92,8 +92,11 @@ class FakeDisk final : public Disk {
   base::Status Make(FileNumber file, uint64_t bytes) override {
     if (dead_) return Broken();
     const auto fate = NextChange();
-    const uint64_t size = fate ? bytes : files_->prng.Below(bytes);
-    files_->files[file] = {std::string(size, '\0'), std::string(size, '\0'), {}};
+    FakeFiles::File& made = files_->files[file];
+    const uint64_t old = made.now.size();
+    if (old >= bytes) return fate;
+    made.now.resize(fate ? bytes : old + files_->prng.Below(bytes - old), '\0');
+    made.durable.resize(made.now.size(), '\0');
     return fate;
   }
   base::Status Read(FileNumber number, uint64_t offset, size_t size, char* out) override {
