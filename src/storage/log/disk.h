@@ -28,9 +28,9 @@ class Disk {
   virtual ~Disk() = default;
   // kNotFound if there is no such file.
   virtual base::Result<uint64_t> Size(FileNumber file) = 0;
-  // Makes it, or makes it longer: so many bytes, the new ones zeros that are really written, durable
-  // with its name. After a crash or a failure it may be there with fewer. kDiskFull if there is no
-  // room.
+  // Makes it, or makes it longer: so many bytes, the new ones zeros that are really written,
+  // durable with its name. After a crash or a failure it may be there with fewer. kDiskFull if
+  // there is no room.
   virtual base::Status Make(FileNumber file, uint64_t bytes) = 0;
   // What lies behind its end reads as zeros. What was written is read, durable or not.
   virtual base::Status Read(FileNumber file, uint64_t offset, size_t size, char* out) = 0;
