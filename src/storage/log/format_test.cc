@@ -65,7 +65,8 @@ TEST(LogFormatTest, RoundTrip) {
                            uint8_t kind, const std::string& body) {
     const Lsn lsn = (uint64_t{place} + (1ULL << 32)) * 8;
     const std::string bytes = Encoded({lsn, durable, gap % 4096, kind, body}, salt);
-    const auto frame = DecodeFrame(salt, lsn, bytes + "behind");
+    const std::string more = bytes + "behind";
+    const auto frame = DecodeFrame(salt, lsn, more);
     RC_ASSERT(frame.has_value());
     RC_ASSERT(frame->durable == durable);
     RC_ASSERT(frame->gap == gap % 4096);
