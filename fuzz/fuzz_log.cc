@@ -3,9 +3,11 @@
 // sums, so the input is a list of things to put into the slots: headers and frames with right sums,
 // or bytes. Reading ends, what it gives is in order, and a log that was read can be written and
 // read again.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,9 +39,10 @@ class MemoryDisk final : public log::Disk {
     return {};
   }
   base::Status Read(log::FileNumber file, uint64_t offset, size_t size, char* out) override {
-    if (auto there = Size(file); !there) return base::Fail(there.error());
+    if (!files_->contains(file)) return base::Fail(base::Code::kNotFound, "none");
     const std::string& bytes = files_->at(file);
-    for (size_t i = 0; i < size; ++i) out[i] = offset + i < bytes.size() ? bytes[offset + i] : '\0';
+    const size_t there = offset < bytes.size() ? bytes.copy(out, size, offset) : 0;
+    std::fill_n(out + there, size - there, '\0');
     return {};
   }
   base::Status Write(log::FileNumber file, uint64_t offset, std::string_view bytes) override {

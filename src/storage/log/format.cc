@@ -160,7 +160,7 @@ void EncodeFrame(uint32_t salt, const Frame& frame, char* out) {
   at = Put<uint64_t>(at, frame.durable);
   at = Put<uint32_t>(at, frame.gap);
   at = Put<uint32_t>(at, frame.kind);
-  std::memcpy(at, frame.body.data(), frame.body.size());
+  frame.body.copy(at, frame.body.size());
   std::memset(out + size, 0, FrameBytes(frame.body.size()) - size);
   Put<uint32_t>(out, base::Crc32c({out + sizeof(uint32_t), size - sizeof(uint32_t)}, salt));
 }
@@ -185,7 +185,7 @@ std::optional<Frame> DecodeFrame(uint32_t salt, Lsn lsn, std::string_view bytes)
   (void)reader.Raw(3);
   frame.body = reader.Raw(length);
   if (!reader.ok() || FrameBytes(length) > bytes.size()) return std::nullopt;
-  if (frame.durable > lsn || frame.gap >= kBlock) return std::nullopt;
+  if (lsn > kLsnMax || frame.durable > lsn || frame.gap >= kBlock) return std::nullopt;
   const std::string_view summed = bytes.substr(sizeof sum, kFrameHead - sizeof sum + length);
   if (base::Crc32c(summed, salt) != sum) return std::nullopt;
   return frame;

@@ -209,16 +209,13 @@ void Walk::LookIn(uint64_t slot, uint64_t from) {
     Lsn lsn;
     std::memcpy(&lsn, &bytes[at + 8], sizeof lsn);
     const uint64_t segment = lsn / shape_.segment_bytes;
-    // Other numbers are some value's bytes: no segment is further ahead than the slots allow.
-    const bool fits = lsn % shape_.segment_bytes == at && Slot(segment) == slot &&
-                      segment <= ahead_max_ && lsn >= found_.recovered.end;
-    if (!fits) {
-      at += kFrameAlign;
-      continue;
-    }
-    remains_ = true;
-    const auto frame = DecodeFrame(salt_, lsn, bytes.substr(at));
+    const bool fits =
+        lsn % shape_.segment_bytes == at && Slot(segment) == slot && lsn >= found_.recovered.end;
+    const auto frame = fits ? DecodeFrame(salt_, lsn, bytes.substr(at)) : std::nullopt;
     at += frame ? FrameBytes(frame->body.size()) : kFrameAlign;
+    // What is not whole may be some value's bytes: no segment is further ahead than the slots
+    // allow.
+    if (frame || (fits && segment <= ahead_max_)) remains_ = true;
     if (!frame) continue;
     found_.highest = std::max(found_.highest, segment);
     Prove(frame->durable, "a later frame");
