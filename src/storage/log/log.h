@@ -44,7 +44,7 @@ namespace lariat::storage::log {
 struct LogOptions {
   // The store is compared with what the log was made for; the rest is fixed when it is made.
   Shape shape{.store = {}, .segment_bytes = 64ULL << 20, .slots_max = 16};
-  uint32_t slots_at_open = 2;           // made at least by then; Grow adds others
+  uint32_t slots_at_open = 2;           // so many are made by then, 2 at least; Grow adds others
   size_t buffer_bytes_max = 32U << 20;  // appended and not written; past it kStalled
   base::Duration sync_gap = std::chrono::microseconds(300);
   base::Duration mark_gap = base::Seconds(1);

@@ -271,9 +271,16 @@ TEST_F(LogTest, BelongsToOneStore) {
   // Its shape is fixed when it is made.
   options.shape = SmallShape();
   options.shape.segment_bytes *= 2;
-  const auto log = open(&world_.files);
+  auto log = open(&world_.files);
   ASSERT_TRUE(log.has_value());
   EXPECT_EQ((*log)->shape(), SmallShape());
+  log->reset();
+  // The number of slots may grow with the setting.
+  options.slots_at_open = 4;
+  const auto larger = open(&world_.files);
+  ASSERT_TRUE(larger.has_value());
+  EXPECT_EQ((*larger)->Stats().slots, 4U);
+  EXPECT_EQ((*larger)->recovered().ending, Ending::kWhole);
 }
 
 TEST_F(LogTest, AControlFileThatIsGoneAltogetherIsNoNewLog) {
@@ -286,6 +293,9 @@ TEST_F(LogTest, AControlFileThatIsGoneAltogetherIsNoNewLog) {
   world_.Kill();
   for (auto& [number, file] : world_.files.files) std::fill_n(file.now.begin(), kBlock, 'x');
   world_.files.files[kControlFile].now = std::string(2 * kBlock, 'x');
+  EXPECT_EQ(world_.Open().substr(0, 8), "no open:");
+  // Frames are left.
+  world_.files.files.erase(kControlFile);
   EXPECT_EQ(world_.Open().substr(0, 8), "no open:");
 }
 

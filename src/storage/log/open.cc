@@ -12,6 +12,8 @@ using base::Fail;
 
 namespace {
 
+constexpr uint32_t kSlotsMin = 2;
+
 class Opening {
  public:
   Opening(const LogOptions& options, Disk* disk) : options_(options), disk_(disk) {}
@@ -25,6 +27,7 @@ class Opening {
   base::Status ReadControl();
   bool AnyHeader() const;
   base::Status CountSlots();
+  base::Status CheckEmpty(Replay* replay);
   base::Status KeepWhatWasRead();
   base::Status RememberDamage();
   base::Status MakeSlots();
@@ -41,13 +44,17 @@ class Opening {
 
 base::Status Opening::Run(Replay* replay) {
   if (auto status = ReadControl(); !status) return status;
+  if (auto status = CountSlots(); !status) return status;
   if (is_new_) {
+    if (auto status = CheckEmpty(replay); !status) return status;
     // The control block comes last: without one a log that was never opened is made anew.
     if (auto status = MakeSlots(); !status) return status;
     if (auto status = disk_->Make(kControlFile, 2 * kBlock); !status) return status;
     return WriteControl();
   }
-  if (auto status = CountSlots(); !status) return status;
+  // So many were there before the control block was, and others without a hole: one that is missing
+  // is damage.
+  slots_ = std::max(slots_, kSlotsMin);
   auto found = Recover(disk_, shape_, control_, slots_, replay);
   if (!found) return Fail(found.error());
   found_ = std::move(*found);
@@ -102,9 +109,16 @@ base::Status Opening::CountSlots() {
     if (!size && size.error().code != Code::kNotFound) return Fail(size.error());
     if (size) slots_ = slot + 1;
   }
-  // All were there before the control block was: one that is missing is damage.
-  slots_ = std::max(slots_, std::min(options_.slots_at_open, shape_.slots_max));
   return {};
+}
+
+// A start that was killed leaves zeros. Frames without any block that names them are no new log:
+// its first segment would have the numbers of theirs.
+base::Status Opening::CheckEmpty(Replay* replay) {
+  const auto found = Recover(disk_, shape_, {}, slots_, replay);
+  if (!found) return Fail(found.error());
+  if (found->highest == 0 && found->recovered.ending == Ending::kWhole) return {};
+  return Fail(Code::kCorruption, "the log has frames, but no control block and no header is left");
 }
 
 // A killed process leaves in the page cache what was never synced: now it was given out.
@@ -131,7 +145,7 @@ base::Status Opening::RememberDamage() {
 
 // Those that an earlier start or Grow did not finish, too, and those that damage made shorter.
 base::Status Opening::MakeSlots() {
-  slots_ = std::max(slots_, std::min(options_.slots_at_open, shape_.slots_max));
+  slots_ = std::max({slots_, kSlotsMin, std::min(options_.slots_at_open, shape_.slots_max)});
   for (uint32_t slot = 0; slot < slots_; ++slot) {
     const auto size = disk_->Size(FileOfSlot(slot));
     if (size && *size == shape_.segment_bytes) continue;
