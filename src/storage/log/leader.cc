@@ -37,7 +37,7 @@ void Log::Lead() {
     sync_began_ = clock_->Now();
   }
   writer_->Write(in_flight_->group,
-                 [log = shared_from_this()](base::Status status) { log->Finish(status); });
+                 [log = shared_from_this()](const base::Status& status) { log->Finish(status); });
 }
 
 void Log::Finish(const base::Status& status) {

@@ -34,7 +34,7 @@ base::Result<Lsn> Log::Append(const WriteBatch& batch) {
   const std::lock_guard lock(mutex_);
   scratch_.clear();
   EncodeBatch(batch, &scratch_);
-  const auto end = AppendLocked(FrameKind::kBatch, scratch_);
+  auto end = AppendLocked(FrameKind::kBatch, scratch_);
   if (!end) return end;
   batch_end_ = *end;
   unmarked_ = true;
@@ -156,7 +156,9 @@ base::Status Log::SyncNow() {
     dirty_.clear();
   }
   base::Status status;
-  BlockingWriter(disk_.get()).Write(taken.group, [&](base::Status told) { status = told; });
+  BlockingWriter(disk_.get()).Write(taken.group, [&](base::Status told) {
+    status = std::move(told);
+  });
   const std::lock_guard lock(mutex_);
   if (!status) {
     FailLocked(status.error());
