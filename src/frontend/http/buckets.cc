@@ -132,9 +132,7 @@ constexpr Property kProperties[] = {
     {"pw", [](JsonMember& m, Change& c) { return ReadNumber(m, c.bucket.pw); }},
     {"sloppy", [](JsonMember& m, Change& c) { return ReadFlag(m, c.bucket.sloppy); }},
     {"conflict",
-     [](JsonMember& m, Change& c) {
-       return ReadChoice(m, &membership::ParseConflict, c.bucket.conflict);
-     }},
+     [](JsonMember& m, Change& c) { return ReadChoice(m, &causal::ParseKind, c.bucket.conflict); }},
     {"ttl", [](JsonMember& m, Change& c) { return ReadSeconds(m, c.bucket.ttl_s); }},
     {"compaction",
      [](JsonMember& m, Change&) {
@@ -193,7 +191,7 @@ void WriteProperties(JsonWriter& json, const BucketProperties& bucket,
   json.Key("r").Uint(bucket.r).Key("w").Uint(bucket.w);
   json.Key("pr").Uint(bucket.pr).Key("pw").Uint(bucket.pw);
   json.Key("sloppy").Bool(bucket.sloppy);
-  json.Key("conflict").Text(membership::ConflictText(bucket.conflict));
+  json.Key("conflict").Text(causal::RowOf(bucket.conflict).name);
   json.Key("ttl").Uint(bucket.ttl_s).Key("compaction").Text("leveled");
   json.Key("compression").Text(settings.storage_compression).Key("ordered").Bool(false);
   json.Key("gc_grace").Uint(bucket.gc_grace_s);
