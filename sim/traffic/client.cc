@@ -259,26 +259,22 @@ void Traffic::Client::Submit(const OrderRef& order, uint64_t attempt, size_t mac
   const auto idempotency = order->idempotency_key.empty()
                                ? std::optional<std::string>()
                                : std::optional<std::string>(order->idempotency_key);
-  if (order->is_delete) {
-    coordinator::DeleteRequest request{kBucket,         order->key,  order->context,
-                                       order->if_match, idempotency, {}};
-    request.consistency.w = order->w;
-    request.consistency.sloppy = order->sloppy;
-    return service.Delete(std::move(request), std::move(done));
-  }
-  coordinator::PutRequest request;
+  coordinator::WriteRequest request;
   request.bucket = kBucket;
   request.key = order->key;
-  request.value = PaddedBy(static_cast<size_t>(cluster_.options().value_bytes),
-                           TokenText(order->key, order->token));
-  request.context = order->context;
-  request.if_match = order->if_match;
-  request.if_none_match_any = order->if_none_match;
+  request.write.is_delete = order->is_delete;
+  request.write.context = order->context;
+  request.write.if_match = order->if_match;
+  if (!order->is_delete) {
+    request.write.value = PaddedBy(static_cast<size_t>(cluster_.options().value_bytes),
+                                   TokenText(order->key, order->token));
+    request.write.if_none_match_any = order->if_none_match;
+    request.write.ttl_s = order->ttl_s;
+  }
   request.idempotency_key = idempotency;
   request.consistency.w = order->w;
   request.consistency.sloppy = order->sloppy;
-  request.ttl_s = order->ttl_s;
-  service.Put(std::move(request), std::move(done));
+  service.Write(std::move(request), std::move(done));
 }
 
 void Traffic::Client::OnAnswer(const OrderRef& order, uint64_t attempt, size_t machine,

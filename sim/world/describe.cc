@@ -41,7 +41,8 @@ struct Words {
     return "write reply " + Ending(m.outcome);
   }
   std::string operator()(const wire::ForwardedWrite& m) const {
-    return fmt::format("forwarded {} {} = {}", m.is_delete ? "delete" : "put", m.key, m.value);
+    return fmt::format("forwarded {} {} = {}", m.write.is_delete ? "delete" : "put", m.key,
+                       m.write.value);
   }
   std::string operator()(const wire::ForwardedWriteReply& m) const {
     return fmt::format("forward reply {} primaries {}", Ending(m.outcome), m.primaries);

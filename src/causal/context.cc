@@ -5,8 +5,7 @@
 #include "base/check.h"
 #include "base/coding.h"
 #include "base/hash.h"
-#include "causal/context_kind.h"
-#include "causal/object.h"
+#include "causal/kind.h"
 
 namespace lariat::causal {
 namespace {
@@ -37,8 +36,7 @@ std::optional<Context> DecodeContent(std::string_view content) {
   } else if (kind == static_cast<uint8_t>(Kind::kLww)) {
     context.lww_stamp.packed = in.U64();
     context.lww_node = in.U64();
-    const bool nothing = context.lww_stamp.packed == 0 && context.lww_node == 0;
-    if (nothing) return std::nullopt;  // written as an empty siblings context
+    if (context.Id() == RegisterId{}) return std::nullopt;  // written as an empty siblings context
   } else {
     return std::nullopt;
   }
@@ -59,7 +57,7 @@ bool NamesStamp(std::string_view context) {
 }
 
 std::string EncodeContext(const Context& context, std::string_view bucket, std::string_view key) {
-  const bool lww = context.lww_stamp.packed != 0 || context.lww_node != 0;
+  const bool lww = context.Id() != RegisterId{};
   std::string bytes;
   base::ByteWriter out(&bytes);
   out.U8(kContextVersion);

@@ -15,11 +15,12 @@
 namespace lariat::causal {
 
 struct Context {
-  DotSet seen;         // siblings buckets
-  HlcStamp lww_stamp;  // lww buckets: the register's stamp and node; 0 = nothing seen
+  DotSet seen;         // kinds whose writes are events of actors
+  HlcStamp lww_stamp;  // kinds ordered by clock: stamp and node of what was shown; 0 = nothing
   uint64_t lww_node = 0;
   bool operator==(const Context&) const = default;
   bool Empty() const { return seen.Empty() && lww_stamp.packed == 0; }
+  RegisterId Id() const { return {lww_stamp, lww_node}; }
 };
 
 // A set that is larger than the limits below is trimmed (DotSet::Trim), so that every text given
@@ -29,6 +30,11 @@ std::string EncodeContext(const Context& context, std::string_view bucket, std::
 // bucket and key. Bounded: at most kContextBytesMax of text, kContextActorsMax actors.
 base::Result<Context> DecodeContext(std::string_view text, std::string_view bucket,
                                     std::string_view key);
+
+// Whether a text names a write by its stamp; needs no bucket and key. Two writes with one stamp of
+// a client are told apart by their values alone, so such a context does not name a content; any
+// other does.
+bool NamesStamp(std::string_view context);
 
 inline constexpr size_t kContextBytesMax = 64 * 1024;
 inline constexpr size_t kContextActorsMax = 1024;

@@ -3,10 +3,16 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
+#include <utility>
 
 #include "base/check.h"
 
 namespace lariat::causal {
+
+using base::Code;
+using base::Fail;
+
 namespace {
 
 constexpr size_t kValueBytesMin = 1 + 1 + 1 + 1 + 1;
@@ -46,10 +52,6 @@ void DvvSet::Discard(const DotSet& context) {
   history_.Join(context);
 }
 
-bool DvvSet::CanUpdate(const DotSet& context, const Actor& actor) const {
-  return std::max(history_.Max(actor), context.Max(actor)) < kCounterMax;
-}
-
 Dot DvvSet::Update(const DotSet& context, Value value, const Actor& actor) {
   Discard(context);
   const Dot dot{actor, history_.Max(actor) + 1};
@@ -59,6 +61,49 @@ Dot DvvSet::Update(const DotSet& context, Value value, const Actor& actor) {
   const auto at = std::upper_bound(values_.begin(), values_.end(), added, DotLess);
   values_.insert(at, std::move(added));
   return dot;
+}
+
+base::Result<Applied> DvvSet::Apply(Change&& change, const Author& author) {
+  const Dot dot = Update(change.context.seen, std::move(change.value), author.actor);
+  if (values_.size() > change.values_max) {
+    return Fail(Code::kTooManySiblings, "the key would have " + std::to_string(values_.size()) +
+                                            " concurrent values; the limit is " +
+                                            std::to_string(change.values_max) +
+                                            ": read it and write back one value with the context");
+  }
+  Applied applied;
+  // With no unseen sibling left the whole history is seen, and the shorter context says so.
+  if (values_.size() == 1) {
+    applied.context.seen = history_;
+  } else {
+    applied.context.seen = std::move(change.context.seen);
+    applied.context.seen.Add(dot);
+  }
+  return applied;
+}
+
+bool DvvSet::CoveredBy(const Context& context) const {
+  return std::all_of(values_.begin(), values_.end(),
+                     [&](const DottedValue& v) { return context.seen.Contains(v.dot); });
+}
+
+// Half of the limits: the replies to the client's later writes add to the context.
+Context DvvSet::WholeContext() const {
+  const bool fits = history_.entries().size() <= kContextActorsMax / 2 &&
+                    history_.DotsInClouds() <= kContextCloudMax / 2;
+  Context context;
+  if (fits) {
+    context.seen = history_;
+  } else {
+    for (const DottedValue& v : values_) context.seen.Add(v.dot);
+  }
+  return context;
+}
+
+std::map<uint64_t, uint64_t> DvvSet::Version() const {
+  std::map<uint64_t, uint64_t> version;
+  for (const DotSet::Entry& entry : history_.entries()) version[entry.actor.node] += entry.Max();
+  return version;
 }
 
 // Every value's actor is in the history.
@@ -71,6 +116,12 @@ bool DvvSet::Fold() {
                        [&actor](const DottedValue& v) { return v.dot.actor == actor; });
   });
   return true;
+}
+
+size_t DvvSet::BytesExpected() const {
+  size_t bytes = history_.entries().size() * kOverheadBytes;
+  for (const DottedValue& v : values_) bytes += v.value.BytesExpected();
+  return bytes;
 }
 
 // A value names its actor by the index of the history's entry. Both are sorted by actor, so the

@@ -100,15 +100,6 @@ TEST(DvvSet, AContextLearntAheadOfItsValuesKeepsThemOut) {
   EXPECT_EQ(Show(Joined(elsewhere, here)), "2.1=new");
 }
 
-TEST(DvvSet, TellsWhenAForgedContextUsedUpTheActor) {
-  DvvSet set;
-  EXPECT_TRUE(set.CanUpdate(Ctx({{kA, kCounterMax - 1}}), kA));
-  EXPECT_FALSE(set.CanUpdate(Ctx({{kA, kCounterMax}}), kA));
-  set.Discard(Ctx({{kA, kCounterMax}}));
-  EXPECT_FALSE(set.CanUpdate({}, kA));
-  EXPECT_TRUE(set.CanUpdate({}, kB));
-}
-
 // A client that only ever writes, and was never shown its rival's values.
 struct Writer {
   DotSet context;

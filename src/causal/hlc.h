@@ -32,6 +32,13 @@ struct HlcStamp {
   static constexpr int64_t kWallMsMax = (int64_t{1} << 48) - 1;
 };
 
+// What tells one write of a kind ordered by clock from another: nodes do not use a stamp twice.
+struct RegisterId {
+  HlcStamp stamp;
+  uint64_t node = 0;
+  auto operator<=>(const RegisterId&) const = default;
+};
+
 class Hlc {
  public:
   // `floor`: the persisted limit of the last run (0 on a new node); every stamp is above it.

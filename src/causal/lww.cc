@@ -2,6 +2,7 @@
 #include "causal/lww.h"
 
 #include <tuple>
+#include <utility>
 
 namespace lariat::causal {
 namespace {
@@ -19,6 +20,18 @@ bool LwwRegister::Loses(const LwwRegister& other) const { return Rank(*this) < R
 
 void LwwRegister::Join(const LwwRegister& other) {
   if (Loses(other)) *this = other;
+}
+
+base::Result<Applied> LwwRegister::Apply(Change&& change, const Author& author) {
+  LwwRegister written{author.stamp, author.actor.node, std::move(change.value)};
+  Applied applied{written.WholeContext(), Loses(written)};
+  if (applied.changed) *this = std::move(written);
+  return applied;
+}
+
+std::map<uint64_t, uint64_t> LwwRegister::Version() const {
+  if (Empty()) return {};
+  return {{node, static_cast<uint64_t>(stamp.WallMs())}};
 }
 
 void LwwRegister::Encode(base::ByteWriter* out) const {

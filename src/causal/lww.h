@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // Last-writer-wins register with a total order: (stamp, node, tombstone over value, value bytes).
-// Join takes the greater; commutative, associative, idempotent. A value type.
+// Join takes the greater; commutative, associative, idempotent. The state of kind `lww`
+// (object.h says what each member that all kinds have is for). A value type.
 #pragma once
 
 #include <compare>
+#include <cstdint>
+#include <map>
 #include <optional>
+#include <utility>
 
 #include "base/coding.h"
+#include "base/result.h"
+#include "causal/change.h"
 #include "causal/hlc.h"
 #include "causal/value.h"
 
 namespace lariat::causal {
-
-// What tells one write of a register from another: nodes do not use a stamp twice.
-struct RegisterId {
-  HlcStamp stamp;
-  uint64_t node = 0;
-  auto operator<=>(const RegisterId&) const = default;
-};
 
 // What a replica says of a register that it was given. Numbers are sent; never reuse one.
 enum class Standing : uint8_t {
@@ -27,6 +26,7 @@ enum class Standing : uint8_t {
 };
 
 struct LwwRegister {
+  static constexpr Kind kKind = Kind::kLww;
   HlcStamp stamp;
   uint64_t node = 0;
   Value value;
@@ -35,6 +35,22 @@ struct LwwRegister {
   RegisterId Id() const { return {stamp, node}; }
   bool Loses(const LwwRegister& other) const;  // other is strictly greater
   void Join(const LwwRegister& other);
+
+  // Not by the stamp alone: a client may give timestamp 0 to a write that was acknowledged.
+  bool Empty() const { return *this == LwwRegister{}; }
+  template <typename Use>
+  void ForEachValue(Use use) const {
+    if (!Empty()) use(Dot{{node, 0, 0}, stamp.packed}, value);
+  }
+  base::Result<Applied> Apply(Change&& change, const Author& author);
+  bool CoveredBy(const Context& context) const { return Id() <= context.Id(); }
+  Context WholeContext() const { return {{}, stamp, node}; }
+  uint64_t LastEventOf(const Actor&) const { return 0; }
+  bool CanFold() const { return false; }
+  bool Fold() { return false; }
+  std::map<uint64_t, uint64_t> Version() const;
+
+  size_t BytesExpected() const { return value.BytesExpected(); }
   void Encode(base::ByteWriter* out) const;
   static std::optional<LwwRegister> Decode(base::ByteReader* in);
 };

@@ -10,6 +10,9 @@
 
 namespace lariat::causal {
 
+// Room for what surrounds the bytes of one value or one history entry.
+inline constexpr size_t kOverheadBytes = 40;
+
 struct Value {
   bool tombstone = false;
   base::WallTime written;    // for people: "timestamp", Last-Modified; never decides in dvv
@@ -20,6 +23,8 @@ struct Value {
 
   bool ExpiredAt(base::WallTime now) const { return expires_ms != 0 && expires_ms <= now.ms; }
   bool LiveAt(base::WallTime now) const { return !tombstone && !ExpiredAt(now); }
+  // About, and rather more: so that what it is encoded to seldom grows.
+  size_t BytesExpected() const { return bytes.size() + content_type.size() + kOverheadBytes; }
 };
 
 // Canonical, docs/formats/object.md. After bad bytes the reader is not ok().

@@ -27,7 +27,7 @@ void Coordinator::Tick(base::Instant now) {
 
 void Coordinator::OnForwarded(wire::ForwardedWrite request,
                               base::UniqueFunction<void(wire::ForwardedWriteReply)> done) {
-  writes_.Start(IntentOf(std::move(request)),
+  writes_.Start(RequestOf(std::move(request)), /*forwarded=*/true,
                 [done = std::move(done)](base::Result<WriteReply> reply) mutable {
                   done(MessageOf(std::move(reply)));
                 });
@@ -37,14 +37,8 @@ void Coordinator::Get(GetRequest request, GetDone done) {
   flights_.Get(std::move(request), std::move(done));
 }
 
-void Coordinator::Put(PutRequest request, WriteDone done) {
-  WriteIntent intent;
-  intent.put = std::move(request);
-  writes_.Start(std::move(intent), std::move(done));
-}
-
-void Coordinator::Delete(DeleteRequest request, WriteDone done) {
-  writes_.Start(IntentOf(std::move(request)), std::move(done));
+void Coordinator::Write(WriteRequest request, WriteDone done) {
+  writes_.Start(std::move(request), /*forwarded=*/false, std::move(done));
 }
 
 std::vector<membership::BucketProperties> Coordinator::Buckets() const { return buckets_.All(); }

@@ -40,8 +40,7 @@ class Coordinator final : public KvService {
   size_t InFlight() const { return admission_.InFlight(); }
 
   void Get(GetRequest request, GetDone done) override;
-  void Put(PutRequest request, WriteDone done) override;
-  void Delete(DeleteRequest request, WriteDone done) override;
+  void Write(WriteRequest request, WriteDone done) override;
   std::vector<membership::BucketProperties> Buckets() const override;
   base::Result<membership::BucketProperties> Bucket(const std::string& name) const override;
   void SetBucket(membership::BucketProperties bucket, Caller caller, StatusDone done) override;

@@ -145,10 +145,10 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   TestNode(TestCluster& cluster, size_t index, std::shared_ptr<const membership::View> view);
 
   GotPtr Get(const std::string& key, Consistency consistency = {});
-  WrotePtr Put(PutRequest request);
+  WrotePtr Put(WriteRequest request);
   WrotePtr Put(const std::string& key, const std::string& value,
                std::optional<std::string> context = std::nullopt);
-  WrotePtr Delete(DeleteRequest request);
+  WrotePtr Delete(WriteRequest request);
   // All values of the key after everything has settled, sorted.
   std::vector<std::string> Values(const std::string& key);
   // What this node's own replica stores.

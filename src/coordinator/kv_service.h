@@ -19,6 +19,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "base/unique_function.h"
+#include "causal/change.h"
 #include "coordinator/caller.h"
 #include "membership/bucket.h"
 
@@ -77,25 +78,10 @@ struct GetReply {
   Participation replicas;
 };
 
-struct PutRequest {
+struct WriteRequest {
   std::string bucket;
   std::string key;
-  std::string value;
-  std::string content_type;
-  std::optional<std::string> context;
-  std::optional<int64_t> ttl_s;                // 0 = never, also where the bucket has a ttl
-  std::optional<int64_t> client_timestamp_ms;  // lww buckets only
-  std::optional<std::string> if_match;         // a context, or "*" (any live value)
-  bool if_none_match_any = false;              // only if there is no live value
-  std::optional<std::string> idempotency_key;
-  Consistency consistency;
-  Caller caller;
-};
-struct DeleteRequest {
-  std::string bucket;
-  std::string key;
-  std::optional<std::string> context;
-  std::optional<std::string> if_match;
+  causal::ClientWrite write;  // what is to be done with it
   std::optional<std::string> idempotency_key;
   Consistency consistency;
   Caller caller;
@@ -116,8 +102,7 @@ class KvService {
  public:
   virtual ~KvService() = default;
   virtual void Get(GetRequest request, GetDone done) = 0;
-  virtual void Put(PutRequest request, WriteDone done) = 0;
-  virtual void Delete(DeleteRequest request, WriteDone done) = 0;
+  virtual void Write(WriteRequest request, WriteDone done) = 0;
 
   virtual std::vector<membership::BucketProperties> Buckets() const = 0;  // sorted by name
   virtual base::Result<membership::BucketProperties> Bucket(const std::string& name) const = 0;

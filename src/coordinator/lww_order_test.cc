@@ -44,10 +44,10 @@ TEST_F(LwwOrder, AWriteThroughASlowClockWinsOverAnEarlierOne) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(Read(i), Values{"second"}) << i;
   EXPECT_EQ(Restamped(0), 1U);
   // The context tells of the stamp that it has now.
-  PutRequest third;
+  WriteRequest third;
   third.key = "k";
-  third.value = "third";
-  third.if_match = (*second)->context;
+  third.write.value = "third";
+  third.write.if_match = (*second)->context;
   const WrotePtr matched = Replica(1).Put(std::move(third));
   cluster.RunAll();
   EXPECT_TRUE(matched->ok());
@@ -65,7 +65,7 @@ TEST_F(LwwOrder, UndisturbedWritesAreSentOnce) {
 
 TEST_F(LwwOrder, SoDoesADelete) {
   PutAhead("first", 0);
-  DeleteRequest request;
+  WriteRequest request;
   request.key = "k";
   const WrotePtr removed = Replica(0).Delete(std::move(request));
   cluster.RunAll();
@@ -115,9 +115,9 @@ TEST_F(LwwOrder, AConcurrentWriteThatTwoReplicasHeldComesFirst) {
 
 TEST_F(LwwOrder, ConditionsAndRepeatsAreAboveWhatTheyRead) {
   PutAhead("first", 0);
-  PutRequest put;
+  WriteRequest put;
   put.key = "k";
-  put.value = "once";
+  put.write.value = "once";
   put.idempotency_key = "id";
   for (int i = 0; i < 2; ++i) {
     const WrotePtr wrote = Replica(0).Put(put);
@@ -126,9 +126,9 @@ TEST_F(LwwOrder, ConditionsAndRepeatsAreAboveWhatTheyRead) {
     EXPECT_EQ((*wrote)->replayed, i == 1);
     EXPECT_EQ(Read(1), Values{"once"});
   }
-  put.value = "there";
+  put.write.value = "there";
   put.idempotency_key.reset();
-  put.if_match = "*";
+  put.write.if_match = "*";
   const WrotePtr wrote = Replica(0).Put(put);
   cluster.RunAll();
   ASSERT_TRUE(wrote->ok());
@@ -138,10 +138,10 @@ TEST_F(LwwOrder, ConditionsAndRepeatsAreAboveWhatTheyRead) {
 
 TEST_F(LwwOrder, AClientsOwnStampsAreLeftAsTheyAre) {
   PutAhead("first", 0);
-  PutRequest put;
+  WriteRequest put;
   put.key = "k";
-  put.value = "stamped";
-  put.client_timestamp_ms = cluster.wall.ms;
+  put.write.value = "stamped";
+  put.write.client_timestamp_ms = cluster.wall.ms;
   const WrotePtr wrote = Replica(0).Put(std::move(put));
   cluster.RunAll();
   EXPECT_TRUE(wrote->ok());

@@ -152,9 +152,9 @@ TEST(Moving, WhoIsDrainedIsAskedLast) {
   EXPECT_EQ(asked, (std::vector<size_t>{nodes[1], nodes[2]}));
   // Conditional writes have to meet, so they still go to the first.
   asked.clear();
-  PutRequest request;
+  WriteRequest request;
   request.key = key;
-  request.if_match = "*";
+  request.write.if_match = "*";
   const auto conditional = cluster.node(0).Put(request);
   cluster.RunAll();
   EXPECT_TRUE(conditional->ok());
@@ -238,10 +238,10 @@ TEST(MovingMustHold, M20_AnUpdateThatItsOwnShardRefusesIsPlannedAgainWhole) {
     if (!shard_is_ahead) cluster.SetTopology(node.index, next);
     node.mute = true;
     node.fence = shard_is_ahead ? next.fence : cluster.Before().fence;
-    PutRequest request;
+    WriteRequest request;
     request.key = key;
-    request.value = "v";
-    request.content_type = "text/plain";
+    request.write.value = "v";
+    request.write.content_type = "text/plain";
     const auto put = node.Put(std::move(request));
     const auto removed = node.Delete({.key = key});
     cluster.Advance(25);
@@ -266,9 +266,9 @@ TEST(MovingMustHold, M20_AForwardedWriteThatIsRefusedIsPlannedAgain) {
   TestNode& outside = cluster.node(3);
   for (size_t i = 0; i < 3; ++i) cluster.SetTopology(i, cluster.After());
   const auto put = outside.Put(key, "v");
-  PutRequest request;
+  WriteRequest request;
   request.key = key;
-  request.value = "w";
+  request.write.value = "w";
   request.idempotency_key = "i";
   const auto once = outside.Put(request);
   cluster.Advance(50);
@@ -385,9 +385,9 @@ class JoinUnderLoad {
       const std::string key = "key" + std::to_string(prng_.Below(kKeys));
       if (prng_.Chance(0.5)) {
         const std::string value = std::to_string(++writes_);
-        PutRequest request;
+        WriteRequest request;
         request.key = key;
-        request.value = value;
+        request.write.value = value;
         request.consistency.timeout_ms = 300;
         puts_.push_back({key, value, node.Put(std::move(request))});
       } else {

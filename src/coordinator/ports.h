@@ -21,31 +21,18 @@
 
 namespace lariat::coordinator {
 
-enum class Condition : uint8_t { kNone, kNoLiveValue, kAnyLiveValue, kContextCoversAll };
-
 struct UpdateRequest {
   uint32_t bucket = 0;
   uint64_t token = 0;
   std::string key;
-  causal::Kind kind = causal::Kind::kSiblings;
-  causal::Context context;
-  causal::Value value;
-  std::optional<int64_t> client_timestamp_ms;
-  Condition condition = Condition::kNone;
+  causal::Change change;
   membership::Durability durability = membership::Durability::kSync;
   std::string idempotency_key;
   std::string bucket_name;  // contexts given out are bound to it
-  size_t siblings_max = 100;
-  base::WallTime now;
-  uint64_t fence = 0;  // of the view that the write was planned by
+  uint64_t fence = 0;       // of the view that the write was planned by
   // Number of a member for which this node stands in: the event is made in what it keeps for that
   // one. 0: in its own record.
   uint64_t hint_for = 0;
-  uint16_t micros = 0;  // within now's millisecond
-  // lww, as in replica::UpdateRequest: a stamp above this; the event again, under another stamp.
-  causal::HlcStamp above;
-  std::optional<causal::RegisterId> instead_of;
-  bool unless_shown = false;
 };
 struct UpdateResult {
   std::string object;
@@ -56,7 +43,7 @@ struct UpdateResult {
   // Not null: the replica's view has another fence. Nothing was done, and the request is given back
   // as it was so that the write can be planned again; the rest is empty.
   std::unique_ptr<UpdateRequest> stale;
-  // Of a register; kUnsure: the replica may lack records.
+  // Of a kind ordered by clock; kUnsure: the replica may lack records.
   causal::Standing standing = causal::Standing::kHeld;
   bool tell_when_durable = false;  // nobody may be sent the event before it is durable here
 };

@@ -178,10 +178,10 @@ TEST(ReadsMustHold, M15_NoNewOldInversionUnderLoss) {
         newest_seen = newest;
         context = (*got)->context;
       }
-      PutRequest put;
+      WriteRequest put;
       put.key = "k";
-      put.value = std::to_string(i);
-      if (!context.empty()) put.context = context;
+      put.write.value = std::to_string(i);
+      if (!context.empty()) put.write.context = context;
       put.consistency.timeout_ms = 100;
       cluster.node(prng.Below(3)).Put(std::move(put));
       cluster.Advance(250);

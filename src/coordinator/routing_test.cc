@@ -31,11 +31,11 @@ TEST(Routing, AWriteIsForwardedToTheFirstReplica) {
     }
     return Fate::kDeliver;
   };
-  PutRequest request;
+  WriteRequest request;
   request.key = key;
-  request.value = "v";
-  request.content_type = "text/plain";
-  request.ttl_s = 100;
+  request.write.value = "v";
+  request.write.content_type = "text/plain";
+  request.write.ttl_s = 100;
   const auto put = cluster.node(0).Put(request);
   cluster.RunAll();
   ASSERT_TRUE(put->ok());
@@ -109,9 +109,9 @@ TEST(Routing, ErrorsOfTheCoordinatingReplicaComeBackAsTheyAre) {
   cluster.RunAll();
   EXPECT_EQ(refused->code(), Code::kDiskFull);
   cluster.node(first).plan.fail_write = {};
-  PutRequest request;
+  WriteRequest request;
   request.key = key;
-  request.if_match = "*";
+  request.write.if_match = "*";
   const auto condition = cluster.node(0).Put(request);
   cluster.RunAll();
   EXPECT_EQ(condition->code(), Code::kPreconditionFailed);
@@ -155,17 +155,17 @@ TEST(RoutingMustHold, M41_AMalformedForwardIsRefused) {
   EXPECT_EQ(code([](auto* r) { r->w = 1u << 31; }), Code::kInvalidArgument);
   EXPECT_EQ(code([](auto* r) { r->timeout_ms = -1; }), Code::kInvalidArgument);
   EXPECT_EQ(code([](auto* r) { r->timeout_ms = INT64_MAX; }), Code::kInvalidArgument);
-  EXPECT_EQ(code([](auto* r) { r->has_ttl = true, r->ttl_s = -1; }), Code::kInvalidArgument);
-  EXPECT_EQ(code([](auto* r) { r->has_context = true, r->context = "x"; }), Code::kInvalidArgument);
+  EXPECT_EQ(code([](auto* r) { r->write.ttl_s = -1; }), Code::kInvalidArgument);
+  EXPECT_EQ(code([](auto* r) { r->write.context = "x"; }), Code::kInvalidArgument);
 }
 
 // --- repeated requests ---------------------------------------------------------------------------
 
 WrotePtr PutOnce(TestNode& node, const std::string& key, const std::string& value,
                  const std::string& idempotency_key) {
-  PutRequest request;
+  WriteRequest request;
   request.key = key;
-  request.value = value;
+  request.write.value = value;
   request.idempotency_key = idempotency_key;
   return node.Put(std::move(request));
 }

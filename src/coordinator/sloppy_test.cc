@@ -15,10 +15,10 @@ using Owed = std::vector<std::pair<uint64_t, std::string>>;
 constexpr Consistency kSloppy{.sloppy = true};
 constexpr Consistency kAny{.level = Level::kAny};
 
-PutRequest PutOf(const std::string& key, Consistency consistency) {
-  PutRequest put;
+WriteRequest PutOf(const std::string& key, Consistency consistency) {
+  WriteRequest put;
   put.key = key;
-  put.value = "v";
+  put.write.value = "v";
   put.consistency = consistency;
   return put;
 }
@@ -172,8 +172,8 @@ TEST_F(Sloppy, WithAllReplicasDeadTheNodeThatIsAskedCoordinates) {
   EXPECT_EQ((*got)->replicas.fallbacks, 2U);
   // It covers what it was shown.
   auto next = PutOf(key, kSloppy);
-  next.context = (*got)->context;
-  next.value = "new";
+  next.write.context = (*got)->context;
+  next.write.value = "new";
   const auto second = cluster.node(Outsider()).Put(next);
   cluster.RunAll();
   EXPECT_TRUE(second->ok());
@@ -203,11 +203,11 @@ TEST_F(Sloppy, AnyPrefersAReplica) {
 
 TEST_F(Sloppy, ConditionsAndRepeatsNeedAReplica) {
   Kill({0, 1, 2});
-  PutRequest condition = PutOf(key, kAny);
-  condition.if_none_match_any = true;
-  PutRequest repeat = PutOf(key, kAny);
+  WriteRequest condition = PutOf(key, kAny);
+  condition.write.if_none_match_any = true;
+  WriteRequest repeat = PutOf(key, kAny);
   repeat.idempotency_key = "once";
-  for (PutRequest* request : {&condition, &repeat}) {
+  for (WriteRequest* request : {&condition, &repeat}) {
     const auto put = cluster.node(Outsider()).Put(*request);
     cluster.RunAll();
     EXPECT_EQ(put->code(), Code::kUnavailable);

@@ -61,7 +61,7 @@ PutCore::Options CoreOptions(const WriteOp::Options& options) {
 WriteOp::WriteOp(Options options, UpdateRequest update, OpContext& context, Done done)
     : options_(std::move(options)),
       update_(std::move(update)),
-      written_(update_.value.written),
+      written_(update_.change.value.written),
       context_(context),
       replicas_(context.replicas()),
       metrics_(context.metrics()),
@@ -69,18 +69,14 @@ WriteOp::WriteOp(Options options, UpdateRequest update, OpContext& context, Done
       done_(std::move(done)) {}
 
 void WriteOp::Start() {
-  UpdateRequest request = std::move(update_);
+  // Replication still needs the rest of it.
+  causal::Change change = std::exchange(update_.change, {});
+  UpdateRequest request = update_;
+  request.change = std::move(change);
   request.fence = options_.view->fence();
   if (options_.is_fallback) {
     request.hint_for = options_.view->MemberAt(options_.lineup.nodes[options_.self]).Number();
   }
-  // What replication still needs of it.
-  update_.bucket = request.bucket;
-  update_.token = request.token;
-  update_.key = request.key;
-  update_.durability = request.durability;
-  update_.idempotency_key = request.idempotency_key;
-  update_.bucket_name = request.bucket_name;
   replicas_.Update(
       std::move(request),
       [self = shared_from_this()](base::Result<UpdateResult> result) {
@@ -208,18 +204,16 @@ void WriteOp::OnWriteReply(Sent sent, const wire::WriteReply& reply) {
 // is durable here, for the one before is not to come back.
 void WriteOp::Restamp(bool unless_shown, uint32_t attempt) {
   auto object = causal::Object::Decode(result_.object);
-  LARIAT_CHECK(object && object->lww() != nullptr, "what was sent is a register");
+  LARIAT_CHECK(object.has_value(), "what was sent is an object");
   UpdateRequest request;
   request.bucket = update_.bucket;
   request.token = update_.token;
   request.key = update_.key;
   request.bucket_name = update_.bucket_name;
-  request.kind = causal::Kind::kLww;
-  request.now = written_;
-  request.instead_of = object->lww()->Id();
-  request.unless_shown = unless_shown;
-  request.above = core_.greater();
-  request.value = std::move(object->lww()->value);
+  request.change = std::move(*object).Again();
+  request.change.now = written_;
+  request.change.unless_shown = unless_shown;
+  request.change.above = core_.greater();
   request.fence = options_.view->fence();
   replicas_.Update(
       std::move(request),

@@ -29,7 +29,7 @@ TEST(Writes, PutGetDelete) {
   ASSERT_TRUE(got->ok());
   EXPECT_EQ((*got)->values.at(0).bytes, "v");
   EXPECT_EQ((*got)->timestamp, (*put)->timestamp);
-  const auto removed = cluster.node(1).Delete({.key = "k", .context = (*got)->context});
+  const auto removed = cluster.node(1).Delete({.key = "k", .write = {.context = (*got)->context}});
   cluster.RunAll();
   EXPECT_TRUE(removed->ok());
   EXPECT_TRUE(node.Values("k").empty());
@@ -127,7 +127,7 @@ TEST(WritesMustHold, M11_ADeleteWithContextLeavesWhatItHasNotSeen) {
   cluster.RunAll();
   cluster.node(1).Put("k", "unseen");
   cluster.RunAll();
-  cluster.node(2).Delete({.key = "k", .context = (*seen)->context});
+  cluster.node(2).Delete({.key = "k", .write = {.context = (*seen)->context}});
   cluster.RunAll();
   EXPECT_EQ(cluster.node(0).Values("k"), Values{"unseen"});
 }
@@ -136,11 +136,11 @@ TEST(WritesMustHold, M11_ADeleteWithContextLeavesWhatItHasNotSeen) {
 
 WrotePtr PutIf(TestNode& node, const std::string& value, std::optional<std::string> if_match,
                bool if_none_match_any = false) {
-  PutRequest request;
+  WriteRequest request;
   request.key = "k";
-  request.value = value;
-  request.if_match = std::move(if_match);
-  request.if_none_match_any = if_none_match_any;
+  request.write.value = value;
+  request.write.if_match = std::move(if_match);
+  request.write.if_none_match_any = if_none_match_any;
   return node.Put(std::move(request));
 }
 
@@ -190,10 +190,10 @@ TEST(Writes, ADeleteMayHaveACondition) {
   cluster.RunAll();
   cluster.node(1).Put("k", "b", (*put)->context);
   cluster.RunAll();
-  const auto stale = cluster.node(2).Delete({.key = "k", .if_match = (*put)->context});
+  const auto stale = cluster.node(2).Delete({.key = "k", .write = {.if_match = (*put)->context}});
   cluster.RunAll();
   EXPECT_EQ(stale->code(), Code::kPreconditionFailed);
-  const auto any = cluster.node(2).Delete({.key = "k", .if_match = "*"});
+  const auto any = cluster.node(2).Delete({.key = "k", .write = {.if_match = "*"}});
   cluster.RunAll();
   EXPECT_TRUE(any->ok());
   EXPECT_TRUE(cluster.node(0).Values("k").empty());
@@ -213,7 +213,8 @@ TEST(WritesMustHold, M9_ForeignAndAlteredContextsAreRefusedAndChangeNothing) {
     bad[prng.Below(bad.size())] = static_cast<char>(' ' + prng.Below(95));
     if (bad == good) continue;
     EXPECT_EQ(cluster.node(0).Put("k", "x", bad)->code(), Code::kInvalidArgument) << bad;
-    EXPECT_EQ(cluster.node(0).Delete({.key = "k", .context = bad})->code(), Code::kInvalidArgument);
+    EXPECT_EQ(cluster.node(0).Delete({.key = "k", .write = {.context = bad}})->code(),
+              Code::kInvalidArgument);
     EXPECT_EQ(PutIf(cluster.node(0), "x", bad)->code(), Code::kInvalidArgument);
   }
   EXPECT_EQ(cluster.node(0).Put("other key", "x", good)->code(), Code::kInvalidArgument);
@@ -241,29 +242,30 @@ TEST(WritesMustHold, M9_AContextOfTheOtherKindOfBucketIsRefused) {
 TEST(Writes, WhatIsRefusedBeforeAnythingIsSent) {
   TestCluster cluster;
   TestNode& node = cluster.node(0);
-  const auto code = [&](const std::function<void(PutRequest*)>& spoil) {
-    PutRequest request;
+  const auto code = [&](const std::function<void(WriteRequest*)>& spoil) {
+    WriteRequest request;
     request.key = "k";
-    request.value = "v";
+    request.write.value = "v";
     spoil(&request);
     const auto put = node.Put(std::move(request));
     return put->code();
   };
-  EXPECT_EQ(code([](PutRequest* p) { p->key = ""; }), Code::kInvalidArgument);
-  EXPECT_EQ(code([](PutRequest* p) { p->key = std::string(257, 'k'); }), Code::kInvalidArgument);
-  EXPECT_EQ(code([](PutRequest* p) { p->bucket = "a/b"; }), Code::kInvalidArgument);
-  EXPECT_EQ(code([](PutRequest* p) { p->bucket = "none"; }), Code::kNotFound);
-  EXPECT_EQ(code([](PutRequest* p) { p->value = std::string((1 << 20) + 1, 'v'); }),
+  EXPECT_EQ(code([](WriteRequest* p) { p->key = ""; }), Code::kInvalidArgument);
+  EXPECT_EQ(code([](WriteRequest* p) { p->key = std::string(257, 'k'); }), Code::kInvalidArgument);
+  EXPECT_EQ(code([](WriteRequest* p) { p->bucket = "a/b"; }), Code::kInvalidArgument);
+  EXPECT_EQ(code([](WriteRequest* p) { p->bucket = "none"; }), Code::kNotFound);
+  EXPECT_EQ(code([](WriteRequest* p) { p->write.value = std::string((1 << 20) + 1, 'v'); }),
             Code::kTooLarge);
-  EXPECT_EQ(code([](PutRequest* p) { p->content_type = std::string(257, 't'); }),
+  EXPECT_EQ(code([](WriteRequest* p) { p->write.content_type = std::string(257, 't'); }),
             Code::kInvalidArgument);
-  EXPECT_EQ(code([](PutRequest* p) { p->ttl_s = -1; }), Code::kInvalidArgument);
-  EXPECT_EQ(code([](PutRequest* p) { p->idempotency_key = ""; }), Code::kInvalidArgument);
-  EXPECT_EQ(code([](PutRequest* p) { p->idempotency_key = std::string(129, 'i'); }),
+  EXPECT_EQ(code([](WriteRequest* p) { p->write.ttl_s = -1; }), Code::kInvalidArgument);
+  EXPECT_EQ(code([](WriteRequest* p) { p->idempotency_key = ""; }), Code::kInvalidArgument);
+  EXPECT_EQ(code([](WriteRequest* p) { p->idempotency_key = std::string(129, 'i'); }),
             Code::kInvalidArgument);
-  EXPECT_EQ(code([](PutRequest* p) { p->client_timestamp_ms = 5; }), Code::kInvalidArgument);
-  EXPECT_EQ(code([](PutRequest* p) { p->consistency.w = 4; }), Code::kInvalidArgument);
-  EXPECT_EQ(code([](PutRequest* p) { p->consistency.level = Level::kSerial; }),
+  EXPECT_EQ(code([](WriteRequest* p) { p->write.client_timestamp_ms = 5; }),
+            Code::kInvalidArgument);
+  EXPECT_EQ(code([](WriteRequest* p) { p->consistency.w = 4; }), Code::kInvalidArgument);
+  EXPECT_EQ(code([](WriteRequest* p) { p->consistency.level = Level::kSerial; }),
             Code::kInvalidArgument);
   EXPECT_EQ(cluster.messages, 0U);
   EXPECT_EQ(node.updates, 0);
@@ -347,13 +349,13 @@ TEST(WritesMustHold, M40_RequestsAndBytesInFlightAreBounded) {
 // --- expiry --------------------------------------------------------------------------------------
 
 int64_t ExpiryOfPut(TestCluster& cluster, std::optional<int64_t> ttl_s) {
-  PutRequest request;
+  WriteRequest request;
   request.key = "ttl";
-  request.value = "v";
-  request.ttl_s = ttl_s;
+  request.write.value = "v";
+  request.write.ttl_s = ttl_s;
   const auto last = cluster.node(0).Get("ttl");
   cluster.RunAll();
-  if (!(*last)->context.empty()) request.context = (*last)->context;
+  if (!(*last)->context.empty()) request.write.context = (*last)->context;
   cluster.node(0).Put(std::move(request));
   cluster.RunAll();
   return cluster.node(0).Stored("ttl").dvv()->values().at(0).value.expires_ms;
@@ -380,11 +382,11 @@ TEST(WritesMustHold, M14_ExpiredIsNotFoundEverywhereAndUncoversNothing) {
   TestCluster cluster;
   const auto older = cluster.node(0).Put("k", "older");
   cluster.RunAll();
-  PutRequest request;
+  WriteRequest request;
   request.key = "k";
-  request.value = "short-lived";
-  request.ttl_s = 1;
-  request.context = (*older)->context;
+  request.write.value = "short-lived";
+  request.write.ttl_s = 1;
+  request.write.context = (*older)->context;
   cluster.node(1).Put(std::move(request));
   cluster.RunAll();
   EXPECT_EQ(cluster.node(2).Values("k"), Values{"short-lived"});
@@ -402,10 +404,10 @@ TEST(WritesMustHold, M14_ExpiredIsNotFoundEverywhereAndUncoversNothing) {
 TEST(Writes, LastWriterWinsTakesTheClientsTime) {
   TestCluster cluster({.kind = causal::Kind::kLww});
   const auto put = [&](size_t node, const std::string& value, std::optional<int64_t> at_ms) {
-    PutRequest request;
+    WriteRequest request;
     request.key = "k";
-    request.value = value;
-    request.client_timestamp_ms = at_ms;
+    request.write.value = value;
+    request.write.client_timestamp_ms = at_ms;
     const auto answer = cluster.node(node).Put(std::move(request));
     cluster.RunAll();
     return answer->code();

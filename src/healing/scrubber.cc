@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/gather.h"
+#include "causal/object.h"
 #include "merkle/grid.h"
 #include "peers/reply.h"
 #include "repair/stream.h"

@@ -25,28 +25,6 @@ base::Result<Durability> ParseDurability(std::string_view text) {
   return Fail(Code::kInvalidArgument, "durability is one of sync, periodic, none");
 }
 
-std::string_view ConflictText(causal::Kind kind) {
-  switch (kind) {
-    case causal::Kind::kSiblings:
-      return "siblings";
-    case causal::Kind::kLww:
-      return "lww";
-  }
-  return "siblings";
-}
-
-base::Result<causal::Kind> ParseConflict(std::string_view text) {
-  if (text == "siblings") return causal::Kind::kSiblings;
-  if (text == "lww") return causal::Kind::kLww;
-  for (const char* later : {"serial", "counter", "set", "map", "register", "flag", "hll"}) {
-    if (text == later) {
-      return Fail(Code::kUnsupported, "conflict '" + std::string(text) +
-                                          "' is not in this version; use siblings or lww");
-    }
-  }
-  return Fail(Code::kInvalidArgument, "conflict is one of siblings, lww");
-}
-
 base::Status CheckBucketName(std::string_view name) {
   if (name.empty() || name.size() > kBucketNameBytesMax) {
     return Fail(Code::kInvalidArgument, "a bucket name has 1 to 64 characters");

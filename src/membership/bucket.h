@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/result.h"
-#include "causal/object.h"
+#include "causal/kind.h"
 
 namespace lariat::membership {
 
@@ -17,8 +17,6 @@ enum class Durability : uint8_t { kSync = 1, kPeriodic = 2, kNone = 3 };
 
 std::string_view DurabilityText(Durability durability);
 base::Result<Durability> ParseDurability(std::string_view text);
-std::string_view ConflictText(causal::Kind kind);                 // "siblings" | "lww"
-base::Result<causal::Kind> ParseConflict(std::string_view text);  // kUnsupported for later kinds
 
 inline constexpr size_t kBucketNameBytesMax = 64;
 inline constexpr size_t kKeyBytesMax = 256;

@@ -97,23 +97,7 @@ TEST(Bucket, SloppyIsAChoice) {
   EXPECT_TRUE(CheckBucket(bucket));
 }
 
-TEST(Bucket, WhatThisVersionLacksIsSaidSo) {
-  for (const char* later : {"serial", "counter", "set", "map", "register", "flag", "hll"}) {
-    const auto kind = ParseConflict(later);
-    ASSERT_FALSE(kind);
-    EXPECT_EQ(kind.error().code, Code::kUnsupported) << later;
-  }
-  for (const char* wrong : {"", "LWW", "sibling", "crdt"}) {
-    const auto kind = ParseConflict(wrong);
-    ASSERT_FALSE(kind);
-    EXPECT_EQ(kind.error().code, Code::kInvalidArgument) << wrong;
-  }
-}
-
-TEST(Bucket, TextsOfKindsAndDurabilityRoundTrip) {
-  for (const causal::Kind kind : {causal::Kind::kSiblings, causal::Kind::kLww}) {
-    EXPECT_EQ(ParseConflict(ConflictText(kind)).value(), kind);
-  }
+TEST(Bucket, TextsOfDurabilityRoundTrip) {
   for (const Durability d : {Durability::kSync, Durability::kPeriodic, Durability::kNone}) {
     EXPECT_EQ(ParseDurability(DurabilityText(d)).value(), d);
   }

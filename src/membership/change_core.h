@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "membership/topology.h"
 
 namespace lariat::membership {

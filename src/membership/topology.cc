@@ -98,16 +98,16 @@ std::optional<BucketProperties> TakeBucket(const pb::Bucket& from) {
   to.pw = from.pw();
   to.sloppy = from.sloppy();
   to.allow_eventual = from.allow_eventual();
-  to.conflict = static_cast<causal::Kind>(from.conflict());
+  const auto conflict = causal::KindOf(from.conflict());
+  to.conflict = conflict.value_or(causal::Kind::kSiblings);
   to.durability = static_cast<Durability>(from.durability());
   to.ttl_s = from.ttl_s();
   to.gc_grace_s = from.gc_grace_s();
   to.read_repair = from.has_read_repair() ? from.read_repair() : kReadRepairDefault;
   to.version = from.version();
   to.editor = from.editor();
-  const bool conflict_ok = from.conflict() >= 1 && from.conflict() <= 2;
   const bool durability_ok = from.durability() >= 1 && from.durability() <= 3;
-  if (!conflict_ok || !durability_ok || !CheckBucket(to)) return std::nullopt;
+  if (!conflict || !durability_ok || !CheckBucket(to)) return std::nullopt;
   if (to.id != BucketIdOf(to.name)) return std::nullopt;
   return to;
 }

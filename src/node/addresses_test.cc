@@ -35,12 +35,12 @@ class AddressesTest : public ClusterTest {
   // A write that needs all replicas.
   base::Result<coordinator::WriteReply> PutAll(Machine& machine) {
     std::optional<base::Result<coordinator::WriteReply>> answer;
-    coordinator::PutRequest put;
+    coordinator::WriteRequest put;
     put.bucket = "default";
     put.key = "k";
-    put.value = "v";
+    put.write.value = "v";
     put.consistency.w = 3;
-    machine.coordinator().Put(put, [&](auto reply) { answer = std::move(reply); });
+    machine.coordinator().Write(put, [&](auto reply) { answer = std::move(reply); });
     EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
     return *answer;
   }

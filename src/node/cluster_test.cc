@@ -278,12 +278,12 @@ TEST_F(ClusterTest, M3_NobodyWritesBeforeTheSealIsDurable) {
   time.Run(base::Seconds(1));
   founder.plan.hold_syncs = true;
   int answered = 0;
-  coordinator::PutRequest put;
+  coordinator::WriteRequest put;
   put.bucket = "default";
   put.key = "k";
   put.consistency.w = 1;
   for (int i = 0; i < 3; ++i) {
-    second.coordinator().Put(put, [&](const auto& reply) { answered += reply ? 1 : 0; });
+    second.coordinator().Write(put, [&](const auto& reply) { answered += reply ? 1 : 0; });
     time.Run(base::Millis(100));
   }
   EXPECT_EQ(answered, 0);

@@ -158,11 +158,11 @@ class ClusterTest : public testing::Test {
   base::Result<coordinator::WriteReply> PutKey(Machine& machine, const std::string& key,
                                                const std::string& value) {
     std::optional<base::Result<coordinator::WriteReply>> answer;
-    coordinator::PutRequest put;
+    coordinator::WriteRequest put;
     put.bucket = "default";
     put.key = key;
-    put.value = value;
-    machine.coordinator().Put(put, [&](auto reply) { answer = std::move(reply); });
+    put.write.value = value;
+    machine.coordinator().Write(put, [&](auto reply) { answer = std::move(reply); });
     EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
     return *answer;
   }

@@ -77,13 +77,13 @@ TEST_F(LargeTest, PastTheLimitWritesAreRefusedAndTheKeyCanBeResolved) {
   auto& third = machines[2]->coordinator();
   third.Get({"default", "k", {}}, [&](auto reply) { read = std::move(reply); });
   ASSERT_TRUE(time.RunUntil([&] { return read.has_value(); }));
-  coordinator::PutRequest put;
+  coordinator::WriteRequest put;
   put.bucket = "default";
   put.key = "k";
-  put.value = "resolved";
-  put.context = (*read)->context;
+  put.write.value = "resolved";
+  put.write.context = (*read)->context;
   std::optional<base::Result<coordinator::WriteReply>> written;
-  third.Put(put, [&](auto reply) { written = std::move(reply); });
+  third.Write(put, [&](auto reply) { written = std::move(reply); });
   ASSERT_TRUE(time.RunUntil([&] { return written.has_value(); }));
   EXPECT_TRUE(*written);
   EXPECT_EQ(Values(*machines[0]), std::vector<std::string>{"resolved"});

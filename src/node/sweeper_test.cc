@@ -30,10 +30,11 @@ class SweeperTest : public ClusterTest {
   }
   void Delete() {
     std::optional<base::Result<coordinator::WriteReply>> answer;
-    coordinator::DeleteRequest request;
+    coordinator::WriteRequest request;
     request.bucket = "default";
     request.key = "k";
-    machines[0]->coordinator().Delete(request, [&](auto reply) { answer = std::move(reply); });
+    request.write.is_delete = true;
+    machines[0]->coordinator().Write(request, [&](auto reply) { answer = std::move(reply); });
     ASSERT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
     ASSERT_TRUE(*answer) << answer->error().message;
   }

@@ -164,8 +164,8 @@ TEST_F(HintsTest, AnEventInAHintGetsAnActorOfThisIncarnation) {
   const auto update = [&](const std::string& value) {
     UpdateRequest request;
     request.key = At("k");
-    request.value.bytes = value;
-    request.now = world.now;
+    request.change.value.bytes = value;
+    request.change.now = world.now;
     auto updated = std::make_shared<Updated>();
     world.replica().Update(
         std::move(request),

@@ -87,9 +87,9 @@ class RegisterReplica : public ::testing::Test {
   UpdateRequest Request(const std::string& value) const {
     UpdateRequest request;
     request.key = World::Ref("k");
-    request.kind = causal::Kind::kLww;
-    request.value.bytes = value;
-    request.now = world.now;
+    request.change.kind = causal::Kind::kLww;
+    request.change.value.bytes = value;
+    request.change.now = world.now;
     return request;
   }
   base::Result<RegisterId> Make(UpdateRequest request) {
@@ -129,20 +129,20 @@ TEST_F(RegisterReplica, AnEventIsMadeAgainUnlessItWasShown) {
   const auto first = Make(Request("a"));
   ASSERT_TRUE(first);
   auto again = Request("a");
-  again.above = Id(300).stamp;
-  again.instead_of = *first;
-  again.unless_shown = true;
+  again.change.above = Id(300).stamp;
+  again.change.instead_of = *first;
+  again.change.unless_shown = true;
   const auto second = Make(std::move(again));
   ASSERT_TRUE(second);
   EXPECT_GT(second->stamp, Id(300).stamp);
   EXPECT_NE(Give(*first, "a")->standing, Standing::kHeld) << "as if it had never been here";
   EXPECT_EQ(world.Values(), std::vector<std::string>{"a"});  // shown
   auto third = Request("a");
-  third.instead_of = *second;
-  third.unless_shown = true;
+  third.change.instead_of = *second;
+  third.change.unless_shown = true;
   EXPECT_EQ(Make(std::move(third)).error().code, Code::kPreconditionFailed);
   third = Request("a");
-  third.instead_of = *second;
+  third.change.instead_of = *second;
   EXPECT_TRUE(Make(std::move(third)));
 }
 
@@ -151,8 +151,8 @@ TEST_F(RegisterReplica, AWriteBackThatFindsItHereCountsAsShown) {
   ASSERT_TRUE(first);
   EXPECT_EQ(Give(*first, "a")->standing, Standing::kHeld);
   auto again = Request("a");
-  again.instead_of = *first;
-  again.unless_shown = true;
+  again.change.instead_of = *first;
+  again.change.unless_shown = true;
   EXPECT_EQ(Make(std::move(again)).error().code, Code::kPreconditionFailed);
 }
 

@@ -338,15 +338,15 @@ TEST(Replica, AReplicatedAnswerIsStoredWithItsObject) {
 TEST(Replica, ConditionsAreJudgedOneAfterTheOther) {
   World world;
   world.plan.miss_memory = true;
-  const auto first = world.Update({.value = "a", .condition = Condition::kNoLiveValue});
-  const auto second = world.Update({.value = "b", .condition = Condition::kNoLiveValue});
+  const auto first = world.Update({.value = "a", .condition = causal::Condition::kNoLiveValue});
+  const auto second = world.Update({.value = "b", .condition = causal::Condition::kNoLiveValue});
   world.loop.RunAll();
   EXPECT_TRUE(first->ok());
   EXPECT_EQ(second->code(), Code::kPreconditionFailed);
   EXPECT_EQ(second->durables, 0);
 
   const causal::Context seen = ContextOf(*first);
-  const Put swap{.value = "c", .context = seen, .condition = Condition::kContextCoversAll};
+  const Put swap{.value = "c", .context = seen, .condition = causal::Condition::kContextCoversAll};
   const auto winner = world.Update(swap);
   const auto loser = world.Update(swap);
   world.loop.RunAll();
@@ -355,10 +355,11 @@ TEST(Replica, ConditionsAreJudgedOneAfterTheOther) {
   EXPECT_EQ(world.Values(), Values{"c"});
 
   const auto gone = world.Update({.value = "", .context = ContextOf(*winner), .tombstone = true});
-  const auto any = world.Update({.value = "d", .condition = Condition::kAnyLiveValue});
-  const auto covers = world.Update(
-      {.value = "d", .context = ContextOf(*winner), .condition = Condition::kContextCoversAll});
-  const auto none = world.Update({.value = "e", .condition = Condition::kNoLiveValue});
+  const auto any = world.Update({.value = "d", .condition = causal::Condition::kAnyLiveValue});
+  const auto covers = world.Update({.value = "d",
+                                    .context = ContextOf(*winner),
+                                    .condition = causal::Condition::kContextCoversAll});
+  const auto none = world.Update({.value = "e", .condition = causal::Condition::kNoLiveValue});
   world.loop.RunAll();
   EXPECT_TRUE(gone->ok());
   EXPECT_EQ(any->code(), Code::kPreconditionFailed);
@@ -371,12 +372,12 @@ TEST(ReplicaMustHold, M14_AnExpiredValueIsNoLiveValue) {
   World world;
   world.Update({.value = "a", .expires_ms = world.now.ms + 10});
   world.loop.RunAll();
-  const auto early = world.Update({.value = "b", .condition = Condition::kNoLiveValue});
+  const auto early = world.Update({.value = "b", .condition = causal::Condition::kNoLiveValue});
   world.loop.RunAll();
   EXPECT_EQ(early->code(), Code::kPreconditionFailed);
   world.now.ms += 10;
   EXPECT_TRUE(world.Values().empty());
-  const auto late = world.Update({.value = "b", .condition = Condition::kNoLiveValue});
+  const auto late = world.Update({.value = "b", .condition = causal::Condition::kNoLiveValue});
   world.loop.RunAll();
   EXPECT_TRUE(late->ok());
 }

@@ -292,7 +292,8 @@ TEST(ReplicaMustHold, M6_ACorruptRecordIsAnErrorAndNeverAbsent) {
   const auto read = world.Read("k");
   const auto digest = world.Read("k", true);
   const auto update = world.Update({.value = "b"});
-  const auto conditional = world.Update({.value = "b", .condition = Condition::kNoLiveValue});
+  const auto conditional =
+      world.Update({.value = "b", .condition = causal::Condition::kNoLiveValue});
   const auto write = world.Write("k", PeerObject("c"));
   world.loop.RunAll();
   EXPECT_EQ(read->code(), Code::kCorruption);

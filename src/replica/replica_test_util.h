@@ -98,7 +98,7 @@ struct Put {
   causal::Context context = {};
   causal::Kind kind = causal::Kind::kSiblings;
   AckWhen ack_when = AckWhen::kSynced;
-  Condition condition = Condition::kNone;
+  causal::Condition condition = causal::Condition::kNone;
   std::string idempotency_key = {};
   size_t siblings_max = 100;
   std::optional<int64_t> client_timestamp_ms = {};
@@ -138,20 +138,20 @@ class World {
   std::shared_ptr<Updated> Update(const Put& put) {
     UpdateRequest request;
     request.key = Ref(put.key);
-    request.kind = put.kind;
-    request.context = put.context;
-    request.value.bytes = put.value;
-    request.value.tombstone = put.tombstone;
-    request.value.expires_ms = put.expires_ms;
-    request.client_timestamp_ms = put.client_timestamp_ms;
-    request.condition = put.condition;
+    request.change.kind = put.kind;
+    request.change.context = put.context;
+    request.change.value.bytes = put.value;
+    request.change.value.tombstone = put.tombstone;
+    request.change.value.expires_ms = put.expires_ms;
+    request.change.client_timestamp_ms = put.client_timestamp_ms;
+    request.change.condition = put.condition;
     request.ack_when = put.ack_when;
     request.idempotency_key = put.idempotency_key;
     request.make_answer = [value = put.value](const causal::Object&, const causal::Context&) {
       return "answer of " + value;
     };
-    request.siblings_max = put.siblings_max;
-    request.now = now;
+    request.change.values_max = put.siblings_max;
+    request.change.now = now;
     auto answer = std::make_shared<Updated>();
     replica_->Update(
         std::move(request),

@@ -28,10 +28,10 @@ class TreeTest : public testing::Test, public World {
            int64_t expires_ms = 0) {
     UpdateRequest request;
     request.key = ref;
-    request.value.bytes = value;
-    request.value.tombstone = tombstone;
-    request.value.expires_ms = expires_ms;
-    request.now = now;
+    request.change.value.bytes = value;
+    request.change.value.tombstone = tombstone;
+    request.change.value.expires_ms = expires_ms;
+    request.change.now = now;
     replica().Update(
         std::move(request), [](auto) {}, [](auto) {});
   }

@@ -123,16 +123,17 @@ void Put(WriteReply&& from, pb::Envelope* to) {
 }
 void Put(ForwardedWrite&& from, pb::Envelope* to) {
   auto* m = to->mutable_forwarded_write();
-  m->set_is_delete(from.is_delete);
+  causal::ClientWrite& write = from.write;
+  m->set_is_delete(write.is_delete);
   m->set_bucket(std::move(from.bucket));
   m->set_key(std::move(from.key));
-  m->set_value(std::move(from.value));
-  m->set_content_type(std::move(from.content_type));
-  if (from.has_context) m->set_context(std::move(from.context));
-  if (from.has_ttl) m->set_ttl_s(from.ttl_s);
-  if (from.has_client_timestamp) m->set_client_timestamp_ms(from.client_timestamp_ms);
-  if (from.has_if_match) m->set_if_match(std::move(from.if_match));
-  m->set_if_none_match_any(from.if_none_match_any);
+  m->set_value(std::move(write.value));
+  m->set_content_type(std::move(write.content_type));
+  if (write.context) m->set_context(std::move(*write.context));
+  if (write.ttl_s) m->set_ttl_s(*write.ttl_s);
+  if (write.client_timestamp_ms) m->set_client_timestamp_ms(*write.client_timestamp_ms);
+  if (write.if_match) m->set_if_match(std::move(*write.if_match));
+  m->set_if_none_match_any(write.if_none_match_any);
   m->set_idempotency_key(std::move(from.idempotency_key));
   m->set_w(from.w);
   m->set_pw(from.pw);
@@ -369,20 +370,17 @@ RecordPushReply Take(pb::RecordPushReply*) { return {}; }
 Refused Take(pb::Refused*) { return {}; }
 ForwardedWrite Take(pb::ForwardedWrite* m) {
   ForwardedWrite to;
-  to.is_delete = m->is_delete();
+  causal::ClientWrite& write = to.write;
+  write.is_delete = m->is_delete();
   to.bucket = std::move(*m->mutable_bucket());
   to.key = std::move(*m->mutable_key());
-  to.value = std::move(*m->mutable_value());
-  to.content_type = std::move(*m->mutable_content_type());
-  to.has_context = m->has_context();
-  if (to.has_context) to.context = std::move(*m->mutable_context());
-  to.has_ttl = m->has_ttl_s();
-  to.ttl_s = m->ttl_s();
-  to.has_client_timestamp = m->has_client_timestamp_ms();
-  to.client_timestamp_ms = m->client_timestamp_ms();
-  to.has_if_match = m->has_if_match();
-  if (to.has_if_match) to.if_match = std::move(*m->mutable_if_match());
-  to.if_none_match_any = m->if_none_match_any();
+  write.value = std::move(*m->mutable_value());
+  write.content_type = std::move(*m->mutable_content_type());
+  if (m->has_context()) write.context = std::move(*m->mutable_context());
+  if (m->has_ttl_s()) write.ttl_s = m->ttl_s();
+  if (m->has_client_timestamp_ms()) write.client_timestamp_ms = m->client_timestamp_ms();
+  if (m->has_if_match()) write.if_match = std::move(*m->mutable_if_match());
+  write.if_none_match_any = m->if_none_match_any();
   to.idempotency_key = std::move(*m->mutable_idempotency_key());
   to.w = m->w();
   to.pw = m->pw();

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/result.h"
 #include "base/uuid.h"
+#include "causal/change.h"
 #include "causal/lww.h"
 #include "consensus/ballot.h"
 #include "wire/outcome.h"
@@ -62,20 +63,9 @@ struct WriteReply {
 // --- node to node: a client's write handed to a replica ----------------------------------------
 
 struct ForwardedWrite {
-  bool is_delete = false;
   std::string bucket;
   std::string key;
-  std::string value;
-  std::string content_type;
-  bool has_context = false;
-  std::string context;
-  bool has_ttl = false;
-  int64_t ttl_s = 0;
-  bool has_client_timestamp = false;
-  int64_t client_timestamp_ms = 0;
-  bool has_if_match = false;
-  std::string if_match;
-  bool if_none_match_any = false;
+  causal::ClientWrite write;
   std::string idempotency_key;
   uint32_t w = 0;  // resolved by the sender
   uint32_t pw = 0;

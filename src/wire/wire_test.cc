@@ -117,14 +117,13 @@ TEST(Codec, HandshakesTellOfRuns) {
 TEST(Codec, ForwardedWriteKeepsWhatWasAbsent) {
   ForwardedWrite write;
   write.bucket = "b";
-  write.has_context = true;
+  write.write.context = "";
   auto envelope = DecodeEnvelope(EncodeEnvelope({1, 1, write}));
   ASSERT_TRUE(envelope.has_value());
   const auto& got = std::get<ForwardedWrite>(envelope->body);
-  EXPECT_TRUE(got.has_context);
-  EXPECT_TRUE(got.context.empty());
-  EXPECT_FALSE(got.has_ttl);
-  EXPECT_FALSE(got.has_if_match);
+  EXPECT_EQ(got.write.context, "");
+  EXPECT_FALSE(got.write.ttl_s);
+  EXPECT_FALSE(got.write.if_match);
 }
 
 TEST(Codec, MapsAreSorted) {

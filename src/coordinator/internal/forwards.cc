@@ -10,23 +10,11 @@ using base::Code;
 using base::Fail;
 
 wire::ForwardedWrite MakeForward(const WriteJob& job, int64_t timeout_ms) {
-  const PutRequest& put = job.intent.put;
   wire::ForwardedWrite request;
-  request.is_delete = job.intent.is_delete;
-  request.bucket = put.bucket;
-  request.key = put.key;
-  request.value = put.value;
-  request.content_type = put.content_type;
-  request.has_context = put.context.has_value();
-  request.context = put.context.value_or("");
-  request.has_ttl = put.ttl_s.has_value();
-  request.ttl_s = put.ttl_s.value_or(0);
-  request.has_client_timestamp = put.client_timestamp_ms.has_value();
-  request.client_timestamp_ms = put.client_timestamp_ms.value_or(0);
-  request.has_if_match = put.if_match.has_value();
-  request.if_match = put.if_match.value_or("");
-  request.if_none_match_any = put.if_none_match_any;
-  request.idempotency_key = put.idempotency_key.value_or("");
+  request.bucket = job.request.bucket;
+  request.key = job.request.key;
+  request.write = job.request.write;
+  request.idempotency_key = job.request.idempotency_key.value_or("");
   // A number for both lists; the same unless the bucket's n is what changes.
   const uint32_t for_both = std::max(job.quorum.needed, job.quorum.NeededOf(job.target.NextN()));
   request.w = std::min(for_both, job.target.bucket->n);
@@ -54,30 +42,21 @@ base::Result<WriteReply> ReplyOf(wire::ForwardedWriteReply reply) {
   return to;
 }
 
-WriteIntent IntentOf(wire::ForwardedWrite request) {
-  WriteIntent intent;
-  intent.forwarded = true;
-  intent.is_delete = request.is_delete;
-  PutRequest& put = intent.put;
-  put.bucket = std::move(request.bucket);
-  put.key = std::move(request.key);
-  put.value = std::move(request.value);
-  put.content_type = std::move(request.content_type);
-  if (request.has_context) put.context = std::move(request.context);
-  if (request.has_ttl) put.ttl_s = request.ttl_s;
-  if (request.has_client_timestamp) put.client_timestamp_ms = request.client_timestamp_ms;
-  if (request.has_if_match) put.if_match = std::move(request.if_match);
-  put.if_none_match_any = request.if_none_match_any;
-  if (!request.idempotency_key.empty()) put.idempotency_key = std::move(request.idempotency_key);
-  put.consistency.w = request.w;
-  put.consistency.sloppy = request.sloppy;
-  if (request.pw > 0) {
-    put.consistency.pw = request.pw;
-  } else if (request.sloppy) {
-    put.consistency.level = Level::kAny;  // no primaries, also if the bucket asks for some
+WriteRequest RequestOf(wire::ForwardedWrite from) {
+  WriteRequest request;
+  request.bucket = std::move(from.bucket);
+  request.key = std::move(from.key);
+  request.write = std::move(from.write);
+  if (!from.idempotency_key.empty()) request.idempotency_key = std::move(from.idempotency_key);
+  request.consistency.w = from.w;
+  request.consistency.sloppy = from.sloppy;
+  if (from.pw > 0) {
+    request.consistency.pw = from.pw;
+  } else if (from.sloppy) {
+    request.consistency.level = Level::kAny;  // no primaries, also if the bucket asks for some
   }
-  put.consistency.timeout_ms = request.timeout_ms;
-  return intent;
+  request.consistency.timeout_ms = from.timeout_ms;
+  return request;
 }
 
 wire::ForwardedWriteReply MessageOf(base::Result<WriteReply> reply) {

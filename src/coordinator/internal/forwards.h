@@ -16,7 +16,7 @@ wire::ForwardedWrite MakeForward(const WriteJob& job, int64_t timeout_ms);
 base::Result<WriteReply> ReplyOf(wire::ForwardedWriteReply reply);
 
 // At the other node.
-WriteIntent IntentOf(wire::ForwardedWrite request);
+WriteRequest RequestOf(wire::ForwardedWrite from);
 wire::ForwardedWriteReply MessageOf(base::Result<WriteReply> reply);
 
 }  // namespace lariat::coordinator

@@ -38,9 +38,9 @@ WriteReply NothingToDelete(const ReadResult& found, const UpdateRequest& update,
   WriteReply reply;
   reply.version = NameVersion(found.object.Version(), view);
   if (!found.object.Empty()) {
-    reply.context = causal::EncodeContext(update.context, update.bucket_name, update.key);
+    reply.context = causal::EncodeContext(update.change.context, update.bucket_name, update.key);
   }
-  reply.timestamp = update.now;
+  reply.timestamp = update.change.now;
   reply.replicas = {found.answered - found.fallbacks, found.fallbacks};
   return reply;
 }

@@ -20,14 +20,15 @@ constexpr base::Duration kAnswerMargin = base::Millis(100);
 
 }  // namespace
 
-void WriteJobs::Start(WriteIntent intent, WriteDone done) {
+void WriteJobs::Start(WriteRequest request, bool forwarded, WriteDone done) {
   const auto value_bytes_max = static_cast<uint64_t>(context_.settings().limits_value_bytes);
-  if (auto status = CheckIntent(intent, value_bytes_max); !status)
+  if (auto status = CheckRequest(request, value_bytes_max); !status)
     return done(Fail(status.error()));
-  const size_t bytes = intent.put.value.size();
+  const size_t bytes = request.write.value.size();
   if (auto status = admission_.Admit(bytes); !status) return done(Fail(status.error()));
   auto job = std::make_shared<WriteJob>();
-  job->intent = std::move(intent);
+  job->request = std::move(request);
+  job->forwarded = forwarded;
   job->done = std::move(done);
   job->bytes = bytes;
   job->home = context_.home();
@@ -60,10 +61,10 @@ void WriteJobs::Plan(const JobPtr& job) {
   const bool is_replica = self != read.end();
   job->is_fallback = false;
   if (is_replica) job->self = static_cast<size_t>(self - read.begin());
-  if (job->intent.forwarded && !is_replica) {
+  if (job->forwarded && !is_replica) {
     return End(job, Fail(Code::kStaleEpoch, "this node does not coordinate the key"));
   }
-  if (is_replica && (job->intent.forwarded || !MeetsOthers(job->intent))) return Coordinate(job);
+  if (is_replica && (job->forwarded || !MeetsOthers(job->request))) return Coordinate(job);
   auto candidates = Coordinators(context_, *job);
   if (candidates.empty()) return CoordinateAsFallback(job);
   if (candidates.front() == job->target.view->self) return Coordinate(job);
@@ -133,21 +134,16 @@ void WriteJobs::OnForwardReply(const JobPtr& job, ring::NodeIndex node,
 // --- the event -----------------------------------------------------------------------------------
 
 void WriteJobs::Coordinate(const JobPtr& job) {
-  auto context = ContextOf(job->intent.put);
-  if (!context) return End(job, Fail(context.error()));
-  const int64_t now_us = context_.clock().WallMicros();
-  UpdateRequest update = MakeUpdate(&job->intent, job->target, {now_us / 1000},
-                                    static_cast<size_t>(context_.settings().limits_siblings));
-  update.micros = static_cast<uint16_t>(now_us % 1000);
-  const bool stamped = update.kind == causal::Kind::kLww && !update.client_timestamp_ms;
-  const bool timed = stamped || update.value.expires_ms != 0;
+  auto update = MakeUpdate(job.get(), context_.clock().WallMicros(),
+                           static_cast<size_t>(context_.settings().limits_siblings));
+  if (!update) return End(job, Fail(std::move(update.error())));
+  const bool timed = update->change.UsesClock();
   if (auto right = timed ? context_.cluster().CheckClock() : base::Status(); !right) {
     context_.metrics().clock_off_refused.Add();
     return End(job, Fail(std::move(right.error())));
   }
-  update.context = std::move(*context);
-  if (!NeedsRead(job->intent, *job->target.bucket)) return RunUpdate(job, std::move(update));
-  ReadThenUpdate(job, std::move(update));
+  if (!NeedsRead(*job)) return RunUpdate(job, std::move(*update));
+  ReadThenUpdate(job, std::move(*update));
 }
 
 void WriteJobs::RunUpdate(const JobPtr& job, UpdateRequest update) {
@@ -173,8 +169,7 @@ void WriteJobs::RunUpdate(const JobPtr& job, UpdateRequest update) {
   options.lineup = WriteLineup(job->target, context_.replicas());
   options.timeout = base::Millis(job->quorum.timeout_ms);
   // Whoever has read before has a stamp above all that was done by then.
-  options.ordered = update.kind == causal::Kind::kLww && !update.client_timestamp_ms &&
-                    !NeedsRead(job->intent, *job->target.bucket);
+  options.ordered = update.change.IsStampedByNode() && !NeedsRead(*job);
   // Not make_shared: the deadline that outlives it shall keep only the control block.
   auto op = std::shared_ptr<WriteOp>(
       new WriteOp(std::move(options), std::move(update), context_,
@@ -189,7 +184,7 @@ void WriteJobs::RunUpdate(const JobPtr& job, UpdateRequest update) {
 void WriteJobs::OnWritten(const JobPtr& job, base::Result<WriteReply> reply,
                           std::unique_ptr<UpdateRequest> stale) {
   if (stale) {
-    GiveBack(std::move(*stale), &job->intent);
+    std::move(stale->change).GiveBack(&job->request.write);
     return PlanAgain(job, job->target.view->self);
   }
   if (reply && reply->replayed) return ConfirmReplay(job, std::move(*reply));
@@ -214,7 +209,7 @@ void WriteJobs::OnFirstRead(const JobPtr& job, UpdateRequest update,
     // Nothing was written: for a write that is "definitely not done".
     base::Error error = std::move(found.error());
     if (error.code == Code::kStaleEpoch) {
-      GiveBack(std::move(update), &job->intent);
+      std::move(update.change).GiveBack(&job->request.write);
       return PlanAgain(job, job->target.view->self);
     }
     if (error.code == Code::kTimeout) error.code = Code::kUnavailable;
@@ -224,15 +219,12 @@ void WriteJobs::OnFirstRead(const JobPtr& job, UpdateRequest update,
   if (!found->idempotency_answer.empty()) {
     return End(job, ReplayedReply(found->idempotency_answer, view));
   }
-  if (auto holds = CheckCondition(update, found->object); !holds) {
+  if (auto holds = found->object.Meets(update.change); !holds) {
     return End(job, Fail(holds.error()));
   }
-  if (const causal::LwwRegister* lww = found->object.lww()) update.above = lww->stamp;
-  const bool context_given = ContextGiven(job->intent.put);
-  const bool covers_all = update.value.tombstone || update.condition != Condition::kNone;
-  if (!context_given && covers_all) update.context = found->object.WholeContext();
-  if (update.value.tombstone && !context_given && update.idempotency_key.empty() &&
-      found->object.LiveValues({INT64_MIN}).empty()) {
+  found->object.Inform(&update.change);
+  const bool blind_delete = update.change.IsDelete() && update.change.sees_what_is_read;
+  if (blind_delete && update.idempotency_key.empty() && !found->object.HasLiveValue({INT64_MIN})) {
     return End(job, NothingToDelete(*found, update, view));
   }
   RunUpdate(job, std::move(update));

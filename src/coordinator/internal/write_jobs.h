@@ -31,8 +31,8 @@ class WriteJobs {
   WriteJobs(OpContext& context, Admission& admission, Reads& reads)
       : context_(context), admission_(admission), reads_(reads) {}
 
-  // As KvService::Put and Delete.
-  void Start(WriteIntent intent, WriteDone done);
+  // As KvService::Write. `forwarded`: another node has handed it to this one.
+  void Start(WriteRequest request, bool forwarded, WriteDone done);
   void Tick(base::Instant now);
 
  private:

@@ -17,16 +17,56 @@ constexpr const char* kNoHints =
 
 }  // namespace
 
-base::Status LocateWrite(const OpContext& context, WriteJob* job) {
-  const PutRequest& put = job->intent.put;
-  auto target = context.Locate(put.bucket, put.key);
-  if (!target) return Fail(target.error());
-  if (put.client_timestamp_ms && target->bucket->conflict != causal::Kind::kLww) {
-    return Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only");
+base::Status CheckRequest(const WriteRequest& request, uint64_t value_bytes_max) {
+  const uint64_t bytes = request.write.value.size();
+  if (bytes > value_bytes_max) {
+    return Fail(Code::kTooLarge, "the value has " + std::to_string(bytes) +
+                                     " bytes; the limit is " + std::to_string(value_bytes_max));
   }
-  if (auto status = CheckContext(put, target->bucket->conflict); !status) return status;
-  auto quorum =
-      WriteQuorum(put.consistency, *target->bucket, context.settings().request_timeout_ms);
+  const auto& repeat = request.idempotency_key;
+  if (repeat && (repeat->empty() || repeat->size() > 128)) {
+    return Fail(Code::kInvalidArgument, "an Idempotency-Key has 1 to 128 characters");
+  }
+  return request.write.Check();
+}
+
+bool MeetsOthers(const WriteRequest& request) {
+  return request.write.IsConditional() || request.idempotency_key;
+}
+
+bool NeedsRead(const WriteJob& job) {
+  return job.request.write.NeedsRead(job.target.bucket->conflict) || job.request.idempotency_key;
+}
+
+base::Result<UpdateRequest> MakeUpdate(WriteJob* job, int64_t now_us, size_t values_max) {
+  const membership::BucketProperties& bucket = *job->target.bucket;
+  const WriteRequest& request = job->request;
+  auto change = causal::Change::Of(&job->request.write, {.kind = bucket.conflict,
+                                                         .bucket = request.bucket,
+                                                         .key = request.key,
+                                                         .ttl_s = bucket.ttl_s,
+                                                         .now_us = now_us,
+                                                         .values_max = values_max});
+  if (!change) return Fail(std::move(change.error()));
+  UpdateRequest update;
+  update.bucket = bucket.id;
+  update.token = job->target.token.value;
+  update.key = request.key;
+  update.change = std::move(*change);
+  update.durability = bucket.durability;
+  update.idempotency_key = request.idempotency_key.value_or("");
+  update.bucket_name = request.bucket;
+  return update;
+}
+
+base::Status LocateWrite(const OpContext& context, WriteJob* job) {
+  const WriteRequest& request = job->request;
+  auto target = context.Locate(request.bucket, request.key);
+  if (!target) return Fail(target.error());
+  const membership::BucketProperties& bucket = *target->bucket;
+  auto status = request.write.CheckFor(bucket.conflict, request.bucket, request.key);
+  if (!status) return status;
+  auto quorum = WriteQuorum(request.consistency, bucket, context.settings().request_timeout_ms);
   if (!quorum) return Fail(quorum.error());
   job->target = std::move(*target);
   job->quorum = *quorum;
@@ -54,7 +94,7 @@ std::vector<ring::NodeIndex> Coordinators(const OpContext& context, const WriteJ
   }
   // Conditional and repeated writes of a key have to meet, so each goes to the first live replica.
   // That it is preferred or not is hearsay, which one node has and another has not.
-  if (MeetsOthers(job.intent)) return nodes;
+  if (MeetsOthers(job.request)) return nodes;
   std::stable_partition(nodes.begin(), nodes.end(), [&](ring::NodeIndex node) {
     return context.replicas().IsPreferred(*target.view, node);
   });
@@ -67,7 +107,7 @@ base::Status CheckFallback(const OpContext& context, const WriteJob& job) {
   };
   if (!job.quorum.sloppy) return refuse("");
   if (!context.settings().hints_enabled) return refuse(kNoHints);
-  if (MeetsOthers(job.intent)) {
+  if (MeetsOthers(job.request)) {
     return refuse("; conditional and idempotent writes need one, sloppy or not");
   }
   if (job.quorum.primaries > 0) return refuse("; pw asks for primaries");
@@ -79,7 +119,7 @@ base::Status CheckFallback(const OpContext& context, const WriteJob& job) {
 
 ReadPlan FirstRead(const WriteJob& job) {
   const membership::BucketProperties& bucket = *job.target.bucket;
-  const bool repeatable = job.intent.put.idempotency_key.has_value();
+  const bool repeatable = job.request.idempotency_key.has_value();
   // Enough replicas that any acknowledged earlier write is among them. A repeat is answered when
   // the earlier event is where its acknowledgement says it is.
   const auto needed = [&bucket, repeatable](uint32_t n, uint32_t of_the_write) {
@@ -88,11 +128,11 @@ ReadPlan FirstRead(const WriteJob& job) {
     return repeatable ? std::max(usual, of_the_write) : usual;
   };
   const uint32_t next_n = job.target.NextN();
-  ReadPlan plan{job.intent.put.key, job.intent.put.idempotency_key.value_or(""),
+  ReadPlan plan{job.request.key, job.request.idempotency_key.value_or(""),
                 needed(bucket.n, job.quorum.MinimumAlive()),
                 needed(next_n, job.quorum.NeededOf(next_n)), job.deadline};
   // Fallbacks know too little to judge a condition by, or a repeat.
-  plan.sloppy = job.quorum.sloppy && !MeetsOthers(job.intent);
+  plan.sloppy = job.quorum.sloppy && !MeetsOthers(job.request);
   return plan;
 }
 

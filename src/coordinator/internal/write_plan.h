@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One client write on its way, and where it may go by the present topology: who may coordinate it,
-// whether enough replicas are alive, what it has to read first. The shard's thread; nothing is sent
-// from here.
+// One client write on its way: whether it is a request at all, the update that it becomes, and
+// where it may go by the present topology: who may coordinate it, whether enough replicas are
+// alive, what it has to read first. The shard's thread; nothing is sent from here.
 #pragma once
 
 #include <cstddef>
@@ -11,14 +11,17 @@
 
 #include "coordinator/internal/op_context.h"
 #include "coordinator/internal/reads.h"
-#include "coordinator/internal/write_intent.h"
+#include "coordinator/kv_service.h"
+#include "coordinator/plan.h"
+#include "coordinator/ports.h"
 #include "coordinator/quorum.h"
 
 namespace lariat::coordinator {
 
 // From its check to its answer. Co-owned by the callbacks that carry it on.
 struct WriteJob {
-  WriteIntent intent;  // without value and content type while an UpdateRequest has them
+  WriteRequest request;    // its write is not whole while an UpdateRequest has parts of it
+  bool forwarded = false;  // another node has handed it to this one
   WriteDone done;
   size_t bytes = 0;          // admitted
   std::weak_ptr<bool> home;  // expired: the coordinator is gone
@@ -30,6 +33,15 @@ struct WriteJob {
   size_t self = 0;
   bool is_fallback = false;  // this node is no replica and does what `self` would
 };
+
+// kInvalidArgument, kTooLarge: nobody could do this, wherever the key lies.
+base::Status CheckRequest(const WriteRequest& request, uint64_t value_bytes_max);
+// Conditional or repeatable: has to meet the others of its key at one replica.
+bool MeetsOthers(const WriteRequest& request);
+// It can only be judged by what enough replicas hold. Of the job's target.
+bool NeedsRead(const WriteJob& job);
+// Takes parts of the job's write. An error is the write's outcome, definitely not done.
+base::Result<UpdateRequest> MakeUpdate(WriteJob* job, int64_t now_us, size_t values_max);
 
 // By the present view: target and quorum of the job, and its deadline if it had none. An error is
 // the write's outcome, definitely not done; kInsufficientReplicas as CheckWritable.

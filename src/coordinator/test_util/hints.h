@@ -44,8 +44,8 @@ struct TestHints {
         kept.try_emplace({request.hint_for, request.key}, causal::Object(causal::Kind::kSiblings))
             .first;
     causal::Object& object = at->second;
-    causal::Context context = std::move(request.context);
-    context.seen.Add(object.dvv()->Update(context.seen, std::move(request.value), actor));
+    causal::Context context = request.change.context;
+    context.seen.Add(object.dvv()->Update(context.seen, std::move(request.change.value), actor));
     return UpdateResult{object.Encode(), context, object.Version(), "", false, nullptr};
   }
 };

@@ -39,22 +39,22 @@ inline GotPtr TestNode::Get(const std::string& key, Consistency consistency) {
   });
 }
 
-inline WrotePtr TestNode::Put(PutRequest request) {
+inline WrotePtr TestNode::Put(WriteRequest request) {
   if (request.bucket.empty()) request.bucket = "default";
-  return Answering<WriteReply>([&](auto done) { coordinator.Put(std::move(request), done); });
+  return Answering<WriteReply>([&](auto done) { coordinator.Write(std::move(request), done); });
 }
 
-inline WrotePtr TestNode::Delete(DeleteRequest request) {
-  if (request.bucket.empty()) request.bucket = "default";
-  return Answering<WriteReply>([&](auto done) { coordinator.Delete(std::move(request), done); });
+inline WrotePtr TestNode::Delete(WriteRequest request) {
+  request.write.is_delete = true;
+  return Put(std::move(request));
 }
 
 inline WrotePtr TestNode::Put(const std::string& key, const std::string& value,
                               std::optional<std::string> context) {
-  PutRequest request;
+  WriteRequest request;
   request.key = key;
-  request.value = value;
-  request.context = std::move(context);
+  request.write.value = value;
+  request.write.context = std::move(context);
   return Put(std::move(request));
 }
 
@@ -202,20 +202,11 @@ inline void TestNode::Update(UpdateRequest from, UpdateDone updated, DurableDone
   }
   replica::UpdateRequest to;
   to.key = {from.bucket, {from.token}, from.key};
-  to.kind = from.kind;
-  to.context = from.context;
-  to.value = from.value;
-  to.client_timestamp_ms = from.client_timestamp_ms;
-  to.condition = static_cast<replica::Condition>(from.condition);
-  to.siblings_max = from.siblings_max;
-  to.now = from.now;
-  to.above = from.above;
-  to.instead_of = from.instead_of;
-  to.unless_shown = from.unless_shown;
+  to.change = from.change;
   to.idempotency_key = from.idempotency_key;
   to.make_answer = [from](const causal::Object& object, const causal::Context& context) {
     return wire::EncodeWriteAnswer({causal::EncodeContext(context, from.bucket_name, from.key),
-                                    object.Version(), from.now.ms});
+                                    object.Version(), from.change.now.ms});
   };
   replica.Update(
       std::move(to),

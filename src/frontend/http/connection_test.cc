@@ -399,7 +399,7 @@ TEST(Expect, BodyIsAskedForInTurn) {
   node.kv.Complete(0);
   ASSERT_EQ(Replies(client).size(), 3u);
   EXPECT_EQ(Replies(client)[2].status, 201);
-  EXPECT_EQ(node.kv.last_put.value, "abc");
+  EXPECT_EQ(node.kv.last_put.write.value, "abc");
 }
 
 TEST(Expect, RefusalEndsTheConnection) {

@@ -15,7 +15,6 @@ namespace {
 
 using base::Code;
 using coordinator::GetReply;
-using coordinator::PutRequest;
 using coordinator::ShownValue;
 
 // Sets an optional field from a member; a header may have set it already, to the same.
@@ -43,7 +42,7 @@ base::Status ReadValue(JsonMember& member, std::string& value) {
   return {};
 }
 
-base::Status ReadPutMember(JsonMember& member, PutRequest& put) {
+base::Status ReadPutMember(JsonMember& member, causal::ClientWrite& put) {
   if (member.name == "value") return ReadValue(member, put.value);
   const bool known =
       member.name == "context" || member.name == "ttl" || member.name == "content_type";
@@ -61,7 +60,7 @@ base::Status ReadPutMember(JsonMember& member, PutRequest& put) {
   return CheckContentType(put.content_type);
 }
 
-base::Status ReadPutBody(std::string_view body, PutRequest& put) {
+base::Status ReadPutBody(std::string_view body, causal::ClientWrite& put) {
   auto members = ParseFlatJson(body);
   if (!members) return base::Fail(std::move(members.error()));
   bool has_value = false;
@@ -73,7 +72,7 @@ base::Status ReadPutBody(std::string_view body, PutRequest& put) {
   return {};
 }
 
-base::Status ReadDeleteBody(std::string_view body, coordinator::DeleteRequest& del) {
+base::Status ReadDeleteBody(std::string_view body, causal::ClientWrite& del) {
   if (body.empty()) return {};
   auto members = ParseFlatJson(body);
   if (!members) return base::Fail(std::move(members.error()));
@@ -147,35 +146,24 @@ void GetJson(Request& request, Exchange exchange) {
 void PutJson(Request& request, Exchange exchange) {
   auto put = ReadPut(request);
   if (!put) return exchange.Refuse(std::move(put.error()));
-  put->caller = exchange.caller();
-  if (auto read = ReadPutBody(request.body, *put); !read) {
+  if (auto read = ReadPutBody(request.body, put->write); !read) {
     return exchange.Refuse(std::move(read.error()));
   }
   const uint64_t value_max = exchange.shared().kv.ValueBytesMax();
-  if (put->value.size() > value_max) {
+  if (put->write.value.size() > value_max) {
     return exchange.Refuse({Code::kTooLarge, "the value is larger than limits.value_bytes = " +
                                                  std::to_string(value_max)});
   }
-  exchange.pending()->key = put->key;
-  exchange.shared().kv.Put(
-      std::move(*put),
-      [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {
-        AnswerWritten(exchange, std::move(result));
-      });
+  Write(std::move(exchange), std::move(*put));
 }
 
 void DeleteJson(Request& request, Exchange exchange) {
   auto del = ReadDelete(request);
   if (!del) return exchange.Refuse(std::move(del.error()));
-  del->caller = exchange.caller();
-  if (auto read = ReadDeleteBody(request.body, *del); !read) {
+  if (auto read = ReadDeleteBody(request.body, del->write); !read) {
     return exchange.Refuse(std::move(read.error()));
   }
-  exchange.shared().kv.Delete(
-      std::move(*del),
-      [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {
-        AnswerDeleted(exchange, std::move(result));
-      });
+  Write(std::move(exchange), std::move(*del));
 }
 
 }  // namespace lariat::frontend::http

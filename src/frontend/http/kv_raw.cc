@@ -120,18 +120,12 @@ void GetRaw(Request& request, Exchange exchange) {
 void PutRaw(Request& request, Exchange exchange) {
   auto put = ReadPut(request);
   if (!put) return exchange.Refuse(std::move(put.error()));
-  put->caller = exchange.caller();
-  put->content_type = request.Get(Header::kContentType).value_or("");
-  if (auto check = CheckContentType(put->content_type); !check) {
+  put->write.content_type = request.Get(Header::kContentType).value_or("");
+  if (auto check = CheckContentType(put->write.content_type); !check) {
     return exchange.Refuse(std::move(check.error()));
   }
-  put->value = std::move(request.body);
-  exchange.pending()->key = put->key;
-  exchange.shared().kv.Put(
-      std::move(*put),
-      [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {
-        AnswerWritten(exchange, std::move(result));
-      });
+  put->write.value = std::move(request.body);
+  Write(std::move(exchange), std::move(*put));
 }
 
 void DeleteRaw(Request& request, Exchange exchange) {
@@ -140,12 +134,7 @@ void DeleteRaw(Request& request, Exchange exchange) {
   form.wants_json = NamesJson(request.Get(Header::kAccept).value_or(""));
   auto del = ReadDelete(request);
   if (!del) return exchange.Refuse(std::move(del.error()));
-  del->caller = exchange.caller();
-  exchange.shared().kv.Delete(
-      std::move(*del),
-      [exchange = std::move(exchange)](base::Result<coordinator::WriteReply> result) mutable {
-        AnswerDeleted(exchange, std::move(result));
-      });
+  Write(std::move(exchange), std::move(*del));
 }
 
 }  // namespace lariat::frontend::http

@@ -14,15 +14,6 @@ void AddWritten(ReplyBuilder& builder, const WriteReply& reply) {
   if (reply.replayed) builder.Add("X-Replayed", "true");
 }
 
-}  // namespace
-
-void AnswerNotFound(Exchange& exchange, const coordinator::GetReply& reply) {
-  exchange.Answer(Outcome::kNotFound, [&](Shared& shared, const Pending& waiting) {
-    const Refusal refusal = ToRefusal({base::Code::kNotFound, "the key has no value"});
-    return RefusalReply(shared, waiting.form, refusal, reply.context);
-  });
-}
-
 void AnswerWritten(Exchange& exchange, base::Result<WriteReply> result) {
   if (!result) return exchange.Refuse(std::move(result.error()));
   const WriteReply& reply = *result;
@@ -49,6 +40,26 @@ void AnswerDeleted(Exchange& exchange, base::Result<WriteReply> result) {
     AddWritten(builder, *result);
     return waiting.form.wants_json ? builder.Copy(kJsonType, R"({"deleted":true})")
                                    : builder.NoContent();
+  });
+}
+
+}  // namespace
+
+void AnswerNotFound(Exchange& exchange, const coordinator::GetReply& reply) {
+  exchange.Answer(Outcome::kNotFound, [&](Shared& shared, const Pending& waiting) {
+    const Refusal refusal = ToRefusal({base::Code::kNotFound, "the key has no value"});
+    return RefusalReply(shared, waiting.form, refusal, reply.context);
+  });
+}
+
+void Write(Exchange exchange, coordinator::WriteRequest request) {
+  request.caller = exchange.caller();
+  const bool is_delete = request.write.is_delete;
+  if (!is_delete) exchange.pending()->key = request.key;
+  exchange.shared().kv.Write(std::move(request), [exchange = std::move(exchange), is_delete](
+                                                     base::Result<WriteReply> result) mutable {
+    return is_delete ? AnswerDeleted(exchange, std::move(result))
+                     : AnswerWritten(exchange, std::move(result));
   });
 }
 

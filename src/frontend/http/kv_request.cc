@@ -130,17 +130,16 @@ base::Result<std::optional<std::string>> ReadIdempotencyKey(const Request& reque
 }
 
 // What both kinds of write have.
-template <typename To>
-base::Result<To> ReadWrite(const Request& request) {
-  auto to = ReadCommon<To>(request);
+base::Result<coordinator::WriteRequest> ReadWrite(const Request& request) {
+  auto to = ReadCommon<coordinator::WriteRequest>(request);
   if (!to) return to;
   // An empty context is what a reader of a key that never was has: no context.
   if (const auto context = request.Get(Header::kXContext); context && !context->empty()) {
-    to->context = std::string(*context);
+    to->write.context = std::string(*context);
   }
   auto if_match = ReadIfMatch(request);
   if (!if_match) return base::Fail(std::move(if_match.error()));
-  to->if_match = std::move(*if_match);
+  to->write.if_match = std::move(*if_match);
   auto idempotency = ReadIdempotencyKey(request);
   if (!idempotency) return base::Fail(std::move(idempotency.error()));
   to->idempotency_key = std::move(*idempotency);
@@ -171,31 +170,33 @@ base::Result<coordinator::GetRequest> ReadGet(const Request& request) {
   return get;
 }
 
-base::Result<coordinator::PutRequest> ReadPut(const Request& request) {
-  auto put = ReadWrite<coordinator::PutRequest>(request);
+base::Result<coordinator::WriteRequest> ReadPut(const Request& request) {
+  auto put = ReadWrite(request);
   if (!put) return put;
   if (const auto text = request.Get(Header::kIfNoneMatch)) {
     if (*text != "*") return BadHeader(Header::kIfNoneMatch, "*");
-    if (put->if_match) return Bad("If-Match and If-None-Match exclude each other");
-    put->if_none_match_any = true;
+    if (put->write.if_match) return Bad("If-Match and If-None-Match exclude each other");
+    put->write.if_none_match_any = true;
   }
-  if (auto read = ReadCountHeader(request, Header::kXTtl, put->ttl_s); !read) {
+  if (auto read = ReadCountHeader(request, Header::kXTtl, put->write.ttl_s); !read) {
     return base::Fail(read.error());
   }
-  if (auto read = ReadCountHeader(request, Header::kXClientTimestamp, put->client_timestamp_ms);
-      !read) {
+  auto& timestamp = put->write.client_timestamp_ms;
+  if (auto read = ReadCountHeader(request, Header::kXClientTimestamp, timestamp); !read) {
     return base::Fail(read.error());
   }
   return put;
 }
 
-base::Result<coordinator::DeleteRequest> ReadDelete(const Request& request) {
+base::Result<coordinator::WriteRequest> ReadDelete(const Request& request) {
   for (const Header header : {Header::kIfNoneMatch, Header::kXTtl, Header::kXClientTimestamp}) {
     if (request.Has(header)) {
       return Bad(std::string(HeaderName(header)) + " has no meaning for DELETE");
     }
   }
-  return ReadWrite<coordinator::DeleteRequest>(request);
+  auto del = ReadWrite(request);
+  if (del) del->write.is_delete = true;
+  return del;
 }
 
 base::Status CheckContentType(std::string_view type) {

@@ -106,10 +106,10 @@ TEST_F(Kv, JsonPutGetDelete) {
       Send("PUT /v1/kv/k", "Content-Type: application/json\r\n",
            R"({"value":"aGVsbG8=","context":"c","ttl":60,"content_type":"text/plain"})");
   EXPECT_EQ(put.status, 201);
-  EXPECT_EQ(node.kv.last_put.value, "hello");
-  EXPECT_EQ(node.kv.last_put.context, "c");
-  EXPECT_EQ(node.kv.last_put.ttl_s, 60);
-  EXPECT_EQ(node.kv.last_put.content_type, "text/plain");
+  EXPECT_EQ(node.kv.last_put.write.value, "hello");
+  EXPECT_EQ(node.kv.last_put.write.context, "c");
+  EXPECT_EQ(node.kv.last_put.write.ttl_s, 60);
+  EXPECT_EQ(node.kv.last_put.write.content_type, "text/plain");
   EXPECT_EQ(node.kv.last_put.bucket, "default");
 
   const ParsedReply get = Send("GET /v1/kv/k");
@@ -120,9 +120,9 @@ TEST_F(Kv, JsonPutGetDelete) {
             R"("replicas":{"primaries":2,"fallbacks":0}})");
 
   EXPECT_EQ(Status("DELETE /v1/kv/k", "", R"({"context":"ctx1"})"), 204);
-  EXPECT_EQ(node.kv.last_delete.context, "ctx1");
+  EXPECT_EQ(node.kv.last_delete.write.context, "ctx1");
   EXPECT_EQ(Status("DELETE /v1/kv/k"), 204);
-  EXPECT_FALSE(node.kv.last_delete.context.has_value());
+  EXPECT_FALSE(node.kv.last_delete.write.context.has_value());
 }
 
 TEST_F(Kv, JsonSiblings) {
@@ -142,7 +142,7 @@ TEST_F(Kv, LargeJsonValuesArriveWhole) {
   const std::string value(1 << 20, '\xfe');
   const std::string body = R"({"value":")" + base::Base64Encode(value) + "\"}";
   EXPECT_EQ(Status("PUT /v1/kv/k", "", body), 201);
-  EXPECT_EQ(node.kv.last_put.value, value);
+  EXPECT_EQ(node.kv.last_put.write.value, value);
   EXPECT_NE(Send("GET /v1/kv/k").body.find(base::Base64Encode(value)), std::string::npos);
   const std::string one_more = R"({"value":")" + base::Base64Encode(value + "x") + "\"}";
   EXPECT_EQ(Status("PUT /v1/kv/k", "", one_more), 413);
@@ -151,7 +151,7 @@ TEST_F(Kv, LargeJsonValuesArriveWhole) {
 TEST_F(Kv, RawDelete) {
   Send("PUT /kv/k", "", "x");
   EXPECT_EQ(Status("DELETE /kv/k", "X-Context: ctx1\r\n"), 204);
-  EXPECT_EQ(node.kv.last_delete.context, "ctx1");
+  EXPECT_EQ(node.kv.last_delete.write.context, "ctx1");
   const ParsedReply json = Send("DELETE /kv/k", "Accept: application/json\r\n");
   EXPECT_EQ(json.status, 200);
   EXPECT_EQ(json.body, R"({"deleted":true})");
@@ -282,14 +282,14 @@ TEST_F(Kv, QueryParameters) {
 
 TEST_F(Kv, ConditionalWrites) {
   Send("PUT /kv/k", "If-Match: \"ctx9\"\r\n", "x");
-  EXPECT_EQ(node.kv.last_put.if_match, "ctx9");
+  EXPECT_EQ(node.kv.last_put.write.if_match, "ctx9");
   Send("PUT /kv/k", "If-Match: *\r\n", "x");
-  EXPECT_EQ(node.kv.last_put.if_match, "*");
+  EXPECT_EQ(node.kv.last_put.write.if_match, "*");
   Send("PUT /kv/k", "If-None-Match: *\r\n", "x");
-  EXPECT_TRUE(node.kv.last_put.if_none_match_any);
-  EXPECT_FALSE(node.kv.last_put.if_match.has_value());
+  EXPECT_TRUE(node.kv.last_put.write.if_none_match_any);
+  EXPECT_FALSE(node.kv.last_put.write.if_match.has_value());
   Send("DELETE /v1/kv/k", "If-Match: \"c\"\r\n");
-  EXPECT_EQ(node.kv.last_delete.if_match, "c");
+  EXPECT_EQ(node.kv.last_delete.write.if_match, "c");
   for (const char* bad :
        {"If-Match: ctx\r\n", "If-Match: \"\"\r\n", "If-Match: \"\r\n", "If-Match: W/\"c\"\r\n",
         "If-Match: \"a\", \"b\"\r\n", "If-Match:\r\n", "If-None-Match: \"c\"\r\n",
@@ -306,13 +306,13 @@ TEST_F(Kv, OtherWriteHeaders) {
        std::string("X-TTL: 60\r\nX-Client-Timestamp: 1700000000000\r\nIdempotency-Key: ") + kUuid +
            "\r\nX-Context: c\r\n",
        "x");
-  EXPECT_EQ(node.kv.last_put.ttl_s, 60);
-  EXPECT_EQ(node.kv.last_put.client_timestamp_ms, 1700000000000);
+  EXPECT_EQ(node.kv.last_put.write.ttl_s, 60);
+  EXPECT_EQ(node.kv.last_put.write.client_timestamp_ms, 1700000000000);
   EXPECT_EQ(node.kv.last_put.idempotency_key, kUuid);
-  EXPECT_EQ(node.kv.last_put.context, "c");
+  EXPECT_EQ(node.kv.last_put.write.context, "c");
   Send("PUT /kv/k", "X-Context:\r\nX-TTL: 0\r\n", "x");
-  EXPECT_FALSE(node.kv.last_put.context.has_value());
-  EXPECT_EQ(node.kv.last_put.ttl_s, 0);
+  EXPECT_FALSE(node.kv.last_put.write.context.has_value());
+  EXPECT_EQ(node.kv.last_put.write.ttl_s, 0);
   for (const char* bad :
        {"X-TTL: -1\r\n", "X-TTL: 1s\r\n", "X-TTL: 9223372036854775808\r\n", "X-TTL:\r\n",
         "X-Client-Timestamp: soon\r\n", "Idempotency-Key: 1\r\n", "Idempotency-Key:\r\n"}) {

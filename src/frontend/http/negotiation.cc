@@ -6,7 +6,7 @@
 #include <charconv>
 
 #include "base/hash.h"
-#include "causal/context_kind.h"
+#include "causal/context.h"
 #include "frontend/http/internal/reply.h"
 #include "frontend/http/internal/request.h"
 

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "causal/context.h"
-#include "causal/context_kind.h"
 #include "frontend/http/test_client.h"
 
 namespace lariat::frontend::http {
@@ -152,7 +151,7 @@ TEST_F(Negotiation, WhatTheClientHasIsNotSentAgain) {
   const std::string headers = "Accept: application/json\r\nIf-None-Match: " + bytes_tag + "\r\n";
   EXPECT_EQ(Get("/kv/k", headers).status, 200);
   Ask(node, "PUT /kv/k", "If-Match: " + bytes_tag + "\r\n", "changed");
-  EXPECT_EQ(node.kv.last_put.if_match, "ctx1");
+  EXPECT_EQ(node.kv.last_put.write.if_match, "ctx1");
   EXPECT_EQ(Get("/kv/k", "If-None-Match: " + bytes_tag + "\r\n").body, "changed");
   EXPECT_EQ(Get("/kv/gone", "If-None-Match: *\r\n").status, 404);
 }

@@ -109,7 +109,7 @@ TEST(Framing, ChunkedBodyArrivesWholeHoweverItIsCut) {
     const auto replies = ParseReplies(client.stream.out);
     ASSERT_TRUE(replies && replies->size() == 1) << client.stream.out;
     EXPECT_EQ(replies->front().status, 201);
-    EXPECT_EQ(node.kv.last_put.value, "abcdefgh");
+    EXPECT_EQ(node.kv.last_put.write.value, "abcdefgh");
     EXPECT_FALSE(client.stream.Ended());
   }
 }
@@ -120,7 +120,7 @@ TEST(Framing, EmptyChunkedBodyIsAnEmptyValue) {
   client.SendByteByByte(
       "PUT /kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
   EXPECT_EQ(ParseReplies(client.stream.out)->at(0).status, 201);
-  EXPECT_EQ(node.kv.last_put.value, "");
+  EXPECT_EQ(node.kv.last_put.write.value, "");
 }
 
 TEST(Framing, EveryCutOfAPipelineGivesTheSameRequests) {
@@ -134,7 +134,7 @@ TEST(Framing, EveryCutOfAPipelineGivesTheSameRequests) {
     const auto replies = ParseReplies(client.stream.out);
     ASSERT_TRUE(replies && replies->size() == 3) << cut << client.stream.out;
     EXPECT_EQ(replies->at(1).body, "one");
-    EXPECT_EQ(node.kv.last_put.value, "two");
+    EXPECT_EQ(node.kv.last_put.write.value, "two");
   }
 }
 

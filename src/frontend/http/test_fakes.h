@@ -32,21 +32,17 @@ class FakeKv : public coordinator::KvService {
       done(std::move(result));
     });
   }
-  void Put(coordinator::PutRequest request, coordinator::WriteDone done) override {
+  void Write(coordinator::WriteRequest request, coordinator::WriteDone done) override {
     ++calls;
     coordinator::GetReply& reply = replies[request.bucket + '/' + request.key];
-    if (!error) {
-      coordinator::ShownValue value{request.value, request.content_type, {kWritten}};
+    if (!error && request.write.is_delete) {
+      reply.values.clear();
+    } else if (!error) {
+      coordinator::ShownValue value{request.write.value, request.write.content_type, {kWritten}};
       value.version = {{"node1", ++events}};
       reply = {{value}, value.version, {kWritten}, "ctx" + std::to_string(events), {2, 0}};
     }
-    last_put = std::move(request);
-    Written(std::move(done));
-  }
-  void Delete(coordinator::DeleteRequest request, coordinator::WriteDone done) override {
-    ++calls;
-    if (!error) replies[request.bucket + '/' + request.key].values.clear();
-    last_delete = std::move(request);
+    (request.write.is_delete ? last_delete : last_put) = std::move(request);
     Written(std::move(done));
   }
   std::vector<membership::BucketProperties> Buckets() const override {
@@ -86,8 +82,8 @@ class FakeKv : public coordinator::KvService {
   uint64_t events = 0;
   int calls = 0;
   coordinator::GetRequest last_get;
-  coordinator::PutRequest last_put;
-  coordinator::DeleteRequest last_delete;
+  coordinator::WriteRequest last_put;
+  coordinator::WriteRequest last_delete;
   coordinator::Caller last_caller;  // of SetBucket
   std::vector<base::UniqueFunction<void()>> deferred;
 

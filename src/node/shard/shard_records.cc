@@ -19,20 +19,6 @@ replica::AckWhen AckWhenOf(uint8_t durability) {
              : replica::AckWhen::kWritten;
 }
 
-replica::Condition ConditionOf(coordinator::Condition condition) {
-  switch (condition) {
-    case coordinator::Condition::kNone:
-      return replica::Condition::kNone;
-    case coordinator::Condition::kNoLiveValue:
-      return replica::Condition::kNoLiveValue;
-    case coordinator::Condition::kAnyLiveValue:
-      return replica::Condition::kAnyLiveValue;
-    case coordinator::Condition::kContextCoversAll:
-      return replica::Condition::kContextCoversAll;
-  }
-  return replica::Condition::kNone;
-}
-
 wire::ReadReply ToReply(base::Result<replica::ReadResult> result) {
   wire::ReadReply reply;
   if (!result) {
@@ -200,12 +186,14 @@ void ShardRecords::Update(coordinator::UpdateRequest request, UpdateDone updated
 
 void ShardRecords::RunUpdate(coordinator::UpdateRequest from, UpdateDone updated,
                              DurableDone durable) {
-  const bool needs_clock = from.kind == causal::Kind::kLww && !from.client_timestamp_ms;
-  if (!needs_clock) return MakeEvent(std::move(from), std::move(updated), std::move(durable));
-  if (from.above.packed != 0) {
+  causal::Change& change = from.change;
+  if (!change.IsStampedByNode()) {
+    return MakeEvent(std::move(from), std::move(updated), std::move(durable));
+  }
+  if (change.above.packed != 0) {
     // So that the clock's limit is extended past it, if need be.
-    from.now = world_.env.clock.Wall();
-    world_.clock.hybrid().Follow(from.above, from.now);
+    change.now = world_.env.clock.Wall();
+    world_.clock.hybrid().Follow(change.above, change.now);
   }
   world_.clock.With([this, from = std::move(from), updated = std::move(updated),
                      durable = std::move(durable)](const base::Status& status) mutable {
@@ -224,23 +212,13 @@ void ShardRecords::MakeEvent(coordinator::UpdateRequest from, UpdateDone updated
   if (auto may = CheckHintFor(from.hint_for); !may) return updated(Fail(std::move(may.error())));
   replica::UpdateRequest request;
   request.key = {from.bucket, {from.token}, std::move(from.key), from.hint_for};
-  request.kind = from.kind;
-  request.context = std::move(from.context);
-  request.value = std::move(from.value);
-  request.client_timestamp_ms = from.client_timestamp_ms;
-  request.condition = ConditionOf(from.condition);
+  request.change = std::move(from.change);
   request.ack_when = AckWhenOf(static_cast<uint8_t>(from.durability));
-  request.siblings_max = from.siblings_max;
-  request.now = from.now;
-  request.micros = from.micros;
-  request.above = from.above;
-  request.instead_of = from.instead_of;
-  request.unless_shown = from.unless_shown;
   request.idempotency_key = std::move(from.idempotency_key);
   if (!request.idempotency_key.empty()) {
     request.make_answer = [bucket = std::move(from.bucket_name), key = request.key.key,
-                           now = from.now](const causal::Object& object,
-                                           const causal::Context& context) {
+                           now = request.change.now](const causal::Object& object,
+                                                     const causal::Context& context) {
       return wire::EncodeWriteAnswer(
           {causal::EncodeContext(context, bucket, key), object.Version(), now.ms});
     };

@@ -15,27 +15,6 @@ using wire::SweepStep;
 
 namespace {
 
-// The stored values of an object of any kind.
-std::vector<const causal::Value*> ValuesOf(const causal::Object& object) {
-  std::vector<const causal::Value*> values;
-  if (object.dvv() != nullptr) {
-    for (const causal::DottedValue& v : object.dvv()->values()) values.push_back(&v.value);
-  } else if (!object.Empty()) {
-    values.push_back(&object.lww()->value);
-  }
-  return values;
-}
-
-bool HasActorWithoutValue(const causal::Object& object) {
-  if (object.dvv() == nullptr) return false;
-  const auto& values = object.dvv()->values();
-  const auto& entries = object.dvv()->history().entries();
-  return std::any_of(entries.begin(), entries.end(), [&values](const auto& entry) {
-    return std::none_of(values.begin(), values.end(),
-                        [&entry](const auto& v) { return v.dot.actor == entry.actor; });
-  });
-}
-
 SweepBlock BlockOf(Code code) {
   switch (code) {
     case Code::kStaleEpoch:
@@ -79,21 +58,20 @@ bool GracePassed(int64_t since_ms, base::WallTime now, uint64_t gc_grace_s) {
 }
 
 SweepVerdict JudgeForSweep(const causal::Object& object, base::WallTime now, uint64_t gc_grace_s) {
-  const auto values = ValuesOf(object);
-  if (values.empty()) return {};
+  if (object.StoredValues() == 0) return {};
   int64_t written = INT64_MIN;
   int64_t dead_since = INT64_MIN;
   bool dead = true;
   SweepVerdict verdict;
-  for (const causal::Value* value : values) {
-    written = std::max(written, value->written.ms);
-    dead = dead && !value->LiveAt(now);
-    verdict.tombstone = verdict.tombstone || value->tombstone;
+  object.ForEachValue([&](const causal::Dot&, const causal::Value& value) {
+    written = std::max(written, value.written.ms);
+    dead = dead && !value.LiveAt(now);
+    verdict.tombstone = verdict.tombstone || value.tombstone;
     // What was written with its expiry in the past is as old as its writing.
-    const int64_t expiry = value->tombstone ? INT64_MIN : value->expires_ms;
-    dead_since = std::max({dead_since, value->written.ms, expiry});
-  }
-  if (!dead && !HasActorWithoutValue(object)) return {};
+    const int64_t expiry = value.tombstone ? INT64_MIN : value.expires_ms;
+    dead_since = std::max({dead_since, value.written.ms, expiry});
+  });
+  if (!dead && !object.Traits().foldable) return {};
   verdict.since_ms = dead ? dead_since : written;
   verdict.decision = SweepDecision::kGrace;
   if (GracePassed(verdict.since_ms, now, gc_grace_s)) {

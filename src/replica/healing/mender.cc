@@ -87,8 +87,7 @@ void Mender::FoldOne(const RecordVersion& record, std::string_view found, StateD
   if (!object || object->StoredValues() == 0) return done(RecordState::kDifferent);
   RecordChange change{record.data_key, RecordImage{parsed->object, object->Traits()}, {}};
   if (!object->Fold()) return done(RecordState::kDone);
-  const bool keeps_actor =
-      parsed->own_actor && object->dvv()->history().Max(*parsed->own_actor) > 0;
+  const bool keeps_actor = parsed->own_actor && object->LastEventOf(*parsed->own_actor) > 0;
   const std::string bytes = object->Encode();
   change.after = {bytes, object->Traits()};
   Stage(change, keeps_actor ? parsed->own_actor : std::nullopt, {}, std::move(done));

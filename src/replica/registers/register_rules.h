@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happens to registers (kind lww) at this replica: which of those that peers send may come,
-// what a coordinator is told of them, and what the next event of this node is. The facts come from
-// RegisterWatch, the stamps from the shard's clock.
+// What happens to registers (objects ordered by clock) at this replica: which of those that peers
+// send may come, what a coordinator is told of them, and what the next event of this node is. The
+// facts come from RegisterWatch, the stamps from the shard's clock.
 //
 // Why these are no rider of record changes: the answers are needed before anything is staged, also
 // for a register that changes nothing.
@@ -37,17 +37,17 @@ class RegisterRules {
   // One that is no register always may.
   base::Status Judge(const Place& place, const causal::Object& sent, const causal::Object* present,
                      const WriteOptions& options);
-  // Makes the event in the register. An error: none was made.
-  base::Result<UpdateResult> Make(UpdateRequest& request, const Place& place,
-                                  causal::LwwRegister* lww);
+  // Makes the change's event in the register; its value is moved out. An error: none was made.
+  base::Result<UpdateResult> Make(causal::Change* change, const Place& place,
+                                  causal::Object* object);
   // A read is given the object, if it is a register.
   void OnRead(const Place& place, std::string_view object);
 
  private:
   // Whether records were lost here among which there may have been greater ones than this.
   bool MayLack(const Place& place, causal::HlcStamp stamp) const;
-  base::Result<causal::LwwRegister> Stamp(const UpdateRequest& request, causal::HlcStamp present,
-                                          UpdateResult* result);
+  base::Result<causal::HlcStamp> Stamp(const causal::Change& change, causal::HlcStamp present,
+                                       UpdateResult* result);
 
   const Records& records_;
   Clock& clock_;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replica/requests/event_maker.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "base/check.h"
-#include "replica/requests/condition.h"
 
 namespace lariat::replica {
 
@@ -17,7 +17,7 @@ void EventMaker::Update(UpdateRequest& request, UpdateDone updated, StatusDone d
   metrics_.replica_requests[telemetry::ReplicaOp::kUpdate].Add();
   if (auto room = records_.CheckQueue(); !room) return updated(Fail(std::move(room.error())));
   Place place = PlaceOf(request.key);
-  LARIAT_CHECK(!request.instead_of || request.idempotency_key.empty(),
+  LARIAT_CHECK(!request.change.instead_of || request.idempotency_key.empty(),
                "who brings an id has read before, and is ordered by that");
   if (request.idempotency_key.empty()) {
     return Start(request, std::move(place), std::move(updated), std::move(durable));
@@ -83,43 +83,43 @@ void EventMaker::Start(UpdateRequest& request, Place place, UpdateDone updated,
 
 void EventMaker::Apply(UpdateRequest& request, const Place& place, UpdateDone updated,
                        StatusDone durable, const Looked& found) {
-  auto record = RecordOf(found, request.kind);
+  causal::Change& change = request.change;
+  auto record = RecordOf(found, change.kind);
   if (!record) return updated(Fail(record.error()));
   causal::Object& object = record->object;
-  if (auto holds = CheckCondition(request, object); !holds) return updated(Fail(holds.error()));
-  const bool tombstone = request.value.tombstone;
-  if (auto room = records_.pending().CheckRoom(tombstone); !room) {
+  if (auto holds = object.Meets(change); !holds) return updated(Fail(holds.error()));
+  if (auto room = records_.pending().CheckRoom(change.IsDelete()); !room) {
     return updated(Fail(room.error()));
   }
   const size_t values_before = object.StoredValues();
-  auto result = ChangeObject(request, place, &*record);
+  auto result = MakeEvent(&change, place, &*record);
   if (!result) return updated(Fail(result.error()));
   result->object = object.Encode();
-  if (!tombstone) {
+  if (!change.IsDelete()) {
     const size_t bytes_before = record->stored ? record->stored->object.size() : 0;
     auto fits = watch_.CheckSize(bytes_before, result->object.size());
     if (!fits) return updated(Fail(std::move(fits.error())));
   }
-  watch_.OnValues(place.DataKey(), values_before, object.StoredValues(), request.now);
+  watch_.OnValues(place.DataKey(), values_before, object.StoredValues(), change.now);
   result->version = object.Version();
   Stage(request, place, *record, std::move(*result), std::move(updated), std::move(durable));
 }
 
 void EventMaker::Stage(UpdateRequest& request, const Place& place, const Record& record,
                        UpdateResult result, UpdateDone updated, StatusDone durable) {
-  const bool tombstone = request.value.tombstone;
+  const bool is_delete = request.change.IsDelete();
   const RecordChange change{place.DataKey(), record.stored,
                             RecordImage{result.object, record.object.Traits()}};
-  auto put = records_.Change(place, change, record.own_actor, request.now);
+  auto put = records_.Change(place, change, record.own_actor, request.change.now);
   if (!put) return updated(Fail(std::move(put.error())));
-  put->is_delete = tombstone;
-  if (tombstone) metrics_.tombstones_written.Add();
+  put->is_delete = is_delete;
+  if (is_delete) metrics_.tombstones_written.Add();
   std::vector<PendingWrites::Put> puts;
   puts.push_back(std::move(*put));
   if (!request.idempotency_key.empty()) {
     result.idempotency_answer = request.make_answer(record.object, result.context);
     puts.push_back({Space::kIdempotency, IdempotencyKey(place.DataKey(), request.idempotency_key),
-                    result.idempotency_answer, tombstone});
+                    result.idempotency_answer, is_delete});
   }
   auto applied = [result = std::move(result),
                   updated = std::move(updated)](const base::Status& status) mutable {
@@ -147,46 +147,30 @@ base::Result<EventMaker::Record> EventMaker::RecordOf(const Looked& found, causa
   return record;
 }
 
-base::Result<UpdateResult> EventMaker::ChangeObject(UpdateRequest& request, const Place& place,
-                                                    Record* record) {
-  if (causal::DvvSet* set = record->object.dvv()) {
-    return ChangeSiblings(request, set, &record->own_actor);
-  }
-  causal::LwwRegister* lww = record->object.lww();
-  LARIAT_CHECK(lww != nullptr, "an object is a version set or a register");
-  return registers_.Make(request, place, lww);
-}
-
-base::Result<UpdateResult> EventMaker::ChangeSiblings(UpdateRequest& request, causal::DvvSet* set,
-                                                      std::optional<causal::Actor>* own_actor) {
-  const bool is_mine = own_actor->has_value() && (*own_actor)->incarnation == incarnation_.number();
-  if (!is_mine) {
-    *own_actor = incarnation_.Mint();
-  } else if (request.context.seen.Max(**own_actor) > set->history().Max(**own_actor)) {
-    // Nobody else makes events of this actor, so a client cannot have seen later ones.
+base::Result<UpdateResult> EventMaker::MakeEvent(causal::Change* change, const Place& place,
+                                                 Record* record) {
+  causal::Object& object = record->object;
+  if (causal::IsOrderedByClock(change->kind)) return registers_.Make(change, place, &object);
+  std::optional<causal::Actor>& actor = record->own_actor;
+  const bool is_mine = actor && actor->incarnation == incarnation_.number();
+  if (!is_mine) actor = incarnation_.Mint();
+  const uint64_t made = object.LastEventOf(*actor);
+  const uint64_t seen = change->context.seen.Max(*actor);
+  // Nobody else makes events of this actor, so a client cannot have seen later ones.
+  if (is_mine && seen > made) {
     return Fail(Code::kInvalidArgument, "the context names an event that never was");
   }
   // A counter that cannot grow (only a forged history brings one that far) is left for a fresh
   // actor.
-  if (!set->CanUpdate(request.context.seen, **own_actor)) *own_actor = incarnation_.Mint();
-  const causal::Dot dot = set->Update(request.context.seen, std::move(request.value), **own_actor);
-  const size_t values = set->values().size();
-  if (values > request.siblings_max) {
-    metrics_.siblings_refused.Add();
-    return Fail(Code::kTooManySiblings, "the key would have " + std::to_string(values) +
-                                            " concurrent values; the limit is " +
-                                            std::to_string(request.siblings_max) +
-                                            ": read it and write back one value with the context");
+  if (std::max(made, seen) >= causal::kCounterMax) actor = incarnation_.Mint();
+  auto applied = object.Apply(std::move(*change), {*actor, {}});
+  if (!applied) {
+    if (applied.error().code == Code::kTooManySiblings) metrics_.siblings_refused.Add();
+    return Fail(std::move(applied.error()));
   }
-  metrics_.siblings_max.RaiseTo(static_cast<int64_t>(values));
+  metrics_.siblings_max.RaiseTo(static_cast<int64_t>(object.StoredValues()));
   UpdateResult result;
-  result.context = request.context;
-  // With no unseen sibling left the whole history is seen, and the shorter context says so.
-  if (values == 1) {
-    result.context.seen = set->history();
-  } else {
-    result.context.seen.Add(dot);
-  }
+  result.context = std::move(applied->context);
   return result;
 }
 

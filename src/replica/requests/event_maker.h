@@ -52,10 +52,8 @@ class EventMaker {
     std::optional<RecordImage> stored;
   };
   base::Result<Record> RecordOf(const Looked& found, causal::Kind kind);
-  base::Result<UpdateResult> ChangeObject(UpdateRequest& request, const Place& place,
-                                          Record* record);
-  base::Result<UpdateResult> ChangeSiblings(UpdateRequest& request, causal::DvvSet* set,
-                                            std::optional<causal::Actor>* own_actor);
+  // The change's value and context are moved out.
+  base::Result<UpdateResult> MakeEvent(causal::Change* change, const Place& place, Record* record);
   void Stage(UpdateRequest& request, const Place& place, const Record& record, UpdateResult result,
              UpdateDone updated, StatusDone durable);
 

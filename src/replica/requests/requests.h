@@ -47,7 +47,7 @@ struct ReadOptions {
   bool even_in_doubt = false;  // for comparisons, which are what ends it
 };
 
-// What became of a register (kind lww) that a peer sent.
+// What became of a register (of a kind ordered by clock) that a peer sent.
 struct RegisterAnswer {
   causal::Standing standing = causal::Standing::kHeld;
   causal::HlcStamp greater;  // what is there; of kNeverHeld and kUnsure
@@ -67,29 +67,13 @@ struct WriteOptions {
   std::shared_ptr<RegisterAnswer> answer;
 };
 
-// What has to be true of the local record for an update to happen.
-enum class Condition : uint8_t { kNone, kNoLiveValue, kAnyLiveValue, kContextCoversAll };
-
 struct UpdateRequest {
   KeyRef key;
-  causal::Kind kind = causal::Kind::kSiblings;
-  causal::Context context;
-  causal::Value value;
-  std::optional<int64_t> client_timestamp_ms;  // lww only
-  Condition condition = Condition::kNone;      // kContextCoversAll uses `context`
+  causal::Change change;
   AckWhen ack_when = AckWhen::kSynced;
   std::string idempotency_key;
   // Makes the answer to record from the update's result; called only with an idempotency key.
   base::UniqueFunction<std::string(const causal::Object&, const causal::Context&)> make_answer;
-  size_t siblings_max = 100;
-  base::WallTime now;
-  uint16_t micros = 0;  // within now's millisecond
-  // lww, without a client's stamp: the new one is greater than this.
-  causal::HlcStamp above;
-  // The event was made before, as this register, and is made again under a greater stamp. With
-  // `unless_shown` only if no read was given it here: kPreconditionFailed otherwise.
-  std::optional<causal::RegisterId> instead_of;
-  bool unless_shown = false;
 };
 struct UpdateResult {
   std::string object;       // the new full state, to be replicated

@@ -46,11 +46,10 @@ void GroupCommit::Run() {
     if (stopping_ && waiting_.empty()) return;
     // Who was served last comes back one by one, and who comes first shall not go alone.
     if (last_group_ > 1 || waiting_.size() > 1) {
-      wake_.wait_until(lock, last_start_ + gap_, [this] { return stopping_; });
+      wake_.wait_for(lock, gap_, [this] { return stopping_; });
     }
     std::vector<Waiter> waiters = std::exchange(waiting_, {});
     last_group_ = waiters.size();
-    last_start_ = std::chrono::steady_clock::now();
     lock.unlock();
     const base::Status status = sync_();
     Complete(std::move(waiters), status);

@@ -12,10 +12,9 @@ namespace lariat::frontend::http {
 
 // Counts and answers a failed or a fruitless read (404, with the context if there is one).
 void AnswerNotFound(Exchange& exchange, const coordinator::GetReply& reply);
-// 201 with version, context and time, as headers and as JSON.
-void AnswerWritten(Exchange& exchange, base::Result<coordinator::WriteReply> result);
-// 204, or {"deleted": true} where the client accepts JSON only.
-void AnswerDeleted(Exchange& exchange, base::Result<coordinator::WriteReply> result);
+// Has the write done. A value is answered with 201 and version, context and time, as headers and as
+// JSON; a delete with 204, or {"deleted": true} where the client accepts JSON only.
+void Write(Exchange exchange, coordinator::WriteRequest request);
 
 // What every reply that shows values has in its head.
 void AddShown(ReplyBuilder& builder, const coordinator::GetReply& reply, std::string_view tag);

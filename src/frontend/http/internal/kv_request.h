@@ -21,8 +21,8 @@ base::Result<std::string> BucketOf(const Request& request);
 // Bucket, key and consistency.
 base::Result<coordinator::GetRequest> ReadGet(const Request& request);
 // All but the value, its content type and what a JSON body may add.
-base::Result<coordinator::PutRequest> ReadPut(const Request& request);
-base::Result<coordinator::DeleteRequest> ReadDelete(const Request& request);
+base::Result<coordinator::WriteRequest> ReadPut(const Request& request);
+base::Result<coordinator::WriteRequest> ReadDelete(const Request& request);
 
 // Fit for a reply's head, and short.
 base::Status CheckContentType(std::string_view type);

@@ -7,8 +7,8 @@
 //
 //             1 serves a, 2 serves b and c, 3 serves d to g.
 //
-// With a slow disk the groups grow by themselves. With a fast one, syncs begin a gap apart while
-// more than one waits, or did the last time; who is alone never waits. Thread-safe.
+// With a slow disk the groups grow by themselves. With a fast one, a sync begins a gap after
+// the one before while more than one waits, or did then; who is alone never waits. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -24,7 +24,7 @@ namespace lariat::storage::internal {
 
 class GroupCommit {
  public:
-  static constexpr std::chrono::microseconds kGap{300};
+  static constexpr std::chrono::microseconds kGap{150};
 
   // `sync` runs on the committer's thread only. `period` > 0: it runs at least that often.
   GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period,
@@ -50,10 +50,8 @@ class GroupCommit {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Waiter> waiting_;
-  // The thread's own: how many the last sync served, and when it began.
-  size_t last_group_ = 0;
-  std::chrono::steady_clock::time_point last_start_;
-  bool asleep_ = false;  // whoever asks first wakes the thread; while it syncs nobody needs to
+  size_t last_group_ = 0;  // the thread's own: how many the last sync served
+  bool asleep_ = false;    // whoever asks first wakes the thread; while it syncs nobody needs to
   bool stopping_ = false;
   std::thread thread_;
 };

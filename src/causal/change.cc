@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "causal/change.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace lariat::causal {
+
+using base::Code;
+using base::Fail;
+
+namespace {
+
+constexpr std::string_view kAnyValue = "*";  // as if_match
+
+int64_t ExpiryOf(uint64_t ttl_s, base::WallTime now) {
+  if (ttl_s == 0) return 0;
+  constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
+  const auto room_s = static_cast<uint64_t>((kMax - now.ms) / 1000);
+  return ttl_s >= room_s ? kMax : now.ms + static_cast<int64_t>(ttl_s) * 1000;
+}
+
+// A condition's context stands in for one that was not given.
+const std::string* ContextTextOf(const ClientWrite& write) {
+  if (write.context) return &*write.context;
+  return write.if_match && *write.if_match != kAnyValue ? &*write.if_match : nullptr;
+}
+
+base::Result<Context> ContextOf(const ClientWrite& write, std::string_view bucket,
+                                std::string_view key) {
+  const std::string* text = ContextTextOf(write);
+  return text != nullptr ? DecodeContext(*text, bucket, key) : Context{};
+}
+
+}  // namespace
+
+bool ClientWrite::NeedsRead(Kind kind) const {
+  // A later stamp deletes whatever there is; other kinds have to name what they delete.
+  const bool blind_delete = is_delete && !context && !IsOrderedByClock(kind);
+  return blind_delete || IsConditional();
+}
+
+base::Status ClientWrite::Check() const {
+  if (content_type.size() > 256) {
+    return Fail(Code::kInvalidArgument, "the content type is longer than 256 bytes");
+  }
+  if (ttl_s && *ttl_s < 0) {
+    return Fail(Code::kInvalidArgument, "ttl is a number of seconds, 0 or more");
+  }
+  if (if_match && if_none_match_any) {
+    return Fail(Code::kInvalidArgument, "If-Match and If-None-Match exclude each other");
+  }
+  if (client_timestamp_ms && *client_timestamp_ms <= 0) {
+    return Fail(Code::kInvalidArgument, "a client timestamp is milliseconds since 1970, above 0");
+  }
+  return {};
+}
+
+base::Status ClientWrite::CheckFor(Kind kind, std::string_view bucket, std::string_view key) const {
+  if (client_timestamp_ms && !IsOrderedByClock(kind)) {
+    return Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only");
+  }
+  const auto seen = ContextOf(*this, bucket, key);
+  if (!seen) return Fail(seen.error());
+  if (IsOrderedByClock(kind) ? !seen->seen.Empty() : seen->Id() != RegisterId{}) {
+    return Fail(Code::kInvalidArgument, "the context is of another kind of bucket");
+  }
+  return {};
+}
+
+base::Result<Change> Change::Of(ClientWrite* write, const ChangeTerms& terms) {
+  auto context = ContextOf(*write, terms.bucket, terms.key);
+  if (!context) return Fail(std::move(context.error()));
+  Change change;
+  change.kind = terms.kind;
+  change.context = std::move(*context);
+  change.now = {terms.now_us / 1000};
+  change.micros = static_cast<uint16_t>(terms.now_us % 1000);
+  change.values_max = terms.values_max;
+  change.client_timestamp_ms = write->client_timestamp_ms;
+  if (write->if_none_match_any) change.condition = Condition::kNoLiveValue;
+  if (write->if_match) {
+    change.condition =
+        *write->if_match == kAnyValue ? Condition::kAnyLiveValue : Condition::kContextCoversAll;
+  }
+  change.sees_what_is_read = ContextTextOf(*write) == nullptr &&
+                             (write->is_delete || change.condition != Condition::kNone);
+  change.value.tombstone = write->is_delete;
+  change.value.written = change.now;
+  if (!write->is_delete) {
+    const auto ttl_s = write->ttl_s ? static_cast<uint64_t>(*write->ttl_s) : terms.ttl_s;
+    change.value.expires_ms = ExpiryOf(ttl_s, change.now);
+    change.value.content_type = std::move(write->content_type);
+    change.value.bytes = std::move(write->value);
+  }
+  return change;
+}
+
+void Change::GiveBack(ClientWrite* write) && {
+  write->value = std::move(value.bytes);
+  write->content_type = std::move(value.content_type);
+}
+
+}  // namespace lariat::causal

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a bucket keeps of a key that several clients write: its kind. A kind is one row of kKinds
+// and one state, which is an alternative of Object: its members are what the state is, how it
+// joins, takes a change, shows values and folds. Outside of this folder kinds are passed on, never
+// told apart: who has to act by one asks for the property that matters. Values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace lariat::causal {
+
+// Numbers are stored and sent; never reuse one.
+enum class Kind : uint8_t { kSiblings = 1, kLww = 2 };
+
+struct KindRow {
+  Kind kind;
+  std::string_view name;  // as a bucket's property "conflict"
+  // The writes of a key have one order, that of stamps, and the greatest is all that is kept: they
+  // have to be brought into that order everywhere (coordinator/put_core.h, replica/registers). The
+  // writes of other kinds are events of actors, and causality decides.
+  bool ordered_by_clock;
+};
+inline constexpr KindRow kKinds[] = {{Kind::kSiblings, "siblings", false},
+                                     {Kind::kLww, "lww", true}};
+
+constexpr const KindRow& RowOf(Kind kind) {
+  for (const KindRow& row : kKinds) {
+    if (row.kind == kind) return row;
+  }
+  return kKinds[0];
+}
+constexpr bool IsOrderedByClock(Kind kind) { return RowOf(kind).ordered_by_clock; }
+
+// Nothing for a number that no kind has.
+std::optional<Kind> KindOf(uint32_t number);
+// kUnsupported for the names of later versions.
+base::Result<Kind> ParseKind(std::string_view name);
+
+}  // namespace lariat::causal
