@@ -7,9 +7,8 @@
 
 namespace lariat::storage::internal {
 
-GroupCommit::GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period,
-                         std::chrono::microseconds gap)
-    : sync_(std::move(sync)), period_(period), gap_(gap), thread_([this] { Run(); }) {}
+GroupCommit::GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period)
+    : sync_(std::move(sync)), period_(period), thread_([this] { Run(); }) {}
 
 GroupCommit::~GroupCommit() { Stop(); }
 
@@ -44,12 +43,7 @@ void GroupCommit::Run() {
     }
     asleep_ = false;
     if (stopping_ && waiting_.empty()) return;
-    // Who was served last comes back one by one, and who comes first shall not go alone.
-    if (last_group_ > 1 || waiting_.size() > 1) {
-      wake_.wait_for(lock, gap_, [this] { return stopping_; });
-    }
     std::vector<Waiter> waiters = std::exchange(waiting_, {});
-    last_group_ = waiters.size();
     lock.unlock();
     const base::Status status = sync_();
     Complete(std::move(waiters), status);

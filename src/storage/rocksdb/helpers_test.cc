@@ -99,35 +99,6 @@ TEST(GroupCommitTest, APeriodNeedsNobodyToAsk) {
   EXPECT_TRUE(Eventually([&] { return syncs > 3; }));
 }
 
-// Eight clients that ask again as soon as they are served, one after the other.
-TEST(GroupCommitTest, WhoComesBackOneByOneIsServedTogether) {
-  SharedQueue queue;
-  std::atomic<int> syncs = 0;
-  int served = 0;
-  GroupCommit committer(
-      [&]() -> base::Status {
-        ++syncs;
-        return {};
-      },
-      kNoPeriod, std::chrono::milliseconds(100));
-  std::function<void(base::Status)> again = [&](base::Status) {
-    if (++served < 64) committer.Request(&queue, again);
-  };
-  for (int i = 0; i < 8; ++i) committer.Request(&queue, again);
-  EXPECT_TRUE(queue.RunUntil([&] { return served >= 64; }));
-  EXPECT_LE(syncs, 16) << "8, and some for threads that were late";
-}
-
-TEST(GroupCommitTest, WhoIsAloneWaitsForNobody) {
-  SharedQueue queue;
-  int served = 0;
-  GroupCommit committer([]() -> base::Status { return {}; }, kNoPeriod, std::chrono::hours(1));
-  for (int i = 1; i <= 5; ++i) {
-    committer.Request(&queue, [&](base::Status) { ++served; });
-    ASSERT_TRUE(queue.RunUntil([&] { return served == i; }));
-  }
-}
-
 TEST(GroupCommitTest, StopServesWhoWaits) {
   Gate gate;
   SharedQueue queue;

@@ -7,8 +7,7 @@
 //
 //             1 serves a, 2 serves b and c, 3 serves d to g.
 //
-// With a slow disk the groups grow by themselves. With a fast one, a sync begins a gap after
-// the one before while more than one waits, or did then; who is alone never waits. Thread-safe.
+// With one slow disk the batches grow by themselves, so no timer is needed. Thread-safe.
 #pragma once
 
 #include <chrono>
@@ -24,11 +23,8 @@ namespace lariat::storage::internal {
 
 class GroupCommit {
  public:
-  static constexpr std::chrono::microseconds kGap{150};
-
   // `sync` runs on the committer's thread only. `period` > 0: it runs at least that often.
-  GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period,
-              std::chrono::microseconds gap = kGap);
+  GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period);
   ~GroupCommit();  // as Stop
 
   // All requests that go to one queue in one round arrive there as one task.
@@ -46,12 +42,10 @@ class GroupCommit {
 
   const std::function<base::Status()> sync_;
   const std::chrono::milliseconds period_;
-  const std::chrono::microseconds gap_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Waiter> waiting_;
-  size_t last_group_ = 0;  // the thread's own: how many the last sync served
-  bool asleep_ = false;    // whoever asks first wakes the thread; while it syncs nobody needs to
+  bool asleep_ = false;  // whoever asks first wakes the thread; while it syncs nobody needs to
   bool stopping_ = false;
   std::thread thread_;
 };
