@@ -181,6 +181,30 @@ class Replace(Test):
         wait_not_ready(dead, "cannot return")
         self.check(load, [*stay, new], (dead.name,), killed_at)
 
+    # Guards M23.
+    def test_two_replacements_in_a_row(self):
+        """The first newcomer dies too: before its own replacement is done, or after."""
+        for wait_until_done in (False, True):
+            cluster = self.cluster()
+            first, stay, _ = cluster.nodes
+            values = {f"/kv/{number}": b"%d." % number * 100 for number in range(100)}
+            for path, value in values.items():
+                self.assertEqual(stay.http("PUT", path + "?w=3", value).status, 201)
+            first.kill9()
+            fourth = cluster.add_node(args=["--replace", first.name])
+            fourth.wait_ready()
+            if wait_until_done:
+                wait_settled(cluster)
+            fourth.kill9()
+            fifth = cluster.add_node(args=["--replace", fourth.name])
+            fifth.wait_ready(40)
+            self.assertIn("asking the cluster for the place of 'node4'", fifth.log_tail())
+            wait_settled(cluster)
+            self.assertEqual(set(members(stay)), {"node2", "node3", "node5"})
+            for path, value in values.items():
+                self.assertEqual(fifth.http("GET", path + "?r=1").body, value)
+            cluster.close()
+
     def test_live_node_is_not_replaced(self):
         cluster = self.cluster()
         new = cluster.add_node(args=["--replace", "node2"])

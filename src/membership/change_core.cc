@@ -125,9 +125,14 @@ base::Result<base::Uuid> FindReplaced(const Topology& now, const std::string& na
                                      "first, or let this node join and decommission that one");
   }
   const Change* taken_out = now.TakenOutBy(dead->id);
-  const bool replaced = taken_out != nullptr && taken_out->kind == ChangeKind::kReplace;
-  if (dead->state != MemberState::kNormal || replaced) {
-    return Fail(Code::kConflict, "node '" + name + "' is joining, leaving or being replaced");
+  if (taken_out != nullptr && taken_out->kind == ChangeKind::kReplace) {
+    return Fail(Code::kConflict, "node '" + name + "' is being replaced by '" + taken_out->name +
+                                     "' already; replace that one if it is dead");
+  }
+  if (dead->state != MemberState::kNormal) {
+    return Fail(Code::kConflict, "node '" + name +
+                                     "' is joining or leaving; cancel that first (lariat cluster "
+                                     "cancel)");
   }
   for (const Change* change : Unfinished(now)) {
     if (change->node == dead->id) {
@@ -136,6 +141,16 @@ base::Result<base::Uuid> FindReplaced(const Topology& now, const std::string& na
     }
   }
   return dead->id;
+}
+
+// The join or replacement by which this node, dead before its end, came in.
+const Change* UnfinishedJoinOf(const Topology& now, const std::string& name, const Asked& asked) {
+  const Member* newcomer = now.FindByName(name);
+  if (newcomer == nullptr || asked.alive(newcomer->id)) return nullptr;
+  for (const Change* change : Unfinished(now)) {
+    if (change->node == newcomer->id && IsJoin(*change)) return change;
+  }
+  return nullptr;
 }
 
 // The removal of a member that is given up goes on: to cancel it would not bring the member back.
@@ -161,9 +176,31 @@ uint64_t TicketOf(const Topology& topology, ChangeKind kind, const base::Uuid& n
   return 0;
 }
 
+// Who died before its own join or replacement was done is not replaced: its change is cancelled and
+// asked for again by the newcomer, in one document.
+static Next JoinInsteadOf(const Topology& now, const Change& unfinished, Member newcomer,
+                          const Asked& asked) {
+  const base::Uuid place = unfinished.replaced;
+  const base::Uuid dead = unfinished.node;
+  const bool replaces = unfinished.kind == ChangeKind::kReplace;
+  Next cancelled = CancelChange(now, unfinished.number, asked.now);
+  if (!cancelled) return cancelled;
+  if (!*cancelled || (*cancelled)->Find(dead) != nullptr) {
+    return Fail(Code::kConflict, "node '" + unfinished.name +
+                                     "' takes over already, and is dead; cancel that (lariat "
+                                     "cluster cancel) and start this node again then");
+  }
+  Topology next = std::move(**cancelled);
+  --next.epoch;  // AskToJoin counts it
+  return AskToJoin(next, std::move(newcomer), replaces ? next.Find(place)->name : "", asked);
+}
+
 Next AskToJoin(const Topology& now, Member newcomer, const std::string& replaces,
                const Asked& asked) {
   if (now.Find(newcomer.id) != nullptr) return std::nullopt;
+  if (const Change* join = UnfinishedJoinOf(now, replaces, asked)) {
+    return JoinInsteadOf(now, *join, std::move(newcomer), asked);
+  }
   const bool namesake = !replaces.empty() && newcomer.name == replaces;
   if (auto status = CheckNewcomer(now, newcomer, namesake); !status) return Fail(status.error());
   Topology next = now;

@@ -39,7 +39,8 @@ struct Asked {
 };
 
 // Takes a newcomer in (it joins when its turn comes), or one that takes the place of the dead
-// member named `replaces` (empty: none). Nothing if it is a member already.
+// member named `replaces` (empty: none). If that one died before its own join or replacement was
+// done, the newcomer joins, or replaces, in its stead. Nothing if it is a member already.
 Next AskToJoin(const Topology& now, Member newcomer, const std::string& replaces,
                const Asked& asked);
 // kLeave, kRemove, kReweight, kReplication; `change.node` and what the kind needs are set. Nothing

@@ -69,8 +69,47 @@ TEST(AskToJoin, ANameInUseIsRefusedUnlessItsDeadOwnerIsReplaced) {
   EXPECT_THAT(AskToJoin(**next, MakeMember(5), (*next)->Find(IdOf(2))->name, AskedWhile({2}))
                   .error()
                   .message,
-              HasSubstr("being replaced"));
+              HasSubstr("being replaced by 'node2' already"));
   EXPECT_FALSE(AskToJoin(now, MakeMember(5), "nobody", kAllAlive));
+}
+
+// The second of two replacements in a row, when the first newcomer died on the way.
+TEST(AskToJoin, WhoDiedBeforeItsReplacementWasDoneIsReplacedInThatPlace) {
+  const Topology first = **AskToJoin(Sealed(3), MakeMember(4), "node1", AskedWhile({1}));
+  Topology running = first;
+  running.operation = Operation{first.queue[0], Phase::kStream};
+  running.queue.clear();
+  for (const Topology& now : {first, running}) {
+    const auto ask = [&now](std::set<uint64_t> dead) {
+      return AskToJoin(now, MakeMember(5), "node4", AskedWhile(std::move(dead)));
+    };
+    EXPECT_THAT(ask({1}).error().message, HasSubstr("is alive"));
+    const Next next = ask({1, 4});
+    ASSERT_TRUE(next && *next) << next.error().message;
+    EXPECT_EQ((*next)->epoch, now.epoch + 1);
+    EXPECT_EQ((*next)->Find(IdOf(4)), nullptr);
+    EXPECT_FALSE((*next)->operation);
+    ASSERT_EQ((*next)->queue.size(), 1U);
+    EXPECT_EQ((*next)->queue[0].number, (*next)->epoch);
+    EXPECT_EQ((*next)->queue[0].kind, ChangeKind::kReplace);
+    EXPECT_EQ((*next)->queue[0].node, IdOf(5));
+    EXPECT_EQ((*next)->queue[0].replaced, IdOf(1));
+    EXPECT_TRUE(DecodeTopology(EncodeTopology(**next)));
+  }
+  running.operation->phase = Phase::kSwitch;
+  EXPECT_THAT(AskToJoin(running, MakeMember(5), "node4", AskedWhile({1, 4})).error().message,
+              HasSubstr("cancel"));
+}
+
+TEST(AskToJoin, WhoDiedBeforeItsJoinWasDoneGivesItsPlaceToANewcomer) {
+  const Topology now = **AskToJoin(Sealed(3), MakeMember(4), "", kAllAlive);
+  Member twin = MakeMember(5);
+  twin.name = "node4";
+  const Next next = AskToJoin(now, twin, "node4", AskedWhile({4}));
+  ASSERT_TRUE(next && *next) << next.error().message;
+  EXPECT_EQ((*next)->FindByName("node4")->id, IdOf(5));
+  ASSERT_EQ((*next)->queue.size(), 1U);
+  EXPECT_EQ((*next)->queue[0].kind, ChangeKind::kJoin);
 }
 
 TEST(AskForChange, LeavingFewerNodesThanReplicasIsRefused) {

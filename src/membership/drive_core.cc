@@ -255,9 +255,12 @@ bool AllKnowTheFence(const Topology& now, const Reports& reports, std::string* m
   for (const base::Uuid& id : Participants(now)) {
     const auto report = reports.find(id);
     if (Knows(now, reports, id)) continue;
-    *missing = NameOf(now, id) + (report == reports.end()
-                                      ? " does not answer; if it is dead, remove or replace it"
-                                      : " has not heard of the last step yet");
+    const bool comes =
+        now.operation && IsJoin(now.operation->change) && now.operation->change.node == id;
+    const char* silent = comes ? " does not answer; if it is dead, cancel this or replace it"
+                               : " does not answer; if it is dead, remove or replace it";
+    *missing = NameOf(now, id) +
+               (report == reports.end() ? silent : " has not heard of the last step yet");
     return false;
   }
   return true;
