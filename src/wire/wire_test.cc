@@ -85,35 +85,6 @@ TEST(Codec, WriteRepliesSayHowARegisterStands) {
   EXPECT_EQ(std::get<WriteReply>(DecodeEnvelope(later)->body).standing, causal::Standing::kUnsure);
 }
 
-TEST(Codec, HandshakesTellOfRuns) {
-  Hello hello;
-  hello.run = 7;
-  hello.base = {8, 9};
-  hello.phase = RunPhase::kAside;
-  const auto there = DecodeEnvelope(EncodeEnvelope({1, 1, hello}));
-  ASSERT_TRUE(there.has_value());
-  const auto& came = std::get<Hello>(there->body);
-  EXPECT_EQ(came.run, 7U);
-  EXPECT_EQ(came.base, (Progress{8, 9}));
-  EXPECT_EQ(came.phase, RunPhase::kAside);
-  HelloReply reply;
-  reply.run = 1;
-  reply.phase = RunPhase::kServing;
-  reply.base = {2, 3};
-  reply.known = {4, 5};
-  reply.other_address = "h:1";
-  reply.other_age_ms = 6;
-  const auto back = DecodeEnvelope(EncodeEnvelope({1, 1, reply}));
-  ASSERT_TRUE(back.has_value());
-  const auto& answer = std::get<HelloReply>(back->body);
-  EXPECT_EQ(answer.run, 1U);
-  EXPECT_EQ(answer.phase, RunPhase::kServing);
-  EXPECT_EQ(answer.base, (Progress{2, 3}));
-  EXPECT_EQ(answer.known, (Progress{4, 5}));
-  EXPECT_EQ(answer.other_address, "h:1");
-  EXPECT_EQ(answer.other_age_ms, 6U);
-}
-
 TEST(Codec, ForwardedWriteKeepsWhatWasAbsent) {
   ForwardedWrite write;
   write.bucket = "b";
