@@ -216,7 +216,7 @@ void PrintTo(const Plant& plant, std::ostream* out) { *out << BugName(plant.bug)
 class SimPlantedBug : public ::testing::TestWithParam<Plant> {};
 
 // Guards M45.
-TEST_P(SimPlantedBug, IsFound) {
+TEST_P(SimPlantedBug, SlowIsFound) {
   const Plant& plant = GetParam();
   Scenario scenario = *FindScenario(plant.scenario);
   for (const auto& [option, choices] : plant.choices) scenario.choices[option] = choices;
