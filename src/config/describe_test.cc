@@ -4,11 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
+#include "base/doc_page_test_util.h"
 #include "base/prng.h"
 
 namespace lariat::config {
@@ -17,16 +15,8 @@ namespace {
 using testing::HasSubstr;
 using testing::StartsWith;
 
-// Compares with the checked-in file; LARIAT_UPDATE_DOCS=1 writes it instead.
 void ExpectCurrent(const std::string& name, const std::string& generated) {
-  const std::filesystem::path path = std::filesystem::path(LARIAT_DOCS_DIR) / name;
-  if (std::getenv("LARIAT_UPDATE_DOCS") != nullptr) {
-    std::ofstream(path, std::ios::binary) << generated;
-  }
-  std::ifstream file(path, std::ios::binary);
-  const std::string found{std::istreambuf_iterator<char>(file), {}};
-  EXPECT_TRUE(found == generated)
-      << path << " is out of date; run this test once with LARIAT_UPDATE_DOCS=1";
+  base::ExpectCurrent(std::filesystem::path(LARIAT_DOCS_DIR) / name, generated);
 }
 
 TEST(Docs, SettingsPageIsCurrent) { ExpectCurrent("settings.md", SettingsMarkdown()); }

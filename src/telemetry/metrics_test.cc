@@ -8,14 +8,13 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
 #include <set>
 #include <sstream>
 
+#include "base/doc_page_test_util.h"
 #include "telemetry/log.h"
 
 namespace lariat::telemetry {
@@ -328,16 +327,8 @@ TEST(RenderPrometheus, WritesNumbersAsTheFormatWants) {
   EXPECT_EQ(Checker(text).Value("lariat_e"), 1099511627776.0);
 }
 
-// Compares with the checked-in page; LARIAT_UPDATE_DOCS=1 writes it instead.
 TEST(Docs, MetricsPageIsCurrent) {
-  const std::filesystem::path path = std::filesystem::path(LARIAT_DOCS_DIR) / "metrics.md";
-  if (std::getenv("LARIAT_UPDATE_DOCS") != nullptr) {
-    std::ofstream(path, std::ios::binary) << MetricsMarkdown();
-  }
-  std::ifstream file(path, std::ios::binary);
-  const std::string found{std::istreambuf_iterator<char>(file), {}};
-  EXPECT_TRUE(found == MetricsMarkdown())
-      << path << " is out of date; run this test once with LARIAT_UPDATE_DOCS=1";
+  base::ExpectCurrent(std::filesystem::path(LARIAT_DOCS_DIR) / "metrics.md", MetricsMarkdown());
 }
 
 class CollectingSink final : public LogSink {

@@ -60,7 +60,7 @@ ctest_step() {
     mapfile -t -O "${#SUMMARY[@]}" SUMMARY < <(failed_tests "$report" "$preset")
     show_failures "$log"
   fi
-  took "$failed bad" "tests of $preset: $ran" "$start"
+  took tests "$preset: $ran ran, $failed failed" "$start"
   mapfile -t -O "${#TIMES[@]}" TIMES < <(slowest_tests "$report" "$preset")
 }
 

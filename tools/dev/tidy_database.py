@@ -9,7 +9,8 @@ import re
 import sys
 
 PRECOMPILED = re.compile(r" -fpch-preprocess\b| -Winvalid-pch\b| -include \S*cmake_pch\S*"
-                         r"| -Wno-(?:stringop-\w+|restrict|maybe-uninitialized|subobject-linkage)\b")
+                         r"| -Wno-(?:stringop-\w+|restrict|maybe-uninitialized|subobject-linkage)"
+                         r"\b")
 MEMBER = re.compile(r'^#include "(.*)"$', re.MULTILINE)
 
 

@@ -4,12 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <set>
 
+#include "base/doc_page_test_util.h"
 #include "frontend/http/internal/handlers.h"
 #include "frontend/http/internal/routes.h"
 
@@ -18,17 +16,8 @@ namespace {
 
 namespace json = boost::json;
 
-// Compares with the checked-in document; LARIAT_UPDATE_DOCS=1 writes it instead.
 TEST(OpenApi, DocumentIsCurrent) {
-  const std::filesystem::path path = std::filesystem::path(LARIAT_DOCS_DIR) / "openapi.json";
-  const std::string generated = OpenApiJson();
-  if (std::getenv("LARIAT_UPDATE_DOCS") != nullptr) {
-    std::ofstream(path, std::ios::binary) << generated;
-  }
-  std::ifstream file(path, std::ios::binary);
-  const std::string found{std::istreambuf_iterator<char>(file), {}};
-  EXPECT_TRUE(found == generated)
-      << path << " is out of date; run this test once with LARIAT_UPDATE_DOCS=1";
+  base::ExpectCurrent(std::filesystem::path(LARIAT_DOCS_DIR) / "openapi.json", OpenApiJson());
 }
 
 // Every "$ref" in `value`, as the kind and the name of a component.

@@ -17,7 +17,6 @@ using base::Code;
 using contract::GetAndWait;
 using contract::PutOne;
 using contract::ScanAndWait;
-using contract::SyncAndWait;
 using internal::Eventually;
 using internal::Key;
 using internal::RocksEngineTest;

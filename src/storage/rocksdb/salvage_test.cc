@@ -12,16 +12,10 @@ namespace lariat::storage {
 namespace {
 
 using base::Code;
-using contract::GetAndWait;
 using contract::PutOne;
 using contract::ScanAndWait;
-using contract::SyncAndWait;
-using internal::Eventually;
 using internal::Key;
 using internal::RocksEngineTest;
-using internal::SharedQueue;
-using internal::SmallOptions;
-using internal::TempDirectory;
 using internal::Value;
 
 class SalvageTest : public RocksEngineTest {
