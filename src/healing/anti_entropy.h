@@ -95,8 +95,8 @@ class AntiEntropy final : public repair::ExchangePort {
   bool enabled_ = true;
   std::shared_ptr<const membership::View> view_;
   repair::ExchangeMap map_;
-  uint64_t known_fence_ = 0;                                // what the schedule works by
-  std::vector<replica::DirtyMarks::Seen> seen_marks_;       // when the running comparison began
+  uint64_t known_fence_ = 0;                           // what the schedule works by
+  std::vector<replica::DirtyMarks::Seen> seen_marks_;  // when the running comparison began
   uint32_t quarters_ = 0;
   uint64_t latency_count_ = 0;
   base::Duration latency_sum_{};

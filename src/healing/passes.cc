@@ -68,25 +68,25 @@ std::optional<Pass> DecodePass(std::string_view bytes) {
 
 void Passes::Load(uint64_t fence, Held held, Done done) {
   Forget();
-  meta_.List(std::string(kPassPrefix), [this, load = loads_, fence, held = std::move(held),
-                                        done = std::move(done)](
-                                           base::Result<replica::MetaStore::Values> values) mutable {
-    if (load != loads_) return;
-    Began began;
-    std::vector<replica::MetaStore::Update> useless;
-    // Without them all pairs are simply compared again.
-    for (const auto& [name, bytes] : values ? *values : replica::MetaStore::Values()) {
-      const auto pair = ParsePassName(name);
-      const auto pass = DecodePass(bytes);
-      if (pair && pass && pass->fence == fence && held(*pair)) {
-        began[*pair] = pass->began_ms;
-      } else {
-        useless.push_back({name, std::nullopt});
-      }
-    }
-    if (!useless.empty()) meta_.Apply(std::move(useless), [](const base::Status&) {});
-    done(std::move(began));
-  });
+  meta_.List(std::string(kPassPrefix),
+             [this, load = loads_, fence, held = std::move(held),
+              done = std::move(done)](base::Result<replica::MetaStore::Values> values) mutable {
+               if (load != loads_) return;
+               Began began;
+               std::vector<replica::MetaStore::Update> useless;
+               // Without them all pairs are simply compared again.
+               for (const auto& [name, bytes] : values ? *values : replica::MetaStore::Values()) {
+                 const auto pair = ParsePassName(name);
+                 const auto pass = DecodePass(bytes);
+                 if (pair && pass && pass->fence == fence && held(*pair)) {
+                   began[*pair] = pass->began_ms;
+                 } else {
+                   useless.push_back({name, std::nullopt});
+                 }
+               }
+               if (!useless.empty()) meta_.Apply(std::move(useless), [](const base::Status&) {});
+               done(std::move(began));
+             });
 }
 
 void Passes::Forget() {

@@ -46,8 +46,8 @@ Cluster::Cluster(peers::Home& home, FormationCore::Options options, Stored store
       register_(home, record_, RegisterPorts(), std::move(stored.votes)),
       changes_(home, register_, AllocationOf(options), log,
                {[this] { return Decided(); }, ports_.alive, ports_.in_doubt,
-                [this] { return Progress(); }, [this] { document_.Spread([](const base::Status&) {}); },
-                ports_.publish_changes}),
+                [this] { return Progress(); },
+                [this] { document_.Spread([](const base::Status&) {}); }, ports_.publish_changes}),
       expelled_before_(std::move(stored.expelled_by)) {}
 
 TopologyRegister::Ports Cluster::RegisterPorts() {
@@ -257,10 +257,11 @@ void Cluster::OnJoin(const wire::JoinRequest& request, BodyDone done) {
     return done(std::move(decision.reply));
   }
   if (document_.Durable()) return done(std::move(decision.reply));
-  document_.AdoptAndSpread([reply = std::move(decision.reply),
-                            done = std::move(done)](const base::Status& status) mutable {
+  document_.Adopt([this, reply = std::move(decision.reply),
+                   done = std::move(done)](const base::Status& status) mutable {
     if (!status) reply = {wire::Outcome::From(status.error()), "", ""};
     done(std::move(reply));
+    document_.Spread([](const base::Status&) {});
   });
 }
 
@@ -355,9 +356,8 @@ void Cluster::Propose(Changes::Edit edit, Changes::Done done) {
     changes_.Propose(
         std::move(edit), [this, done = std::move(done)](base::Result<Topology> result) mutable {
           if (!result || !core_.expelled().empty()) return done(std::move(result));
-          document_.Spread([done = std::move(done), result = std::move(result)](const base::Status&) mutable {
-            done(std::move(result));
-          });
+          document_.Spread([done = std::move(done), result = std::move(result)](
+                               const base::Status&) mutable { done(std::move(result)); });
         });
   });
 }

@@ -107,7 +107,7 @@ class Cluster {
   // Newcomers on which the members are about to agree, with those that wait for the end of it.
   std::map<base::Uuid, std::vector<BodyDone>> taken_in_;
   std::string refusal_;  // why nobody takes this node, as last heard
-  std::string aside_;  // why; empty: it serves
+  std::string aside_;    // why; empty: it serves
 };
 
 }  // namespace lariat::topology

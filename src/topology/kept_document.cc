@@ -40,7 +40,7 @@ void KeptDocument::Adopt(StatusDone done) {
     if (!was_formed_) {
       was_formed_ = true;
       world_.log.Log(LogLevel::kInfo, "cluster", "member of cluster {} with {} node(s), epoch {}",
-               topology.cluster.ToString(), topology.members.size(), topology.epoch);
+                     topology.cluster.ToString(), topology.members.size(), topology.epoch);
     }
     Publish(std::move(topology), std::move(done));
   });
@@ -64,12 +64,12 @@ bool KeptDocument::Durable() const {
 // What is known in memory has to reach the disk and the shards, however long the engine refuses.
 void KeptDocument::AdoptLater(StatusDone done, const base::Error& error) {
   if (error.code == Code::kStalled) {
-    world_.home.env().timers.After(kStalledAgain,
-                             [this, done = std::move(done)]() mutable { Adopt(std::move(done)); });
+    world_.home.env().timers.After(
+        kStalledAgain, [this, done = std::move(done)]() mutable { Adopt(std::move(done)); });
     return;
   }
   world_.log.Log(LogLevel::kError, "cluster", "the topology document cannot be stored: {}",
-           error.message);
+                 error.message);
   done(Fail(error));
   if (world_.engine.health() == storage::Health::kDead) return;
   world_.home.env().timers.After(kStoreAgain, [this] { Adopt([](const base::Status&) {}); });
@@ -91,7 +91,7 @@ void KeptDocument::Spread(StatusDone done) {
       if (!peer || !world_.home.peers().IsAlive(i)) continue;
       gather.Expect();
       world_.home.peers().Call(*peer, push, kClusterTimeout,
-                         [gather](const base::Result<wire::Body>&) { gather.Arrive(); });
+                               [gather](const base::Result<wire::Body>&) { gather.Arrive(); });
     }
   }
   gather.Arrive();
