@@ -316,9 +316,7 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   for (const Change* change : Unfinished(now)) {
     if (change->kind != ChangeKind::kReplication || change->bucket != bucket.name) continue;
     // What is set now has to fit the n that is coming, too.
-    BucketProperties later = bucket;
-    later.n = change->n;
-    if (auto status = CheckBucket(later); !status) {
+    if (auto status = CheckBucket(bucket.WithN(change->n)); !status) {
       return Fail(Code::kConflict, "n of this bucket is about to become " +
                                        std::to_string(change->n) + ": " + status.error().message);
     }
@@ -331,12 +329,13 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   if (TicketOf(now, ChangeKind::kReplication, {}, bucket.name) != 0) {
     return Fail(Code::kConflict, "a change of n of this bucket has not ended; cancel it or wait");
   }
-  BucketProperties meanwhile = bucket;
-  meanwhile.n = own.n;
-  if (auto status = CheckBucket(meanwhile); !status) {
+  // Majorities follow n, so those of the n that comes are now those of the n that is.
+  const BucketProperties meanwhile = bucket.WithN(own.n);
+  const auto fits = CheckBucket(meanwhile);
+  if (!fits || meanwhile.WithN(n) != bucket) {
     return Fail(Code::kConflict, "while the data moves n stays " + std::to_string(own.n) +
-                                     "; change n first and the other properties after it: " +
-                                     status.error().message);
+                                     "; change n first and the other properties after it" +
+                                     (fits ? "" : ": " + fits.error().message));
   }
   next.buckets.at(bucket.name) = meanwhile;
   Change change;

@@ -221,6 +221,7 @@ TEST(SetBucket, AnotherNMovesDataAndWaitsItsTurn) {
   const Next next = SetBucket(now, bucket, kAllAlive);
   ASSERT_TRUE(next && *next) << next.error().message;
   EXPECT_EQ((*next)->buckets.at("default").n, 3U);
+  EXPECT_EQ((*next)->buckets.at("default").r, 2U);  // a majority of that
   ASSERT_EQ((*next)->queue.size(), 1U);
   EXPECT_EQ((*next)->queue[0].kind, ChangeKind::kReplication);
   EXPECT_EQ((*next)->queue[0].n, 5U);
