@@ -207,8 +207,8 @@ void TellSiblings(net::Client& client, const KvOptions& o) {
   const json::value reply = json::parse(outcome->body, problem);
   if (problem || !FlagOf(reply, "conflict")) return;
   const size_t others = ArrayOf(reply, "siblings").size() - 1;
-  Tell("lariat: stored beside {} other value{}; --replace puts a value in the place of all\n", others,
-       others == 1 ? "" : "s");
+  Tell("lariat: stored beside {} other value{}; --replace puts a value in the place of all\n",
+       others, others == 1 ? "" : "s");
 }
 
 Exit Put(const Session& session, KvOptions o) {

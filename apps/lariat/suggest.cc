@@ -18,8 +18,8 @@ size_t TypingErrors(std::string_view a, std::string_view b) {
   for (size_t i = 1; i <= a.size(); ++i) {
     for (size_t j = 1; j <= b.size(); ++j) {
       const size_t other = a[i - 1] == b[j - 1] ? 0 : 1;
-      errors[i][j] = std::min(
-          {errors[i - 1][j] + 1, errors[i][j - 1] + 1, errors[i - 1][j - 1] + other});
+      errors[i][j] =
+          std::min({errors[i - 1][j] + 1, errors[i][j - 1] + 1, errors[i - 1][j - 1] + other});
       const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
       if (swapped) errors[i][j] = std::min(errors[i][j], errors[i - 2][j - 2] + 1);
     }

@@ -71,8 +71,7 @@ base::Result<Quorum> Resolve(const Consistency& asked, const membership::BucketP
   if (any && !asked.sloppy.value_or(true)) {
     return Fail(Code::kInvalidArgument, "consistency ANY is sloppy; it cannot be had without");
   }
-  auto of_primaries =
-      number(side.primaries_name, side.primaries, any ? 0 : side.bucket_primaries);
+  auto of_primaries = number(side.primaries_name, side.primaries, any ? 0 : side.bucket_primaries);
   if (!of_primaries) return Fail(of_primaries.error());
   const int64_t timeout_ms = asked.timeout_ms.value_or(default_timeout_ms);
   if (timeout_ms < 1 || timeout_ms > kTimeoutMsMax) {

@@ -14,7 +14,7 @@ struct Quorum {
   int64_t timeout_ms = 0;
   // Where `needed` comes from; kBucketDefault: a number. A majority by the bucket is kQuorum.
   Level level = Level::kBucketDefault;
-  bool sloppy = false;                  // other nodes may stand in for replicas that are down
+  bool sloppy = false;  // other nodes may stand in for replicas that are down
   // Of a list of n replicas, which is not the bucket's n while that changes: replicas, or in a
   // sloppy quorum fallbacks too, that have to be alive and to answer. A level is worked out for the
   // list, a number stays as far as it can be met.

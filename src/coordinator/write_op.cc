@@ -283,9 +283,8 @@ void WriteOp::CatchUp() {
   options_.lineup = Renumber(*target);
   options_.view = target->view;
   options_.bucket = target->bucket;
-  PutCore::Plan plan{.lists = NeedsOf(options_),
-                     .usable = options_.lineup.usable,
-                     .sets = options_.lineup.sets};
+  PutCore::Plan plan{
+      .lists = NeedsOf(options_), .usable = options_.lineup.usable, .sets = options_.lineup.sets};
   // Those of before keep their numbers, but nothing is sent to them any more.
   const ring::NodeIndex self = target->view->self;
   for (const ring::NodeIndex fallback : options_.fallbacks.empty()

@@ -84,10 +84,16 @@ base::Status CheckReplication(const Topology& now, const Change& change) {
     return Fail(Code::kNotFound, "there is no bucket '" + change.bucket + "'");
   }
   size_t normal = 0;
-  for (const Member& m : now.members) normal += m.state == MemberState::kNormal ? 1 : 0;
+  size_t joining = 0;
+  for (const Member& m : now.members) {
+    normal += m.state == MemberState::kNormal ? 1 : 0;
+    joining += m.state == MemberState::kJoining ? 1 : 0;
+  }
   if (change.n <= normal) return {};
-  return Fail(Code::kConflict, "n=" + std::to_string(change.n) +
-                                   " needs as many nodes; there are " + std::to_string(normal));
+  std::string why =
+      "n=" + std::to_string(change.n) + " needs as many nodes; there are " + std::to_string(normal);
+  if (joining > 0) why += ", and " + std::to_string(joining) + " that have not joined yet";
+  return Fail(Code::kConflict, std::move(why));
 }
 
 base::Status CheckNewcomer(const Topology& now, const Member& newcomer, bool replaces_namesake) {
@@ -329,6 +335,11 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   if (TicketOf(now, ChangeKind::kReplication, {}, bucket.name) != 0) {
     return Fail(Code::kConflict, "a change of n of this bucket has not ended; cancel it or wait");
   }
+  Change change;
+  change.kind = ChangeKind::kReplication;
+  change.bucket = bucket.name;
+  change.n = n;
+  if (auto status = CheckReplication(now, change); !status) return Fail(status.error());
   // Majorities follow n, so those of the n that comes are now those of the n that is.
   const BucketProperties meanwhile = bucket.WithN(own.n);
   const auto fits = CheckBucket(meanwhile);
@@ -338,11 +349,6 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
                                      (fits ? "" : ": " + fits.error().message));
   }
   next.buckets.at(bucket.name) = meanwhile;
-  Change change;
-  change.kind = ChangeKind::kReplication;
-  change.bucket = bucket.name;
-  change.n = n;
-  if (auto status = CheckReplication(now, change); !status) return Fail(status.error());
   change.number = next.epoch;
   change.name = bucket.name;
   change.asked_ms = asked.now.ms;

@@ -229,7 +229,8 @@ TEST(SetBucket, AnotherNMovesDataAndWaitsItsTurn) {
   EXPECT_EQ(SetBucket(**next, bucket, kAllAlive).error().code, Code::kConflict);
   // Nor may r and w become what the n to come does not allow.
   bucket.n = 3;
-  bucket.r = bucket.w = 2;
+  bucket.r = 1;
+  bucket.w = 3;
   EXPECT_THAT(SetBucket(**next, bucket, kAllAlive).error().message, HasSubstr("about to become 5"));
   bucket.r = bucket.w = 3;
   bucket.n = 6;

@@ -52,8 +52,7 @@ std::string FlightKey(const GetRequest& request, const Target& target, const Quo
 void ReadFlights::Get(GetRequest request, GetDone done) {
   auto target = context_.Locate(request.bucket, request.key);
   if (!target) return done(Fail(target.error()));
-  auto quorum =
-      QuorumOf(context_, request, *target);
+  auto quorum = QuorumOf(context_, request, *target);
   if (!quorum) return done(Fail(quorum.error()));
   if (auto status = Check(*target, *quorum); !status) return done(Fail(status.error()));
   if (auto status = admission_.Admit(0); !status) return done(Fail(status.error()));
@@ -111,8 +110,7 @@ GetDone ReadFlights::Waiting(GetDone done, uint32_t needed, base::Instant due) {
 void ReadFlights::Prepare(Plan plan) {
   auto target = context_.Locate(plan.request.bucket, plan.request.key);
   if (!target) return Land(std::move(plan), Fail(target.error()));
-  auto quorum =
-      QuorumOf(context_, plan.request, *target);
+  auto quorum = QuorumOf(context_, plan.request, *target);
   if (!quorum) return Land(std::move(plan), Fail(quorum.error()));
   if (auto status = Check(*target, *quorum); !status) {
     return Land(std::move(plan), Fail(status.error()));
