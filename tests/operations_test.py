@@ -320,8 +320,8 @@ class CommandLine(Test):
             repeat = shlex.split(line.group(1))
             self.assertIn("--idempotency-key", repeat)
             wait_until(lambda: own.cli(*repeat).returncode == 0, 30, "the repeat is answered")
-            wait_until(lambda: len(fresh_get(own.nodes[0], f"/v1/kv/{key}").json()["siblings"]) == 2,
-                       10, "one event beside the first")
+            siblings = fresh_get(own.nodes[0], f"/v1/kv/{key}").json()["siblings"]
+            self.assertEqual(len(siblings), 2, "one event beside the first")
 
     def test_no_node(self):
         port = free_ports(1)[0]

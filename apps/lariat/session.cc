@@ -13,7 +13,7 @@
 #include <sstream>
 
 #include "apps/lariat/commands.h"
-#include "apps/lariat/suggest.h"
+#include "apps/lariat/terminal/suggest.h"
 #include "apps/lariat/terminal/text.h"
 #include "base/base64.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apps/lariat/suggest.h"
+#include "apps/lariat/terminal/suggest.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
