@@ -34,6 +34,7 @@
 // Pure.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -70,7 +71,7 @@ class GetCore {
     size_t replica = 0;              // index into the preference list
     size_t stands_for = kNoReplica;  // reads: of a fallback, whose place it takes
   };
-  using Actions = std::vector<Action>;
+  using Actions = boost::container::small_vector<Action, 4>;
 
   // `usable`: for each replica whether it is believed alive, in the order to prefer. `sets`: the
   // lists of each; empty if all are in the read list and there is no other. REQUIRES: those of the
