@@ -10,9 +10,10 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "fixed64 is little-endian");
 
-enum WireType : uint32_t { kVarint = 0, kFixed64 = 1, kBytes = 2 };
+// The wire types that a tag has beside the number of the field.
+constexpr uint32_t kVarint = 0, kFixed64 = 1, kBytes = 2;
 
-constexpr uint32_t Tag(uint32_t field, WireType type) { return field << 3 | type; }
+constexpr uint32_t Tag(uint32_t field, uint32_t type) { return field << 3 | type; }
 constexpr uint32_t kIdTag = Tag(1, kFixed64);
 constexpr uint32_t kEpochTag = Tag(2, kVarint);
 

@@ -115,7 +115,8 @@ TEST(HotCodec, ReadsItsOwnBytesWithoutTheLibrary) {
   }
 }
 
-// Guards M41. What is cut, flipped, doubled or out of order is judged as the library judges it.
+// What is cut, flipped, doubled or out of order is judged as the library judges it.
+// Guards M41.
 TEST(HotCodec, SaysOfAnyBytesWhatTheLibrarySays) {
   Draw draw(3);
   for (int i = 0; i < 60000; ++i) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/coding.h"
 #include "coordinator/internal/replies.h"
 #include "coordinator/read_op.h"
 
@@ -27,14 +28,19 @@ bool IsStrict(const Target& target, const Quorum& quorum) {
   return quorum.MinimumAlive() + target.bucket->w > target.bucket->n;
 }
 
+constexpr size_t kFlightNumbersBytes = 24;
+
 // Reads with the same key may share flights.
 std::string FlightKey(const GetRequest& request, const Target& target, const Quorum& quorum) {
-  std::string key = request.bucket + '\0' + request.key + '\0' +
-                    std::to_string(quorum.MinimumAlive()) + '\0' +
-                    std::to_string(quorum.timeout_ms);
-  if (!target.replicas.other.empty()) key += '\0' + std::to_string(quorum.NeededOf(target.NextN()));
-  // No bucket's name begins so.
-  if (quorum.sloppy) key = '\0' + std::to_string(quorum.primaries) + '\0' + key;
+  std::string key;
+  key.reserve(request.bucket.size() + request.key.size() + kFlightNumbersBytes);
+  base::ByteWriter w(&key);
+  w.Sized(request.bucket);
+  w.Sized(request.key);
+  w.Varint(quorum.MinimumAlive());
+  w.Varint(static_cast<uint64_t>(quorum.timeout_ms));
+  w.Varint(target.replicas.other.empty() ? 0 : quorum.NeededOf(target.NextN()));
+  if (quorum.sloppy) w.Varint(quorum.primaries);
   return key;
 }
 
