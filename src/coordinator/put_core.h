@@ -54,6 +54,7 @@
 // event exists and may reach the others later, so every failure is "unknown". Pure.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -86,7 +87,7 @@ class PutCore {
     size_t fallback = kNoFallback;  // kSendWrite: who gets it in the place of the replica
     bool unless_shown = false;      // kRestamp: not if a read was given the event here
   };
-  using Actions = std::vector<Action>;
+  using Actions = boost::container::small_vector<Action, 4>;
 
   // `sets`: the lists of each replica; empty if all are in the read list and there is no other.
   PutCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets = {});

@@ -3,6 +3,7 @@
 // what is shown. Decides nothing (get_core.h does). Pure.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -41,7 +42,7 @@ struct GetAction {
   // Reads: of a fallback, whose place it takes.
   size_t stands_for = std::numeric_limits<size_t>::max();
 };
-using GetActions = std::vector<GetAction>;
+using GetActions = boost::container::small_vector<GetAction, 4>;
 
 class GetReplicas {
  public:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/coding.h"
 #include "coordinator/internal/replies.h"
 #include "coordinator/read_op.h"
 
@@ -21,29 +22,32 @@ base::Error TooLate(uint32_t needed) {
           needed, 0};
 }
 
-// With r + w <= n the replicas asked need not know of the latest write, so there is nothing that a
-// wait for their agreement would make true.
 base::Result<Quorum> QuorumOf(const OpContext& context, const GetRequest& request,
                               const Target& target) {
   return ReadQuorum(request.consistency, *target.bucket, context.settings().request_timeout_ms,
                     target.view->topology.NextN(*target.bucket));
 }
 
+// With r + w <= n the replicas asked need not know of the latest write, so there is nothing that a
+// wait for their agreement would make true.
 bool IsStrict(const Target& target, const Quorum& quorum) {
   const uint32_t n = target.Ns().read;
   return quorum.NeededOf(n) + target.bucket->WritersOf(n) > n;
 }
 
+constexpr size_t kFlightNumbersBytes = 24;
+
 // Reads with the same key may share flights.
 std::string FlightKey(const GetRequest& request, const Target& target, const Quorum& quorum) {
-  std::string key = request.bucket + '\0' + request.key + '\0' +
-                    std::to_string(quorum.NeededOf(target.Ns().read)) + '\0' +
-                    std::to_string(quorum.timeout_ms);
-  if (!target.replicas.other.empty()) {
-    key += '\0' + std::to_string(quorum.NeededOf(target.Ns().other));
-  }
-  // No bucket's name begins so.
-  if (quorum.sloppy) key = '\0' + std::to_string(quorum.primaries) + '\0' + key;
+  std::string key;
+  key.reserve(request.bucket.size() + request.key.size() + kFlightNumbersBytes);
+  base::ByteWriter w(&key);
+  w.Sized(request.bucket);
+  w.Sized(request.key);
+  w.Varint(quorum.NeededOf(target.Ns().read));
+  w.Varint(static_cast<uint64_t>(quorum.timeout_ms));
+  w.Varint(target.replicas.other.empty() ? 0 : quorum.NeededOf(target.Ns().other));
+  if (quorum.sloppy) w.Varint(quorum.primaries);
   return key;
 }
 
