@@ -45,6 +45,9 @@ struct WriteBatch {
   size_t bytes = 0;  // keys and values, for limits
   // It is a delete: small itself, and what it covers can be freed.
   bool is_delete = false;
+  // Its writer asks for a Sync next and tells nobody before that is done: until then it need not
+  // survive the process either.
+  bool sync_follows = false;
 
   // Goes on while a nearly full disk refuses others: a delete, or nothing but removals and kMeta.
   bool UsesReserve() const;

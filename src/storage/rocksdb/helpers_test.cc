@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "storage/rocksdb/internal/group_commit.h"
+#include "storage/rocksdb/group_commit.h"
 #include "storage/rocksdb/internal/io_pool.h"
 #include "storage/rocksdb/internal/space_guard.h"
 #include "storage/rocksdb/internal/test_world.h"

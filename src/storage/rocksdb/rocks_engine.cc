@@ -43,13 +43,14 @@ Opened::~Opened() {
 RocksEngine::RocksEngine(const RocksOptions& options, rocksdb::Env* env, uint64_t reserve_bytes,
                          std::unique_ptr<EngineState> state, Opened opened)
     : clock_(env->GetSystemClock()),
+      directory_(options.directory),
       state_(std::move(state)),
       opened_(std::move(opened)),
       db_(opened_.db.get()),
       guard_([env, directory = options.directory] { return FreeSpace(env, directory); },
              reserve_bytes, clock_->NowNanos()),
       end_mark_(options.directory),
-      synced_sequence_(db_->GetLatestSequenceNumber()),
+      synced_sequence_(options.log_elsewhere ? kNothingKnown : db_->GetLatestSequenceNumber()),
       apart_(env, options.directory),
       pool_(options.io_threads, options.io_queue_max),
       committer_([this] { return SyncLog(); }, std::chrono::milliseconds(options.periodic_sync_ms)),
@@ -72,7 +73,7 @@ RocksEngine::~RocksEngine() {
   // state) has no one to go to; a dead engine is not synced again.
   (void)SyncLog();
   { const Opened closed = std::move(opened_); }
-  if (!state_->dead()) end_mark_.Close(synced_sequence_);
+  if (!state_->dead() && synced_sequence_ < kLogElsewhere) end_mark_.NoteAll(synced_sequence_);
 }
 
 // --- Reading
@@ -292,13 +293,18 @@ void RocksEngine::Watch() {
   while (!watch_wake_.wait_for(lock, kWatchPeriod, [this] { return watch_stopping_; })) {
     lock.unlock();
     guard_.Measure(clock_->NowNanos());
-    end_mark_.Note(synced_sequence_.load(std::memory_order_relaxed));
+    NoteEnd();
     ++turns;
     ResumeIfThereIsRoom(turns);
     FreeWhatWasDeleted(turns);
     if (turns % sweep_turns_ == 0 && health() == Health::kOk) ForgetOldAnswers();
     lock.lock();
   }
+}
+
+void RocksEngine::NoteEnd() {
+  const std::lock_guard lock(mark_mutex_);
+  if (synced_sequence_ != kNothingKnown) end_mark_.Note(synced_sequence_);
 }
 
 // Drops the files of answers whose youngest is too old: a file is as old as its flush, which comes
