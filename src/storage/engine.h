@@ -100,6 +100,19 @@ struct EngineStats {
   // those of kMeta may be missing. Said at every open until kSalvagedKey is removed.
   bool salvaged = false;
   uint64_t quarantine_bytes = 0;  // of damaged stores that are kept for people, at the last open
+  // Of an engine with a log and tables of its own; 0 otherwise.
+  uint64_t table_bytes = 0;            // in memory_bytes
+  uint64_t table_unflushed_bytes = 0;  // in table_bytes: not in files yet
+  uint64_t table_evicted = 0;          // versions
+  uint64_t table_hits = 0;             // look-ups that the tables answered, and others
+  uint64_t table_misses = 0;
+  uint64_t log_slots = 0;
+  uint64_t log_live_slots = 0;  // hold what the files lack
+  uint64_t log_durable = 0;     // position up to which the log is durable
+  uint64_t log_bytes = 0;       // written, synced or not, since the open
+  uint64_t flushes = 0;
+  uint64_t flush_bytes = 0;  // of files
+  uint64_t flush_nanoseconds = 0;
 };
 
 // In kMeta: put there, durably, when the store is salvaged or its log was cut, before the open

@@ -176,7 +176,18 @@ base::Status LogEngine::SyncLog() {
 EngineStats LogEngine::Stats() const {
   EngineStats stats = files_->Stats();
   const log::LogStats log = log_->Stats();
-  stats.memory_bytes += tables_.Stats().bytes + log.buffered_bytes;
+  const table::TableStats tables = tables_.Stats();
+  stats.memory_bytes += tables.bytes + log.buffered_bytes;
+  stats.table_bytes = tables.bytes;
+  stats.table_unflushed_bytes = tables.unflushed_bytes;
+  stats.table_evicted = tables.evicted;
+  tables_.CountFinds(&stats.table_hits, &stats.table_misses);
+  stats.log_slots = log.slots;
+  stats.log_live_slots = log.live_slots;
+  stats.log_durable = log.durable;
+  stats.log_bytes = log.synced_bytes + log.behind_bytes;
+  stats.flushes = flushes_.load(std::memory_order_relaxed);
+  stats.flush_nanoseconds = flush_nanoseconds_.load(std::memory_order_relaxed);
   stats.syncs = log.syncs;
   stats.sync_nanoseconds = log.sync_nanoseconds;
   stats.writes_stalled = writes_stalled_.load(std::memory_order_relaxed);

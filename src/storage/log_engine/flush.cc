@@ -107,6 +107,7 @@ void LogEngine::RunFlusher() {
     std::vector<FlushWaiter> waiters = std::exchange(flush_waiters_, {});
     lock.unlock();
     LookAfterLog();
+    files_->SetPromised(tables_.Stats().unflushed_bytes);
     base::Status status;
     if (wanted || WantsFlush()) status = TryFlush();
     TellFlushed(std::move(waiters), status);
@@ -161,6 +162,7 @@ base::Status LogEngine::FlushNow() {
   base::Status status = log_ ? SyncUpTo(upto) : base::Status();
   if (status) status = files_->Take(VersionsToFlush());
   tables_.EndFlush(status.has_value());
+  files_->SetPromised(tables_.Stats().unflushed_bytes);
   if (!status) return status;
   flushes_.fetch_add(1, std::memory_order_relaxed);
   flush_nanoseconds_.fetch_add(

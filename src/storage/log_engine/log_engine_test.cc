@@ -5,9 +5,19 @@
 
 #include "storage/engine_contract.h"
 #include "storage/log_engine/internal/test_world.h"
-#include "storage/rocksdb/internal/engine_test_util.h"
+#include "storage/rocksdb/engine_test_util.h"
 
 namespace lariat::storage {
+
+// Of this program's tests.
+base::Result<std::unique_ptr<Engine>> internal::OpenUnderTest(const RocksOptions& options,
+                                                              rocksdb::Env* env,
+                                                              DiskFaults* faults) {
+  log_engine::World world = log_engine::TestWorld(faults);
+  world.env = env;
+  return log_engine::OpenLogEngineIn(log_engine::SmallEngine(options), world);
+}
+
 namespace {
 
 using internal::SharedQueue;

@@ -40,6 +40,11 @@ base::Status LogEngine::Open() {
   if (auto noted = files_->LogIsElsewhere(); !noted) return noted;
   committer_.emplace([this] { return SyncLog(); },
                      std::chrono::milliseconds(options_.files.periodic_sync_ms));
+  // The first frame begins a segment.
+  const log::LogStats log = log_->Stats();
+  if (log.live_slots == log.slots) {
+    if (auto flushed = FlushNow(); !flushed) return flushed;
+  }
   if (auto taken = TakeNotes(); !taken) return taken;
   flusher_ = std::thread([this] { RunFlusher(); });
   return {};
@@ -125,6 +130,8 @@ base::Status LogEngine::TakeNotes() {
   }
   const auto of_files = files_->GetBlocking(Space::kMeta, kSalvagedKey);
   auto salvaged = GetBlocking(Space::kMeta, kSalvagedKey);
+  // The copy has no hash trees, and what the log has of them is no whole.
+  if (auto wiped = of_files ? Wipe(Space::kTree) : base::Status(); !wiped) return wiped;
   if (of_files && !salvaged) {
     // The log is older than the salvage: what it removed was the note of an earlier one.
     WriteBatch again;
@@ -137,6 +144,18 @@ base::Status LogEngine::TakeNotes() {
   log_truncated_ = cut || cut.error().code != Code::kNotFound;
   if (salvaged && *salvaged == "truncated") log_truncated_ = true;
   return {};
+}
+
+base::Status LogEngine::Wipe(Space space) {
+  for (std::string from;;) {
+    const auto entries = Merge(ScanRequestOf({space, from, ""}, {}));
+    if (!entries) return Fail(entries.error());
+    if (entries->empty()) return {};
+    WriteBatch removal;
+    for (const Entry& entry : *entries) removal.Remove(space, entry.key);
+    if (auto written = WriteNow(removal); !written) return written;
+    from = entries->back().key + '\0';
+  }
 }
 
 base::Status LogEngine::WriteNow(const WriteBatch& batch) {

@@ -101,17 +101,9 @@ void LogEngine::ReadSome() {
 
 // --- ranges ------------------------------------------------------------------------------------
 
-// What is unflushed and the files' snapshot are of one moment: no batch is written between them,
-// and what a flush puts into the files meanwhile is still unflushed here.
 void LogEngine::Scan(Space space, std::string from, std::string to, ScanLimits limits,
                      CompletionQueue* queue, ScanDone done) {
-  ScanRequest request{{space, std::move(from), std::move(to)}, limits, {}, nullptr};
-  {
-    const Files::Range& range = request.range;
-    const Tables::Lock lock(tables_, Tables::PartsOf(space, range.from, range.to));
-    request.snapshot = files_->TakeSnapshot();
-    request.unflushed = tables_.Scan(space, range.from, range.to, limits);
-  }
+  ScanRequest request = ScanRequestOf({space, std::move(from), std::move(to)}, limits);
   // Shared between the task and the refusal below, which needs the callback back.
   auto finish = std::make_unique<ScanDone>(std::move(done));
   ScanDone* const refused = finish.get();
@@ -125,6 +117,17 @@ void LogEngine::Scan(Space space, std::string from, std::string to, ScanLimits l
   };
   if (files_->Run(task)) return;
   queue->Post([finish = std::move(*refused)]() mutable { finish(Fail(TooMany())); });
+}
+
+// What is unflushed and the files' snapshot are of one moment: no batch is written between them,
+// and what a flush puts into the files meanwhile is still unflushed here.
+LogEngine::ScanRequest LogEngine::ScanRequestOf(Files::Range range, const ScanLimits& limits) {
+  ScanRequest request{std::move(range), limits, {}, nullptr};
+  const Files::Range& r = request.range;
+  const Tables::Lock lock(tables_, Tables::PartsOf(r.space, r.from, r.to));
+  request.snapshot = files_->TakeSnapshot();
+  request.unflushed = tables_.Scan(r.space, r.from, r.to, limits);
+  return request;
 }
 
 base::Result<std::vector<Entry>> LogEngine::Merge(const ScanRequest& request) {

@@ -75,6 +75,7 @@ Tables::Answer Tables::Find(Space space, std::string_view key, std::string* valu
   Part& part = *parts_[PartOf(space, key)];
   const std::lock_guard lock(part.mutex);
   const table::Found found = part.table.Find(key);
+  ++(found.known == table::Known::kUnknown ? part.misses : part.hits);
   if (found.known == table::Known::kRecord) value->assign(found.version->bytes());
   return {found.known, found.token};
 }
@@ -231,6 +232,14 @@ table::TableStats Tables::Stats() const {
     sum.evicted += one.evicted;
   }
   return sum;
+}
+
+void Tables::CountFinds(uint64_t* hits, uint64_t* misses) const {
+  for (const auto& part : parts_) {
+    const std::lock_guard lock(part->mutex);
+    *hits += part->hits;
+    *misses += part->misses;
+  }
 }
 
 size_t Tables::UnflushedOf(Space space) const {

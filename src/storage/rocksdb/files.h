@@ -69,6 +69,8 @@ class Files : public Engine {
   // --- writing
   // Whether there is room for a batch: ok or kDiskFull, as Engine::Write. Does not block.
   virtual base::Status Admit(const WriteBatch& batch) = 0;
+  // Of what was admitted so many bytes are still to be taken: they count as used.
+  virtual void SetPromised(uint64_t bytes) = 0;
   // By space: gives the next version in the order of keys, false at the end.
   using Versions = std::array<std::function<bool(VersionView*)>, kSpaces>;
   // ok: all of it is in files, durably, each space's as a whole. Otherwise any part may be there.

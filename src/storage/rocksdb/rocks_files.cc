@@ -78,6 +78,7 @@ class SortedFiles {
     return arg;
   }
   bool Empty() const { return paths_.empty(); }
+  uint64_t bytes() const { return bytes_; }
 
  private:
   static rocksdb::Options OptionsOf(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family) {
@@ -91,7 +92,9 @@ class SortedFiles {
     return writer_->Open(paths_.back());
   }
   rocksdb::Status End() {
-    const rocksdb::Status status = writer_->Finish();
+    rocksdb::ExternalSstFileInfo made;
+    const rocksdb::Status status = writer_->Finish(&made);
+    bytes_ += made.file_size;
     writer_.reset();
     return status;
   }
@@ -101,6 +104,7 @@ class SortedFiles {
   const std::string prefix_;
   std::unique_ptr<rocksdb::SstFileWriter> writer_;
   std::vector<std::string> paths_;
+  uint64_t bytes_ = 0;
 };
 
 }  // namespace
@@ -191,9 +195,12 @@ rocksdb::Status RocksEngine::Ingest(const Versions& versions) {
     SortedFiles files(db_, opened_.families[i], directory + "/" + std::to_string(i) + "-");
     if (rocksdb::Status status = files.Write(versions[i]); !status.ok()) return status;
     if (!files.Empty()) args.push_back(files.Arg());
+    ingested_bytes_.fetch_add(files.bytes(), std::memory_order_relaxed);
   }
-  if (args.empty()) return rocksdb::Status::OK();
-  return db_->IngestExternalFiles(args);
+  const rocksdb::Status status =
+      args.empty() ? rocksdb::Status::OK() : db_->IngestExternalFiles(args);
+  std::filesystem::remove_all(directory, failure);
+  return status;
 }
 
 base::Status RocksEngine::Taken(const rocksdb::Status& status) {

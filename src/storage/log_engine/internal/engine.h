@@ -89,6 +89,7 @@ class LogEngine final : public Engine {
   base::Status OnReplayed(log::Lsn end, const WriteBatch& batch);
   base::Status SyncSlots();
   base::Status TakeNotes();
+  base::Status Wipe(Space space);
   base::Status WriteNow(const WriteBatch& batch);
 
   // --- engine.cc
@@ -104,6 +105,7 @@ class LogEngine final : public Engine {
   // --- reads.cc
   void AskToRead();
   void ReadSome();  // on an I/O thread
+  ScanRequest ScanRequestOf(Files::Range range, const ScanLimits& limits);
   base::Result<std::vector<Entry>> Merge(const ScanRequest& request);
 
   // --- flush.cc, on the flusher's thread but for FlushNow while opening and closing

@@ -83,6 +83,7 @@ class Tables {
 
   table::TableStats Stats() const;
   bool WantsFlush() const;
+  void CountFinds(uint64_t* hits, uint64_t* misses) const;
   // Unflushed bytes of a space that has one part.
   size_t UnflushedOf(Space space) const;
 
@@ -91,6 +92,8 @@ class Tables {
     explicit Part(const table::TableOptions& options) : table(options) {}
     mutable std::mutex mutex;
     table::Table table;
+    uint64_t hits = 0;
+    uint64_t misses = 0;
     size_t budget_bytes = 0;
     size_t stall_bytes = 0;  // so much unflushed makes writers wait
     size_t flush_bytes = 0;  // so much asks for a flush

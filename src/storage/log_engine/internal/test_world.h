@@ -8,6 +8,7 @@
 
 #include "storage/log/posix_disk.h"
 #include "storage/log_engine/internal/engine.h"
+#include "storage/rocksdb/test_world.h"
 
 namespace lariat::storage::log_engine {
 
@@ -28,17 +29,57 @@ inline const env::Clock& TestClock() {
   return clock;
 }
 
-inline World TestWorld() {
+// The log's disk, which fails as it is told.
+class FaultyDisk final : public log::Disk {
+ public:
+  FaultyDisk(std::unique_ptr<log::Disk> disk, internal::DiskFaults* faults)
+      : disk_(std::move(disk)), faults_(faults) {}
+  base::Result<uint64_t> Size(log::FileNumber file) override { return disk_->Size(file); }
+  base::Status Make(log::FileNumber file, uint64_t bytes) override {
+    return disk_->Make(file, bytes);
+  }
+  base::Status Read(log::FileNumber file, uint64_t offset, size_t size, char* out) override {
+    return disk_->Read(file, offset, size, out);
+  }
+  base::Status Write(log::FileNumber file, uint64_t offset, std::string_view bytes) override {
+    if (!faults_->fail_log_append) return disk_->Write(file, offset, bytes);
+    // As a full disk does: the first half arrives.
+    (void)disk_->Write(file, offset, bytes.substr(0, bytes.size() / 2));
+    return base::Fail(faults_->append_lacks_space ? base::Code::kDiskFull : base::Code::kIo,
+                      "injected append error");
+  }
+  base::Status WriteDurably(log::FileNumber file, uint64_t offset,
+                            std::string_view bytes) override {
+    ++faults_->log_syncs;
+    if (faults_->fail_log_sync) return base::Fail(base::Code::kIo, "injected sync error");
+    return disk_->WriteDurably(file, offset, bytes);
+  }
+  base::Status Sync(log::FileNumber file) override {
+    ++faults_->log_syncs;
+    if (faults_->fail_log_sync) return base::Fail(base::Code::kIo, "injected sync error");
+    return disk_->Sync(file);
+  }
+
+ private:
+  const std::unique_ptr<log::Disk> disk_;
+  internal::DiskFaults* const faults_;
+};
+
+inline World TestWorld(internal::DiskFaults* faults = nullptr) {
   World world;
   world.clock = &TestClock();
-  world.make_disk = [](const std::string& directory) { return log::MakePosixDisk(directory); };
+  world.make_disk = [faults](const std::string& directory) -> std::unique_ptr<log::Disk> {
+    auto disk = log::MakePosixDisk(directory);
+    if (faults == nullptr) return disk;
+    return std::make_unique<FaultyDisk>(std::move(disk), faults);
+  };
   return world;
 }
 
 inline LogEngineOptions SmallEngine(const RocksOptions& files) {
   LogEngineOptions options;
   options.files = files;
-  options.table_bytes = 16 << 20;
+  options.table_bytes = 32 << 20;
   options.log_bytes = 8 << 20;
   return options;
 }

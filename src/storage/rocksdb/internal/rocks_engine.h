@@ -87,6 +87,7 @@ class RocksEngine final : public Files {
   bool Run(base::UniqueFunction<void()>& task) override { return pool_.Submit(task); }
   void StopReading() override { pool_.Stop(); }
   base::Status Admit(const WriteBatch& batch) override;
+  void SetPromised(uint64_t bytes) override { promised_ = bytes; }
   base::Status Take(const Versions& versions) override;
   bool Crowded() const override;
   void Die(const std::string& reason) override { state_->Die(reason); }
@@ -119,16 +120,20 @@ class RocksEngine final : public Files {
   rocksdb::Status Ingest(const Versions& versions);
   base::Status Taken(const rocksdb::Status& status);
   void Watch();  // the watcher's thread, and so the next three
+  uint64_t FreeBytes() const;
   void NoteEnd();
   void ForgetOldAnswers();
   void ResumeIfThereIsRoom(uint64_t turn);
   void FreeWhatWasDeleted(uint64_t turn);
 
   const std::shared_ptr<rocksdb::SystemClock> clock_;  // with the environment
+  rocksdb::Env* const env_;
   const std::string directory_;
+  const bool log_elsewhere_;
   const std::unique_ptr<EngineState> state_;           // outlives the database, which reports to it
   Opened opened_;
   rocksdb::DB* const db_;
+  std::atomic<uint64_t> promised_{0};  // bytes that are to be taken (Files)
   SpaceGuard guard_;
   std::mutex mark_mutex_;
   EndMark end_mark_;
@@ -139,6 +144,7 @@ class RocksEngine final : public Files {
   std::atomic<uint64_t> syncs_{0};
   std::atomic<uint64_t> sync_nanoseconds_{0};
   std::atomic<uint64_t> writes_stalled_{0};
+  std::atomic<uint64_t> ingested_bytes_{0};
   std::atomic<uint64_t> reads_from_disk_{0};
   std::atomic<uint64_t> read_errors_{0};
   std::atomic<uint32_t> free_rounds_{0};  // of compaction, until what was deleted is freed
