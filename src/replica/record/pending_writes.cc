@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replica/record/pending_writes.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lariat::replica {
@@ -85,6 +86,9 @@ void PendingWrites::Flush() {
   if (staged_.empty()) return;
   AddRiders();
   batch_.is_delete = only_deletes_;
+  // Whoever is told as soon as it is written may not lose it with the process.
+  batch_.sync_follows = std::all_of(staged_.begin(), staged_.end(),
+                                    [](const Ack& ack) { return ack.when == AckWhen::kSynced; });
   const base::Status status = engine_.Write(batch_);
   if (!status && status.error().code == base::Code::kStalled) {
     stalled_ = true;  // keeps the batch; Tick tries again

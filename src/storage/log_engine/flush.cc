@@ -165,8 +165,8 @@ base::Status LogEngine::FlushNow() {
   files_->SetPromised(tables_.Stats().unflushed_bytes);
   if (!status) return status;
   flushes_.fetch_add(1, std::memory_order_relaxed);
-  flush_nanoseconds_.fetch_add(
-      static_cast<uint64_t>((world_.clock->Now() - flushed_).count()), std::memory_order_relaxed);
+  flush_nanoseconds_.fetch_add(static_cast<uint64_t>((world_.clock->Now() - flushed_).count()),
+                               std::memory_order_relaxed);
   if (cut) status = log_->Cut(*cut);
   return status ? status : DieOfLog(status.error());
 }

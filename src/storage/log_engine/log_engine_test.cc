@@ -52,10 +52,10 @@ class LogSubject final : public contract::Subject {
 }  // namespace
 
 namespace contract {
-INSTANTIATE_TEST_SUITE_P(
-    Log, EngineContract,
-    testing::Values(SubjectMaker{"log", [] { return std::make_unique<LogSubject>(16 << 20); }}),
-    SubjectName);
+INSTANTIATE_TEST_SUITE_P(Log, EngineContract,
+                         testing::Values(SubjectMaker{
+                             "log", [] { return std::make_unique<LogSubject>(16 << 20); }}),
+                         SubjectName);
 }  // namespace contract
 
 }  // namespace lariat::storage

@@ -70,8 +70,8 @@ void LogEngine::ReadSome() {
   bool ask = false;
   {
     const std::lock_guard lock(reads_mutex_);
-    const auto end = reads_.begin() + static_cast<std::ptrdiff_t>(
-                                          std::min(reads_.size(), kReadsAtOnce));
+    const auto end =
+        reads_.begin() + static_cast<std::ptrdiff_t>(std::min(reads_.size(), kReadsAtOnce));
     reads.assign(std::make_move_iterator(reads_.begin()), std::make_move_iterator(end));
     reads_.erase(reads_.begin(), end);
     ask = !reads_.empty();
@@ -88,8 +88,7 @@ void LogEngine::ReadSome() {
       keys.push_back(read.key);
     }
     if (keys.empty()) continue;
-    std::vector<base::Result<std::string>> results =
-        files_->GetMany(static_cast<Space>(i), keys);
+    std::vector<base::Result<std::string>> results = files_->GetMany(static_cast<Space>(i), keys);
     for (size_t k = 0; k < keys.size(); ++k) {
       Read& read = *of_space[k];
       Fill(read.space, read.key, results[k], read.token);

@@ -121,7 +121,8 @@ bool EndMark::Write(uint64_t sequence, bool sync) {
   const std::string path = directory_ + "/" + kEndMarkName;
   if (file_ < 0) file_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   const std::string bytes = EncodeReached(reached);
-  if (::pwrite(file_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return false;
+  if (::pwrite(file_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return false;
   written_ = reached;
   return !sync || ::fsync(file_) == 0;
 }

@@ -13,8 +13,8 @@
 
 #include "base/prng.h"
 #include "storage/engine_test_calls.h"
-#include "storage/rocksdb/test_world.h"
 #include "storage/rocksdb/rocksdb_engine.h"
+#include "storage/rocksdb/test_world.h"
 
 namespace lariat::storage::internal {
 inline RocksOptions SmallOptions(const std::string& directory) {

@@ -14,8 +14,8 @@
 
 #include "storage/engine_test_calls.h"
 #include "storage/rocksdb/internal/open.h"
-#include "storage/rocksdb/test_world.h"
 #include "storage/rocksdb/rocksdb_engine.h"
+#include "storage/rocksdb/test_world.h"
 
 namespace lariat::storage {
 namespace {

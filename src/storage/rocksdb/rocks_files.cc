@@ -62,8 +62,8 @@ class SortedFiles {
     while (status.ok() && next(&version)) {
       if (!writer_) status = Begin();
       if (!status.ok()) break;
-      status = version.value ? writer_->Put(version.key, *version.value)
-                             : writer_->Delete(version.key);
+      status =
+          version.value ? writer_->Put(version.key, *version.value) : writer_->Delete(version.key);
       if (status.ok() && writer_->FileSize() >= kIngestFileBytes) status = End();
     }
     if (status.ok() && writer_) status = End();

@@ -92,11 +92,12 @@ base::Status ReadNotes(const RocksOptions& options, rocksdb::Env* env, bool cut,
   // Such a program overwrites END soon, and notes that its log is cut before it writes anything.
   opened->used_by_others =
       reached && (!opened->log_was_elsewhere || (noted && value != kCutOfOwnLog));
-  cut = cut || internal::EndsEarly(reached, opened->db->GetLatestSequenceNumber(),
-                                   options.log_elsewhere);
+  cut = cut ||
+        internal::EndsEarly(reached, opened->db->GetLatestSequenceNumber(), options.log_elsewhere);
   if (cut || env->FileExists(options.directory + kCutMark).ok()) {
     const std::string_view who = options.log_elsewhere ? kCutOfOwnLog : "1";
-    if (auto put = noted ? base::Status() : internal::PutNote(*opened, kLogCutKey, who); !put) return put;
+    if (auto put = noted ? base::Status() : internal::PutNote(*opened, kLogCutKey, who); !put)
+      return put;
     env->DeleteFile(options.directory + kCutMark).PermitUncheckedError();
   }
   opened->log_truncated = HasNote(*opened, kLogCutKey, &value);
@@ -203,8 +204,7 @@ base::Result<std::unique_ptr<Files>> Open(const RocksOptions& options, rocksdb::
 
 }  // namespace
 
-base::Status internal::PutNote(const Opened& opened, std::string_view key,
-                               std::string_view value) {
+base::Status internal::PutNote(const Opened& opened, std::string_view key, std::string_view value) {
   rocksdb::WriteBatch batch;
   for (const size_t family : {static_cast<size_t>(Space::kMeta), kMetaCopy}) {
     batch.Put(opened.families[family], key, value).PermitUncheckedError();

@@ -13,8 +13,8 @@
 
 #include "base/prng.h"
 #include "storage/rocksdb/internal/end_mark.h"
-#include "storage/rocksdb/test_world.h"
 #include "storage/rocksdb/rocksdb_engine.h"
+#include "storage/rocksdb/test_world.h"
 
 namespace lariat::storage {
 namespace {

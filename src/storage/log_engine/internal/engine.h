@@ -133,8 +133,8 @@ class LogEngine final : public Engine {
   std::atomic<uint64_t> writes_stalled_{0};
 
   std::mutex reads_mutex_;
-  std::vector<Read> reads_;    // that nobody has begun
-  bool reads_asked_ = false;   // an I/O thread will look
+  std::vector<Read> reads_;   // that nobody has begun
+  bool reads_asked_ = false;  // an I/O thread will look
 
   std::optional<GroupCommit> committer_;
 

@@ -60,7 +60,9 @@ class ForgetfulDisk final : public log::Disk {
 
 class StoreTest : public testing::Test {
  protected:
-  void SetUp() override { options_ = SmallEngine(internal::SmallOptions(directory_.path() + "/0")); }
+  void SetUp() override {
+    options_ = SmallEngine(internal::SmallOptions(directory_.path() + "/0"));
+  }
   void TearDown() override { engine_.reset(); }
 
   base::Status Open(EngineKind kind) {
@@ -80,8 +82,7 @@ class StoreTest : public testing::Test {
   // does. Nothing is open then.
   void Kill() {
     const std::string copy = directory_.path() + "/" + std::to_string(++copies_);
-    std::filesystem::copy(options_.files.directory, copy,
-                          std::filesystem::copy_options::recursive);
+    std::filesystem::copy(options_.files.directory, copy, std::filesystem::copy_options::recursive);
     std::filesystem::remove(copy + "/LOCK");
     engine_.reset();
     options_.files.directory = copy;
@@ -91,9 +92,8 @@ class StoreTest : public testing::Test {
   }
   // Asks again while the engine says that it is behind.
   void PutPatiently(const std::string& key, const std::string& value) {
-    ASSERT_TRUE(internal::Eventually([&] {
-      return contract::PutOne(engine_.get(), Space::kData, key, value).has_value();
-    }));
+    ASSERT_TRUE(internal::Eventually(
+        [&] { return contract::PutOne(engine_.get(), Space::kData, key, value).has_value(); }));
   }
   void Sync() { ASSERT_TRUE(contract::SyncAndWait(engine_.get(), &queue_)); }
   void Flush() { ASSERT_TRUE(contract::FlushAndWait(engine_.get(), &queue_, Space::kData)); }

@@ -17,12 +17,12 @@
 #include <thread>
 #include <vector>
 
+#include "storage/rocksdb/files.h"
+#include "storage/rocksdb/group_commit.h"
 #include "storage/rocksdb/internal/apart_file.h"
 #include "storage/rocksdb/internal/end_mark.h"
 #include "storage/rocksdb/internal/engine_state.h"
-#include "storage/rocksdb/group_commit.h"
 #include "storage/rocksdb/internal/io_pool.h"
-#include "storage/rocksdb/files.h"
 #include "storage/rocksdb/internal/space_guard.h"
 #include "storage/rocksdb/rocksdb_engine.h"
 
@@ -130,7 +130,7 @@ class RocksEngine final : public Files {
   rocksdb::Env* const env_;
   const std::string directory_;
   const bool log_elsewhere_;
-  const std::unique_ptr<EngineState> state_;           // outlives the database, which reports to it
+  const std::unique_ptr<EngineState> state_;  // outlives the database, which reports to it
   Opened opened_;
   rocksdb::DB* const db_;
   std::atomic<uint64_t> promised_{0};  // bytes that are to be taken (Files)
@@ -138,8 +138,8 @@ class RocksEngine final : public Files {
   std::mutex mark_mutex_;
   EndMark end_mark_;
 
-  std::atomic<uint64_t> written_{0};  // batches
-  uint64_t synced_ = 0;               // committer only: this many of them are durable
+  std::atomic<uint64_t> written_{0};          // batches
+  uint64_t synced_ = 0;                       // committer only: this many of them are durable
   std::atomic<uint64_t> synced_sequence_{0};  // for END; or kNothingKnown, kLogElsewhere
   std::atomic<uint64_t> syncs_{0};
   std::atomic<uint64_t> sync_nanoseconds_{0};
