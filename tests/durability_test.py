@@ -554,8 +554,8 @@ class DamagedFiles(Test):
                    and sum(node.metric("lariat_tombstones") for node in cluster.nodes) == 0,
                    60, "the sweep has purged all of them")
         broken.kill9()
-        log = max(glob.glob(os.path.join(store(broken), "*.log")), key=os.path.getsize)
-        flip_bytes(log, 200, 8)
+        log = self.log_of(broken)
+        flip_bytes(log, 200 if log.endswith(".log") else 4096 + 200, 8)
         broken.start()
         broken.wait_ready(60)
         broken.drop_client()
@@ -568,7 +568,7 @@ class DamagedFiles(Test):
         """Identity, topology and all else that the node knows about itself are kept twice."""
         def flip(node):
             tables = [path for path in sorted(glob.glob(os.path.join(store(node), "*.sst")))
-                      if b"identity" in pathlib.Path(path).read_bytes()]
+                      if b"generation" in pathlib.Path(path).read_bytes()]
             self.assertGreaterEqual(len(tables), 2)
             flip_bytes(tables[0], 20, 100)
         cluster, broken = self.damage(flip, in_tables=True)
