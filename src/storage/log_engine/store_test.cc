@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
+#include <thread>
+#include <vector>
 
 #include "base/prng.h"
 #include "storage/log_engine/internal/test_store.h"
@@ -316,6 +319,128 @@ TEST_F(StoreTest, ASalvagedStoreHasNoHashTreesAndKeepsItsLog) {
   ASSERT_TRUE(engine_->Write(noted));
   ASSERT_TRUE(Open(EngineKind::kLog));
   EXPECT_FALSE(engine_->Stats().salvaged);
+}
+
+// --- many threads ------------------------------------------------------------------------------
+
+// One shard's keys, which no other writes, in the engine and in a map. Its values are large enough
+// for flushes and evictions to go on all the time.
+class ShardModel {
+ public:
+  ShardModel(Engine* engine, int shard)
+      : engine_(engine), shard_(shard), random_(static_cast<uint64_t>(shard) + 1) {}
+
+  void Run(int steps) {
+    for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) {
+      switch (random_.Below(8)) {
+        case 0:
+          Scan();
+          break;
+        case 1:
+        case 2:
+          EXPECT_EQ(Read(RandomKey()), last_) << shard_;
+          break;
+        default:
+          WriteSome();
+      }
+    }
+  }
+  void CheckAll(Engine* engine) {
+    engine_ = engine;
+    for (int i = 0; i < kKeys; ++i) EXPECT_EQ(Read(KeyOf(i)), last_) << shard_ << " " << i;
+    Scan();
+  }
+
+ private:
+  static constexpr int kKeys = 600;
+
+  // Buckets by shard; tokens spread over all parts.
+  std::string KeyOf(int i) const {
+    base::Prng token(static_cast<uint64_t>(i));
+    std::string key{'\0', '\0', '\0', static_cast<char>(shard_)};
+    for (int byte = 0; byte < 8; ++byte) key += static_cast<char>(token.Next());
+    return key + std::to_string(i);
+  }
+  std::string RandomKey() { return KeyOf(static_cast<int>(random_.Below(kKeys))); }
+  void WriteSome() {
+    WriteBatch batch;
+    for (uint64_t i = 1 + random_.Below(5); i > 0; --i) {
+      const std::string key = RandomKey();
+      if (random_.Chance(0.2)) {
+        batch.Remove(Space::kData, key);
+        model_.erase(key);
+      } else {
+        model_[key] = std::string(random_.Below(9000), static_cast<char>('a' + random_.Below(26)));
+        batch.Put(Space::kData, key, model_[key]);
+      }
+    }
+    batch.sync_follows = random_.Chance(0.5);
+    EXPECT_TRUE(Eventually([&] { return engine_->Write(batch).has_value(); }));
+    const bool synced = !random_.Chance(0.1) || contract::SyncAndWait(engine_, &queue_);
+    const bool flushed = !random_.Chance(0.01) ||
+                         contract::FlushAndWait(engine_, &queue_, Space::kData).has_value();
+    EXPECT_TRUE(synced && flushed);
+  }
+  // And puts what it should be into last_.
+  std::string Read(const std::string& key) {
+    const auto it = model_.find(key);
+    last_ = it == model_.end() ? kAbsent : it->second;
+    std::string value;
+    base::Error error;
+    const Lookup looked = engine_->TryGet(Space::kData, key, &value, &error);
+    if (looked == Lookup::kFound) return value;
+    if (looked == Lookup::kAbsent) return kAbsent;
+    const auto read = contract::GetAndWait(engine_, &queue_, Space::kData, key);
+    return read ? *read : std::string(base::CodeName(read.error().code));
+  }
+  void Scan() {
+    std::string from = RandomKey();
+    const std::string to = random_.Chance(0.5) ? RandomKey()
+                                               : std::string{'\0', '\0', '\0',
+                                                             static_cast<char>(shard_ + 1)};
+    auto expected = model_.lower_bound(from);
+    while (true) {
+      const ScanLimits limits{.entries_max = 1 + random_.Below(200), .bytes_max = 1 << 20};
+      const auto page = contract::ScanAndWait(engine_, &queue_, from, to, limits);
+      ASSERT_TRUE(page);
+      if (page->empty()) break;
+      for (const Entry& entry : *page) {
+        ASSERT_TRUE(expected != model_.end());
+        ASSERT_EQ(entry.key, expected->first);
+        ASSERT_EQ(entry.value, expected->second);
+        ++expected;
+      }
+      from = page->back().key + '\0';
+    }
+    EXPECT_TRUE(expected == model_.end() || expected->first >= to || to < from);
+  }
+
+  Engine* engine_;
+  const int shard_;
+  base::Prng random_;
+  std::map<std::string, std::string> model_;
+  std::string last_;
+  internal::SharedQueue queue_;
+};
+
+TEST_F(StoreTest, ShardsAgreeWithTheirModelsSlow) {
+  options_.table_bytes = 8 << 20;
+  options_.files.block_cache_bytes = 1 << 20;
+  ASSERT_TRUE(Open(EngineKind::kLog));
+  std::vector<std::unique_ptr<ShardModel>> shards;
+  for (int i = 0; i < 3; ++i) shards.push_back(std::make_unique<ShardModel>(engine_.get(), i));
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::thread> threads;
+    for (auto& shard : shards) threads.emplace_back([&shard] { shard->Run(1500); });
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_GT(engine_->Stats().flushes, 3U);
+    EXPECT_EQ(engine_->health(), Health::kOk);
+    if (round == 1) Flush();
+    Kill();
+    ASSERT_TRUE(Open(EngineKind::kLog));
+    EXPECT_FALSE(engine_->Stats().log_truncated);
+    for (auto& shard : shards) shard->CheckAll(engine_.get());
+  }
 }
 
 // --- memory ------------------------------------------------------------------------------------

@@ -82,8 +82,15 @@ class StoreTest : public testing::Test {
   // does. Nothing is open then.
   void Kill() {
     const std::string copy = directory_.path() + "/" + std::to_string(++copies_);
-    std::filesystem::copy(options_.files.directory, copy, std::filesystem::copy_options::recursive);
-    std::filesystem::remove(copy + "/LOCK");
+    // No file may change while it is copied: all of them are to be of one moment.
+    EXPECT_TRUE(internal::Eventually([&] {
+      std::error_code vanished;
+      std::filesystem::remove_all(copy, vanished);
+      const auto before = FilesNow();
+      std::filesystem::copy(options_.files.directory, copy,
+                            std::filesystem::copy_options::recursive, vanished);
+      return !vanished && FilesNow() == before;
+    }));
     engine_.reset();
     options_.files.directory = copy;
   }
@@ -112,6 +119,17 @@ class StoreTest : public testing::Test {
   std::unique_ptr<Engine> engine_;
 
  private:
+  std::map<std::string, std::filesystem::file_time_type> FilesNow() const {
+    std::map<std::string, std::filesystem::file_time_type> files;
+    std::error_code vanished;
+    const std::filesystem::recursive_directory_iterator all(options_.files.directory, vanished);
+    for (const auto& entry : all) {
+      const std::string name = entry.path().filename().string();
+      if (name == "LOG" || name == "END") continue;  // any state of them goes with any other
+      files[entry.path().string()] = entry.last_write_time(vanished);
+    }
+    return files;
+  }
   World Forgetful() {
     World world = TestWorld();
     world.make_disk = [this](const std::string& directory) {
