@@ -139,6 +139,9 @@ class Engine {
   // kStalled (ask again later; nothing was applied), kDiskFull, or kIo (dead). While health() is
   // kDiskFull a batch that UsesReserve goes on, until a smaller reserve is used up too.
   virtual base::Status Write(const WriteBatch& batch) = 0;
+  // Whoever gathers writes into a batch stops when it has so many bytes: one more operation fits,
+  // whatever it is, and much more may be kTooLarge.
+  virtual size_t batch_bytes_max() const { return SIZE_MAX; }
   // See the comment at the top. Concurrent and repeated calls share one sync.
   using SyncDone = base::UniqueFunction<void(base::Status)>;
   virtual void Sync(CompletionQueue* queue, SyncDone done) = 0;

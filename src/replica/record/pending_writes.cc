@@ -18,6 +18,9 @@ PendingWrites::PendingWrites(storage::Engine& engine, storage::CompletionQueue& 
       on_failure_(std::move(on_failure)) {}
 
 base::Status PendingWrites::CheckRoom(bool is_delete) const {
+  if (!is_delete && batch_.bytes >= engine_.batch_bytes_max()) {
+    return base::Fail(base::Code::kOverloaded, "the storage engine is behind with what is written");
+  }
   if (is_delete || !NearlyFull()) return {};
   return base::Fail(base::Code::kDiskFull,
                     "the disk is nearly full: of all writes only deletes go on");

@@ -6,6 +6,7 @@
 
 #include "storage/engine_contract.h"
 #include "storage/rocksdb/engine_test_util.h"
+#include "storage/rocksdb/internal/open.h"
 
 namespace lariat::storage {
 

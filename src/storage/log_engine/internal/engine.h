@@ -47,6 +47,7 @@ class LogEngine final : public Engine {
   Lookup TryGet(Space space, std::string_view key, std::string* value, base::Error* error) override;
   void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
   base::Status Write(const WriteBatch& batch) override;
+  size_t batch_bytes_max() const override { return log_->shape().segment_bytes / 2; }
   void Sync(CompletionQueue* queue, SyncDone done) override;
   void Flush(Space space, CompletionQueue* queue, SyncDone done) override;
   void WriteApart(std::string bytes, CompletionQueue* queue, SyncDone done) override {
