@@ -72,7 +72,9 @@ class Queue : public storage::CompletionQueue {
 
 class SteadyClock final : public env::Clock {
  public:
-  base::Instant Now() const override { return base::Instant(std::chrono::steady_clock::now().time_since_epoch()); }
+  base::Instant Now() const override {
+    return base::Instant(std::chrono::steady_clock::now().time_since_epoch());
+  }
   base::WallTime Wall() const override {
     return {std::chrono::duration_cast<std::chrono::milliseconds>(
                 std::chrono::system_clock::now().time_since_epoch())

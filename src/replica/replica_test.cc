@@ -203,7 +203,8 @@ TEST(ReplicaMustHold, M40_AStalledBatchDoesNotGrowForEver) {
   world.plan.batch_bytes_max = 5000;
   world.plan.fail_write = base::Fail(Code::kStalled, "wait");
   int taken = 0;
-  while (world.Update({.key = std::to_string(taken), .value = std::string(1000, 'v')})->results == 0)
+  while (world.Update({.key = std::to_string(taken), .value = std::string(1000, 'v')})->results ==
+         0)
     ++taken;
   EXPECT_GE(taken, 4);
   EXPECT_LE(taken, 6);

@@ -29,8 +29,8 @@ class FaultPlan {
   virtual bool FailRead() { return false; }        // kCorruption from TryGet or Get
   virtual base::Status FailWrite() { return {}; }  // kStalled or kDiskFull
   virtual size_t BatchBytesMax() const { return SIZE_MAX; }
-  virtual bool NearlyFull() { return false; }      // only what may use the reserve is taken
-  virtual bool FailSync() { return false; }        // the engine dies
+  virtual bool NearlyFull() { return false; }  // only what may use the reserve is taken
+  virtual bool FailSync() { return false; }    // the engine dies
   // How many of the `unsynced` most recent batches a crash loses (the disk may have kept a prefix).
   virtual size_t LoseInCrash(size_t unsynced) { return unsynced; }
   // How many of the `logged` most recent batches of the log (KeepLog) lie behind a bad record when

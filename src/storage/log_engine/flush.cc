@@ -173,10 +173,11 @@ base::Status LogEngine::FlushNow() {
 
 base::Status LogEngine::SyncUpTo(log::Lsn upto) {
   if (upto <= log_->durable()) return {};
-  AtOnce queue;
-  std::promise<base::Status> told;
-  committer_->Request(&queue, [&told](base::Status status) { told.set_value(std::move(status)); });
-  return told.get_future().get();
+  static AtOnce queue;
+  // Shared with the committer, which is still in set_value when this wakes.
+  const auto told = std::make_shared<std::promise<base::Status>>();
+  committer_->Request(&queue, [told](base::Status status) { told->set_value(std::move(status)); });
+  return told->get_future().get();
 }
 
 Files::Versions LogEngine::VersionsToFlush() {

@@ -20,6 +20,11 @@ constexpr size_t kReadsAtOnce = 16;
 
 base::Error TooMany() { return {Code::kOverloaded, "too many reads wait for the disk"}; }
 
+void Answer(CompletionQueue* queue, Engine::GetDone done, base::Result<std::string> answer) {
+  queue->Post(
+      [done = std::move(done), answer = std::move(answer)]() mutable { done(std::move(answer)); });
+}
+
 // Answers of one queue, as one task.
 struct Answers {
   std::vector<std::pair<Engine::GetDone, base::Result<std::string>>> answers;
@@ -32,21 +37,17 @@ struct Answers {
 
 void LogEngine::Get(Space space, std::string key, CompletionQueue* queue, GetDone done) {
   table::ReadToken token;
-  std::optional<base::Result<std::string>> answer = Known(space, key, &token);
+  if (auto known = Known(space, key, &token)) {
+    return Answer(queue, std::move(done), *std::move(known));
+  }
   bool ask = false;
-  if (!answer) {
+  {
     const std::lock_guard lock(reads_mutex_);
     if (reads_.size() >= options_.files.io_queue_max) {
-      answer = Fail(TooMany());
-    } else {
-      reads_.push_back({space, std::move(key), token, queue, std::move(done)});
-      ask = !std::exchange(reads_asked_, true);
+      return Answer(queue, std::move(done), Fail(TooMany()));
     }
-  }
-  if (answer) {
-    queue->Post([done = std::move(done), answer = *std::move(answer)]() mutable {
-      done(std::move(answer));
-    });
+    reads_.push_back({space, std::move(key), token, queue, std::move(done)});
+    ask = !std::exchange(reads_asked_, true);
   }
   if (ask) AskToRead();
 }
@@ -60,9 +61,7 @@ void LogEngine::AskToRead() {
     refused = std::exchange(reads_, {});
     reads_asked_ = false;
   }
-  for (Read& read : refused) {
-    read.queue->Post([done = std::move(read.done)]() mutable { done(Fail(TooMany())); });
-  }
+  for (Read& read : refused) Answer(read.queue, std::move(read.done), Fail(TooMany()));
 }
 
 void LogEngine::ReadSome() {

@@ -378,8 +378,8 @@ class ShardModel {
     batch.sync_follows = sync && random_.Chance(0.8);
     EXPECT_TRUE(Eventually([&] { return engine_->Write(batch).has_value(); }));
     const bool synced = !sync || contract::SyncAndWait(engine_, &queue_);
-    const bool flushed = !random_.Chance(0.01) ||
-                         contract::FlushAndWait(engine_, &queue_, Space::kData).has_value();
+    const bool flushed =
+        !random_.Chance(0.01) || contract::FlushAndWait(engine_, &queue_, Space::kData).has_value();
     EXPECT_TRUE(synced && flushed);
   }
   // And puts what it should be into last_.
@@ -396,9 +396,9 @@ class ShardModel {
   }
   void Scan() {
     std::string from = RandomKey();
-    const std::string to = random_.Chance(0.5) ? RandomKey()
-                                               : std::string{'\0', '\0', '\0',
-                                                             static_cast<char>(shard_ + 1)};
+    const std::string to = random_.Chance(0.5)
+                               ? RandomKey()
+                               : std::string{'\0', '\0', '\0', static_cast<char>(shard_ + 1)};
     auto expected = model_.lower_bound(from);
     while (true) {
       const ScanLimits limits{.entries_max = 1 + random_.Below(200), .bytes_max = 1 << 20};
@@ -429,9 +429,11 @@ TEST_F(StoreTest, ShardsAgreeWithTheirModelsSlow) {
   options_.files.block_cache_bytes = 1 << 20;
   ASSERT_TRUE(Open(EngineKind::kLog));
   std::vector<std::unique_ptr<ShardModel>> shards;
+  shards.reserve(3);
   for (int i = 0; i < 3; ++i) shards.push_back(std::make_unique<ShardModel>(engine_.get(), i));
   for (int round = 0; round < 3; ++round) {
     std::vector<std::thread> threads;
+    threads.reserve(shards.size());
     for (auto& shard : shards) threads.emplace_back([&shard] { shard->Run(1500); });
     for (std::thread& thread : threads) thread.join();
     EXPECT_GT(engine_->Stats().flushes, 3U);

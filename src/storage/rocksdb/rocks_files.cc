@@ -93,7 +93,7 @@ class SortedFiles {
   }
   rocksdb::Status End() {
     rocksdb::ExternalSstFileInfo made;
-    const rocksdb::Status status = writer_->Finish(&made);
+    rocksdb::Status status = writer_->Finish(&made);
     bytes_ += made.file_size;
     writer_.reset();
     return status;
@@ -197,8 +197,7 @@ rocksdb::Status RocksEngine::Ingest(const Versions& versions) {
     if (!files.Empty()) args.push_back(files.Arg());
     ingested_bytes_.fetch_add(files.bytes(), std::memory_order_relaxed);
   }
-  const rocksdb::Status status =
-      args.empty() ? rocksdb::Status::OK() : db_->IngestExternalFiles(args);
+  rocksdb::Status status = args.empty() ? rocksdb::Status::OK() : db_->IngestExternalFiles(args);
   std::filesystem::remove_all(directory, failure);
   return status;
 }

@@ -21,7 +21,6 @@ namespace {
 
 using base::Code;
 using contract::PutOne;
-using internal::Key;
 using internal::RocksEngineTest;
 using internal::SharedQueue;
 using internal::SmallOptions;
