@@ -184,6 +184,12 @@ base::Status Server::Impl::OpenStorage() {
   auto opened = OpenEngine(settings, plan.store, loops[0]->env().clock);
   if (!opened) return Fail(opened.error());
   engine = std::move(*opened);
+  if (engine->batch_bytes_max() < static_cast<uint64_t>(settings.limits_object_bytes)) {
+    log.Log(LogLevel::kWarn, "storage",
+            "storage.log_bytes is small for limits.object_bytes: keys whose values have more than "
+            "some {} bytes together are refused",
+            engine->batch_bytes_max());
+  }
   if (engine->Stats().log_truncated) {
     log.Write(
         LogLevel::kWarn, "storage",

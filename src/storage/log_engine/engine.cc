@@ -13,6 +13,8 @@ using base::Fail;
 
 namespace {
 
+constexpr base::Duration kSyncGap = std::chrono::microseconds(300);
+
 // For a sync on the caller's stack: what is posted meanwhile.
 class TasksOfSync final : public log::SyncQueue {
  public:
@@ -154,6 +156,7 @@ base::Status LogEngine::DieOfLog(const base::Error& error) {
 }
 
 void LogEngine::Sync(CompletionQueue* queue, SyncDone done) {
+  asked_.fetch_add(1, std::memory_order_relaxed);
   if (health() != Health::kDead) return committer_->Request(queue, std::move(done));
   queue->Post([done = std::move(done), error = files_->DeadError()]() mutable {
     done(Fail(std::move(error)));
@@ -163,6 +166,11 @@ void LogEngine::Sync(CompletionQueue* queue, SyncDone done) {
 // The log's leader is this thread alone, so a group is written before Sync returns.
 base::Status LogEngine::SyncLog() {
   if (health() == Health::kDead) return Fail(files_->DeadError());
+  // Where several wait more are sure to come: one sync for all of them, a little later.
+  const base::Duration since = world_.clock->Now() - sync_began_;
+  const bool several = asked_.exchange(0, std::memory_order_relaxed) > 1;
+  if (several && since < kSyncGap) std::this_thread::sleep_for(kSyncGap - since);
+  sync_began_ = world_.clock->Now();
   const log::Lsn end = log_->end();
   if (end <= log_->durable()) return {};
   TasksOfSync tasks;

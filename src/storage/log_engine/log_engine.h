@@ -22,9 +22,9 @@ enum class EngineKind : uint8_t { kRocksDb, kLog };
 struct LogEngineOptions {
   // Of the files. memtable_bytes is the size that their levels begin with; there are no memtables.
   RocksOptions files;
-  uint64_t table_bytes = 256ULL << 20;  // what is not in files yet, and records that are in use
+  uint64_t table_bytes = 192ULL << 20;  // what is not in files yet, and records that are in use
   // A part of it is made at the open, the rest when it is needed. Fixed when the log is made.
-  uint64_t log_bytes = 512ULL << 20;
+  uint64_t log_bytes = 256ULL << 20;
 };
 
 // Opens or creates; errors as OpenRocksEngine. The clock outlives the engine and is read by all

@@ -137,6 +137,8 @@ class LogEngine final : public Engine {
   std::vector<Read> reads_;   // that nobody has begun
   bool reads_asked_ = false;  // an I/O thread will look
 
+  std::atomic<uint32_t> asked_{0};  // Syncs since the committer began one
+  base::Instant sync_began_{};      // the committer's
   std::optional<GroupCommit> committer_;
 
   mutable std::mutex flush_mutex_;
