@@ -14,7 +14,6 @@ namespace {
 using base::Fail;
 
 constexpr const char* kIngestDirectory = "/ingest";
-constexpr uint64_t kIngestFileBytes = 64ULL << 20;  // as compaction makes them
 constexpr size_t kUnloggedBatchBytes = 1 << 20;
 
 // Small, and FIFO compaction knows the files of memtables only.
@@ -64,7 +63,7 @@ class SortedFiles {
       if (!status.ok()) break;
       status =
           version.value ? writer_->Put(version.key, *version.value) : writer_->Delete(version.key);
-      if (status.ok() && writer_->FileSize() >= kIngestFileBytes) status = End();
+      if (status.ok() && writer_->FileSize() >= options_.target_file_size_base) status = End();
     }
     if (status.ok() && writer_) status = End();
     return status;
@@ -189,6 +188,13 @@ rocksdb::Status RocksEngine::Ingest(const Versions& versions) {
   std::filesystem::remove_all(directory, failure);
   std::filesystem::create_directories(directory, failure);
   if (failure) return rocksdb::Status::IOError("cannot create " + directory, failure.message());
+  rocksdb::Status status = IngestFrom(directory, versions);
+  // What is left of a failure would keep the space that it lacked.
+  std::filesystem::remove_all(directory, failure);
+  return status;
+}
+
+rocksdb::Status RocksEngine::IngestFrom(const std::string& directory, const Versions& versions) {
   std::vector<rocksdb::IngestExternalFileArg> args;
   for (size_t i = 0; i < kSpaces; ++i) {
     if (GoesThroughMemtable(static_cast<Space>(i))) continue;
@@ -197,9 +203,7 @@ rocksdb::Status RocksEngine::Ingest(const Versions& versions) {
     if (!files.Empty()) args.push_back(files.Arg());
     ingested_bytes_.fetch_add(files.bytes(), std::memory_order_relaxed);
   }
-  rocksdb::Status status = args.empty() ? rocksdb::Status::OK() : db_->IngestExternalFiles(args);
-  std::filesystem::remove_all(directory, failure);
-  return status;
+  return args.empty() ? rocksdb::Status::OK() : db_->IngestExternalFiles(args);
 }
 
 base::Status RocksEngine::Taken(const rocksdb::Status& status) {

@@ -118,6 +118,7 @@ class RocksEngine final : public Files {
   base::Status WriteAside();  // on that of apart_committer_
   rocksdb::Status PutWithoutLog(const Versions& versions);
   rocksdb::Status Ingest(const Versions& versions);
+  rocksdb::Status IngestFrom(const std::string& directory, const Versions& versions);
   base::Status Taken(const rocksdb::Status& status);
   void Watch();  // the watcher's thread, and so the next three
   uint64_t FreeBytes() const;
