@@ -75,7 +75,7 @@ storage::RocksOptions EngineOptions(const config::Settings& s, uint64_t store_fi
 // Where clients of one protocol come in: a listener and a frontend on each shard.
 struct Door {
   const char* protocol;
-  std::string address;               // as bound
+  std::string address;  // as bound
   uint64_t connections_of_shard = 0;
   std::vector<std::unique_ptr<frontend::connection::Frontend>> frontends;
 };
@@ -369,12 +369,13 @@ void Server::Impl::WatchClients() {
   if (crowded == crowded_told || (crowded_at && now - *crowded_at < kCrowdedPause)) return;
   crowded_told = crowded;
   crowded_at = now;
-  log.Log(LogLevel::kWarn, "clients",
-          "more clients than the {} that this node takes: so far {} idle connections were closed "
-          "for new ones, {} new ones refused, {} times no descriptor was left. The limits are "
-          "http.connections_max and resp.connections_max for each shard, and the open files that are "
-          "allowed ({})",
-          plan.clients, shed, refused, errors, plan.allowed);
+  log.Log(
+      LogLevel::kWarn, "clients",
+      "more clients than the {} that this node takes: so far {} idle connections were closed "
+      "for new ones, {} new ones refused, {} times no descriptor was left. The limits are "
+      "http.connections_max and resp.connections_max for each shard, and the open files that are "
+      "allowed ({})",
+      plan.clients, shed, refused, errors, plan.allowed);
 }
 
 // Empty: nothing is in the way of ending, to open the store anew.

@@ -138,6 +138,7 @@ Outcome OutcomeOf(Code code) {
     case Code::kNotFound:
       return Outcome::kNotFound;
     case Code::kTimeout:
+    case Code::kNotCovered:
       return Outcome::kTimeout;
     case Code::kUnknown:
       return Outcome::kUnknown;

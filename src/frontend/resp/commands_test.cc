@@ -36,7 +36,8 @@ TEST_F(Commands, ValuesOfBytes) {
   EXPECT_EQ(Ask({"SETRANGE", "n", "2", "ab"}), ":4\r\n");
   EXPECT_EQ(Ask({"GET", "n"}), std::string("$4\r\n\0\0ab\r\n", 10));
   EXPECT_EQ(Ask({"SETRANGE", "n", "-1", "ab"}), "-ERR offset is out of range\r\n");
-  EXPECT_TRUE(Ask({"SETRANGE", "n", "9223372036854775807", "a"}).starts_with("-ERR string exceeds"));
+  EXPECT_TRUE(
+      Ask({"SETRANGE", "n", "9223372036854775807", "a"}).starts_with("-ERR string exceeds"));
   EXPECT_EQ(Ask({"GETSET", "k", "new"}), "$6\r\n" + binary + "xy\r\n");
   EXPECT_EQ(Ask({"GETDEL", "k"}), "$3\r\nnew\r\n");
   EXPECT_EQ(Ask({"GETDEL", "k"}), kNil);
@@ -117,8 +118,7 @@ TEST_F(Commands, Numbers) {
   EXPECT_EQ(Ask({"INCRBYFLOAT", "n", "0.1"}), "$4\r\n10.1\r\n");
   EXPECT_EQ(Ask({"INCRBYFLOAT", "n", "-1.01e1"}), "$1\r\n0\r\n");
   EXPECT_EQ(Ask({"INCRBYFLOAT", "n", "nan"}), "-ERR value is not a valid float\r\n");
-  EXPECT_EQ(Ask({"INCRBYFLOAT", "n", "inf"}),
-            "-ERR increment would produce NaN or Infinity\r\n");
+  EXPECT_EQ(Ask({"INCRBYFLOAT", "n", "inf"}), "-ERR increment would produce NaN or Infinity\r\n");
   EXPECT_EQ(Ask({"SET", "n", "text"}), kOk);
   EXPECT_EQ(Ask({"INCR", "n"}), kNotANumber);
   EXPECT_EQ(Ask({"INCRBYFLOAT", "n", "1"}), "-ERR value is not a valid float\r\n");
@@ -126,8 +126,7 @@ TEST_F(Commands, Numbers) {
 
 TEST_F(Commands, SeveralKeys) {
   EXPECT_EQ(Ask({"MSET", "a", "1", "b", "2", "c", ""}), kOk);
-  EXPECT_EQ(Ask({"MSET", "a", "1", "b"}),
-            "-ERR wrong number of arguments for 'mset' command\r\n");
+  EXPECT_EQ(Ask({"MSET", "a", "1", "b"}), "-ERR wrong number of arguments for 'mset' command\r\n");
   EXPECT_EQ(Ask({"MGET", "c", "x", "a", "a"}), "*4\r\n$0\r\n\r\n$-1\r\n$1\r\n1\r\n$1\r\n1\r\n");
   EXPECT_EQ(Ask({"EXISTS", "a", "a", "x"}), ":2\r\n");
   EXPECT_EQ(Ask({"TOUCH", "a", "b"}), ":2\r\n");
@@ -144,8 +143,7 @@ TEST_F(Commands, SeveralKeys) {
   EXPECT_EQ(Ask({"COPY", "src", "dst"}), ":0\r\n");
   EXPECT_EQ(Ask({"COPY", "src", "dst", "REPLACE"}), ":1\r\n");
   EXPECT_EQ(Ask({"COPY", "src", "src", "DB", "3"}), ":1\r\n");
-  EXPECT_EQ(Ask({"COPY", "src", "src"}),
-            "-ERR source and destination objects are the same\r\n");
+  EXPECT_EQ(Ask({"COPY", "src", "src"}), "-ERR source and destination objects are the same\r\n");
   EXPECT_EQ(Ask({"SELECT", "3"}), kOk);
   EXPECT_EQ(Ask({"GET", "src"}), "$1\r\nv\r\n");
   EXPECT_EQ(Ask({"SELECT", "16"}), "-ERR DB index is out of range\r\n");
@@ -206,8 +204,8 @@ TEST_F(Commands, ErrorsOfTheStoreHaveTheirCode) {
   EXPECT_EQ(Ask({"SET", "k", "v"}),
             "-ERR outcome_unknown late; the write may or may not have been applied\r\n");
   using telemetry::Outcome;
-  EXPECT_EQ(node_.metrics.resp_commands.At(telemetry::RespGroup::kString, Outcome::kUnknown).value(),
-            1u);
+  EXPECT_EQ(
+      node_.metrics.resp_commands.At(telemetry::RespGroup::kString, Outcome::kUnknown).value(), 1u);
   EXPECT_EQ(node_.metrics.requests.At(telemetry::Op::kGet, Outcome::kNotDone).value(), 3u);
 }
 
@@ -232,8 +230,7 @@ TEST_F(Commands, BucketsAreMadeOnFirstUse) {
 }
 
 TEST_F(Commands, LariatsOwn) {
-  EXPECT_EQ(Ask({"LARIAT.GET", "redis-0", "k"}),
-            "-ERR not_found no bucket\r\n");
+  EXPECT_EQ(Ask({"LARIAT.GET", "redis-0", "k"}), "-ERR not_found no bucket\r\n");
   EXPECT_EQ(Ask({"GET", "k"}), kNil);
   EXPECT_EQ(Ask({"LARIAT.PUT", "redis-0", "k", "v", "W", "3", "TTL", "9"}),
             "*4\r\n$7\r\nversion\r\n*2\r\n$5\r\nnode1\r\n:1\r\n$7\r\ncontext\r\n$2\r\nc1\r\n");
@@ -243,6 +240,8 @@ TEST_F(Commands, LariatsOwn) {
             "*8\r\n$5\r\nvalue\r\n$1\r\nv\r\n$7\r\ncontext\r\n$2\r\nc1\r\n$7\r\nversion\r\n*2\r\n"
             "$5\r\nnode1\r\n:1\r\n$9\r\ntimestamp\r\n:784111777000\r\n");
   EXPECT_EQ(node_.kv.last_get.consistency.r, 1);
+  EXPECT_TRUE(Ask({"LARIAT.GET", "redis-0", "k", "CONTEXT", "c1"}).starts_with("*8\r\n"));
+  EXPECT_EQ(node_.kv.last_get.context, "c1");
   EXPECT_TRUE(Ask({"LARIAT.PUT", "redis-0", "k", "v", "IFMATCH", "c0"})
                   .starts_with("-ERR precondition_failed "));
   EXPECT_TRUE(Ask({"LARIAT.PUT", "redis-0", "k", "v", "R", "1"}).starts_with("-ERR invalid_arg"));
@@ -257,6 +256,9 @@ TEST_F(Commands, LariatsOwn) {
   EXPECT_EQ(Ask({"LARIAT.ONCE", "id1", "SET", "n", "5"}), kOk);
   EXPECT_EQ(Ask({"GET", "n"}), "$1\r\n7\r\n");
   EXPECT_EQ(Ask({"LARIAT.ONCE", "id2", "DEL", "n", "k"}), ":2\r\n");
+  EXPECT_EQ(Ask({"LARIAT.ONCE", "id4", "INCR", "n"}), ":1\r\n");
+  EXPECT_EQ(Ask({"LARIAT.ONCE", "id4", "INCR", "n"}), "+REPLAYED\r\n");
+  EXPECT_EQ(Ask({"GETDEL", "n"}), "$1\r\n1\r\n");
   EXPECT_TRUE(Ask({"LARIAT.ONCE", "id3", "GET", "n"}).starts_with("-ERR invalid_argument"));
   EXPECT_TRUE(Ask({"LARIAT.DEL", "redis-0", "k", "CONTEXT", "c"}).starts_with("*4\r\n"));
   EXPECT_TRUE(Ask({"LARIAT.EXPLAIN", "redis-0", "k"}).starts_with("*16\r\n$13\r\npartition_key"));

@@ -90,8 +90,9 @@ bool RespConnection::OnCommand(Args args) {
   }
   if ((command->flags & kReadonly) != 0 && command->keys.first != 0 &&
       !PromiseFor(*command, args, number)) {
-    call.Refuse({base::Code::kOverloaded, "this shard holds too many bytes of replies that clients "
-                                          "do not read (resp.output_total_bytes_max)"});
+    call.Refuse({base::Code::kOverloaded,
+                 "this shard holds too many bytes of replies that clients "
+                 "do not read (resp.output_total_bytes_max)"});
     return true;
   }
   Run(*command, std::move(call), args);
@@ -107,10 +108,10 @@ bool RespConnection::PromiseFor(const Command& command, Args args, uint64_t numb
 
 bool RespConnection::MayRun(const Command& command, Args args) {
   keys_.clear();
-  const uint64_t seed = (command.flags & kInBucket) != 0 && args.size() > 1
-                            ? base::Hash64(args[1])
-                            : session_.bucket_hash;
-  ForEachKey(command, args, [&](std::string_view key) { keys_.push_back(base::Hash64(key, seed)); });
+  const uint64_t seed = (command.flags & kInBucket) != 0 && args.size() > 1 ? base::Hash64(args[1])
+                                                                            : session_.bucket_hash;
+  ForEachKey(command, args,
+             [&](std::string_view key) { keys_.push_back(base::Hash64(key, seed)); });
   if (outbox().Empty()) {
     in_work_.clear();
     has_alone_ = false;
@@ -160,7 +161,7 @@ void RespConnection::Run(const Command& command, Call call, Args args, std::stri
   // Nothing overtakes it meanwhile: see Note.
   std::vector<std::string> kept(args.begin(), args.end());
   auto run = [&command, call = std::move(call), kept = std::move(kept),
-                    once = std::move(once)](const base::Status& status) mutable {
+              once = std::move(once)](const base::Status& status) mutable {
     RespConnection* client = call.connection();
     if (client == nullptr || !call.shared().alive) return;
     if (!status) return call.Refuse(status.error());
@@ -197,8 +198,9 @@ void RespConnection::RefuseAndStop(RespRefusal reason, std::string_view text) {
 
 connection::Reply RespConnection::NoRoomFor(uint64_t) {
   ReplyWriter writer(session_.protocol);
-  writer.Error("ERR overloaded this shard holds too many bytes of replies that clients do not read "
-               "(resp.output_total_bytes_max)");
+  writer.Error(
+      "ERR overloaded this shard holds too many bytes of replies that clients do not read "
+      "(resp.output_total_bytes_max)");
   return writer.Take();
 }
 

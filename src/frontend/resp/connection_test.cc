@@ -69,10 +69,10 @@ TEST_F(RespConnections, ErrorsHaveRedisWords) {
   EXPECT_TRUE(Ask({"client|id"}).starts_with("-ERR unknown command"));
   EXPECT_TRUE(Ask({"SCAN", "0"}).starts_with("-ERR not supported yet: SCAN ("));
   EXPECT_TRUE(Ask({"BLPOP", "a", "0"}).starts_with("-ERR unsupported: BLPOP ("));
-  EXPECT_EQ(node_.metrics.resp_commands
-                .At(telemetry::RespGroup::kUnknown, telemetry::Outcome::kRefused)
-                .value(),
-            9u);
+  EXPECT_EQ(
+      node_.metrics.resp_commands.At(telemetry::RespGroup::kUnknown, telemetry::Outcome::kRefused)
+          .value(),
+      9u);
 }
 
 TEST_F(RespConnections, CommandsOfOneKeyKeepTheirOrderAndOthersRunTogether) {
@@ -98,9 +98,9 @@ TEST_F(RespConnections, APipelineAnswersAsOneCommandAfterTheOther) {
       const std::string key(1, static_cast<char>('a' + prng.Below(4)));
       const std::string value = std::to_string(prng.Below(100));
       const std::vector<std::string_view> kAll[] = {
-          {"GET", key},           {"SET", key, value}, {"INCR", key},
-          {"APPEND", key, value}, {"DEL", key, "a"},   {"MGET", "a", "b", "c", "d"},
-          {"STRLEN", key},        {"PING"},            {"WAIT", "0", "0"}};
+          {"GET", key},      {"SET", key, value},          {"INCR", key},   {"APPEND", key, value},
+          {"DEL", key, "a"}, {"MGET", "a", "b", "c", "d"}, {"STRLEN", key}, {"PING"},
+          {"WAIT", "0", "0"}};
       const auto& args = kAll[prng.Below(std::size(kAll))];
       pipeline += MakeCommand(args);
       expected += slow.Ask(args);
@@ -203,6 +203,36 @@ TEST_F(RespConnections, TheTableIsTold) {
   EXPECT_EQ(Ask({"INFO", "replication"}).find("# Server"), std::string::npos);
   EXPECT_EQ(Ask({"CONFIG", "GET", "resp.pipeline_*"}),
             "*2\r\n$17\r\nresp.pipeline_max\r\n$3\r\n128\r\n");
+}
+
+TEST_F(RespConnections, ClientsOfAClusterGetAMap) {
+  EXPECT_EQ(Ask({"CLUSTER", "SLOTS"}), "-ERR This instance has cluster support disabled\r\n");
+  FakeNode node;
+  node.settings.resp_cluster_mode = true;
+  for (int i = 1; i <= 3; ++i) {
+    coordinator::NodeStatus status;
+    status.name = "node" + std::to_string(i);
+    status.id = "00000000-0000-0000-0000-00000000000" + std::to_string(i);
+    status.state = "normal";
+    status.alive = i != 2;
+    status.self = i == 1;
+    status.owns = i == 1 ? 0.25 : 0.75;
+    status.resp = "10.0.0." + std::to_string(i) + ":7481";
+    node.admin.status.nodes.push_back(std::move(status));
+  }
+  Asker client(node);
+  const std::string id = "0000000000000000000000000000000100000000";
+  EXPECT_EQ(client.Ask({"CLUSTER", "SLOTS"}),
+            "*2\r\n*3\r\n:0\r\n:4095\r\n*4\r\n$8\r\n10.0.0.1\r\n:7481\r\n$40\r\n" + id +
+                "\r\n*0\r\n*3\r\n:4096\r\n:16383\r\n*4\r\n$8\r\n10.0.0.3\r\n:7481\r\n$40\r\n"
+                "0000000000000000000000000000000300000000\r\n*0\r\n");
+  EXPECT_EQ(client.Ask({"CLUSTER", "MYID"}), "$40\r\n" + id + "\r\n");
+  EXPECT_EQ(client.Ask({"CLUSTER", "KEYSLOT", "foo"}), ":12182\r\n");
+  EXPECT_NE(client.Ask({"CLUSTER", "NODES"}).find(id + " 10.0.0.1:7481@7481 myself,master"),
+            std::string::npos);
+  EXPECT_EQ(CountReplies(client.Ask({"CLUSTER", "SHARDS"})), 1u);
+  EXPECT_NE(client.Ask({"CLUSTER", "INFO"}).find("cluster_state:ok"), std::string::npos);
+  EXPECT_EQ(client.Ask({"READONLY"}), "+OK\r\n");
 }
 
 TEST_F(RespConnections, SlowCommandsAreKept) {

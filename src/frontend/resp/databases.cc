@@ -48,9 +48,8 @@ void Databases::Look(Shared& shared, uint32_t database, base::Instant give_up) {
                                     "the database's bucket was made, and this node does not know "
                                     "of it yet; nothing was done"));
   }
-  shared.env.timers.After(kLookPause, [this, &shared, database, give_up] {
-    Look(shared, database, give_up);
-  });
+  shared.env.timers.After(kLookPause,
+                          [this, &shared, database, give_up] { Look(shared, database, give_up); });
 }
 
 void Databases::End(uint32_t database, const base::Status& status) {

@@ -7,6 +7,7 @@
 #include "base/doc_page_test_util.h"
 #include "frontend/resp/internal/command.h"
 #include "frontend/resp/internal/glob.h"
+#include "frontend/resp/internal/slots.h"
 
 namespace lariat::frontend::resp {
 namespace {
@@ -36,10 +37,35 @@ TEST(CommandTable, IsInOrder) {
   }
 }
 
+TEST(Slots, AreThoseOfRedisAndAllGivenOut) {
+  EXPECT_EQ(SlotOf("123456789"), 0x31C3u % kSlots);  // the published check value
+  EXPECT_EQ(SlotOf("foo"), 12182u);
+  EXPECT_EQ(SlotOf("{foo}bar"), 12182u);
+  EXPECT_EQ(SlotOf("x{foo}{y}"), 12182u);
+  EXPECT_EQ(SlotOf("{}foo"), SlotOf(std::string("{}foo")));
+  EXPECT_NE(SlotOf("{}foo"), 12182u);
+  for (const std::vector<double>& shares :
+       {std::vector<double>{1}, {0.2, 0.5, 0.3}, {0, 1, 0}, {0, 0}, {1e-9, 1, 1e-9}}) {
+    uint32_t next = 0;
+    for (const SlotRange& range : DivideSlots(shares)) {
+      if (range.first > range.last) continue;
+      EXPECT_EQ(range.first, next);
+      next = range.last + 1;
+    }
+    EXPECT_EQ(next, kSlots);
+  }
+}
+
 TEST(Glob, IsRedis) {
-  for (const auto& [pattern, text] : {std::pair{"*", ""}, {"a*c", "abbc"}, {"a?c", "aXc"},
-                                      {"[a-c]x", "bx"}, {"[^a]x", "bx"}, {"\\*", "*"},
-                                      {"SAVE", "save"}, {"*a*b*", "xxaxxbxx"}, {"[c-a]", "b"}}) {
+  for (const auto& [pattern, text] : {std::pair{"*", ""},
+                                      {"a*c", "abbc"},
+                                      {"a?c", "aXc"},
+                                      {"[a-c]x", "bx"},
+                                      {"[^a]x", "bx"},
+                                      {"\\*", "*"},
+                                      {"SAVE", "save"},
+                                      {"*a*b*", "xxaxxbxx"},
+                                      {"[c-a]", "b"}}) {
     EXPECT_TRUE(GlobMatches(pattern, text)) << pattern << ' ' << text;
   }
   for (const auto& [pattern, text] :

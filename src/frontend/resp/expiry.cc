@@ -63,8 +63,8 @@ std::string_view ParseOptions(Args args, OptionsFor what, base::WallTime now,
                                       : "ERR invalid expire time in 'getex' command";
     }
   }
-  const int expiries = int{options->keep_ttl} + int{options->persist} +
-                       int{options->expires_ms.has_value()};
+  const int expiries =
+      int{options->keep_ttl} + int{options->persist} + int{options->expires_ms.has_value()};
   if (expiries > 1 || (options->if_absent && options->if_present)) return kSyntax;
   return {};
 }

@@ -57,6 +57,8 @@ void OnUpdated(const UpdatePtr& update, const base::Result<WriteReply>& reply) {
   } else if (!reply) {
     update->call.Refuse(reply.error());
   } else {
+    // What the first one read, and answered by, is not known any more.
+    if (reply->replayed) update->reply = update->call.Writer().Simple("REPLAYED");
     update->call.Answer(update->reply);
   }
   EndUpdate(update);
@@ -84,16 +86,14 @@ void OnRead(const UpdatePtr& update, base::Result<GetReply> result) {
   } else {
     write.write.if_none_match_any = true;
   }
-  update->call.shared().kv.Write(std::move(write), [update](base::Result<WriteReply> reply) {
-    OnUpdated(update, reply);
-  });
+  update->call.shared().kv.Write(
+      std::move(write), [update](base::Result<WriteReply> reply) { OnUpdated(update, reply); });
 }
 
 void StartUpdate(const UpdatePtr& update) {
   if (!update->call.shared().alive) return;
-  update->call.shared().kv.Get(update->get, [update](base::Result<GetReply> result) {
-    OnRead(update, std::move(result));
-  });
+  update->call.shared().kv.Get(
+      update->get, [update](base::Result<GetReply> result) { OnRead(update, std::move(result)); });
 }
 
 // Callbacks may come before the call that they belong to returns: `pumping` makes a loop of that.
@@ -136,9 +136,9 @@ Found Shown(GetReply reply) {
   Found found;
   found.context = std::move(reply.context);
   if (reply.values.empty()) return found;
-  auto newest = std::max_element(
-      reply.values.begin(), reply.values.end(),
-      [](const auto& a, const auto& b) { return a.written < b.written; });
+  auto newest =
+      std::max_element(reply.values.begin(), reply.values.end(),
+                       [](const auto& a, const auto& b) { return a.written < b.written; });
   found.exists = true;
   found.value = std::move(newest->bytes);
   found.expires_ms = newest->expires_ms;
@@ -155,12 +155,12 @@ ClientWrite Replace(const Found& found, std::string value) {
 void ReadKey(Call call, std::string_view key, base::UniqueFunction<void(Call&, Found)> use) {
   coordinator::GetRequest request = call.Get(key);
   coordinator::KvService& kv = call.shared().kv;
-  kv.Get(std::move(request), [call = std::move(call),
-                              use = std::move(use)](base::Result<GetReply> result) mutable {
-    if (!call.shared().alive) return;
-    if (!result) return call.Refuse(result.error());
-    use(call, Shown(std::move(*result)));
-  });
+  kv.Get(std::move(request),
+         [call = std::move(call), use = std::move(use)](base::Result<GetReply> result) mutable {
+           if (!call.shared().alive) return;
+           if (!result) return call.Refuse(result.error());
+           use(call, Shown(std::move(*result)));
+         });
 }
 
 void WriteKey(Call call, coordinator::WriteRequest request, Written done) {

@@ -109,7 +109,8 @@ TEST(RespParser, NumbersAreDecimalsOf64Bits) {
   EXPECT_EQ(ParseInt("0"), 0);
   EXPECT_EQ(ParseInt("-9223372036854775808"), INT64_MIN);
   EXPECT_EQ(ParseInt("9223372036854775807"), INT64_MAX);
-  for (const char* bad : {"", "-", "+1", "01", "-0", "-01", " 1", "1 ", "1.0", "0x1", "9223372036854775808"}) {
+  for (const char* bad :
+       {"", "-", "+1", "01", "-0", "-01", " 1", "1 ", "1.0", "0x1", "9223372036854775808"}) {
     EXPECT_FALSE(ParseInt(bad)) << bad;
   }
 }

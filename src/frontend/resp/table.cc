@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "frontend/resp/internal/command.h"
-
 #include <algorithm>
 #include <array>
 #include <unordered_map>
 
+#include "frontend/resp/internal/command.h"
 #include "frontend/resp/internal/handlers.h"
 
 namespace lariat::frontend::resp {
@@ -13,8 +12,15 @@ namespace {
 constexpr Command kCommands[] = {
 #define LARIAT_COMMAND(name, handler, arity, flags, first, last, step, group, since, arguments, \
                        summary)                                                                 \
-  {name,  &commands::handler, arity,    static_cast<uint32_t>(flags), {first, last, step},      \
-   Group::group, since, arguments, summary},
+  {name,                                                                                        \
+   &commands::handler,                                                                          \
+   arity,                                                                                       \
+   static_cast<uint32_t>(flags),                                                                \
+   {first, last, step},                                                                         \
+   Group::group,                                                                                \
+   since,                                                                                       \
+   arguments,                                                                                   \
+   summary},
 #include "frontend/resp/commands.def"
 #undef LARIAT_COMMAND
 };
@@ -100,8 +106,8 @@ std::vector<const Command*> SubcommandsOf(const Command& container) {
 }
 
 const Command* Lookup(Args args, std::string* error) {
-  const Command* command = args[0].find('|') == std::string_view::npos ? FindCommand(args[0])
-                                                                       : nullptr;
+  const Command* command =
+      args[0].find('|') == std::string_view::npos ? FindCommand(args[0]) : nullptr;
   if (command == nullptr) {
     std::string lower(args[0].substr(0, kNameBytesMax));
     std::transform(lower.begin(), lower.end(), lower.begin(), LowerOf);
@@ -122,16 +128,13 @@ const Command* Lookup(Args args, std::string* error) {
     command = sub;
   }
   if (FitsArity(*command, args.size())) return command;
-  *error =
-      "ERR wrong number of arguments for '" + std::string(command->name) + "' command";
+  *error = "ERR wrong number of arguments for '" + std::string(command->name) + "' command";
   return nullptr;
 }
 
 bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
-  return a.size() == lower.size() &&
-         std::equal(a.begin(), a.end(), lower.begin(), [](char c, char l) {
-           return LowerOf(c) == l;
-         });
+  return a.size() == lower.size() && std::equal(a.begin(), a.end(), lower.begin(),
+                                                [](char c, char l) { return LowerOf(c) == l; });
 }
 
 std::string UpperCase(std::string_view text) {

@@ -28,7 +28,8 @@ class FakeKv : public coordinator::KvService {
     last_get = request;
     Later([this, request = std::move(request), done = std::move(done)]() mutable {
       if (error) return done(base::Fail(*error));
-      if (!buckets.count(request.bucket)) return done(base::Fail(base::Code::kNotFound, "no bucket"));
+      if (!buckets.count(request.bucket))
+        return done(base::Fail(base::Code::kNotFound, "no bucket"));
       done(Read(request.bucket + '/' + request.key));
     });
   }

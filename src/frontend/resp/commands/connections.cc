@@ -32,8 +32,7 @@ std::string Described(const Shared& shared, const RespConnection& client) {
   const Session& session = client.session();
   const int64_t age = (shared.env.clock.Now() - client.made()) / base::Seconds(1);
   const auto idle_since = client.IdleSince();
-  const int64_t idle =
-      idle_since ? (shared.env.clock.Now() - *idle_since) / base::Seconds(1) : 0;
+  const int64_t idle = idle_since ? (shared.env.clock.Now() - *idle_since) / base::Seconds(1) : 0;
   std::string line = "id=" + std::to_string(client.id());
   line += " addr=" + std::string(client.caller().from()) + " name=" + session.name;
   line += " age=" + std::to_string(age) + " idle=" + std::to_string(idle);
@@ -164,8 +163,9 @@ void ClientSwitch(Call call, Args args) {
 
 void ClientTracking(Call call, Args args) {
   if (args.size() == 3 && EqualsIgnoringCase(args[2], "off")) return call.Ok();
-  call.Error("ERR unsupported: CLIENT TRACKING (keys are written through any node, and no node is "
-             "told of all writes; give values a time to live at the client)");
+  call.Error(
+      "ERR unsupported: CLIENT TRACKING (keys are written through any node, and no node is "
+      "told of all writes; give values a time to live at the client)");
 }
 
 void ClientInfo(Call call, Args) {
@@ -225,9 +225,8 @@ void ClientKill(Call call, Args args) {
   std::vector<RespConnection*> chosen;
   for (const auto& [since, connection] : call.shared().connections) {
     RespConnection& client = ClientAt(connection);
-    const bool meant =
-        (filter.id.empty() || filter.id == std::to_string(client.id())) &&
-        (filter.address.empty() || filter.address == client.caller().from());
+    const bool meant = (filter.id.empty() || filter.id == std::to_string(client.id())) &&
+                       (filter.address.empty() || filter.address == client.caller().from());
     if (meant && !(filter.skip_me && &client == call.connection())) chosen.push_back(&client);
   }
   RespConnection* self = call.connection();

@@ -136,20 +136,20 @@ void Expire(Call call, Args args) {
     std::string error = "ERR invalid expire time in '";
     return call.Error(error.append(call.command().name) += "' command");
   }
-  UpdateKey(std::move(call), args[1],
-            [options, at = *at, now](Found& found,
-                                     ReplyWriter& reply) -> std::optional<ClientWrite> {
-              const bool may = found.exists && MayExpire(options, found.expires_ms, at);
-              reply.Int(may ? 1 : 0);
-              if (!may) return std::nullopt;
-              if (at <= now.ms) {
-                ClientWrite write;
-                write.is_delete = true;
-                return write;
-              }
-              found.expires_ms = at;
-              return Replace(found, std::move(found.value));
-            });
+  UpdateKey(
+      std::move(call), args[1],
+      [options, at = *at, now](Found& found, ReplyWriter& reply) -> std::optional<ClientWrite> {
+        const bool may = found.exists && MayExpire(options, found.expires_ms, at);
+        reply.Int(may ? 1 : 0);
+        if (!may) return std::nullopt;
+        if (at <= now.ms) {
+          ClientWrite write;
+          write.is_delete = true;
+          return write;
+        }
+        found.expires_ms = at;
+        return Replace(found, std::move(found.value));
+      });
 }
 
 void Persist(Call call, Args args) {
@@ -202,12 +202,11 @@ std::string_view ParseCopyOptions(Args args, CopyOptions* options) {
 void WriteCopy(Call call, Found found, coordinator::WriteRequest request, bool replace) {
   request.write = Replace(found, std::move(found.value));
   request.write.if_none_match_any = !replace;
-  WriteKey(std::move(call), std::move(request),
-           [](Call& c, const base::Result<WriteReply>& reply) {
-             if (reply) return c.Int(1);
-             if (reply.error().code == base::Code::kPreconditionFailed) return c.Int(0);
-             c.Refuse(reply.error());
-           });
+  WriteKey(std::move(call), std::move(request), [](Call& c, const base::Result<WriteReply>& reply) {
+    if (reply) return c.Int(1);
+    if (reply.error().code == base::Code::kPreconditionFailed) return c.Int(0);
+    c.Refuse(reply.error());
+  });
 }
 
 }  // namespace
@@ -225,8 +224,8 @@ void Copy(Call call, Args args) {
   coordinator::WriteRequest request = call.Write(args[2]);
   request.bucket = BucketOf(there);
   ReadKey(std::move(call), args[1],
-          [request = std::move(request), there, replace = options.replace](
-              Call& c, Found found) mutable {
+          [request = std::move(request), there, replace = options.replace](Call& c,
+                                                                           Found found) mutable {
             if (!found.exists) return c.Int(0);
             Shared& shared = c.shared();
             shared.databases.WhenReady(
@@ -278,10 +277,9 @@ void ObjectIdleTime(Call call, Args) {
 
 void MemoryUsage(Call call, Args args) {
   constexpr size_t kRecordBytes = 64;  // what surrounds key and value
-  OfKey(std::move(call), args[2],
-        [key = args[2].size()](Call& c, const Found& found) {
-          c.Int(static_cast<int64_t>(key + found.value.size() + kRecordBytes));
-        });
+  OfKey(std::move(call), args[2], [key = args[2].size()](Call& c, const Found& found) {
+    c.Int(static_cast<int64_t>(key + found.value.size() + kRecordBytes));
+  });
 }
 
 }  // namespace lariat::frontend::resp::commands

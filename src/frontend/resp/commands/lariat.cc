@@ -28,8 +28,8 @@ std::string ParseLariat(Args args, std::string_view allowed, LariatOptions* opti
     const std::string name = UpperCase(args[i].substr(0, 16));
     const bool known = allowed.find(" " + name + " ") != std::string_view::npos;
     if (!known || i + 1 == args.size()) {
-      return "ERR invalid_argument expected" + std::string(allowed) +
-             "with a value each, not '" + std::string(args[i].substr(0, 64)) + "'";
+      return "ERR invalid_argument expected" + std::string(allowed) + "with a value each, not '" +
+             std::string(args[i].substr(0, 64)) + "'";
     }
     const std::string_view value = args[i + 1];
     bool good = true;
@@ -102,22 +102,23 @@ void WriteNames(ReplyWriter& writer, const std::vector<std::string>& names) {
 
 void LariatGet(Call call, Args args) {
   LariatOptions options;
-  if (const auto error = ParseLariat(args.subspan(3), " R ", &options); !error.empty()) {
+  if (const auto error = ParseLariat(args.subspan(3), " CONTEXT R ", &options); !error.empty()) {
     return call.Error(error);
   }
   coordinator::GetRequest request = call.Get(args[2]);
   request.bucket = args[1];
   if (options.r) request.consistency.r = options.r;
+  request.context = std::move(options.context);
   coordinator::KvService& kv = call.shared().kv;
-  kv.Get(std::move(request), [call = std::move(call)](const base::Result<GetReply>& result) mutable {
-    AnswerGet(call, result);
-  });
+  kv.Get(std::move(request),
+         [call = std::move(call)](const base::Result<GetReply>& result) mutable {
+           AnswerGet(call, result);
+         });
 }
 
 void LariatPut(Call call, Args args) {
   LariatOptions options;
-  const auto error =
-      ParseLariat(args.subspan(4), " CONTEXT IFMATCH W TTL IDEMPOTENCY ", &options);
+  const auto error = ParseLariat(args.subspan(4), " CONTEXT IFMATCH W TTL IDEMPOTENCY ", &options);
   if (!error.empty()) return call.Error(error);
   coordinator::WriteRequest request = RequestOf(call, args, std::move(options));
   request.write.value = args[3];
@@ -139,8 +140,9 @@ void LariatOnce(Call call, Args args) {
   const Command* command = Lookup(asked, &error);
   if (command == nullptr) return call.Error(error);
   if (!command->UsesDatabase() || (command->flags & kWrite) == 0) {
-    return call.Error("ERR invalid_argument LARIAT.ONCE runs commands that write keys of the "
-                      "database; LARIAT.PUT and LARIAT.DEL take IDEMPOTENCY themselves");
+    return call.Error(
+        "ERR invalid_argument LARIAT.ONCE runs commands that write keys of the "
+        "database; LARIAT.PUT and LARIAT.DEL take IDEMPOTENCY themselves");
   }
   if (args[1].empty() || args[1].size() > 64) {
     return call.Error("ERR invalid_argument an idempotency id has 1 to 64 bytes");

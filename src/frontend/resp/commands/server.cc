@@ -79,8 +79,7 @@ std::string PersistenceSection(const Shared&) {
 std::string StatsSection(const Shared& shared) {
   return fmt::format(
       "# Stats\r\ntotal_connections_received:{}\r\ntotal_commands_processed:{}\r\n"
-      "instantaneous_ops_per_sec:0\r\nrejected_connections:{}\r\nexpired_keys:0\r\n"
-      "evicted_keys:0\r\npubsub_channels:0\r\n",
+      "rejected_connections:{}\r\nevicted_keys:0\r\n",
       shared.connections_taken, shared.commands,
       shared.metrics.resp_refused[telemetry::RespRefusal::kTooManyConnections].value());
 }
@@ -100,11 +99,10 @@ struct Section {
   std::string_view name;
   std::string (*text)(const Shared&);
 };
-constexpr Section kSections[] = {
-    {"server", ServerSection},           {"clients", ClientsSection}, {"memory", MemorySection},
-    {"persistence", PersistenceSection}, {"stats", StatsSection},
-    {"replication", ReplicationSection}, {"cluster", ClusterSection},
-    {"keyspace", KeyspaceSection}};
+constexpr Section kSections[] = {{"server", ServerSection},   {"clients", ClientsSection},
+                                 {"memory", MemorySection},   {"persistence", PersistenceSection},
+                                 {"stats", StatsSection},     {"replication", ReplicationSection},
+                                 {"cluster", ClusterSection}, {"keyspace", KeyspaceSection}};
 
 bool WantsSection(Args args, std::string_view name) {
   if (args.size() == 1) return true;
@@ -155,8 +153,9 @@ void Lolwut(Call call, Args) {
 }
 
 void Debug(Call call, Args) {
-  call.Error("ERR unsupported: DEBUG (it stops or changes a server behind its clients' backs; "
-             "LARIAT.EXPLAIN shows what replicas hold of a key)");
+  call.Error(
+      "ERR unsupported: DEBUG (it stops or changes a server behind its clients' backs; "
+      "LARIAT.EXPLAIN shows what replicas hold of a key)");
 }
 
 void ConfigGet(Call call, Args args) {
@@ -176,13 +175,15 @@ void ConfigGet(Call call, Args args) {
 }
 
 void ConfigSet(Call call, Args) {
-  call.Error("ERR unsupported: CONFIG SET (settings come from the configuration file, the "
-             "environment and flags; SIGHUP reads again what may change in a running node)");
+  call.Error(
+      "ERR unsupported: CONFIG SET (settings come from the configuration file, the "
+      "environment and flags; SIGHUP reads again what may change in a running node)");
 }
 
 void LatencyDoctor(Call call, Args) {
   ReplyWriter writer = call.Writer();
-  call.Answer(writer.Verbatim("Latencies are measured always: lariat_request_seconds at /metrics.\n"));
+  call.Answer(
+      writer.Verbatim("Latencies are measured always: lariat_request_seconds at /metrics.\n"));
 }
 
 void NoEvents(Call call, Args) {
@@ -192,9 +193,7 @@ void NoEvents(Call call, Args) {
 
 void LatencyReset(Call call, Args) { call.Int(0); }
 
-void SlowlogLen(Call call, Args) {
-  call.Int(static_cast<int64_t>(call.shared().slow.size()));
-}
+void SlowlogLen(Call call, Args) { call.Int(static_cast<int64_t>(call.shared().slow.size())); }
 
 void SlowlogReset(Call call, Args) {
   call.shared().slow.clear();

@@ -75,8 +75,8 @@ void Get(Call call, Args args) {
 
 void Set(Call call, Args args) {
   StringOptions options;
-  const auto error = ParseOptions(args.subspan(3), OptionsFor::kSet,
-                                  call.shared().env.clock.Wall(), &options);
+  const auto error =
+      ParseOptions(args.subspan(3), OptionsFor::kSet, call.shared().env.clock.Wall(), &options);
   if (!error.empty()) return call.Error(error);
   if (options.get || options.keep_ttl) return SetByRead(std::move(call), args, options);
   ClientWrite write;
@@ -90,10 +90,9 @@ void Set(Call call, Args args) {
 void SetEx(Call call, Args args) {
   const auto amount = ParseInt(args[2]);
   if (!amount) return call.NotAnInteger();
-  const auto unit =
-      call.command().name == "setex" ? ExpiryUnit::kSeconds : ExpiryUnit::kMillis;
-  const auto at = *amount > 0 ? ExpiryAt(*amount, unit, call.shared().env.clock.Wall())
-                              : std::nullopt;
+  const auto unit = call.command().name == "setex" ? ExpiryUnit::kSeconds : ExpiryUnit::kMillis;
+  const auto at =
+      *amount > 0 ? ExpiryAt(*amount, unit, call.shared().env.clock.Wall()) : std::nullopt;
   if (!at) {
     std::string error = "ERR invalid expire time in '";
     return call.Error(error.append(call.command().name) += "' command");
@@ -108,12 +107,11 @@ void SetNx(Call call, Args args) {
   coordinator::WriteRequest request = call.Write(args[1]);
   request.write.value = args[2];
   request.write.if_none_match_any = true;
-  WriteKey(std::move(call), std::move(request),
-           [](Call& c, const base::Result<WriteReply>& reply) {
-             if (reply) return c.Int(1);
-             if (reply.error().code == base::Code::kPreconditionFailed) return c.Int(0);
-             c.Refuse(reply.error());
-           });
+  WriteKey(std::move(call), std::move(request), [](Call& c, const base::Result<WriteReply>& reply) {
+    if (reply) return c.Int(1);
+    if (reply.error().code == base::Code::kPreconditionFailed) return c.Int(0);
+    c.Refuse(reply.error());
+  });
 }
 
 void GetSet(Call call, Args args) {
@@ -138,8 +136,8 @@ void GetDel(Call call, Args args) {
 
 void GetEx(Call call, Args args) {
   StringOptions options;
-  const auto error = ParseOptions(args.subspan(2), OptionsFor::kGetEx,
-                                  call.shared().env.clock.Wall(), &options);
+  const auto error =
+      ParseOptions(args.subspan(2), OptionsFor::kGetEx, call.shared().env.clock.Wall(), &options);
   if (!error.empty()) return call.Error(error);
   UpdateKey(std::move(call), args[1],
             [options](Found& found, ReplyWriter& reply) -> std::optional<ClientWrite> {
@@ -159,8 +157,8 @@ void GetEx(Call call, Args args) {
 void Append(Call call, Args args) {
   const uint64_t most = call.shared().kv.ValueBytesMax();
   UpdateKey(std::move(call), args[1],
-            [most, tail = std::string(args[2])](
-                Found& found, ReplyWriter& reply) -> std::optional<ClientWrite> {
+            [most, tail = std::string(args[2])](Found& found,
+                                                ReplyWriter& reply) -> std::optional<ClientWrite> {
               if (found.value.size() + tail.size() > most) {
                 reply.Error(kTooLong);
                 return std::nullopt;

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "base/time.h"
-#include "coordinator/caller.h"
+#include "coordinator/kv_service.h"
 #include "env/stream.h"
 #include "frontend/connection/connection.h"
 #include "frontend/connection/places.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Patterns as Redis has them: * ? [a-c] [^a] and \ before what is meant itself; case does not count.
+// Patterns as Redis has them: * ? [a-c] [^a] and \ before what is meant itself; case does not
+// count.
 #pragma once
 
 #include <string_view>

@@ -42,7 +42,7 @@ class ReplyWriter {
   ReplyWriter& Append(char type, std::string_view text);
 
   std::string text_;
-  const bool resp3_;
+  bool resp3_;
 };
 
 // A value that is moved, not copied, if it is large.
