@@ -79,6 +79,7 @@ void Call::OnAnswer(size_t number, Answer answer) {
     const bool shown = code == Code::Ok || (request_->IsRead() && code == Code::NotFound);
     if (answer.end == Answer::End::kReply && shown) {
       if (tries_[number].is_hedge) ++context_.counters.hedges_won;
+      answer.reply.tries = attempts_;
       return Finish(std::move(answer.reply));
     }
     return Finish(ErrorOf(answer, request_->IsRead(), may_be_applied_, context_.bug));

@@ -68,7 +68,8 @@ Future<Result<Written>> Write(Engine& engine, Request request, std::chrono::mill
   engine.Submit(std::move(request), timeout, [promise, note](Result<Reply> result) {
     if (!result.ok()) return promise.Set(result.error());
     note(result.value());
-    promise.Set(Written{std::move(result.value().context), std::move(result.value().version)});
+    Reply& reply = result.value();
+    promise.Set(Written{std::move(reply.context), std::move(reply.version), reply.tries});
   });
   return promise.ToFuture();
 }

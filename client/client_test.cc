@@ -286,6 +286,7 @@ Problems LostWrites(Bug bug) {
   count = 0;
   const Result<Reply> with_id = Ask(engine, Of(Request::Op::kPut, "id"));
   if (!with_id.ok()) problems.push_back("a write with an id was not repeated");
+  if (with_id.ok() && with_id.value().tries != 2) problems.push_back("the tries are miscounted");
   return problems;
 }
 

@@ -64,7 +64,7 @@ Engine::~Engine() { Close(); }
 
 void Engine::Submit(Request request, std::chrono::milliseconds timeout, Done done) {
   ++counters_.operations;
-  std::string wrong = Invalid(request);
+  std::string wrong = Invalid(request, options_.protocol);
   if (!wrong.empty()) return done(Error{Code::InvalidArgument, std::move(wrong)});
   if (in_flight_.fetch_add(1) >= options_.max_in_flight) {
     --in_flight_;

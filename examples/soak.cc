@@ -23,14 +23,14 @@ constexpr int kKeysEach = 20;
 
 // What may be found of one key.
 struct Known {
-  std::string acknowledged;       // empty: nothing yet
-  std::set<std::string> since;    // unknown writes after it: one may have taken its place
-  std::set<std::string> unknown;  // all of them: each may stand beside it as a sibling
+  std::string acknowledged;      // empty: nothing yet
+  std::set<std::string> since;   // unknown writes after it: one may have taken its place
+  std::set<std::string> beside;  // writes with a try that was lost: may stand beside it
   bool Allows(const lariat::Result<lariat::Read>& read) const {
     if (!read) return read.code() != lariat::Code::NotFound || acknowledged.empty();
     bool has_newest = acknowledged.empty();
     for (const lariat::Sibling& value : read->values) {
-      if (value.bytes != acknowledged && unknown.count(value.bytes) == 0) return false;
+      if (value.bytes != acknowledged && beside.count(value.bytes) == 0) return false;
       has_newest = has_newest || value.bytes == acknowledged || since.count(value.bytes) > 0;
     }
     return has_newest;
@@ -64,11 +64,11 @@ struct Soak {
       const std::string key = Name(number, turn % kKeysEach);
       const std::string value = key + "=" + std::to_string(turn);
       Note(kv.Put(key, value), value, keys[key]);
-      Check(key, keys[key], kv.Get(key, {lariat::Consistency::Adaptive}));
+      Check(key, keys[key], kv.Get(key, lariat::Consistency::Adaptive));
     }
     lariat::Blocking plain(client);
     for (const auto& [key, known] : keys) {
-      const auto read = plain.Get(key, {lariat::Consistency::Quorum});
+      const auto read = plain.Get(key, lariat::Consistency::Quorum);
       Check(key, known, read);
       if (!read && read.code() != lariat::Code::NotFound) Complain(key, known, read);
     }
@@ -78,11 +78,12 @@ struct Soak {
     if (put) {
       known.acknowledged = value;
       known.since.clear();
+      if (put->tries > 1) known.beside.insert(value);
       if (++acknowledged % 100 == 0) Tell();
     } else if (put.outcome() == lariat::Outcome::Unknown) {
       ++unknown;
       known.since.insert(value);
-      known.unknown.insert(value);
+      known.beside.insert(value);
     } else {
       ++not_done;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));

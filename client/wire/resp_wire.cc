@@ -44,10 +44,21 @@ uint32_t CountOf(Consistency level, uint32_t n) {
   return 0;
 }
 
+// As in HTTP: "[(node1,5),(node2,3)]".
+std::string VersionOf(const RespValue& map) {
+  const RespValue* version = map.Find("version");
+  if (version == nullptr || version->parts.empty()) return map.Text("version");
+  std::string out;
+  for (size_t i = 0; i + 1 < version->parts.size(); i += 2) {
+    out += (i == 0 ? "[(" : ",(") + version->parts[i].text + ',' + version->parts[i + 1].text + ')';
+  }
+  return out + ']';
+}
+
 Sibling SiblingOf(const RespValue& map) {
   Sibling out;
   out.bytes = map.Text("value");
-  out.version = map.Text("version");
+  out.version = VersionOf(map);
   out.content_type = map.Text("content_type");
   out.timestamp_ms = map.Number("timestamp");
   return out;
@@ -55,7 +66,7 @@ Sibling SiblingOf(const RespValue& map) {
 
 void ReadMap(const RespValue& map, Reply& reply) {
   reply.context = map.Text("context");
-  reply.version = map.Text("version");
+  reply.version = VersionOf(map);
   reply.expires_ms = map.Number("expires");
   if (map.Find("value") != nullptr) reply.values.push_back(SiblingOf(map));
   const RespValue* siblings = map.Find("siblings");

@@ -89,7 +89,7 @@ std::string_view NameOf(Consistency level) {
   return kNames[static_cast<size_t>(level)];
 }
 
-std::string Invalid(const Request& request) {
+std::string Invalid(const Request& request, Protocol protocol) {
   constexpr size_t kKeyBytesMax = 256;
   constexpr size_t kBucketBytesMax = 64;
   if (request.key.empty() || request.key.size() > kKeyBytesMax) {
@@ -113,6 +113,11 @@ std::string Invalid(const Request& request) {
   if (request.IsRead() && request.level == Consistency::Any) return "ANY is for writes only";
   if (!request.IsRead() && request.level == Consistency::Adaptive) {
     return "ADAPTIVE is for reads only";
+  }
+  const bool only_http = request.if_absent || !request.content_type.empty() ||
+                         (request.op == Request::Op::kDelete && !request.if_match.empty());
+  if (protocol == Protocol::Redis && only_http) {
+    return "content types, if_absent, and if_match of a delete need the protocol HTTP";
   }
   return {};
 }

@@ -44,6 +44,7 @@ struct Reply {
   std::string context;
   std::string version;
   int64_t expires_ms = 0;
+  int tries = 1;  // said by the call, not by a wire
 };
 
 // One for each connection, since a reply may come in pieces. Not thread-safe.
@@ -71,8 +72,9 @@ class Wire {
   virtual Decoded Decode(std::string_view in) = 0;
 };
 
-// What is wrong with a request whatever the node says, in words; empty: nothing.
-std::string Invalid(const Request& request);
+// What is wrong with a request whatever the node says, or cannot be said in the protocol, in words;
+// empty: nothing.
+std::string Invalid(const Request& request, Protocol protocol);
 
 std::unique_ptr<Wire> MakeHttpWire(std::string host);  // "host:port", for the Host header
 std::unique_ptr<Wire> MakeRespWire();

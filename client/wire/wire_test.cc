@@ -163,7 +163,8 @@ TEST(RespWire, EncodesCommands) {
 
 TEST(RespWire, DecodesRepliesInPiecesOfAnySize) {
   const std::string text =
-      "%4\r\n+value\r\n$5\r\nhello\r\n+context\r\n$2\r\nC1\r\n+version\r\n+[(a,1)]\r\n"
+      "%4\r\n+value\r\n$5\r\nhello\r\n+context\r\n$2\r\nC1\r\n+version\r\n%2\r\n+a\r\n:1\r\n+b\r\n:"
+      "2\r\n"
       "+timestamp\r\n:1717243260000\r\n"
       "_\r\n"
       ">2\r\n+invalidate\r\n*0\r\n"
@@ -180,6 +181,7 @@ TEST(RespWire, DecodesRepliesInPiecesOfAnySize) {
     EXPECT_EQ(replies[0].values.at(0).bytes, "hello");
     EXPECT_EQ(replies[0].values.at(0).timestamp_ms, 1717243260000);
     EXPECT_EQ(replies[0].context, "C1");
+    EXPECT_EQ(replies[0].version, "[(a,1),(b,2)]");
     EXPECT_EQ(replies[1].code, Code::NotFound);
     ASSERT_EQ(replies[2].values.size(), 2U);
     EXPECT_EQ(replies[2].values[1].bytes, "b");
@@ -205,12 +207,13 @@ TEST(RespValue, RefusesWhatNoNodeSends) {
 }
 
 TEST(Requests, WhatCanNeverBeSentIsToldInWords) {
-  EXPECT_EQ(Invalid(PutRequest()), "");
+  EXPECT_EQ(Invalid(PutRequest(), Protocol::Http), "");
   const auto wrong = [](auto change) {
     Request request = PutRequest();
     change(request);
-    return Invalid(request);
+    return Invalid(request, Protocol::Http);
   };
+  EXPECT_NE(Invalid(PutRequest(), Protocol::Redis), "");  // it has a content type
   EXPECT_NE(wrong([](Request& r) { r.key.clear(); }), "");
   EXPECT_NE(wrong([](Request& r) { r.key = std::string(257, 'k'); }), "");
   EXPECT_EQ(wrong([](Request& r) { r.key = std::string(256, '\0'); }), "");

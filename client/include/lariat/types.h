@@ -67,6 +67,7 @@ struct Read {
 struct Written {
   std::string context;  // covers what the writer had seen and this write; empty: not told
   std::string version;  // for people
+  int tries = 1;        // of several, one before may have been applied on its own: docs/client.md
 };
 
 // Makes one value of several. Called on the client's thread: it must not block, nor throw. The
@@ -78,13 +79,18 @@ Sibling ResolveLatest(const Key& key, const std::vector<Sibling>& siblings);
 // Values are sets, one element a line (order and repetitions mean nothing): their union, sorted.
 Sibling ResolveSetUnion(const Key& key, const std::vector<Sibling>& siblings);
 
+// Options are no aggregates: g++ 12 destroys an aggregate twice that is made within a co_await.
 struct GetOptions {
-  Consistency consistency = Consistency::Default;
-  std::chrono::milliseconds timeout{0};  // for all tries together; 0: the client's
+  GetOptions(Consistency level = Consistency::Default,  // NOLINT: Get(key, Consistency::One)
+             std::chrono::milliseconds limit = std::chrono::milliseconds(0))
+      : consistency(level), timeout(limit) {}
+  Consistency consistency;
+  std::chrono::milliseconds timeout;  // for all tries together; 0: the client's
 };
 
 struct PutOptions {
-  Consistency consistency = Consistency::Default;
+  PutOptions(Consistency level = Consistency::Default) : consistency(level) {}  // NOLINT
+  Consistency consistency;
   std::chrono::milliseconds timeout{0};
   std::string context;         // of the read that this write has seen; empty: none
   std::string content_type;    // kept and shown; empty: none
@@ -95,7 +101,8 @@ struct PutOptions {
 };
 
 struct DeleteOptions {
-  Consistency consistency = Consistency::Default;
+  DeleteOptions(Consistency level = Consistency::Default) : consistency(level) {}  // NOLINT
+  Consistency consistency;
   std::chrono::milliseconds timeout{0};
   std::string context;
   std::string if_match;
@@ -124,7 +131,7 @@ struct ClientOptions {
   int attempts = 4;               // tries of one operation
   bool idempotent_writes = true;  // every write gets an id, so that a repeat is safe
   double retry_ratio = 0.1;       // retries allowed for each operation, in the long run
-  double retry_burst = 20;        // and at once
+  double retry_burst = 100;       // and at once
   double hedge_ratio = 0.05;      // the same of second requests for reads that are slow; 0: none
   double hedge_burst = 5;         // (slower than 95 of 100 lately)
   std::chrono::milliseconds hedge_min{1};  // no read is slow before that
