@@ -82,13 +82,18 @@ void Call::OnAnswer(size_t number, Answer answer) {
       answer.reply.tries = attempts_;
       return Finish(std::move(answer.reply));
     }
-    return Finish(ErrorOf(answer, request_->IsRead(), may_be_applied_, context_.bug));
+    return FinishBy(answer);
   }
+  if (answer.end == Answer::End::kReply) told_ = answer;
   if (answer.end != Answer::End::kReply) context_.on_trouble();
   if (HasLive()) return;
-  if (!TryAgain(judgement)) {
-    Finish(ErrorOf(answer, request_->IsRead(), may_be_applied_, context_.bug));
-  }
+  if (!TryAgain(judgement)) FinishBy(answer);
+}
+
+// What a node said tells more than that another one could not be reached.
+void Call::FinishBy(const Answer& last) {
+  const Answer& answer = last.end == Answer::End::kNotSent && told_ ? *told_ : last;
+  Finish(ErrorOf(answer, request_->IsRead(), may_be_applied_, context_.bug));
 }
 
 bool Call::TryAgain(const Judgement& judgement) {

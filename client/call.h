@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -52,6 +53,7 @@ class Call : public std::enable_shared_from_this<Call> {
   std::shared_ptr<Node> NextNode(bool is_hedge);
   void OnAnswer(size_t number, Answer answer);
   bool TryAgain(const Judgement& judgement);
+  void FinishBy(const Answer& last);
   void Finish(Result<Reply> result);
   bool HasLive() const;
   bool MayHaveArrived() const;
@@ -72,6 +74,7 @@ class Call : public std::enable_shared_from_this<Call> {
   Clock::time_point retry_at_;  // zero: none is due
   Clock::time_point hedge_at_;  // likewise
   bool may_be_applied_ = false;
+  std::optional<Answer> told_;  // the last refusal of a node
 };
 
 }  // namespace lariat::client

@@ -108,7 +108,7 @@ class SessionRead : public std::enable_shared_from_this<SessionRead> {
     if (!result.ok()) {
       Error error = result.error();
       const bool few = error.code == Code::InsufficientReplicas || error.code == Code::Timeout ||
-                       error.code == Code::Unavailable;
+                       error.code == Code::Unavailable || error.code == Code::Unreachable;
       if (escalated_ && few) error.code = Code::NotCovered;
       return promise_.Set(std::move(error));
     }

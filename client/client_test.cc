@@ -118,6 +118,14 @@ TEST(ClientTest, NoNodeIsUnreachableAndNotDone) {
   EXPECT_NE(put.error().message.find(address), std::string::npos);
 }
 
+TEST(ClientTest, WhatANodeSaidTellsMoreThanThatAnotherIsGone) {
+  FakeCluster cluster(2, [](const FakeRequest&) { return Refused(503, "insufficient_replicas"); });
+  Client client(cluster.Options());
+  EXPECT_EQ(client.Get("k").Get().code(), Code::InsufficientReplicas);
+  cluster.Stop(1);
+  EXPECT_EQ(client.Get("k").Get().code(), Code::InsufficientReplicas);
+}
+
 TEST(ClientTest, PipelinesOnFewConnections) {
   FakeCluster cluster(1, [](const FakeRequest& request) { return Found(request.target); });
   ClientOptions options = cluster.Options();
