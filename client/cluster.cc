@@ -13,7 +13,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr size_t kBucketsMax = 4096;  // known at once; beyond, all are looked up anew
-constexpr milliseconds kLookSoon{20};
+constexpr milliseconds kLookSoon{50};
 
 // Rings name members by their places.
 bool HaveSameNames(const Topology& a, const Topology& b) {
@@ -56,9 +56,9 @@ std::shared_ptr<Node> Cluster::NodeAt(const std::string& address, Protocol proto
   return node;
 }
 
-void Cluster::Append(const Member& member, std::vector<std::shared_ptr<Node>>& to) {
+std::shared_ptr<Node> Cluster::NodeOf(const Member& member) {
   const bool http = options_.protocol == Protocol::Http;
-  to.push_back(NodeAt(http ? member.http : member.resp, options_.protocol));
+  return NodeAt(http ? member.http : member.resp, options_.protocol);
 }
 
 std::vector<std::shared_ptr<Node>> Cluster::Route(const std::string& bucket,
@@ -70,10 +70,10 @@ std::vector<std::shared_ptr<Node>> Cluster::Route(const std::string& bucket,
   };
   std::vector<Candidate> candidates;
   const auto add = [&](const Member& member, bool is_owner) {
-    std::vector<std::shared_ptr<Node>> one;
-    Append(member, one);
-    const int rank = RankOf(is_owner, member.serves, *one[0]);
-    candidates.push_back({rank, one[0]->in_flight(), std::move(one[0])});
+    std::shared_ptr<Node> node = NodeOf(member);
+    const int rank = RankOf(is_owner, member.serves, *node);
+    const size_t load = node->in_flight();
+    candidates.push_back({rank, load, std::move(node)});
   };
   const std::vector<Member>& members = topology_->members;
   const std::vector<uint32_t>& owners = topology_->Owners(key, ReplicasOf(bucket));
@@ -160,7 +160,8 @@ void Cluster::Fetch(const std::shared_ptr<Node>& node, std::string path, Page th
 // --- looking at the topology ---------------------------------------------------------------------
 
 void Cluster::LookSoon() {
-  if (!look_ && !closed_) Schedule(kLookSoon);
+  // What is due soon is not put off, however much trouble there is.
+  if (!look_ && timer_.expiry() > Clock::now() + kLookSoon) Schedule(kLookSoon);
 }
 
 void Cluster::Schedule(milliseconds in) {

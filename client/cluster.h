@@ -63,7 +63,7 @@ class Cluster {
   uint32_t ReplicasOf(const std::string& bucket);
   std::vector<uint32_t> RingsInUse() const;
   std::shared_ptr<Node> NodeAt(const std::string& address, Protocol protocol);
-  void Append(const Member& member, std::vector<std::shared_ptr<Node>>& to);
+  std::shared_ptr<Node> NodeOf(const Member& member);
 
   boost::asio::io_context& loop_;
   const ClientOptions& options_;

@@ -6,7 +6,7 @@
 //
 // Any thread may use a Future, but only one at a time, and its value is taken once. What is done
 // with the value of a client's Future runs on the thread of that client (or at once, if the value
-// is there): it must not block, so it must not call Get.
+// is there): it must not block, so it must not call Get, and must not throw.
 #pragma once
 
 #include <chrono>

@@ -47,7 +47,7 @@ struct Sibling {
   std::string bytes;
   std::string content_type;
   std::string version;       // for people
-  int64_t timestamp_ms = 0;  // when it was written, by its coordinator's clock; 0: not told
+  int64_t timestamp_ms = 0;  // when it was written; told of siblings, otherwise maybe 0
 };
 
 struct Read {
