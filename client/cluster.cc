@@ -32,8 +32,6 @@ int RankOf(bool is_owner, bool serves, const Node& node) {
 Cluster::Cluster(boost::asio::io_context& loop, const ClientOptions& options, Counters& counters)
     : loop_(loop), options_(options), counters_(counters), timer_(loop) {}
 
-void Cluster::Start() { Begin(); }
-
 void Cluster::Close() {
   closed_ = true;
   timer_.cancel();

@@ -16,15 +16,23 @@
 
 namespace lariat::client {
 
+// One round of looking: a status, then the rings that are in use, all from one node.
+struct Look {
+  std::vector<std::shared_ptr<Node>> sources;
+  size_t source = 0;
+  std::shared_ptr<Topology> found;
+  std::vector<uint32_t> rings;  // still to be asked for
+  std::string errors;
+};
+
 class Cluster {
  public:
   // `options` and `counters` must outlive it.
   Cluster(boost::asio::io_context& loop, const ClientOptions& options, Counters& counters);
-  // Looks at the topology now and then, from now on.
-  void Start();
   void Close();
 
-  // Calls `then` when the topology is known, or with what is wrong when no node told it.
+  // Calls `then` when the topology is known, or with what is wrong when no node told it. From the
+  // first call on the topology is looked at now and then.
   void WhenKnown(std::function<void(const std::string& error)> then);
   // Whom to ask for the key, the best first; never empty once the topology is known. A bucket that
   // was not seen before is looked up meanwhile.
@@ -40,15 +48,6 @@ class Cluster {
     bool known = false;
     bool asked = false;  // in the present epoch
   };
-  // One round of looking: a status, then the rings that are in use, all from one node.
-  struct Look {
-    std::vector<std::shared_ptr<Node>> sources;
-    size_t source = 0;
-    std::shared_ptr<Topology> found;
-    std::vector<uint32_t> rings;  // still to be asked for
-    std::string errors;
-  };
-
   using Page = std::function<void(const std::string* page, const std::string& error)>;
   void Fetch(const std::shared_ptr<Node>& node, std::string path, Page then);
   void Begin();
