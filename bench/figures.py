@@ -6,21 +6,25 @@ from dataclasses import dataclass
 NOT_SUPPORTED = "not supported here"
 
 
+class Refused(SystemExit):
+    """There are no figures, and why."""
+
+
 def refuse_failed(name, got):
     """No figure of a run in which anything failed: what fails is cheap."""
     if got["failed"]:
         why = ", ".join(f"{count} x {status}" for status, count in got["failures"].items())
-        raise SystemExit(f"bench: {name}: {got['failed']} operations failed ({why}): no figures")
+        raise Refused(f"bench: {name}: {got['failed']} operations failed ({why}): no figures")
     if not got["all"]["operations"]:
-        raise SystemExit(f"bench: {name}: not one operation was done: no figures")
+        raise Refused(f"bench: {name}: not one operation was done: no figures")
 
 
 def refuse_lost(name, got):
     """`got` by a run that compared what is there with what was acknowledged."""
     if got["lost"] or got["wrong"]:
-        raise SystemExit(f"bench: {name}: of {got['all']['operations']} keys {got['lost']} lost an "
-                         f"acknowledged write, {got['wrong']} show what nobody wrote (such as "
-                         f"{got['example']}): no figures")
+        raise Refused(f"bench: {name}: of {got['all']['operations']} keys {got['lost']} lost an "
+                      f"acknowledged write, {got['wrong']} show what nobody wrote (such as "
+                      f"{got['example']}): no figures")
     refuse_failed(name, got)
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operation costs with more keys, nodes, bytes of a value, buckets.
 
-Each point is a cluster of its own with a limit on its time, and is kept in a file, so a run that was
-ended goes on where it was. Between points the machine may change: shapes count, not small steps.
+Each point is a cluster of its own with a limit on its time, and is kept in a file, so that a run
+that was ended goes on where it was; what failed or took too long is tried again. Between points the
+machine may change: shapes count, not small steps.
 """
 import argparse
 import json
@@ -13,12 +14,15 @@ import sys
 import time
 from dataclasses import dataclass
 
-from figures import cpu_us, medians
+from figures import Refused, cpu_us, medians
 from plot import Curve, Panel, draw
 from stores import Case, Lariat, Load
 
 USUAL_KEYS = 100_000
 DATA_MAX = 256 << 20  # bytes of all values, where values are large
+UNDER_WAY_MAX = 16 << 20  # bytes of values at once: nodes refuse what is much more
+# Values of 1 MiB take a slow disk longer than a request usually may.
+SETTINGS = {"request.timeout_ms": 60_000}
 FIGURES = ((cpu_us, "server CPU, us per operation"), (lambda f: f["p99_us"], "p99, us"))
 
 
@@ -87,9 +91,11 @@ def name_of(point, options):
 def measure(point, options):
     """{"put": figures, "get": figures}. Raises subprocess.TimeoutExpired when time is up."""
     ends = time.monotonic() + options.point_limit
-    own = argparse.Namespace(**{**vars(options), "keys": point.keys, "value": point.value})
-    settings = {"storage.engine": options.engine} if options.engine else {}
-    with Lariat(point.nodes, settings) as store:
+    connections = min(options.connections, max(1, UNDER_WAY_MAX // point.value))
+    own = argparse.Namespace(**{**vars(options), "keys": point.keys, "value": point.value,
+                                "connections": connections})
+    engine = {"storage.engine": options.engine} if options.engine else {}
+    with Lariat(point.nodes, {**SETTINGS, **engine}) as store:
         names = ["b"] if point.buckets == 1 else [f"b-{i}" for i in range(point.buckets)]
         for name in names:
             store.make_bucket(name)
@@ -137,22 +143,23 @@ def show(done):
 
 
 def run(options):
-    state, done, too_long = State(options.state), [], set()
+    state, done = State(options.state), []
+    ended = set(NAMES) - set(options.series.split(","))
     for point in points(options.max_keys):
         name = name_of(point, options)
-        if point.series not in options.series.split(","):
-            continue
-        if name not in state.points and point.series not in too_long:
+        # Where one was too much, the next one of its series would be, too.
+        if name not in state.points and point.series not in ended:
             say(f"measuring {name}")
             try:
                 state.keep(name, measure(point, options))
             except subprocess.TimeoutExpired:
                 say(f"not within {options.point_limit:.0f} s: {name}")
-                state.keep(name, None)
-        if state.points.get(name):
+                ended.add(point.series)
+            except Refused as refused:
+                print(refused, file=sys.stderr, flush=True)
+                ended.add(point.series)
+        if name in state.points:
             done.append((point, state.points[name]))
-        else:
-            too_long.add(point.series)  # the next ones take longer
     show(done)
     pathlib.Path(options.svg).write_text(draw(panels(done), len(NAMES)), encoding="utf-8")
     say(f"plotted in {options.svg}")

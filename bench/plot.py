@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Curves as SVG text: panels in rows, x logarithmic, y from 0."""
+"""Curves as SVG text: panels in rows; x is logarithmic, y too where it spans much."""
 import math
 from dataclasses import dataclass
 
@@ -26,7 +26,20 @@ def nice_step(top):
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor * 5 >= top)
 
 
-def x_text(x):
+def y_scale(values):
+    """(ticks, share of the height for a value): from 0, or from a power of ten to another."""
+    top = max(values)
+    if min(values) > 0 and top / min(values) >= 30:
+        low = math.floor(math.log10(min(values)))
+        high = math.ceil(math.log10(top))
+        return ([10 ** power for power in range(low, high + 1)],
+                lambda y: (math.log10(y) - low) / (high - low))
+    step = nice_step(top or 1)
+    ticks = [step * number for number in range(math.ceil((top or 1) / step) + 1)]
+    return ticks, lambda y: y / ticks[-1]
+
+
+def number_text(x):
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if x >= size:
             return f"{x / size:.3g}{letter}"
@@ -55,20 +68,19 @@ def draw_panel(panel, left, top):
     points = [point for curve in panel.curves for point in curve.points]
     if not points:
         return out
-    step = nice_step(max(y for _, y in points) or 1)
-    ceiling = step * math.ceil((max(y for _, y in points) or 1) / step)
+    ticks, share_of = y_scale([y for _, y in points])
     low, high = (math.log10(f(x for x, _ in points)) for f in (min, max))
 
     def place(x, y):
         share = (math.log10(x) - low) / (high - low) if high > low else 0.5
-        return left + 8 + share * (WIDTH - 16), bottom - y / ceiling * HEIGHT
-    for number in range(round(ceiling / step) + 1):
-        _, y = place(10 ** low, number * step)
+        return left + 8 + share * (WIDTH - 16), bottom - share_of(y) * HEIGHT
+    for tick in ticks:
+        y = bottom - share_of(tick) * HEIGHT
         out += [f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="#ddd"/>',
-                f'<text x="{left - 4}" y="{y + 4:.1f}" text-anchor="end">{number * step:g}</text>']
+                f'<text x="{left - 4}" y="{y + 4:.1f}" text-anchor="end">{number_text(tick)}</text>']
     for x in sorted({x for x, _ in points}):
-        out.append(f'<text x="{place(x, 0)[0]:.1f}" y="{bottom + 14}" text-anchor="middle">'
-                   f'{x_text(x)}</text>')
+        out.append(f'<text x="{place(x, ticks[-1])[0]:.1f}" y="{bottom + 14}" text-anchor="middle">'
+                   f'{number_text(x)}</text>')
     for curve, colour in zip(panel.curves, COLOURS):
         placed = [place(x, y) for x, y in sorted(curve.points)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 
-from figures import refuse_failed, refuse_lost
+from figures import Refused, refuse_failed, refuse_lost
 from lariat_e2e import (Cluster, free_ports, kill_group, program, start_process, wait_settled,
                         wait_until)
 
@@ -60,7 +60,7 @@ class Processes:
     def wait(self, ready):
         def looks_ready():
             if any(process.poll() is not None for process in self.processes):
-                raise SystemExit(f"bench: {self.name} does not start")
+                raise Refused(f"bench: {self.name} does not start")
             try:
                 return ready()
             except OSError:
@@ -178,7 +178,7 @@ class Lariat:
             "conflict": "lww", "n": n, "r": quorum, "w": quorum, "durability": "sync",
             **properties})
         if reply.status not in (200, 201):
-            raise SystemExit(f"bench: bucket {name}: {reply.body.decode()}")
+            raise Refused(f"bench: bucket {name}: {reply.body.decode()}")
 
     def load_flags(self, bucket):
         return ["--bucket", bucket]
@@ -189,7 +189,9 @@ class Load:
 
     def __init__(self, options, store, bucket="keys", keep_ledger=True):
         self.options, self.store, self.bucket = options, store, bucket
-        self.ledger = os.path.join(options.scratch, f"ledger-{id(self)}") if keep_ledger else None
+        self.ledger = None
+        if keep_ledger:
+            self.ledger = os.path.join(tempfile.mkdtemp(dir=options.scratch), "ledger")
         self.name = f"{store.name}, {bucket}"
 
     def command(self, workload, seconds, flags):
@@ -205,7 +207,7 @@ class Load:
         done = subprocess.run(self.command(workload, seconds, flags), capture_output=True,
                               text=True, check=False, timeout=timeout)
         if done.returncode != 0:
-            raise SystemExit(f"bench: {self.name}: {done.stderr[-2000:]}")
+            raise Refused(f"bench: {self.name}: {done.stderr[-2000:]}")
         got = json.loads(done.stdout)
         (refuse_lost if workload == "verify" else refuse_failed)(f"{self.name}: {workload}", got)
         return got
@@ -224,7 +226,7 @@ class Load:
             self.store.kill()
             got = json.loads(run.communicate()[0])
         if not got["all"]["operations"]:
-            raise SystemExit(f"bench: {self.name}: nothing was acknowledged before the kill")
+            raise Refused(f"bench: {self.name}: nothing was acknowledged before the kill")
         self.store.start()
         verified = self.run("verify")
         return {"store": self.store.name, "bucket": self.bucket,
@@ -277,7 +279,7 @@ class RocksCase:
         process = start_process([str(word) for word in command], stdin=subprocess.PIPE,
                                 stdout=subprocess.PIPE, text=True)
         if process.stdout.readline() != "ready\n":
-            raise SystemExit(f"bench: {self.title}: does not start")
+            raise Refused(f"bench: {self.title}: does not start")
         return process
 
     def measure(self, seconds):

@@ -92,11 +92,12 @@ class EtcdDriver : public cli::load::Driver {
     Scan scan;
     if (in.empty()) return scan;
     const auto* bytes = reinterpret_cast<const uint8_t*>(in.data());
-    if (nghttp2_session_mem_recv(session_, bytes, in.size()) != static_cast<ssize_t>(in.size())) {
+    const ssize_t taken = nghttp2_session_mem_recv(session_, bytes, in.size());
+    Send(out);
+    if (taken != static_cast<ssize_t>(in.size()) || nghttp2_session_want_read(session_) == 0) {
       scan.state = Scan::State::kBad;
       return scan;
     }
-    Send(out);
     scan.size = in.size();
     if (std::exchange(closed_, false)) {
       scan.state = Scan::State::kWhole;
