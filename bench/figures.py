@@ -14,7 +14,9 @@ def refuse_failed(name, got):
     """No figure of a run in which anything failed: what fails is cheap."""
     if got["failed"]:
         why = ", ".join(f"{count} x {status}" for status, count in got["failures"].items())
-        raise Refused(f"bench: {name}: {got['failed']} operations failed ({why}): no figures")
+        said = f"; one said {got['failure']!r}" if got.get("failure") else ""
+        raise Refused(f"bench: {name}: {got['failed']} operations failed ({why}{said}): "
+                      "no figures")
     if not got["all"]["operations"]:
         raise Refused(f"bench: {name}: not one operation was done: no figures")
 

@@ -151,8 +151,14 @@ class Lariat:
         self.addresses = [node.http_address for node in self.cluster.nodes]
 
     def __enter__(self):
-        self.start()
-        wait_settled(self.cluster, START_LIMIT_S)
+        try:
+            self.start()
+            wait_settled(self.cluster, START_LIMIT_S)
+        except BaseException as error:
+            self.cluster.close()
+            if isinstance(error, AssertionError):  # of a condition that did not come true
+                raise Refused(f"bench: {self.name}: {error}") from None
+            raise
         return self
 
     def __exit__(self, *_):

@@ -75,11 +75,13 @@ Exit Run(const LoadOptions& o) {
       return Complain(Exit::kUsage, loaded.error().message);
     }
   }
+  cli::load::Totals looked_up;
   if (o.contexts && o.load.workload == "put") {
-    cli::load::Totals ignored;
-    cli::load::RunPhase(*plan, {"looked up", 1, true}, &ignored);
+    cli::load::RunPhase(*plan, {"looked up", 1, true}, &looked_up);
   }
   cli::load::Totals totals;
+  totals.failed = looked_up.failed;
+  totals.failures = looked_up.failures;
   cli::load::RunPhase(*plan, PhaseFor(o.load.workload), &totals);
   if (!o.ledger.empty() && !verify) {
     if (auto saved = ledger.Save(o.ledger); !saved) {

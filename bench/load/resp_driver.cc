@@ -32,7 +32,10 @@ Scan ScanResp(std::string_view text, int64_t* number) {
   if (end == 0) return Bad();
   out.size = end + 2;
   out.status = 200;
-  if (text[0] == '-') out.status = 500;
+  if (text[0] == '-') {
+    out.status = 500;
+    out.value = text.substr(0, end);
+  }
   if (text[0] == ':' || text[0] == '$') {
     const auto read = std::from_chars(text.data() + 1, text.data() + end, *number);
     if (read.ec != std::errc() || read.ptr != text.data() + end) return Bad();

@@ -21,6 +21,7 @@ namespace {
 
 constexpr size_t kReadChunk = 64 << 10;
 constexpr auto kReconnectDelay = std::chrono::milliseconds(100);
+constexpr size_t kFailureTextMax = 300;
 constexpr auto kDrain = std::chrono::seconds(2);  // for replies after the deadline
 
 std::string RandomValue(size_t bytes) {
@@ -179,6 +180,7 @@ bool Engine::TakeReply(Peer& peer, const Scan& scan, Clock::time_point now) {
       (sent.op.get ? result_->get : result_->put).Record(now - sent.at);
     } else {
       ++result_->failures[scan.status];
+      if (result_->failure.empty()) result_->failure = scan.value.substr(0, kFailureTextMax);
     }
   }
   result_->finished.store(result_->finished.load(std::memory_order_relaxed) + 1,

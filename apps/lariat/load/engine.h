@@ -42,6 +42,7 @@ struct EngineOptions {
 struct EngineResult {
   telemetry::Histogram get, put;
   std::map<int, uint64_t> failures;   // by status; 0 = connection lost or not made
+  std::string failure;                // what the first failed reply said, shortened
   uint64_t lost = 0, wrong = 0;       // gets that showed what they may not, when they verify
   std::string example;                // key of the first of them
   std::atomic<uint64_t> finished{0};  // replies of any status, for progress; other threads may read

@@ -98,6 +98,7 @@ void AddUp(std::vector<std::unique_ptr<EngineResult>>& results, Totals* totals) 
       totals->failures[status] += count;
       totals->failed += count;
     }
+    if (totals->failure.empty()) totals->failure = result->failure;
     totals->lost += result->lost;
     totals->wrong += result->wrong;
     if (totals->example.empty()) totals->example = result->example;

@@ -69,6 +69,7 @@ void ShowJson(const Plan& plan, const Totals& totals) {
                       {"put", LatencyJson(totals.put, totals.seconds)},
                       {"failed", totals.failed},
                       {"failures", failures},
+                      {"failure", Printable(totals.failure)},
                       {"client_cpu_us_per_op", PerOp(totals.self.Total(), totals)}};
   if (plan.ledger != nullptr) {
     out["lost"] = totals.lost;

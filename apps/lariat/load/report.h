@@ -27,6 +27,7 @@ struct Totals {
   telemetry::Histogram get, put, all;
   std::map<int, uint64_t> failures;
   uint64_t failed = 0;
+  std::string failure;                           // what one of them said
   uint64_t lost = 0, wrong = 0;                  // found when verifying
   std::string example;                           // key of one of them
   double seconds = 0;                            // measured
