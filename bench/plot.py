@@ -77,7 +77,8 @@ def draw_panel(panel, left, top):
     for tick in ticks:
         y = bottom - share_of(tick) * HEIGHT
         out += [f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="#ddd"/>',
-                f'<text x="{left - 4}" y="{y + 4:.1f}" text-anchor="end">{number_text(tick)}</text>']
+                f'<text x="{left - 4}" y="{y + 4:.1f}" text-anchor="end">'
+                f'{number_text(tick)}</text>']
     for x in sorted({x for x, _ in points}):
         out.append(f'<text x="{place(x, ticks[-1])[0]:.1f}" y="{bottom + 14}" text-anchor="middle">'
                    f'{number_text(x)}</text>')

@@ -5,11 +5,8 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cstring>
 
 #include "apps/lariat/load/keys.h"
-#include "base/check.h"
 #include "etcd.pb.h"
 
 namespace lariat::bench {
@@ -131,7 +128,7 @@ class EtcdDriver : public cli::load::Driver {
                           nghttp2_data_source* source, void*) {
     auto& self = *static_cast<EtcdDriver*>(source->ptr);
     const size_t count = std::min(size, self.body_.size() - self.sent_);
-    std::memcpy(to, self.body_.data() + self.sent_, count);
+    std::copy_n(self.body_.data() + self.sent_, count, to);
     self.sent_ += count;
     if (self.sent_ == self.body_.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
     return static_cast<ssize_t>(count);

@@ -80,6 +80,7 @@ CpuTime SelfCpu() {
 
 std::vector<std::pair<int, CpuTime>> SampleCpu(const std::vector<int>& pids) {
   std::vector<std::pair<int, CpuTime>> out;
+  out.reserve(pids.size());
   for (int pid : pids) out.emplace_back(pid, CpuOf(pid).value_or(CpuTime{}));
   return out;
 }
