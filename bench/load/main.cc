@@ -62,9 +62,9 @@ base::Result<cli::load::Plan> PlanFor(const LoadOptions& o) {
 Exit Run(const LoadOptions& o) {
   const bool verify = o.load.workload == "verify";
   if (verify && o.ledger.empty()) return Complain(Exit::kUsage, "verify needs --ledger");
-  if (!o.ledger.empty() && o.load.value_bytes < cli::load::Ledger::kMarkBytes) {
+  if (!o.ledger.empty() && o.load.value_bytes < cli::load::Values::kMarkBytes) {
     return Complain(Exit::kUsage, fmt::format("with --ledger values have {} bytes or more",
-                                              cli::load::Ledger::kMarkBytes));
+                                              cli::load::Values::kMarkBytes));
   }
   auto plan = PlanFor(o);
   if (!plan) return Complain(Exit::kUsage, plan.error().message);

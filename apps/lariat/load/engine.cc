@@ -13,7 +13,6 @@
 
 #include "apps/lariat/load/keys.h"
 #include "base/check.h"
-#include "base/prng.h"
 
 namespace lariat::cli::load {
 
@@ -24,13 +23,6 @@ constexpr auto kReconnectDelay = std::chrono::milliseconds(100);
 constexpr size_t kFailureTextMax = 300;
 constexpr auto kDrain = std::chrono::seconds(2);  // for replies after the deadline
 
-std::string RandomValue(size_t bytes) {
-  base::Prng random(1);
-  std::string out(bytes, '\0');
-  for (char& c : out) c = static_cast<char>(random.Next());
-  return out;
-}
-
 }  // namespace
 
 Engine::Engine(EngineOptions options, NextOp next, EngineResult* result)
@@ -39,7 +31,7 @@ Engine::Engine(EngineOptions options, NextOp next, EngineResult* result)
       result_(result),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       peers_(options_.connections),
-      value_(RandomValue(options_.value_bytes)),
+      values_(options_.value_bytes),
       chunk_(kReadChunk, '\0'),
       next_due_(Clock::now()) {
   LARIAT_CHECK(epoll_ >= 0, "no epoll descriptor");
@@ -113,13 +105,16 @@ bool Engine::IsInFlight(const Peer& peer, uint64_t key) const {
                      [key](const Sent& sent) { return sent.op.key == key; });
 }
 
-// Gives the number of a put in the ledger.
+// Gives the number of a put.
 uint64_t Engine::Append(Peer& peer, const Op& op) {
-  uint64_t number = 0;
-  if (!op.get && options_.ledger != nullptr) number = options_.ledger->Mark(op.key, &value_);
-  const bool with_context = !op.get && options_.contexts != nullptr;
-  peer.driver->Append(op, value_, with_context ? (*options_.contexts)[op.key] : std::string_view(),
-                      &peer.out);
+  if (op.get) {
+    peer.driver->Append(op, {}, {}, &peer.out);
+    return 0;
+  }
+  const uint64_t number = options_.ledger != nullptr ? options_.ledger->Next(op.key) : ++puts_;
+  std::string_view context;
+  if (options_.contexts != nullptr) context = (*options_.contexts)[op.key];
+  peer.driver->Append(op, values_.Make(op.key, number), context, &peer.out);
   return number;
 }
 
@@ -192,7 +187,7 @@ bool Engine::TakeReply(Peer& peer, const Scan& scan, Clock::time_point now) {
 bool Engine::Judge(const Op& op, const Scan& scan) {
   const bool shown = scan.status == 200;
   if (!shown && scan.status != 404) return false;
-  const auto verdict = shown ? options_.ledger->Judge(op.key, scan.value, value_)
+  const auto verdict = shown ? options_.ledger->Judge(op.key, values_.NumberOf(op.key, scan.value))
                              : options_.ledger->JudgeAbsent(op.key);
   if (verdict == Ledger::Verdict::kRight) return true;
   ++(verdict == Ledger::Verdict::kLost ? result_->lost : result_->wrong);

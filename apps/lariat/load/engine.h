@@ -13,6 +13,7 @@
 
 #include "apps/lariat/load/driver.h"
 #include "apps/lariat/load/ledger.h"
+#include "apps/lariat/load/values.h"
 #include "telemetry/histogram.h"
 
 namespace lariat::cli::load {
@@ -62,7 +63,7 @@ class Engine {
   struct Sent {
     Clock::time_point at;  // when it was due, so that a stalled server is not let off
     Op op;
-    uint64_t number;  // of a put in the ledger
+    uint64_t number;  // of a put
   };
   struct Peer {
     int fd = -1;
@@ -97,7 +98,8 @@ class Engine {
   EngineResult* result_;
   int epoll_;
   std::vector<Peer> peers_;
-  std::string value_;
+  Values values_;
+  uint64_t puts_ = 0;  // their numbers, where no ledger gives them
   std::string chunk_;  // where replies are read to
   Clock::time_point next_due_;
   Clock::duration interval_{0};

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Remembers what was written and what was acknowledged, so that a store can be asked afterwards
-// whether it has it: every put of a key has a number, which is part of its value.
+// Remembers which puts there were and which were acknowledged, so that a store can be asked
+// afterwards whether it has them.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -17,13 +17,10 @@ namespace lariat::cli::load {
 // one put under way at a time, so what a read shows is the last acknowledged put or a later one.
 class Ledger {
  public:
-  // A value has to have room for what marks it.
-  static constexpr size_t kMarkBytes = 30;
-
   explicit Ledger(uint64_t keys) : entries_(keys) {}
 
-  // Marks `value`, of kMarkBytes at least, as the key's next put and gives its number.
-  uint64_t Mark(uint64_t key, std::string* value);
+  // The number of a key's next put, from 1.
+  uint64_t Next(uint64_t key) { return ++entries_[key].put; }
   void Acknowledge(uint64_t key, uint64_t number);
 
   enum class Verdict : uint8_t {
@@ -31,9 +28,8 @@ class Ledger {
     kLost,   // nothing, or an older put than the last acknowledged one
     kWrong,  // what nobody has put there
   };
-  // `found`: what a read showed. `pattern`: the value that puts mark, for the bytes behind the
-  // mark.
-  Verdict Judge(uint64_t key, std::string_view found, std::string_view pattern) const;
+  // `shown`: the put that a read shows; nothing if it shows what no put was.
+  Verdict Judge(uint64_t key, std::optional<uint64_t> shown) const;
   Verdict JudgeAbsent(uint64_t key) const;
 
   // A file of 16 bytes a key, kept between runs of one generator on one machine. Load: of a file

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "apps/lariat/load/http_driver.h"
-#include "apps/lariat/load/keys.h"
 #include "apps/lariat/load/ledger.h"
+#include "apps/lariat/load/values.h"
 
 namespace lariat::cli::load {
 namespace {
@@ -40,70 +40,76 @@ TEST(HttpDriver, SpreadsKeysOverBuckets) {
   EXPECT_TRUE(Request(options, {true, 27}).starts_with("GET /buckets/b-7/kv/k000000000027 "));
 }
 
+TEST(Values, TellKeyAndNumber) {
+  Values values(100);
+  const std::string value(values.Make(3, 17));
+  EXPECT_EQ(value.size(), 100U);
+  EXPECT_EQ(values.NumberOf(3, value), 17U);
+  EXPECT_EQ(Values(100).NumberOf(3, value), 17U) << "by another run, too";
+  EXPECT_NE(values.Make(3, 18).substr(Values::kMarkBytes), value.substr(Values::kMarkBytes));
+}
+
+TEST(Values, WhatNobodyPutHasNoNumber) {
+  Values values(100);
+  const std::string value(values.Make(3, 17));
+  std::string damaged = value;
+  damaged.back() ^= 1;
+  std::string no_number = value;
+  no_number[Values::kMarkBytes - 1] = 'g';
+  std::string other_number = value;
+  other_number[Values::kMarkBytes - 1] = '2';
+  for (const std::string& wrong : {damaged, no_number, other_number, value.substr(1), value + "v",
+                                   std::string(values.Make(4, 17)), std::string()}) {
+    EXPECT_EQ(values.NumberOf(3, wrong), std::nullopt) << wrong;
+  }
+}
+
+TEST(Values, MayBeTooShortForThat) {
+  EXPECT_EQ(Values(10).Make(3, 17).size(), 10U);
+  EXPECT_EQ(Values(0).Make(3, 17), "");
+}
+
 class LedgerTest : public ::testing::Test {
  protected:
   static constexpr uint64_t kKey = 3;
-  std::string Put() {
-    std::string value = pattern_;
-    number_ = ledger_.Mark(kKey, &value);
-    return value;
-  }
-  Ledger::Verdict Judge(std::string_view found) const {
-    return ledger_.Judge(kKey, found, pattern_);
-  }
-
-  const std::string pattern_ = std::string(100, 'p');
   Ledger ledger_{10};
-  uint64_t number_ = 0;
 };
 
 TEST_F(LedgerTest, TheLastAcknowledgedPutOrALaterOneIsRight) {
   EXPECT_EQ(ledger_.JudgeAbsent(kKey), Ledger::Verdict::kRight) << "nothing was acknowledged";
-  const std::string first = Put();
+  const uint64_t first = ledger_.Next(kKey);
   EXPECT_EQ(ledger_.JudgeAbsent(kKey), Ledger::Verdict::kRight) << "it may be under way";
-  EXPECT_EQ(Judge(first), Ledger::Verdict::kRight);
-  ledger_.Acknowledge(kKey, number_);
-  const std::string second = Put();
-  EXPECT_EQ(Judge(first), Ledger::Verdict::kRight) << "the second was not acknowledged";
-  EXPECT_EQ(Judge(second), Ledger::Verdict::kRight);
+  EXPECT_EQ(ledger_.Judge(kKey, first), Ledger::Verdict::kRight);
+  ledger_.Acknowledge(kKey, first);
+  const uint64_t second = ledger_.Next(kKey);
+  EXPECT_EQ(ledger_.Judge(kKey, first), Ledger::Verdict::kRight) << "the second is under way";
+  EXPECT_EQ(ledger_.Judge(kKey, second), Ledger::Verdict::kRight);
 }
 
 TEST_F(LedgerTest, AnOlderPutOrNoneIsLost) {
-  const std::string first = Put();
-  Put();
-  ledger_.Acknowledge(kKey, number_);
-  EXPECT_EQ(Judge(first), Ledger::Verdict::kLost);
+  const uint64_t first = ledger_.Next(kKey);
+  ledger_.Acknowledge(kKey, ledger_.Next(kKey));
+  EXPECT_EQ(ledger_.Judge(kKey, first), Ledger::Verdict::kLost);
   EXPECT_EQ(ledger_.JudgeAbsent(kKey), Ledger::Verdict::kLost);
 }
 
 TEST_F(LedgerTest, WhatNobodyPutIsWrong) {
-  const std::string value = Put();
-  ledger_.Acknowledge(kKey, number_);
-  std::string never = value;
-  never[Ledger::kMarkBytes - 1] = '2';  // a number that no put has yet
-  std::string damaged = value;
-  damaged.back() = 'x';
-  std::string other_key = value;
-  other_key[kKeyTextBytes - 1] = '4';
-  std::string no_number = value;
-  no_number[Ledger::kMarkBytes - 1] = 'g';
-  const std::string shorter = value.substr(1);
-  const std::string none;
-  for (const std::string& found : {never, damaged, other_key, no_number, shorter, none}) {
-    EXPECT_EQ(Judge(found), Ledger::Verdict::kWrong) << found;
-  }
+  const uint64_t last = ledger_.Next(kKey);
+  EXPECT_EQ(ledger_.Judge(kKey, last + 1), Ledger::Verdict::kWrong);
+  EXPECT_EQ(ledger_.Judge(kKey, 0), Ledger::Verdict::kWrong);
+  EXPECT_EQ(ledger_.Judge(kKey, std::nullopt), Ledger::Verdict::kWrong);
 }
 
 TEST_F(LedgerTest, IsKeptInAFile) {
   const std::string path = ::testing::TempDir() + "/ledger-" + std::to_string(getpid());
   Ledger kept(10);
   ASSERT_TRUE(kept.Load(path)) << "a file that is not there knows nothing";
-  Put();
-  const std::string second = Put();
-  ledger_.Acknowledge(kKey, number_);
+  ledger_.Next(kKey);
+  const uint64_t second = ledger_.Next(kKey);
+  ledger_.Acknowledge(kKey, second);
   ASSERT_TRUE(ledger_.Save(path));
   ASSERT_TRUE(kept.Load(path));
-  EXPECT_EQ(kept.Judge(kKey, second, pattern_), Ledger::Verdict::kRight);
+  EXPECT_EQ(kept.Judge(kKey, second), Ledger::Verdict::kRight);
   EXPECT_EQ(kept.JudgeAbsent(kKey), Ledger::Verdict::kLost);
   EXPECT_FALSE(Ledger(9).Load(path)) << "of other keys";
   EXPECT_FALSE(Ledger(11).Load(path));
