@@ -240,10 +240,11 @@ TEST(Keys, ZipfIsSkewedAndInRange) {
 }
 
 TEST(Cpu, IsReadFromStat) {
-  auto cpu = load::ParseCpu("1 (x) S 1 2 3 4 5 6 7 8 9 10 250 50 13", 100);
+  auto cpu = load::ParseCpu("1 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 50 13 7 20 0", 100);
   ASSERT_TRUE(cpu.has_value());
-  EXPECT_DOUBLE_EQ(cpu->user_s, 2.5);
-  EXPECT_DOUBLE_EQ(cpu->system_s, 0.5);
+  EXPECT_DOUBLE_EQ(cpu->user_s, 2.63) << "with children that have ended";
+  EXPECT_DOUBLE_EQ(cpu->system_s, 0.57);
+  EXPECT_FALSE(load::ParseCpu("1 (x) S 1 2 3 4 5 6 7 8 9 10 250 50", 100).has_value());
   EXPECT_FALSE(load::ParseCpu("1 (x) S", 100).has_value());
 }
 
