@@ -189,7 +189,7 @@ inline void TestNode::LocalWrite(wire::WriteRequest request, WriteDone done) {
                 });
 }
 
-inline void TestNode::Update(UpdateRequest from, UpdateDone updated, DurableDone durable) {
+inline void TestNode::Update(UpdateRequest&& from, UpdateDone updated, DurableDone durable) {
   if (from.fence != fence) {
     metrics.replica_stale.Add();
     UpdateResult refused;
