@@ -131,6 +131,18 @@ TEST(SessionMemory, ForgetsWhatWasUsedLongestAgo) {
   EXPECT_EQ(memory.Look("b", "2").context, "");
 }
 
+// A replica that lags behind shows "C0" to a session that has seen "C1".
+bool AnOldStatePasses(Bug bug) {
+  SessionMemory memory(10, bug);
+  memory.Note("b", "k", {}, "C1", true);
+  return memory.Covers(Look(memory), "C0", false, false);
+}
+
+TEST(SessionMemory, AnOldStatePassesOnlyWithAPlantedBug) {
+  EXPECT_FALSE(AnOldStatePasses(Bug::kNone));
+  EXPECT_TRUE(AnOldStatePasses(Bug::kTrustsOtherContexts));
+}
+
 TEST(IsWide, MeansThatEveryMajorityHasOne) {
   const BucketView usual{3, 2, 2};
   EXPECT_TRUE(IsWide(Consistency::Default, usual, true));
