@@ -161,10 +161,9 @@ TEST_F(StoreTest, ABatchThatFitsIntoNoSegmentIsRefusedAndNothingElse) {
   ASSERT_TRUE(Open(EngineKind::kLog));
   const size_t limit = engine_->batch_bytes_max();
   EXPECT_EQ(limit, options_.log_bytes / 16);
-  EXPECT_EQ(contract::PutOne(engine_.get(), Space::kData, "k", std::string(3 * limit, 'v'))
-                .error()
-                .code,
-            base::Code::kTooLarge);
+  EXPECT_EQ(
+      contract::PutOne(engine_.get(), Space::kData, "k", std::string(3 * limit, 'v')).error().code,
+      base::Code::kTooLarge);
   EXPECT_EQ(Get("k"), kAbsent);
   PutPatiently("k", std::string(limit, 'v'));
   Sync();
