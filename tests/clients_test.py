@@ -40,8 +40,8 @@ def gets(key, count):
 class Many(ClusterTest):
     def crowded(self):
         """Three nodes, of which the first may open few files."""
-        cluster = Cluster(nodes=3, settings={"node.shards": 1, "membership.gossip_period_ms": 100},
-                          start=False)
+        cluster = Cluster(nodes=3, settings={"node.shards": 1, "membership.gossip_period_ms": 100,
+                                             "resp.connections_max": 10}, start=False)
         self.addCleanup(cluster.close)
         cluster.nodes[0].prefix = limited(ALLOWED, soft=ALLOWED // 4)
         for node in cluster.nodes:

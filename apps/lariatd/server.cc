@@ -17,7 +17,9 @@
 #include "env/posix/file.h"
 #include "env/posix/shard_loop.h"
 #include "env/posix/signals.h"
+#include "frontend/connection/frontend.h"
 #include "frontend/http/http_frontend.h"
+#include "frontend/resp/resp_frontend.h"
 #include "node/node.h"
 #include "peers/peer_links.h"
 #include "storage/log_engine/log_engine.h"
@@ -88,6 +90,14 @@ base::Result<std::unique_ptr<storage::Engine>> OpenEngine(const config::Settings
 
 }  // namespace
 
+// Where clients of one protocol come in: a listener and a frontend on each shard.
+struct Door {
+  const char* protocol;
+  std::string address;  // as bound
+  uint64_t connections_of_shard = 0;
+  std::vector<std::unique_ptr<frontend::connection::Frontend>> frontends;
+};
+
 struct Server::Impl {
   Impl(config::Settings s, std::function<base::Result<config::Settings>()> read, Allowed a)
       : settings(s),
@@ -100,7 +110,9 @@ struct Server::Impl {
   void SayDescriptors();
   base::Status OpenStorage();
   base::Status OpenPeerListeners();
-  base::Status OpenHttpListeners();
+  base::Status OpenDoor(Door& door);
+  base::Status OpenDoors();
+  void MakeFrontends();
   void BuildNode();
   void Watch();
   void WatchClients();
@@ -134,7 +146,8 @@ struct Server::Impl {
   std::unique_ptr<node::Node> node;
   std::vector<std::unique_ptr<SelfCheck>> checks;
   std::vector<env::Env> environments;  // frontends keep references
-  std::vector<std::unique_ptr<frontend::http::HttpFrontend>> frontends;
+  Door http{"HTTP", {}, 0, {}};
+  Door resp{"RESP", {}, 0, {}};
   std::unique_ptr<env::posix::Signals> signals;
   bool said_ready = false;
   bool lingering = false;
@@ -151,10 +164,15 @@ base::Status Server::Impl::PlanDescriptors(uint64_t members) {
   needs.shards = ShardCount(settings);
   needs.members = std::max<uint64_t>(members, settings.cluster_join.size() + 1);
   needs.background_threads = static_cast<uint64_t>(settings.storage_background_threads);
-  needs.clients_wanted = needs.shards * static_cast<uint64_t>(settings.http_connections_max);
+  const auto http_max = static_cast<uint64_t>(settings.http_connections_max);
+  const auto all_max = http_max + static_cast<uint64_t>(settings.resp_connections_max);
+  needs.clients_wanted = needs.shards * all_max;
   auto planned = env::posix::PlanDescriptors(allowed.descriptors, needs);
   if (!planned) return Fail(planned.error());
   plan = *planned;
+  const uint64_t of_shard = plan.clients / needs.shards;
+  http.connections_of_shard = std::max<uint64_t>(1, of_shard * http_max / all_max);
+  resp.connections_of_shard = std::max<uint64_t>(1, of_shard - http.connections_of_shard);
   return {};
 }
 
@@ -168,7 +186,8 @@ void Server::Impl::SayDescriptors() {
   for (uint32_t i = 0; i < loops.size(); ++i) {
     telemetry::Metrics& metrics = node->shard(i).metrics();
     metrics.descriptors_max.Set(static_cast<int64_t>(plan.allowed));
-    metrics.http_connections_max.Set(static_cast<int64_t>(plan.clients / loops.size()));
+    metrics.http_connections_max.Set(static_cast<int64_t>(http.connections_of_shard));
+    metrics.resp_connections_max.Set(static_cast<int64_t>(resp.connections_of_shard));
   }
 }
 
@@ -273,26 +292,50 @@ void Server::Impl::BuildNode() {
   }
 }
 
-base::Status Server::Impl::OpenHttpListeners() {
-  addresses.http = settings.listen_http;
-  addresses.resp = settings.listen_resp;
-  frontends.resize(loops.size());
+base::Status Server::Impl::OpenDoor(Door& door) {
+  door.frontends.resize(loops.size());
   for (size_t i = 0; i < loops.size(); ++i) {
-    env::ListenOptions listen;
-    listen.address = addresses.http;
-    listen.connections_max = plan.clients / loops.size();
-    listen.make_room = [this, i] { return frontends[i]->MakeRoom(); };
-    listen.refuse = [this, i] { return frontends[i]->Refuse(); };
-    listen.joins_other_shard = i > 0;
     // The frontend is made when the node is; nothing is accepted before the loops run.
+    auto& frontend = door.frontends[i];
+    env::ListenOptions listen;
+    listen.address = door.address;
+    listen.connections_max = door.connections_of_shard;
+    listen.make_room = [&frontend] { return frontend->MakeRoom(); };
+    listen.refuse = [&frontend] { return frontend->Refuse(); };
+    listen.joins_other_shard = i > 0;
     auto bound = loops[i]->network().Listen(
-        std::move(listen), [this, i](env::Stream& stream) { return frontends[i]->Accept(stream); });
-    if (!bound) return Fail(bound.error().code, "HTTP listener: " + bound.error().message);
-    addresses.http = *bound;
+        std::move(listen), [&frontend](env::Stream& stream) { return frontend->Accept(stream); });
+    if (!bound) {
+      return Fail(bound.error().code,
+                  std::string(door.protocol) + " listener: " + bound.error().message);
+    }
+    door.address = *bound;
   }
-  Advertise("HTTP", settings.advertise_http, &addresses.http);
-  if (!settings.advertise_resp.empty()) addresses.resp = settings.advertise_resp;
   return {};
+}
+
+base::Status Server::Impl::OpenDoors() {
+  http.address = settings.listen_http;
+  resp.address = settings.listen_resp;
+  for (Door* door : {&http, &resp}) {
+    if (auto status = OpenDoor(*door); !status) return status;
+  }
+  addresses.http = http.address;
+  addresses.resp = resp.address;
+  Advertise("HTTP", settings.advertise_http, &addresses.http);
+  Advertise("RESP", settings.advertise_resp, &addresses.resp);
+  return {};
+}
+
+void Server::Impl::MakeFrontends() {
+  for (auto& loop : loops) environments.push_back(loop->env());
+  for (uint32_t i = 0; i < loops.size(); ++i) {
+    node::Shard& shard = node->shard(i);
+    http.frontends[i] = std::make_unique<frontend::http::HttpFrontend>(
+        shard.coordinator(), node->admin(i), start_settings, shard.metrics(), environments[i]);
+    resp.frontends[i] = std::make_unique<frontend::resp::RespFrontend>(
+        shard.coordinator(), node->admin(i), start_settings, shard.metrics(), environments[i]);
+  }
 }
 
 void Server::Impl::SayReady() {
@@ -340,8 +383,9 @@ void Server::Impl::WatchClients() {
   for (uint32_t i = 0; i < loops.size(); ++i) {
     const telemetry::Metrics& each = node->shard(i).metrics();
     errors += loops[i]->network_stats().accept_errors.value();
-    shed += each.http_shed.value();
-    refused += each.http_refused[telemetry::HttpRefusal::kTooManyConnections].value();
+    shed += each.http_shed.value() + each.resp_shed.value();
+    refused += each.http_refused[telemetry::HttpRefusal::kTooManyConnections].value() +
+               each.resp_refused[telemetry::RespRefusal::kTooManyConnections].value();
   }
   metrics.accept_errors.Add(errors - metrics.accept_errors.value());
   const uint64_t crowded = errors + shed + refused;
@@ -349,11 +393,13 @@ void Server::Impl::WatchClients() {
   if (crowded == crowded_told || (crowded_at && now - *crowded_at < kCrowdedPause)) return;
   crowded_told = crowded;
   crowded_at = now;
-  log.Log(LogLevel::kWarn, "http",
-          "more clients than the {} that this node takes: so far {} idle connections were closed "
-          "for new ones, {} new ones refused, {} times no descriptor was left. The limits are "
-          "http.connections_max for each shard and the open files that are allowed ({})",
-          plan.clients, shed, refused, errors, plan.allowed);
+  log.Log(
+      LogLevel::kWarn, "clients",
+      "more clients than the {} that this node takes: so far {} idle connections were closed "
+      "for new ones, {} new ones refused, {} times no descriptor was left. The limits are "
+      "http.connections_max and resp.connections_max for each shard, and the open files that are "
+      "allowed ({})",
+      plan.clients, shed, refused, errors, plan.allowed);
 }
 
 // Empty: nothing is in the way of ending, to open the store anew.
@@ -446,7 +492,8 @@ void Server::Impl::Drain() {
     loops[i]->env().executor.Post([this, i] {
       // Peers may still finish what they have begun here; clients are sent elsewhere.
       loops[i]->network().StopListening();
-      frontends[i]->Drain();
+      http.frontends[i]->Drain();
+      resp.frontends[i]->Drain();
     });
   }
   WaitForIdle(loops[0]->env().clock.Now() + base::Millis(settings.shutdown_drain_ms));
@@ -485,7 +532,8 @@ Server::~Server() {
   // Frontends and node use the loops; the engine calls back into the node's shards.
   impl_->signals.reset();
   impl_->engine.reset();
-  impl_->frontends.clear();
+  impl_->http.frontends.clear();
+  impl_->resp.frontends.clear();
   impl_->checks.clear();
   impl_->node.reset();
   impl_->links.clear();
@@ -520,17 +568,9 @@ base::Status Server::Open() {
   if (!generation) return Fail(generation.error());
   impl_->generation = *generation;
   if (auto status = impl_->OpenPeerListeners(); !status) return status;
-  if (auto status = impl_->OpenHttpListeners(); !status) return status;
+  if (auto status = impl_->OpenDoors(); !status) return status;
   impl_->BuildNode();
-  for (uint32_t i = 0; i < impl_->loops.size(); ++i) {
-    impl_->environments.push_back(impl_->loops[i]->env());
-  }
-  for (uint32_t i = 0; i < impl_->loops.size(); ++i) {
-    node::Shard& shard = impl_->node->shard(i);
-    impl_->frontends[i] = std::make_unique<frontend::http::HttpFrontend>(
-        shard.coordinator(), impl_->node->admin(i), impl_->start_settings, shard.metrics(),
-        impl_->environments[i]);
-  }
+  impl_->MakeFrontends();
   impl_->SayDescriptors();
   return {};
 }

@@ -43,6 +43,8 @@ std::string_view CodeName(Code code) {
       return "conflict";
     case Code::kInternal:
       return "internal";
+    case Code::kNotCovered:
+      return "not_covered";
     case Code::kClockOff:
       return "clock_off";
     case Code::kObjectTooLarge:

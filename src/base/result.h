@@ -33,6 +33,7 @@ enum class Code : uint8_t {
   kConflict = 17,             // not possible in the present state (for example wrong bucket kind)
   kInternal = 18,
   kObjectTooLarge = 21,  // limits.object_bytes reached: resolve first
+  kNotCovered = 23,      // reads: nobody who could be asked in time has what the client has seen
   kClockOff = 22,  // definitely not done: this node's clock is not to be believed; ask another
 };
 

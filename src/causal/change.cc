@@ -48,6 +48,9 @@ base::Status ClientWrite::Check() const {
   if (ttl_s && *ttl_s < 0) {
     return Fail(Code::kInvalidArgument, "ttl is a number of seconds, 0 or more");
   }
+  if (expires_ms && (*expires_ms < 0 || ttl_s)) {
+    return Fail(Code::kInvalidArgument, "an expiry is milliseconds since 1970, and excludes a ttl");
+  }
   if (if_match && if_none_match_any) {
     return Fail(Code::kInvalidArgument, "If-Match and If-None-Match exclude each other");
   }
@@ -90,7 +93,7 @@ base::Result<Change> Change::Of(ClientWrite* write, const ChangeTerms& terms) {
   change.value.written = change.now;
   if (!write->is_delete) {
     const auto ttl_s = write->ttl_s ? static_cast<uint64_t>(*write->ttl_s) : terms.ttl_s;
-    change.value.expires_ms = ExpiryOf(ttl_s, change.now);
+    change.value.expires_ms = write->expires_ms.value_or(ExpiryOf(ttl_s, change.now));
     change.value.content_type = std::move(write->content_type);
     change.value.bytes = std::move(write->value);
   }

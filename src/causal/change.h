@@ -27,6 +27,7 @@ struct ClientWrite {
   std::string content_type;
   std::optional<std::string> context;
   std::optional<int64_t> ttl_s;                // 0 = never, also where the bucket has a ttl
+  std::optional<int64_t> expires_ms;           // the same as a time since 1970; excludes ttl_s
   std::optional<int64_t> client_timestamp_ms;  // kinds ordered by clock only
   std::optional<std::string> if_match;         // a context, or "*" (any live value)
   bool if_none_match_any = false;              // only if there is no live value

@@ -40,6 +40,10 @@ TEST(Change, ExpiresByTheClientsTtlOrElseTheBuckets) {
   EXPECT_EQ(Made({.ttl_s = 1}).value.expires_ms, 6'000);
   EXPECT_EQ(Made({.ttl_s = 0}).value.expires_ms, 0);
   EXPECT_EQ(Made({.ttl_s = INT64_MAX}).value.expires_ms, INT64_MAX);
+  EXPECT_EQ(Made({.expires_ms = 5'001}).value.expires_ms, 5'001);
+  EXPECT_EQ(Made({.expires_ms = 0}).value.expires_ms, 0);
+  EXPECT_FALSE((ClientWrite{.ttl_s = 1, .expires_ms = 1}.Check()));
+  EXPECT_FALSE((ClientWrite{.expires_ms = -1}.Check()));
   ChangeTerms endless = kTerms;
   endless.ttl_s = UINT64_MAX;
   EXPECT_EQ(Made({}, endless).value.expires_ms, INT64_MAX);

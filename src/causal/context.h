@@ -21,6 +21,7 @@ struct Context {
   bool operator==(const Context&) const = default;
   bool Empty() const { return seen.Empty() && lww_stamp.packed == 0; }
   RegisterId Id() const { return {lww_stamp, lww_node}; }
+  bool Covers(const Context& other) const { return seen.Covers(other.seen) && other.Id() <= Id(); }
 };
 
 // A set that is larger than the limits below is trimmed (DotSet::Trim), so that every text given

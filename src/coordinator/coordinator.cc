@@ -14,6 +14,7 @@ Coordinator::Coordinator(env::Env env, const config::Settings& settings, Replica
       buckets_(context_),
       reads_(context_),
       flights_(context_, admission_, reads_),
+      covering_(context_, flights_),
       writes_(context_, admission_, reads_) {}
 
 Coordinator::~Coordinator() { context_.Close(); }
@@ -23,6 +24,7 @@ void Coordinator::Tick(base::Instant now) {
   reads_.Tick(now);
   writes_.Tick(now);
   flights_.Tick(now);
+  covering_.Tick(now);
 }
 
 void Coordinator::OnForwarded(wire::ForwardedWrite request,
@@ -34,7 +36,7 @@ void Coordinator::OnForwarded(wire::ForwardedWrite request,
 }
 
 void Coordinator::Get(GetRequest request, GetDone done) {
-  flights_.Get(std::move(request), std::move(done));
+  covering_.Get(std::move(request), std::move(done));
 }
 
 void Coordinator::Write(WriteRequest request, WriteDone done) {

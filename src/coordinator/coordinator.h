@@ -12,6 +12,7 @@
 
 #include "coordinator/internal/admission.h"
 #include "coordinator/internal/buckets.h"
+#include "coordinator/internal/covering_reads.h"
 #include "coordinator/internal/op_context.h"
 #include "coordinator/internal/read_flights.h"
 #include "coordinator/internal/reads.h"
@@ -52,6 +53,7 @@ class Coordinator final : public KvService {
   coordinator::Buckets buckets_;
   Reads reads_;
   ReadFlights flights_;
+  CoveringReads covering_;
   WriteJobs writes_;
 };
 

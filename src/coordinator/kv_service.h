@@ -69,6 +69,8 @@ struct GetRequest {
   std::string key;
   Consistency consistency;
   Caller caller;
+  // Answered only with a state that covers this, otherwise with kNotCovered; empty is none.
+  std::optional<std::string> context = {};
 };
 struct GetReply {
   std::vector<ShownValue> values;  // none = not found; several = siblings

@@ -104,6 +104,44 @@ std::string_view LabelText(HttpRefusal label) {
   return "";
 }
 
+std::string_view LabelText(RespGroup label) {
+  switch (label) {
+    case RespGroup::kConnection:
+      return "connection";
+    case RespGroup::kServer:
+      return "server";
+    case RespGroup::kGeneric:
+      return "generic";
+    case RespGroup::kString:
+      return "string";
+    case RespGroup::kCluster:
+      return "cluster";
+    case RespGroup::kLariat:
+      return "lariat";
+    case RespGroup::kUnknown:
+      return "unknown";
+    case RespGroup::kCount:
+      break;
+  }
+  return "";
+}
+
+std::string_view LabelText(RespRefusal label) {
+  switch (label) {
+    case RespRefusal::kProtocol:
+      return "protocol";
+    case RespRefusal::kTimeout:
+      return "timeout";
+    case RespRefusal::kTooManyConnections:
+      return "too_many_connections";
+    case RespRefusal::kOverloaded:
+      return "overloaded";
+    case RespRefusal::kCount:
+      break;
+  }
+  return "";
+}
+
 std::string_view LabelText(GossipRefusal label) {
   switch (label) {
     case GossipRefusal::kTooLarge:

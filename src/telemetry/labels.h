@@ -39,6 +39,18 @@ enum class HttpRefusal : uint8_t {
   kOverloaded,
   kCount
 };
+// The groups of the Redis protocol's commands.
+enum class RespGroup : uint8_t {
+  kConnection,
+  kServer,
+  kGeneric,
+  kString,
+  kCluster,
+  kLariat,
+  kUnknown,
+  kCount
+};
+enum class RespRefusal : uint8_t { kProtocol, kTimeout, kTooManyConnections, kOverloaded, kCount };
 enum class GossipRefusal : uint8_t {
   kTooLarge,
   kBadChecksum,
@@ -66,6 +78,8 @@ std::string_view LabelText(Outcome label);
 std::string_view LabelText(ReplicaOp label);
 std::string_view LabelText(PeerRefusal label);
 std::string_view LabelText(HttpRefusal label);
+std::string_view LabelText(RespGroup label);
+std::string_view LabelText(RespRefusal label);
 std::string_view LabelText(GossipRefusal label);
 std::string_view LabelText(ProbeOutcome label);
 std::string_view LabelText(SweepBlock label);

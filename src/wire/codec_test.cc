@@ -60,7 +60,8 @@ template <typename Write>
 requires std::is_same_v<std::remove_const_t<Write>, causal::ClientWrite>
 auto MembersOf(Write& write) {  // its optionals take anything, which cannot be counted
   return std::tie(write.is_delete, write.value, write.content_type, write.context, write.ttl_s,
-                  write.client_timestamp_ms, write.if_match, write.if_none_match_any);
+                  write.expires_ms, write.client_timestamp_ms, write.if_match,
+                  write.if_none_match_any);
 }
 
 // Sets every member to what it is not by default, and to another number each.

@@ -34,6 +34,7 @@ constexpr Row kRows[] = {
     {Code::kUnsupported, 400, Outcome::kRefused, false},
     {Code::kStaleEpoch, 503, Outcome::kNotDone, true},
     {Code::kConflict, 409, Outcome::kRefused, false},
+    {Code::kNotCovered, 504, Outcome::kTimeout, false},
     {Code::kClockOff, 503, Outcome::kNotDone, true},
 };
 // Corruption, I/O, internal and whatever comes later: nothing that a client did.

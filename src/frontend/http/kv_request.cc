@@ -167,6 +167,7 @@ base::Result<std::string> BucketOf(const Request& request) {
 base::Result<coordinator::GetRequest> ReadGet(const Request& request) {
   auto get = ReadCommon<coordinator::GetRequest>(request);
   if (get && get->consistency.level == Level::kAny) return Bad("ANY is for writes only");
+  if (const auto seen = request.Get(Header::kXContext); get && seen) get->context = *seen;
   return get;
 }
 

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Redis protocol in front of a shard's services: docs/redis.md. One frontend per shard, on the
+// shard's thread; the network owns the connections that it makes.
+#pragma once
+
+#include <memory>
+
+#include "config/settings.h"
+#include "coordinator/admin_service.h"
+#include "coordinator/kv_service.h"
+#include "env/env.h"
+#include "env/stream.h"
+#include "frontend/connection/frontend.h"
+#include "telemetry/metrics.h"
+
+namespace lariat::frontend::resp {
+
+struct Shared;
+
+class RespFrontend final : public connection::Frontend {
+ public:
+  // All must outlive the frontend.
+  RespFrontend(coordinator::KvService& kv, coordinator::AdminService& admin,
+               const config::Settings& settings, telemetry::Metrics& metrics, env::Env& env);
+
+ private:
+  explicit RespFrontend(std::shared_ptr<Shared> shared);
+  std::unique_ptr<env::StreamHandler> Make(env::Stream& stream) override;
+
+  const std::shared_ptr<Shared> shared_;  // co-owners: see connection::Clients
+};
+
+}  // namespace lariat::frontend::resp
