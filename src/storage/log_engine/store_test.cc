@@ -82,9 +82,9 @@ class PowerTest : public StoreTest {
     int lost = 0;
     int written = 0;
     for (int round = 0; round < 6; ++round) {
-      const bool lies = std::exchange(lies_, false);
+      const DiskWay way = std::exchange(way_, DiskWay::kHonest);
       EXPECT_TRUE(Open(EngineKind::kLog));
-      lies_ = lies;
+      way_ = way;
       int durable = written;
       for (uint64_t i = 10 + random.Below(40); i > 0; --i) {
         WriteBatch batch;  // two keys, both or none
@@ -122,8 +122,54 @@ TEST_F(PowerTest, WhatWasToldDurableIs) { EXPECT_EQ(LostAfterPowerFailures(), 0)
 
 TEST_F(PowerTest, ASyncThatIsAnsweredBeforeTheWriteIsFound) {
   ASSERT_TRUE(Open(EngineKind::kLog));  // makes the log
-  lies_ = true;
+  way_ = DiskWay::kLies;
   EXPECT_GT(LostAfterPowerFailures(), 0);
+}
+
+// Guards M3: 20 batches of two keys.
+TEST_F(PowerTest, OfATornGroupEachBatchIsWholeOrAbsent) {
+  constexpr int kBatches = 20;
+  forgets_ = true;
+  ASSERT_TRUE(Open(EngineKind::kLog));
+  Put("before", "v");
+  Sync();
+  for (int i = 0; i < kBatches; ++i) {
+    WriteBatch batch;
+    batch.Put(Space::kData, Key(i), Value(i));
+    batch.Put(Space::kHints, Key(i), "h");
+    batch.sync_follows = true;
+    ASSERT_TRUE(engine_->Write(batch));
+  }
+  way_ = DiskWay::kTears;
+  EXPECT_FALSE(contract::SyncAndWait(engine_.get(), &queue_));
+  Kill();
+  way_ = DiskWay::kHonest;
+  ASSERT_TRUE(Open(EngineKind::kLog));
+  EXPECT_FALSE(engine_->Stats().log_truncated) << "nobody was told of it";
+  EXPECT_EQ(Get("before"), "v");
+  int there = 0;
+  while (there < kBatches && Get(Key(there)) == Value(there)) ++there;
+  EXPECT_GT(there, 0);
+  EXPECT_LT(there, kBatches);
+  for (int i = 0; i < kBatches; ++i) {
+    EXPECT_EQ(Get(Key(i)) != kAbsent, i < there);
+    EXPECT_EQ(Get(Key(i), Space::kHints), i < there ? "h" : kAbsent);
+  }
+}
+
+TEST_F(StoreTest, ABatchThatFitsIntoNoSegmentIsRefusedAndNothingElse) {
+  ASSERT_TRUE(Open(EngineKind::kLog));
+  const size_t limit = engine_->batch_bytes_max();
+  EXPECT_EQ(limit, options_.log_bytes / 16);
+  EXPECT_EQ(
+      contract::PutOne(engine_.get(), Space::kData, "k", std::string(3 * limit, 'v')).error().code,
+      base::Code::kTooLarge);
+  EXPECT_EQ(Get("k"), kAbsent);
+  PutPatiently("k", std::string(limit, 'v'));
+  Sync();
+  Kill();
+  ASSERT_TRUE(Open(EngineKind::kLog));
+  EXPECT_EQ(Get("k"), std::string(limit, 'v'));
 }
 
 // --- programs that do not know of the log ------------------------------------------------------

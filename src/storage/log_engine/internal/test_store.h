@@ -17,12 +17,18 @@
 
 namespace lariat::storage::log_engine {
 
+enum class DiskWay : uint8_t {
+  kHonest,
+  kLies,   // says "durable" of what it only keeps in memory
+  kTears,  // the power goes within a durable write: a part of it arrives, and nobody is told
+};
+
 // A disk that keeps what was not synced in memory: what lies in the directory is what a loss of
-// power leaves. One that lies says "durable" of what it only keeps.
+// power leaves.
 class ForgetfulDisk final : public log::Disk {
  public:
-  ForgetfulDisk(std::unique_ptr<log::Disk> disk, const bool* lies)
-      : disk_(std::move(disk)), lies_(lies) {}
+  ForgetfulDisk(std::unique_ptr<log::Disk> disk, const DiskWay* way)
+      : disk_(std::move(disk)), way_(way) {}
   base::Result<uint64_t> Size(log::FileNumber file) override { return disk_->Size(file); }
   base::Status Make(log::FileNumber file, uint64_t bytes) override {
     return disk_->Make(file, bytes);
@@ -39,11 +45,15 @@ class ForgetfulDisk final : public log::Disk {
   }
   base::Status WriteDurably(log::FileNumber file, uint64_t offset,
                             std::string_view bytes) override {
-    return *lies_ ? Write(file, offset, bytes) : disk_->WriteDurably(file, offset, bytes);
+    if (*way_ == DiskWay::kHonest) return disk_->WriteDurably(file, offset, bytes);
+    if (*way_ == DiskWay::kLies) return Write(file, offset, bytes);
+    const size_t part = bytes.size() * 2 / 3 / 512 * 512;
+    (void)disk_->Write(file, offset, bytes.substr(0, part));
+    return base::Fail(base::Code::kIo, "no power");
   }
   base::Status Sync(log::FileNumber file) override {
     const std::lock_guard lock(mutex_);
-    if (*lies_) return {};
+    if (*way_ == DiskWay::kLies) return {};
     for (const auto& [offset, bytes] : kept_[file]) {
       if (auto written = disk_->Write(file, offset, bytes); !written) return written;
     }
@@ -53,7 +63,7 @@ class ForgetfulDisk final : public log::Disk {
 
  private:
   const std::unique_ptr<log::Disk> disk_;
-  const bool* const lies_;
+  const DiskWay* const way_;
   std::mutex mutex_;
   std::map<log::FileNumber, std::vector<std::pair<uint64_t, std::string>>> kept_;
 };
@@ -115,7 +125,7 @@ class StoreTest : public testing::Test {
   internal::SharedQueue queue_;
   LogEngineOptions options_;
   bool forgets_ = false;
-  bool lies_ = false;
+  DiskWay way_ = DiskWay::kHonest;
   std::unique_ptr<Engine> engine_;
 
  private:
@@ -133,7 +143,7 @@ class StoreTest : public testing::Test {
   World Forgetful() {
     World world = TestWorld();
     world.make_disk = [this](const std::string& directory) {
-      return std::make_unique<ForgetfulDisk>(log::MakePosixDisk(directory), &lies_);
+      return std::make_unique<ForgetfulDisk>(log::MakePosixDisk(directory), &way_);
     };
     return world;
   }
