@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// RocksDB alone, through storage::Engine, used as a shard uses it: one thread, the writes of one
+// An engine alone, through storage::Engine, used as a shard uses it: one thread, the writes of one
 // turn in one batch, one sync asked for them, `waiters` operations under way at once. One case per
 // run; one line of JSON on standard output. With --wait it says "ready" after its preparations and
 // starts when a line arrives, so that a profiler can be attached to the measured part alone.
@@ -22,8 +22,8 @@
 
 #include "base/hash.h"
 #include "base/prng.h"
+#include "storage/log_engine/log_engine.h"
 #include "storage/record.h"
-#include "storage/rocksdb/rocksdb_engine.h"
 #include "telemetry/histogram.h"
 
 namespace lariat::bench {
@@ -34,6 +34,8 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::string what = "put-sync";
+  std::string engine = "rocksdb";
+  bool read_first = false;
   std::string directory;
   size_t waiters = 50;
   double seconds = 3;
@@ -68,6 +70,18 @@ class Queue : public storage::CompletionQueue {
   std::vector<base::UniqueFunction<void()>> tasks_;
 };
 
+class SteadyClock final : public env::Clock {
+ public:
+  base::Instant Now() const override {
+    return base::Instant(std::chrono::steady_clock::now().time_since_epoch());
+  }
+  base::WallTime Wall() const override {
+    return {std::chrono::duration_cast<std::chrono::milliseconds>(
+                std::chrono::system_clock::now().time_since_epoch())
+                .count()};
+  }
+};
+
 struct Totals {
   telemetry::Histogram latency;
   uint64_t failed = 0;
@@ -91,11 +105,14 @@ class Bench {
   Bench(Options options) : options_(std::move(options)), random_(1) {}
 
   bool Open(uint64_t block_cache_bytes, uint32_t periodic_sync_ms) {
-    storage::RocksOptions rocks;
-    rocks.directory = options_.directory;
-    rocks.block_cache_bytes = block_cache_bytes;
-    rocks.periodic_sync_ms = periodic_sync_ms;
-    auto opened = storage::OpenRocksEngine(rocks);
+    const bool own_log = options_.engine == "log";
+    storage::LogEngineOptions all;  // of the same memory: tables are taken from the cache
+    all.table_bytes = block_cache_bytes / 4 * 3;
+    all.files.directory = options_.directory;
+    all.files.block_cache_bytes = own_log ? block_cache_bytes / 4 : block_cache_bytes;
+    all.files.periodic_sync_ms = periodic_sync_ms;
+    const auto kind = own_log ? storage::EngineKind::kLog : storage::EngineKind::kRocksDb;
+    auto opened = storage::OpenEngine(kind, all, clock_);
     if (!opened) {
       std::cerr << "lariat-engine-bench: " << opened.error().message << "\n";
       return false;
@@ -141,9 +158,11 @@ class Bench {
       storage::WriteBatch batch;
       const Clock::time_point begin = Clock::now();
       for (size_t i = 0; i < starting && More(begin); ++i) {
-        const uint64_t key = random_.Below(options_.keys);
-        batch.Put(storage::Space::kData, KeyOf(key), ValueOf(issued_++));
+        std::string key = KeyOf(random_.Below(options_.keys));
+        if (options_.read_first) ReadOne(key);
+        batch.Put(storage::Space::kData, std::move(key), ValueOf(issued_++));
       }
+      batch.sync_follows = sync;
       const size_t written = batch.operations.size();
       starting = 0;
       if (written > 0) Apply(&batch);
@@ -166,17 +185,9 @@ class Bench {
   }
 
   void Gets() {
-    std::string value;
-    base::Error error;
     for (Clock::time_point begin = Clock::now(); More(begin); begin = Clock::now()) {
       ++issued_;
-      const std::string key = KeyOf(random_.Below(options_.keys));
-      const storage::Lookup found = engine_->TryGet(storage::Space::kData, key, &value, &error);
-      if (found == storage::Lookup::kNotInMemory) {
-        ReadFromDisk(key);
-      } else if (found != storage::Lookup::kFound) {
-        ++totals_.failed;
-      }
+      ReadOne(KeyOf(random_.Below(options_.keys)));
       Finish(begin, 1);
     }
   }
@@ -190,12 +201,13 @@ class Bench {
       return std::chrono::duration<double, std::micro>(totals_.latency.Quantile(quantile)).count();
     };
     fmt::print(
-        "{{\"case\":\"{}\",\"waiters\":{},\"operations\":{},\"failed\":{},\"seconds\":{:.3f},"
+        "{{\"engine\":\"{}\",\"case\":\"{}\",\"waiters\":{},\"operations\":{},\"failed\":{},"
+        "\"seconds\":{:.3f},"
         "\"per_second\":{:.0f},\"p50_us\":{:.2f},\"p99_us\":{:.2f},\"p999_us\":{:.2f},"
         "\"user_us_per_op\":{:.3f},\"system_us_per_op\":{:.3f},\"syncs\":{},"
         "\"reads_from_disk\":{},\"resident_growth_bytes\":{}}}\n",
-        options_.what, options_.waiters, totals_.latency.Count(), totals_.failed, elapsed,
-        count / elapsed, micros(0.5), micros(0.99), micros(0.999),
+        options_.engine, options_.what, options_.waiters, totals_.latency.Count(), totals_.failed,
+        elapsed, count / elapsed, micros(0.5), micros(0.99), micros(0.999),
         (Seconds(after.ru_utime) - Seconds(before.ru_utime)) * 1e6 / count,
         (Seconds(after.ru_stime) - Seconds(before.ru_stime)) * 1e6 / count, engine_->Stats().syncs,
         engine_->Stats().reads_from_disk,
@@ -241,6 +253,15 @@ class Bench {
     engine_->Sync(&queue_, [&](base::Status) { done = true; });
     while (!done) queue_.Run();
   }
+  void ReadOne(const std::string& key) {
+    base::Error error;
+    const storage::Lookup found = engine_->TryGet(storage::Space::kData, key, &value_, &error);
+    if (found == storage::Lookup::kNotInMemory) {
+      ReadFromDisk(key);
+    } else if (found != storage::Lookup::kFound) {
+      ++totals_.failed;
+    }
+  }
   void ReadFromDisk(const std::string& key) {
     bool done = false;
     engine_->Get(storage::Space::kData, key, &queue_, [&](base::Result<std::string> result) {
@@ -255,7 +276,9 @@ class Bench {
   }
 
   const Options options_;
+  const SteadyClock clock_;
   base::Prng random_;
+  std::string value_;
   Queue queue_;  // outlives the engine
   std::unique_ptr<storage::Engine> engine_;
   Totals totals_;
@@ -307,9 +330,12 @@ int Run(const Options& options) {
 
 int main(int argc, char** argv) {
   lariat::bench::Options options;
-  CLI::App app("RocksDB alone through Lariat's engine interface", "lariat-engine-bench");
+  CLI::App app("An engine alone through Lariat's engine interface", "lariat-engine-bench");
   app.add_option("--case", options.what, "What to measure")
       ->check(CLI::IsMember({"put-sync", "put-periodic", "put-none", "get-hot", "get-cold"}));
+  app.add_option("--engine", options.engine, "Which engine")
+      ->check(CLI::IsMember({"rocksdb", "log"}));
+  app.add_flag("--read-first", options.read_first, "Each put reads its key first");
   app.add_option("--dir", options.directory, "An empty directory on the disk to measure")
       ->required();
   app.add_option("--waiters", options.waiters, "Puts that share a sync (put-sync)")

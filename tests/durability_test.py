@@ -255,6 +255,7 @@ class Disk(Test):
         with small_disk(self, 96 * MIB) as disk:
             node = self.single(os.path.join(disk, "data"),
                                {"storage.disk_reserve_bytes": 16 * MIB,
+                                "storage.log_bytes": 16 * MIB,
                                 "storage.memtable_bytes": 4 * MIB})
             filler = os.path.join(disk, "filler")
             self.assertEqual(node.http("PUT", "/buckets/one/kv/first", b"kept").status, 201)
@@ -290,6 +291,7 @@ class Disk(Test):
         with small_disk(self, 96 * MIB) as disk:
             node = self.single(os.path.join(disk, "data"),
                                {"storage.disk_reserve_bytes": 12 * MIB,
+                                "storage.log_bytes": 16 * MIB,
                                 "storage.memtable_bytes": 2 * MIB})
             with open(os.path.join(disk, "filler"), "wb") as file:
                 file.write(bytes(disk_free(disk) - 40 * MIB))
@@ -314,7 +316,8 @@ class Disk(Test):
     def test_full_disk_of_one_of_three(self):
         with small_disk(self, 64 * MIB) as disk:
             cluster = self.cluster(start=False, settings={
-                "storage.disk_reserve_bytes": 16 * MIB, "storage.memtable_bytes": 4 * MIB})
+                "storage.disk_reserve_bytes": 16 * MIB, "storage.memtable_bytes": 4 * MIB,
+                "storage.log_bytes": 16 * MIB})
             full = cluster.nodes[2]
             full.data_dir = os.path.join(disk, "data")
             for node in cluster.nodes:
@@ -417,10 +420,10 @@ class DamagedFiles(Test):
             self.put(cluster.nodes[0], path + "?w=3", value)
         broken = cluster.nodes[1]
         broken.kill9()
-        if in_tables:  # recovery writes one of all that is in the log
+        if in_tables:  # recovery or a stop writes one of all that is in the log
             broken.start()
             broken.wait_ready()
-            broken.kill9()
+            broken.terminate()
         damage_files(broken)
         broken.start()
         return cluster, broken
@@ -456,6 +459,12 @@ class DamagedFiles(Test):
             corrupt(table)
 
     @staticmethod
+    def log_of(node):
+        """The file that the node wrote to last, whichever its engine is."""
+        own = glob.glob(os.path.join(store(node), "log", "slot-*"))
+        return max(own or glob.glob(os.path.join(store(node), "*.log")), key=os.path.getmtime)
+
+    @staticmethod
     def kept(node):
         return [name for name in os.listdir(store(node)) if name.startswith("quarantine-")]
 
@@ -483,8 +492,10 @@ class DamagedFiles(Test):
 
     def test_log(self):
         def flip(node):
-            log = max(glob.glob(os.path.join(store(node), "*.log")), key=os.path.getsize)
-            flip_bytes(log, os.path.getsize(log) // 3, 8)
+            log = self.log_of(node)
+            with open(log, "rb") as file:
+                written = len(file.read().rstrip(b"\0"))
+            flip_bytes(log, written // 3, 8)
         self.heals(*self.damage(flip))
 
     # Guards M32.
@@ -499,8 +510,7 @@ class DamagedFiles(Test):
 
         def damage():
             cut.kill9()
-            log = max(glob.glob(os.path.join(store(cut), "*.log")), key=os.path.getsize)
-            flip_bytes(log, 0, 8)
+            flip_bytes(self.log_of(cut), 0, 8)
         self.assertIn(make_bucket(first, "before").status, (200, 201))
         damage()
         dead.kill9()
@@ -544,8 +554,8 @@ class DamagedFiles(Test):
                    and sum(node.metric("lariat_tombstones") for node in cluster.nodes) == 0,
                    60, "the sweep has purged all of them")
         broken.kill9()
-        log = max(glob.glob(os.path.join(store(broken), "*.log")), key=os.path.getsize)
-        flip_bytes(log, 200, 8)
+        log = self.log_of(broken)
+        flip_bytes(log, 200 if log.endswith(".log") else 4096 + 200, 8)
         broken.start()
         broken.wait_ready(60)
         broken.drop_client()
@@ -558,7 +568,7 @@ class DamagedFiles(Test):
         """Identity, topology and all else that the node knows about itself are kept twice."""
         def flip(node):
             tables = [path for path in sorted(glob.glob(os.path.join(store(node), "*.sst")))
-                      if b"identity" in pathlib.Path(path).read_bytes()]
+                      if b"generation" in pathlib.Path(path).read_bytes()]
             self.assertGreaterEqual(len(tables), 2)
             flip_bytes(tables[0], 20, 100)
         cluster, broken = self.damage(flip, in_tables=True)

@@ -4,7 +4,9 @@
 import base64
 import json
 import os
+import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import tempfile
 import unittest
 import uuid
 
-from lariat_e2e import Cluster, free_ports, program, run_cli, wait_until
+from lariat_e2e import Cluster, free_ports, fresh_get, program, run_cli, wait_until
 
 FIXED_METRICS = {
     "lariat_requests_total": "counter", "lariat_request_seconds": "histogram",
@@ -265,6 +267,63 @@ class CommandLine(Test):
         context = json.loads(cluster.cli("get", key, "--json").stdout)["context"]
         self.cli(0, "put", key, "both", "--context", context)
         self.assertEqual(self.cli(0, "get", key), "both")
+
+    def test_replace_takes_the_place_of_what_is_there(self):
+        key = fresh()
+        self.cli(0, "put", key, "first", "--replace")
+        self.cli(0, "put", key, "two")
+        self.cli(7, "get", key)
+        self.cli(0, "put", key, "both", "--replace")
+        self.assertEqual(self.cli(0, "get", key), "both")
+        self.cli(0, "del", key)
+        self.cli(0, "put", key, "again", "--replace")
+        self.assertEqual(self.cli(0, "get", key), "again")
+
+    def test_a_terminal_is_told_of_siblings_and_shown_no_control_bytes(self):
+        key = fresh()
+        self.cli(0, "put", key, "one")
+        said = self.on_terminal("put", key, "two")
+        self.assertIn("stored beside 1 other value; --replace", said)
+        self.cli(0, "put", key, "-", "--replace", stdin="\x1b[31mred")
+        self.assertIn("\\x1b[31mred", self.on_terminal("get", key))
+        self.assertEqual(self.cli(0, "get", key), "\x1b[31mred")
+
+    def on_terminal(self, *args):
+        """What the command shows where standard output and error are a terminal."""
+        ours, its = pty.openpty()
+        with open(ours, "rb", buffering=0) as screen:
+            command = [program("lariat"), *args, "--node", node.http_address]
+            with subprocess.Popen(command, stdout=its, stderr=its) as running:
+                os.close(its)
+                shown = b""
+                try:
+                    while piece := screen.read(4096):
+                        shown += piece
+                except OSError:
+                    pass  # the other end is closed
+                self.assertEqual(running.wait(), 0, shown)
+        return shown.decode()
+
+    def test_an_unknown_write_names_the_line_that_repeats_it(self):
+        with Cluster() as own:
+            own.wait_ready()
+            key = fresh()
+            self.assertEqual(own.cli("put", key, "before").returncode, 0)
+            for other in own.nodes[1:]:
+                other.pause()
+            done = own.cli("put", key, "after", "--timeout-ms", "300", "--timeout", "3")
+            for other in own.nodes[1:]:
+                other.resume()
+            self.assertEqual(done.returncode, 1, done.stderr)
+            line = re.search(r"To repeat it.*?:  lariat (put .*)", done.stderr)
+            self.assertIsNotNone(line, done.stderr)
+            repeat = shlex.split(line.group(1))
+            self.assertIn("--idempotency-key", repeat)
+            wait_until(lambda: own.cli(*repeat).returncode == 0, 30, "the repeat is answered")
+            siblings = fresh_get(own.nodes[0], f"/v1/kv/{key}").json()["siblings"]
+            # A try that a node took up after all this may be a second, equal event.
+            values = {base64.b64decode(sibling["value"]) for sibling in siblings}
+            self.assertEqual(values, {b"before", b"after"})
 
     def test_no_node(self):
         port = free_ports(1)[0]

@@ -261,7 +261,7 @@ class AntiEntropy(Test):
             wait_until(trees_are_known, 30, "the trees are loaded")
             self.assertEqual(third.metric("lariat_tree_read_bytes_total"), 0)
         wait_until(lambda: third.metric("lariat_scrub_passes_total") > 0, 60, "all is counted")
-        self.assertGreater(third.metric("lariat_scrub_bytes_total"), 100000)
+        self.assertGreater(third.metric("lariat_scrub_bytes_total"), 20000)
         self.assertEqual(third.metric("lariat_tree_corrections_total"), 0)
 
     def test_a_lost_disk_is_refilled(self):
@@ -349,7 +349,7 @@ class Deletes(Test):
         c.restart()
         self.delete(a, "k")
         wait_until(lambda: time.monotonic() > put + window, 10, "it is too old")
-        self.assertGreater(a.metric("lariat_tombstones"), 0)
+        wait_until(lambda: a.metric("lariat_tombstones") > 0, 10, "the tombstone is counted")
         other.restart()
         self.wait_purged(cluster, lambda: [node.http("GET", "/kv/k").status
                                            for node in cluster.nodes])

@@ -88,6 +88,38 @@ def gains(before, after):
 
 
 class GrowAndShrink(Test):
+    # Guards M20.
+    def test_one_node_to_three_replicas(self):
+        cluster = self.cluster(nodes=1)
+        first = cluster.nodes[0]
+        for i in range(200):
+            self.assertEqual(first.http("PUT", f"/kv/old{i}", b"v").status, 201)
+        self.assertEqual(self.properties(first), (1, 1, 1))
+        said = self.cli(cluster, "bucket", "set", "default", "n=3", code=1)
+        self.assertIn("n=3 needs as many nodes; there are 1", said)
+        for _ in range(2):
+            cluster.add_node()
+            wait_settled(cluster, timeout=60)
+        self.assertIn("lariat bucket set default n=3", self.cli(cluster, "status"))
+        self.cli(cluster, "bucket", "set", "default", "n=3")
+        written = 0  # and read by the default levels, through other nodes, while the data moves
+        while self.properties(first) == (1, 1, 1):
+            node, other = cluster.nodes[written % 3], cluster.nodes[(written + 1) % 3]
+            self.assertEqual(node.http("PUT", f"/kv/new{written}", b"v").status, 201)
+            self.assertEqual(other.http("GET", f"/kv/new{written}").status, 200)
+            written += 1
+        self.assertEqual(self.properties(first), (3, 2, 2))
+        self.assertGreater(written, 0)
+        wait_settled(cluster, timeout=60)
+        self.assertNotIn("bucket set", self.cli(cluster, "status"))
+        cluster.nodes[2].kill9()  # any node may go now
+        for key in [f"old{i}" for i in range(200)] + [f"new{i}" for i in range(written)]:
+            self.assertEqual(first.http("GET", f"/kv/{key}").status, 200, key)
+
+    def properties(self, node):
+        bucket = node.http("GET", "/v1/buckets/default").json()
+        return bucket["n"], bucket["r"], bucket["w"]
+
     # Guards M20, M22.
     def test_three_to_five_and_back(self):
         cluster = self.cluster(settings={"stream.max_bytes_per_s": 1000000})

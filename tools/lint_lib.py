@@ -6,7 +6,7 @@ import re
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-CODE_ROOTS = ("src", "apps", "sim", "bench", "fuzz", "client")
+CODE_ROOTS = ("src", "apps", "sim", "bench", "fuzz", "client", "examples")
 CXX = (".h", ".cc")
 SKIPPED_DIRS = {"build", ".git", ".cache", "__pycache__", "testdata", "corpus", "node_modules"}
 

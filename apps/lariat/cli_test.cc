@@ -16,6 +16,7 @@ namespace lariat::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // A port that was free a moment ago would do; port 1 on loopback is refused at once.
 constexpr const char* kNobody = "127.0.0.1:1";
@@ -38,6 +39,9 @@ TEST(Arguments, WrongUsageIsTwo) {
   EXPECT_EQ(Call({"up", "--detach"}), 2);
   EXPECT_EQ(Call({"bucket", "create", "b", "n:3", "--node", kNobody}), 2);
   EXPECT_EQ(Call({"bench", "--workload", "sleep"}), 2);
+  EXPECT_EQ(Call({"bench", "--duration", "-1"}), 2);
+  EXPECT_EQ(Call({"import", "f", "--concurrency", "0"}), 2);
+  EXPECT_EQ(Call({"put", "k", "v", "--replace", "--context", "c"}), 2);
 }
 
 // Of a number that cannot be taken as it stands none is made that is near it.
@@ -68,6 +72,39 @@ TEST(Arguments, HelpIsZero) {
     EXPECT_THAT(help, HasSubstr("--node")) << command;
     EXPECT_THAT(help, HasSubstr("--json")) << command;
   }
+}
+
+std::string Said(std::vector<const char*> words, bool on_stderr) {
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  Call(std::move(words));
+  const std::string out = ::testing::internal::GetCapturedStdout();
+  const std::string told = ::testing::internal::GetCapturedStderr();
+  return on_stderr ? told : out;
+}
+
+TEST(Arguments, WhatWasMeantIsSaid) {
+  EXPECT_THAT(Said({"stauts"}, true), HasSubstr("did you mean 'status'?"));
+  EXPECT_THAT(Said({"--node", "put", "bukcet", "list"}, true), HasSubstr("did you mean 'bucket'?"));
+  EXPECT_THAT(Said({"bucket", "crate", "b"}, true), HasSubstr("did you mean 'create'?"));
+  EXPECT_THAT(Said({"put", "k", "v", "--bukcet=b"}, true), HasSubstr("did you mean --bucket?"));
+  EXPECT_THAT(Said({"xyzzy"}, true), Not(HasSubstr("did you mean")));
+  // An argument is none of it.
+  EXPECT_THAT(Said({"get", "staus", "--node", kNobody}, true), Not(HasSubstr("did you mean")));
+}
+
+TEST(Arguments, HelpAndVersionAreWordsToo) {
+  EXPECT_EQ(Said({}, false), Said({"help"}, false));
+  EXPECT_EQ(Said({"help", "bucket", "create"}, false), Said({"bucket", "create", "--help"}, false));
+  EXPECT_EQ(Call({"help", "put"}), 0);
+  EXPECT_EQ(Said({"version"}, false), Said({"--version"}, false));
+}
+
+TEST(Arguments, CompletionKnowsEveryCommandAndItsOptions) {
+  const std::string script = Said({"completion"}, false);
+  EXPECT_THAT(script, HasSubstr("'lariat bucket') words='create "));
+  EXPECT_THAT(script, HasSubstr("--idempotency-key"));
+  EXPECT_THAT(script, HasSubstr("complete -o default -F _lariat lariat"));
 }
 
 TEST(Arguments, NoNodeReachableIsThree) {
@@ -203,10 +240,11 @@ TEST(Keys, ZipfIsSkewedAndInRange) {
 }
 
 TEST(Cpu, IsReadFromStat) {
-  auto cpu = load::ParseCpu("1 (x) S 1 2 3 4 5 6 7 8 9 10 250 50 13", 100);
+  auto cpu = load::ParseCpu("1 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 50 13 7 20 0", 100);
   ASSERT_TRUE(cpu.has_value());
-  EXPECT_DOUBLE_EQ(cpu->user_s, 2.5);
-  EXPECT_DOUBLE_EQ(cpu->system_s, 0.5);
+  EXPECT_DOUBLE_EQ(cpu->user_s, 2.63) << "with children that have ended";
+  EXPECT_DOUBLE_EQ(cpu->system_s, 0.57);
+  EXPECT_FALSE(load::ParseCpu("1 (x) S 1 2 3 4 5 6 7 8 9 10 250 50", 100).has_value());
   EXPECT_FALSE(load::ParseCpu("1 (x) S", 100).has_value());
 }
 

@@ -5,17 +5,20 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <random>
 
 #include "apps/lariat/commands.h"
 #include "apps/lariat/local/layout.h"
 #include "apps/lariat/terminal/text.h"
 #include "base/base64.h"
+#include "base/uuid.h"
 
 namespace lariat::cli {
 
@@ -33,6 +36,8 @@ struct KvOptions {
   bool key_base64 = false;
   bool if_none_match = false;
   bool sloppy = false;
+  bool replace = false;
+  bool id_is_given = false;
 };
 using KvOptionsPtr = std::shared_ptr<KvOptions>;  // shared by the parser's callbacks of one command
 
@@ -62,6 +67,16 @@ bool TakeKey(KvOptions* o) {
   auto bytes = KeyBytes(o->key, o->key_base64);
   if (bytes) o->key = std::move(*bytes);
   return bytes.has_value();
+}
+
+// A write has an id, so that it may be sent again.
+void TakeId(KvOptions* o) {
+  o->id_is_given = o->idempotency_key.has_value();
+  if (o->id_is_given) return;
+  std::random_device random;
+  const auto bits = [&random] { return (uint64_t{random()} << 32) | random(); };
+  const uint64_t high = bits();
+  o->idempotency_key = base::Uuid::FromRandom(high, bits()).ToString();
 }
 
 // An empty context would make a write blind without a word: mostly it is an empty shell variable.
@@ -143,8 +158,63 @@ void AddWriteHeaders(const KvOptions& o, net::Request* request) {
   }
 }
 
-Exit Put(const Common& common, KvOptions o) {
+// The context of what is there now, which may be a delete; nothing after a message.
+std::optional<std::string> ContextNow(net::Client& client, const KvOptions& o, Exit* exit) {
+  auto outcome = client.Send(Start(o, "GET", "/v1"));
+  const bool absent = outcome && outcome->status == 404;
+  if (absent) return std::string(outcome->Header("x-context"));
+  const auto reply = Answer(client, outcome);
+  if (reply) return TextOf(*reply, "context");
+  *exit = reply.error();
+  return std::nullopt;
+}
+
+// Nobody knows whether the write happened. With its id it can be made again, and counts once.
+void TellRepeat(const Session& session, const KvOptions& o) {
+  std::vector<std::string> words = {"lariat"};
+  words.insert(words.end(), session.words.begin(), session.words.end());
+  if (!o.id_is_given) {
+    const auto command = std::find_if(words.begin(), words.end(), [](const std::string& word) {
+      return word == "put" || word == "del";
+    });
+    words.insert(command + 1, {"--idempotency-key", *o.idempotency_key});
+  }
+  Tell("To repeat it, with no further effect if it did happen:  {}\n",
+       Printable(local::ShellText(words)));
+}
+
+// Sends a write, under an id of its own, so that other nodes may be asked too.
+tl::expected<json::value, Exit> SendWrite(const Session& session, net::Client& client,
+                                          const KvOptions& o, net::Request request) {
+  net::Outcome outcome = client.Send(request);
+  if (!o.id_is_given && outcome && outcome->status == 503) {
+    // Nothing was done. Where only fallbacks are left they take writes without an id.
+    std::erase_if(request.headers, [](const auto& h) { return h.first == "Idempotency-Key"; });
+    outcome = client.Send(request);
+  }
+  auto reply = Answer(client, outcome);
+  const bool unknown = outcome ? ParseErrorBody(outcome->body).code == "outcome_unknown"
+                               : outcome.error().failure != net::Failure::kNotSent;
+  if (unknown && !reply) TellRepeat(session, o);
+  return reply;
+}
+
+// Whoever writes without having read may not know that this makes siblings.
+void TellSiblings(net::Client& client, const KvOptions& o) {
+  const auto outcome = client.Send(Start(o, "GET", "/v1"));
+  if (!outcome || !outcome->Ok()) return;
+  json::error_code problem;
+  const json::value reply = json::parse(outcome->body, problem);
+  if (problem || !FlagOf(reply, "conflict")) return;
+  const size_t others = ArrayOf(reply, "siblings").size() - 1;
+  Tell("lariat: stored beside {} other value{}; --replace puts a value in the place of all\n",
+       others, others == 1 ? "" : "s");
+}
+
+Exit Put(const Session& session, KvOptions o) {
+  const Common& common = session.common;
   if (!TakeKey(&o) || !CheckContexts(o)) return Exit::kUsage;
+  TakeId(&o);
   auto value = ReadValue(o);
   if (!value) return Exit::kUsage;
   if (value->size() > kValueBytesMax) {
@@ -152,27 +222,37 @@ Exit Put(const Common& common, KvOptions o) {
   }
   auto client = Connect(common, Wait(o));
   if (!client) return Exit::kUsage;
+  if (o.replace) {
+    Exit exit = Exit::kFailed;
+    o.context = ContextNow(*client, o, &exit);
+    if (!o.context) return exit;
+    if (o.context->empty()) o.context.reset();
+  }
   net::Request request = Start(o, "PUT", "");
   AddWriteHeaders(o, &request);
   request.body = std::move(*value);
-  auto reply = Ask(*client, request);
+  auto reply = SendWrite(session, *client, o, request);
   if (!reply) return reply.error();
   if (common.json) {
     PrintAnswer(*client);
-  } else if (IsTerminal(STDOUT_FILENO)) {
-    PrintLine(fmt::format("stored {}", Printable(o.key)));
+    return Exit::kDone;
   }
+  if (IsTerminal(STDOUT_FILENO)) PrintLine(fmt::format("stored {}", Printable(o.key)));
+  const bool blind = !o.context && !o.if_match && !o.if_none_match;
+  if (blind && IsTerminal(STDERR_FILENO)) TellSiblings(*client, o);
   return Exit::kDone;
 }
 
-Exit Delete(const Common& common, KvOptions o) {
+Exit Delete(const Session& session, KvOptions o) {
+  const Common& common = session.common;
   if (!TakeKey(&o) || !CheckContexts(o)) return Exit::kUsage;
+  TakeId(&o);
   auto client = Connect(common, Wait(o));
   if (!client) return Exit::kUsage;
   net::Request request = Start(o, "DELETE", "");
   AddWriteHeaders(o, &request);
   request.headers.emplace_back("Accept", "application/json");
-  auto reply = Ask(*client, request);
+  auto reply = SendWrite(session, *client, o, request);
   if (!reply) return reply.error();
   if (common.json) {
     PrintLine(reply->is_object() ? client->body() : R"({"deleted":true})");
@@ -206,6 +286,15 @@ Exit ShowSiblings(const KvOptions& o, const json::value& reply) {
   return Exit::kSiblings;
 }
 
+// What may stand on a terminal as it is.
+bool IsText(std::string_view bytes) {
+  const auto is_control = [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7F;
+  };
+  return IsUtf8(bytes) && std::none_of(bytes.begin(), bytes.end(), is_control);
+}
+
 Exit Get(const Common& common, KvOptions o) {
   if (!TakeKey(&o)) return Exit::kUsage;
   auto client = Connect(common, Wait(o));
@@ -221,8 +310,15 @@ Exit Get(const Common& common, KvOptions o) {
   if (common.json) return Exit::kDone;
   auto bytes = base::Base64Decode(TextOf(*reply, "value"));
   if (!bytes) return Complain(Exit::kFailed, "the answer holds no value in base64");
-  Write(*bytes);
-  if (IsTerminal(STDOUT_FILENO)) Write("\n");
+  if (!IsTerminal(STDOUT_FILENO)) {
+    Write(*bytes);
+  } else if (IsText(*bytes)) {
+    PrintLine(*bytes);
+  } else {
+    PrintLine(ShowBytes(*bytes));
+    Tell("lariat: {} that are no text; 'lariat get ... > FILE' keeps them as they are\n",
+         BytesText(bytes->size()));
+  }
   return Exit::kDone;
 }
 
@@ -241,11 +337,15 @@ void AddKvCommands(CLI::App& app, Session& session) {
   AddWriteOptions(command, put);
   command->add_option("--ttl", put->ttl, "Seconds until the value expires; 0 = never");
   command->add_option("--content-type", put->content_type, "Kept with the value");
-  command->add_flag("--if-none-match", put->if_none_match, "Only if the key has no value");
+  CLI::Option* absent =
+      command->add_flag("--if-none-match", put->if_none_match, "Only if the key has no value");
+  command->add_flag("--replace", put->replace, "Read first, and replace what is there by then")
+      ->excludes("--context", "--if-match")
+      ->excludes(absent);
   command->add_option("--client-timestamp", put->client_timestamp_ms,
                       "Milliseconds since 1970, lww buckets only");
   command->callback(
-      [&session, put] { session.run = [&session, put] { return Put(session.common, *put); }; });
+      [&session, put] { session.run = [&session, put] { return Put(session, *put); }; });
 
   auto get = std::make_shared<KvOptions>();
   command = AddCommand(app, session, "get", "Read a value: its exact bytes on standard output",
@@ -261,7 +361,7 @@ void AddKvCommands(CLI::App& app, Session& session) {
   AddKeyOptions(command, del);
   AddWriteOptions(command, del);
   command->callback(
-      [&session, del] { session.run = [&session, del] { return Delete(session.common, *del); }; });
+      [&session, del] { session.run = [&session, del] { return Delete(session, *del); }; });
 }
 
 }  // namespace lariat::cli

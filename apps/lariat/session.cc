@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "apps/lariat/commands.h"
+#include "apps/lariat/terminal/suggest.h"
 #include "apps/lariat/terminal/text.h"
 #include "base/base64.h"
 
@@ -93,6 +94,30 @@ void CheckNumbers(CLI::App& app) {
   for (CLI::App* command : app.get_subcommands(nullptr)) CheckNumbers(*command);
 }
 
+// "help put" is "put --help", and so on.
+std::vector<std::string> Words(int argc, const char* const* argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.empty()) return words;
+  if (words[0] == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  } else if (words[0] == "version") {
+    words[0] = "--version";
+  }
+  return words;
+}
+
+void AddCompletion(CLI::App& app, Session& session) {
+  CLI::App* command = app.add_subcommand("completion", "A script that completes commands in bash");
+  command->footer("Example:\n  eval \"$(lariat completion)\"");
+  command->callback([&app, &session] {
+    session.run = [&app] {
+      Write(BashCompletion(app));
+      return Exit::kDone;
+    };
+  });
+}
+
 // What could not be written is a failure, whatever the command did; what it had to say goes first.
 int Finished(Exit exit) {
   if (!FlushOutput() && exit == Exit::kDone) exit = Exit::kFailed;
@@ -123,15 +148,24 @@ int Main(int argc, const char* const* argv) {
   AddTransferCommands(app, session);
   AddBenchCommand(app, session);
   AddPlanCommand(app, session);
+  AddCompletion(app, session);
   CheckNumbers(app);
+  session.words = Words(argc, argv);
+  if (session.words.empty()) {
+    Write(app.help());
+    return Finished(Exit::kUsage);
+  }
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(session.words.rbegin(), session.words.rend()));
   } catch (const CLI::ParseError& error) {
     std::ostringstream out;
     std::ostringstream complaint;
     bool asked = app.exit(error, out, complaint) == 0;  // --help and --version
     Write(out.str());
     TellText(complaint.str());
+    if (const std::string meant = DidYouMean(app, session.words); !asked && !meant.empty()) {
+      Tell("lariat: {}\n", meant);
+    }
     return Finished(asked ? Exit::kDone : Exit::kUsage);
   }
   session.common.json |= before.json;

@@ -52,6 +52,7 @@ inline constexpr std::string_view kKeyBase64Help =
 struct Session {
   Common common;  // what stood before the command is added to it
   std::function<Exit()> run;
+  std::vector<std::string> words;  // the command line as it was typed, without the program
 };
 
 // A command with --node, --json and an example in its help.

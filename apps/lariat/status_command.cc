@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cmath>
@@ -112,6 +113,28 @@ void ShowStatus(const json::value& status, const std::string& asked, bool wide) 
   Print("{}", (wide ? WideTable(nodes) : NarrowTable(nodes)).Render());
 }
 
+// A cluster that has grown may keep fewer copies than it could: nobody raises n by itself.
+void ShowThinBuckets(net::Client& client, const json::array& nodes) {
+  const auto normal = std::count_if(nodes.begin(), nodes.end(), [](const json::value& node) {
+    return TextOf(node, "state") == "normal";
+  });
+  const double usual = std::min<double>(3, static_cast<double>(normal));
+  net::Request request;
+  request.target = "/v1/buckets";
+  const net::Outcome outcome = client.Send(request);
+  if (!outcome || !outcome->Ok()) return;
+  json::error_code problem;
+  const json::value buckets = json::parse(outcome->body, problem);
+  if (problem) return;
+  for (const json::value& bucket : ArrayOf(buckets, "buckets")) {
+    const double n = NumberOf(bucket, "n");
+    if (n >= usual) continue;
+    const std::string name = Printable(TextOf(bucket, "name"));
+    Print("bucket {} keeps {:.0f} cop{} of each key; for {:.0f}:  lariat bucket set {} n={:.0f}\n",
+          name, n, n == 1 ? "y" : "ies", usual, name, usual);
+  }
+}
+
 bool HealthyNow(net::Client& client, const net::Request& request) {
   net::Outcome outcome = client.Send(request);
   if (!outcome || !outcome->Ok()) return false;
@@ -135,6 +158,7 @@ Exit Status(const Common& common, const StatusOptions& options) {
     PrintAnswer(*client);
   } else {
     ShowStatus(*reply, client->answered_by().ToString(), options.wide);
+    ShowThinBuckets(*client, ArrayOf(*reply, "nodes"));
   }
   return IsHealthy(*reply) ? Exit::kDone : Exit::kUnhealthy;
 }

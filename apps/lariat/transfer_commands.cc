@@ -63,7 +63,7 @@ PumpOptions PumpFor(const Common& common, const TransferOptions& o,
                     std::vector<net::Address> nodes) {
   PumpOptions pump;
   pump.nodes = std::move(nodes);
-  pump.concurrency = std::clamp<size_t>(o.concurrency, 1, 4096);
+  pump.concurrency = o.concurrency;
   const net::Limits limits = common.Limits(std::chrono::milliseconds(o.timeout_ms + 1000));
   pump.waits = {limits.connect, limits.total};
   pump.give_up = std::chrono::seconds(o.give_up_s);
@@ -290,7 +290,8 @@ Exit Export(const Common& common, const TransferOptions& o) {
 
 void AddPumpOptions(CLI::App* command, const TransferOptionsPtr& o) {
   command->add_option("-b,--bucket", o->bucket, "Bucket (default: default)");
-  command->add_option("--concurrency", o->concurrency, "Requests in work at once (default 32)");
+  command->add_option("--concurrency", o->concurrency, "Requests in work at once (default 32)")
+      ->check(CLI::Range(1, 4096));
   command->add_option("--timeout-ms", o->timeout_ms, "Time a node may take for one record");
   command->add_option("--give-up-s", o->give_up_s, "Seconds one record is tried (default 60)");
   command->add_option("--max-errors", o->max_errors,

@@ -22,6 +22,7 @@
 #include "frontend/resp/resp_frontend.h"
 #include "node/node.h"
 #include "peers/peer_links.h"
+#include "storage/log_engine/log_engine.h"
 #include "storage/rocksdb/rocksdb_engine.h"
 
 namespace lariat::lariatd {
@@ -54,10 +55,16 @@ uint32_t ShardCount(const config::Settings& settings) {
   return settings.node_shards > 0 ? static_cast<uint32_t>(settings.node_shards) : cores;
 }
 
-storage::RocksOptions EngineOptions(const config::Settings& s, uint64_t store_files) {
+bool HasOwnLog(const config::Settings& s) { return s.storage_engine == "log"; }
+
+storage::RocksOptions FileOptions(const config::Settings& s, uint64_t store_files) {
   storage::RocksOptions o;
   o.directory = s.node_data_dir + "/db";
   o.block_cache_bytes = static_cast<uint64_t>(s.storage_block_cache_bytes);
+  if (HasOwnLog(s)) {
+    const auto tables = static_cast<uint64_t>(s.storage_table_bytes);
+    o.block_cache_bytes -= std::min(tables, o.block_cache_bytes / 4 * 3);
+  }
   o.memtable_bytes = static_cast<uint64_t>(s.storage_memtable_bytes);
   o.io_threads = static_cast<uint32_t>(s.storage_io_threads);
   o.io_queue_max = static_cast<uint32_t>(s.storage_io_queue_max);
@@ -68,6 +75,17 @@ storage::RocksOptions EngineOptions(const config::Settings& s, uint64_t store_fi
   o.periodic_sync_ms = static_cast<uint32_t>(s.storage_periodic_ms);
   o.open_files_max = store_files < kStoreFilesMax ? static_cast<uint32_t>(store_files) : 0;
   return o;
+}
+
+base::Result<std::unique_ptr<storage::Engine>> OpenEngine(const config::Settings& s,
+                                                          uint64_t store_files,
+                                                          const env::Clock& clock) {
+  storage::LogEngineOptions o;
+  o.files = FileOptions(s, store_files);
+  o.table_bytes = static_cast<uint64_t>(s.storage_table_bytes);
+  o.log_bytes = static_cast<uint64_t>(s.storage_log_bytes);
+  const auto kind = HasOwnLog(s) ? storage::EngineKind::kLog : storage::EngineKind::kRocksDb;
+  return storage::OpenEngine(kind, o, clock);
 }
 
 }  // namespace
@@ -179,9 +197,18 @@ base::Status Server::Impl::OpenStorage() {
   auto taken = env::posix::DirectoryLock::Take(settings.node_data_dir);
   if (!taken) return Fail(Code::kUnavailable, taken.error().message);
   lock = std::move(*taken);
-  auto opened = storage::OpenRocksEngine(EngineOptions(settings, plan.store));
+  for (uint32_t i = 0; i < ShardCount(settings); ++i) {
+    loops.push_back(std::make_unique<ShardLoop>("shard" + std::to_string(i)));
+  }
+  auto opened = OpenEngine(settings, plan.store, loops[0]->env().clock);
   if (!opened) return Fail(opened.error());
   engine = std::move(*opened);
+  if (engine->batch_bytes_max() < static_cast<uint64_t>(settings.limits_object_bytes)) {
+    log.Log(LogLevel::kWarn, "storage",
+            "storage.log_bytes is small for limits.object_bytes: keys whose values have more than "
+            "some {} bytes together are refused",
+            engine->batch_bytes_max());
+  }
   if (engine->Stats().log_truncated) {
     log.Write(
         LogLevel::kWarn, "storage",
@@ -194,10 +221,7 @@ base::Status Server::Impl::OpenStorage() {
             "the store was damaged: what could be read of it was copied into a new one, and the "
             "rest comes from the other replicas. The damaged files are kept in {}/quarantine-* "
             "({} bytes) and can be deleted. Check the disk",
-            EngineOptions(settings, plan.store).directory, engine->Stats().quarantine_bytes);
-  }
-  for (uint32_t i = 0; i < ShardCount(settings); ++i) {
-    loops.push_back(std::make_unique<ShardLoop>("shard" + std::to_string(i)));
+            FileOptions(settings, plan.store).directory, engine->Stats().quarantine_bytes);
   }
   const std::string name = settings.node_name.empty() ? HostName() : settings.node_name;
   env::Env env = loops[0]->env();
@@ -391,7 +415,7 @@ std::string Server::Impl::WhyNotSalvaged() {
     const bool down = !other.self && !other.alive && other.state == "normal";
     if (down) return other.name + " is down too";
   }
-  const base::Status fits = storage::CheckSalvage(EngineOptions(settings, plan.store));
+  const base::Status fits = storage::CheckSalvage(FileOptions(settings, plan.store));
   return fits ? "" : fits.error().message;
 }
 

@@ -92,7 +92,7 @@ void Transport::Close(PeerHandle peer) {
   if (!closed.empty()) network_.connections_.erase(closed.mapped().connection);
 }
 
-base::Status Transport::Send(PeerHandle peer, wire::Envelope request) {
+base::Status Transport::Send(PeerHandle peer, wire::Envelope&& request) {
   const auto found = peers_.find(peer);
   if (found == peers_.end() || found->second.connection == 0) {
     return base::Fail(base::Code::kUnavailable, coordinator::kNotSent);
@@ -101,7 +101,7 @@ base::Status Transport::Send(PeerHandle peer, wire::Envelope request) {
   return {};
 }
 
-void Transport::Reply(peers::LinkId link, wire::Envelope reply) {
+void Transport::Reply(peers::LinkId link, wire::Envelope&& reply) {
   network_.Transmit(link, Network::Way::kBack, std::move(reply));
 }
 

@@ -53,8 +53,8 @@ class Transport final : public peers::PeerTransport {
       : network_(network), machine_(machine), shard_(shard), life_(life) {}
   peers::PeerHandle Open(const std::string& address, std::optional<base::Uuid> expected) override;
   void Close(peers::PeerHandle peer) override;
-  base::Status Send(peers::PeerHandle peer, wire::Envelope request) override;
-  void Reply(peers::LinkId link, wire::Envelope reply) override;
+  base::Status Send(peers::PeerHandle peer, wire::Envelope&& request) override;
+  void Reply(peers::LinkId link, wire::Envelope&& reply) override;
 
  private:
   friend class Network;

@@ -23,18 +23,25 @@ constexpr std::array<int8_t, 256> kReverse = MakeReverse();
 }  // namespace
 
 std::string Base64Encode(std::string_view bytes) {
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t n = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) {
-      group = (group << 8) | (j < n ? static_cast<unsigned char>(bytes[i + j]) : 0U);
-    }
-    for (size_t j = 0; j < 4; ++j) {
-      text.push_back(j <= n ? kAlphabet[(group >> (18 - 6 * j)) & 63] : '=');
-    }
+  std::string text((bytes.size() + 2) / 3 * 4, '=');
+  char* to = text.data();
+  const auto octet = [&bytes](size_t i) {
+    return static_cast<uint32_t>(static_cast<uint8_t>(bytes[i]));
+  };
+  size_t i = 0;
+  for (; i + 3 <= bytes.size(); i += 3, to += 4) {
+    const uint32_t group = octet(i) << 16 | octet(i + 1) << 8 | octet(i + 2);
+    to[0] = kAlphabet[group >> 18];
+    to[1] = kAlphabet[group >> 12 & 63];
+    to[2] = kAlphabet[group >> 6 & 63];
+    to[3] = kAlphabet[group & 63];
   }
+  const size_t rest = bytes.size() - i;
+  if (rest == 0) return text;
+  const uint32_t group = octet(i) << 16 | (rest == 2 ? octet(i + 1) << 8 : 0);
+  to[0] = kAlphabet[group >> 18];
+  to[1] = kAlphabet[group >> 12 & 63];
+  if (rest == 2) to[2] = kAlphabet[group >> 6 & 63];
   return text;
 }
 

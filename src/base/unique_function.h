@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A move-only std::function with room for 48 bytes of captures, so that the usual completion
+// A move-only std::function with room for 56 bytes of captures, so that the usual completion
 // (an object pointer, an id, a moved string) needs no allocation. C++23's move_only_function is
 // not in the C++20 library and Debian has no package with the small-buffer size we need.
 #pragma once
@@ -49,13 +49,29 @@ class UniqueFunction<R(Args...)> {
   ~UniqueFunction() { Reset(); }
 
   explicit operator bool() const { return ops_ != nullptr; }
-  R operator()(Args... args) {
+  // Goes on as a reference, so that only the callee makes a move.
+  R operator()(Args&&... args) {
     LARIAT_CHECK(ops_ != nullptr, "call of an empty function");
     return ops_->call(buffer_, std::forward<Args>(args)...);
   }
+  // The same for what is copied or converted first.
+  template <typename... Given>
+  requires(sizeof...(Given) == sizeof...(Args) && (std::is_convertible_v<Given&&, Args> && ...)) R
+  operator()(Given&&... given) {
+    LARIAT_CHECK(ops_ != nullptr, "call of an empty function");
+    return ops_->call(buffer_, Pass<Args>(std::forward<Given>(given))...);
+  }
 
  private:
-  static constexpr size_t kInline = 48;
+  static constexpr size_t kInline = 56;
+  template <typename Arg, typename Given>
+  static decltype(auto) Pass(Given&& given) {
+    if constexpr (std::is_reference_v<Arg> || std::is_same_v<Arg, Given>) {
+      return static_cast<Arg&&>(given);
+    } else {
+      return Arg(std::forward<Given>(given));
+    }
+  }
   struct Ops {
     R (*call)(void*, Args&&...);
     void (*move)(void* from, void* to);

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint8_t kContextVersion = 1;
 constexpr size_t kChecksumBytes = 8;
+constexpr size_t kContextBytesUsual = 64;               // of one of a few actors
 constexpr uint64_t kChecksumSeed = 0x4c61726961744378;  // "LariatCx"
 
 uint64_t Checksum(std::string_view content, std::string_view bucket, std::string_view key) {
@@ -59,6 +60,7 @@ bool NamesStamp(std::string_view context) {
 std::string EncodeContext(const Context& context, std::string_view bucket, std::string_view key) {
   const bool lww = context.Id() != RegisterId{};
   std::string bytes;
+  bytes.reserve(kContextBytesUsual);
   base::ByteWriter out(&bytes);
   out.U8(kContextVersion);
   if (lww) {

@@ -157,10 +157,10 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   void Keep(const std::string& key, std::string object);
 
   // ports
-  void Read(const Destination& to, wire::ReadRequest request, ReadDone done) override;
-  void Write(const Destination& to, wire::WriteRequest request, WriteDone done) override;
+  void Read(const Destination& to, wire::ReadRequest&& request, ReadDone done) override;
+  void Write(const Destination& to, wire::WriteRequest&& request, WriteDone done) override;
   void Forward(const Destination& to, wire::ForwardedWrite request, ForwardDone done) override;
-  void Update(UpdateRequest request, UpdateDone updated, DurableDone durable) override;
+  void Update(UpdateRequest&& request, UpdateDone updated, DurableDone durable) override;
   void Owe(const membership::View& of, ring::NodeIndex node, OwedKey key) override {
     owed.emplace_back(of.MemberAt(node).Number(), std::move(key.key));
   }

@@ -35,42 +35,25 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "base/hash.h"
 #include "base/result.h"
 #include "causal/object.h"
-#include "coordinator/lists.h"
+#include "coordinator/internal/get_replicas.h"
 #include "wire/messages.h"
 
 namespace lariat::coordinator {
 
 class GetCore {
  public:
-  // What each list has to have.
-  struct Needs {
-    uint32_t r = 1;
-    uint32_t pr = 0;  // of the r, primaries: matters where fallbacks are; of the read list alone
-  };
-  struct Options {
-    PerList<Needs> lists;
-    uint32_t n = 1;
-    bool strict = true;  // write back before answering
-    causal::Kind kind = causal::Kind::kSiblings;
-    bool sloppy = false;
-    size_t fallbacks = 0;  // the last so many before those that are not in the read list
-  };
-  static constexpr size_t kNoReplica = std::numeric_limits<size_t>::max();
-  enum class ActionKind : uint8_t { kReadData, kReadDigest, kWriteBack, kDone, kFail };
-  struct Action {
-    ActionKind kind;
-    size_t replica = 0;              // index into the preference list
-    size_t stands_for = kNoReplica;  // reads: of a fallback, whose place it takes
-  };
-  using Actions = std::vector<Action>;
+  using Needs = GetNeeds;
+  using Options = GetOptions;
+  using ActionKind = GetActionKind;
+  using Action = GetAction;
+  using Actions = GetActions;
+  static constexpr size_t kNoReplica = GetReplicas::kNone;
 
   // `usable`: for each replica whether it is believed alive, in the order to prefer. `sets`: the
   // lists of each; empty if all are in the read list and there is no other. REQUIRES: those of the
@@ -96,76 +79,42 @@ class GetCore {
 
   bool finished() const { return finished_; }
   // After kDone. The state to show, empty if the key was never written.
-  const causal::Object& object() const { return merged_; }
-  const std::string& encoded() const { return merged_bytes_; }
+  const causal::Object& object() const { return joined_.object; }
+  const std::string& encoded() const { return joined_.bytes; }
   // After kFail.
   const base::Error& error() const { return error_; }
-  uint32_t Answered() const;  // of the read list, fallbacks included
-  uint32_t FallbacksAnswered() const;
+  // Of the read list, fallbacks included.
+  uint32_t Answered() const { return replicas_.Answered(); }
+  uint32_t FallbacksAnswered() const { return replicas_.FallbacksAnswered(); }
   // An answer recorded under the idempotency key by a replica whose data is in object().
-  const std::string& idempotency_answer() const { return idempotency_answer_; }
+  const std::string& idempotency_answer() const { return joined_.idempotency_answer; }
   bool disagreed() const { return disagreed_; }
 
  private:
-  enum class State : uint8_t { kUnasked, kAskedData, kAskedDigest, kHasDigest, kHasData, kFailed };
-  enum class WriteState : uint8_t { kNone, kSent, kHolds, kFailed };
-  struct Replica {
-    bool usable = false;
-    ListSet set = kInRead;
-    State state = State::kUnasked;
-    WriteState write = WriteState::kNone;
-    bool found = false;
-    base::Hash128 digest;
-    std::string object;
-    std::string idempotency_answer;
-    bool fallback = false;
-    size_t stands_for = kNoReplica;  // of a fallback
-    bool stood_for = false;          // a fallback was asked in its place
+  using State = GetReplicas::State;
+  using WriteState = GetReplicas::WriteState;
+  using Replica = GetReplicas::Replica;
 
-    bool Answered() const { return state == State::kHasData || state == State::kHasDigest; }
-    bool Asked() const { return state == State::kAskedData || state == State::kAskedDigest; }
-  };
-
-  std::span<const Replica> readers() const { return std::span(replicas_).first(readers_); }
-  std::span<Replica> readers() { return std::span(replicas_).first(readers_); }
-  // Of the read list.
-  uint32_t r() const { return options_.lists[0].r; }
-  uint32_t pr() const { return options_.lists[0].pr; }
-  uint32_t Needed(size_t list) const { return options_.lists[list].r; }
   // There is the list, and what is shown has to be held in it.
-  bool Counts(size_t list) const { return list == 0 || (options_.strict && IsIn(lists_, list)); }
-
+  bool Counts(size_t list) const {
+    return list == 0 || (options_.strict && IsIn(replicas_.lists(), list));
+  }
   bool CheckUsable(size_t list, Actions* actions);
-  bool AskOne(State how, Actions* actions);
-  bool AskFallback(State how, Actions* actions);
-  bool AskHolder(ListSet lists, Actions* actions);
   void AskEnoughHolders(Actions* actions);
   void OnHolderReply(Replica* replica, const wire::ReadReply& reply, Actions* actions);
   bool Enough(bool with_outstanding) const;
   void Progress(Actions* actions);
   void Resolve(Actions* actions);
-  bool AskForData(Actions* actions);
   void Compare(Actions* actions);
-  bool MergeAll();
   void WriteBack(Actions* actions);
-  void NoteHolder(Replica* replica) const;
   void CheckHolders(Actions* actions);
   bool Recruit(size_t list, Actions* actions);
-  uint32_t Holders(size_t list) const;
-  uint32_t Pending(size_t list) const;
   void Finish(Actions* actions);
   void GiveUp(base::Error error, Actions* actions);
-  size_t Count(State state) const;
-  size_t Outstanding() const;
 
   Options options_;
-  std::vector<Replica> replicas_;
-  size_t readers_ = 0;  // the first so many are in the read list
-  ListSet lists_ = kInRead;
-  causal::Object merged_;
-  std::string merged_bytes_;
-  base::Hash128 merged_digest_;
-  bool merged_found_ = false;
+  GetReplicas replicas_;
+  Joined joined_;
   bool writing_back_ = false;
   bool comparing_ = false;  // after the answer
   bool disagreed_ = false;
@@ -173,7 +122,6 @@ class GetCore {
   bool finished_ = false;
   base::Error error_;
   base::Error last_failure_;
-  std::string idempotency_answer_;
 };
 
 }  // namespace lariat::coordinator

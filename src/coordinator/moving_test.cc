@@ -2,7 +2,9 @@
 // Requests through coordinators of a whole cluster while its topology changes under them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
+#include <span>
 
 #include "coordinator/coordinator_test_util.h"
 
@@ -108,6 +110,69 @@ TEST(MovingMustHold, M20_AStrictReadLeavesWhatItShowsWithTheNewOwners) {
     const size_t holders =
         Stored(cluster.node(3), key).size() + Stored(cluster.node(4), key).size();
     EXPECT_EQ(holders, r == 1 ? 0U : 1U);
+  }
+}
+
+// n changes from `n` to `to`: both lists have their own, and a majority is one of the list's.
+membership::Topology ReplicationOf(const TestCluster& cluster, uint32_t to, Phase phase) {
+  membership::Topology topology = cluster.Moving(phase);
+  topology.operation->change.kind = membership::ChangeKind::kReplication;
+  topology.operation->change.bucket = "default";
+  topology.operation->change.n = to;
+  return topology;
+}
+
+TEST(MovingMustHold, M20_MajoritiesAreThoseOfEachListWhileNChanges) {
+  struct Case {
+    uint32_t n, to;
+    Phase phase;
+    Level level;
+  };
+  // By the bucket's r and w, which are majorities, and by the level of that name.
+  for (const Level level : {Level::kBucketDefault, Level::kQuorum}) {
+    for (const Case& c : {Case{3, 5, Phase::kStream, level}, Case{3, 5, Phase::kSwitch, level},
+                          Case{1, 3, Phase::kStream, level}, Case{1, 3, Phase::kSwitch, level},
+                          Case{5, 3, Phase::kStream, level}, Case{5, 3, Phase::kSwitch, level}}) {
+      const uint32_t quorum = c.n / 2 + 1;
+      TestCluster cluster({.nodes = 5, .n = c.n, .r = quorum, .w = quorum});
+      cluster.SetTopology(ReplicationOf(cluster, c.to, c.phase));
+      const auto owners = cluster.view().ring.Primaries(ring::TokenOf("k"), 5).primaries;
+      const uint32_t read_n = c.phase == Phase::kSwitch ? c.to : c.n;
+      const uint32_t other_n = c.phase == Phase::kSwitch ? c.n : c.to;
+      const size_t enough = std::max(read_n, other_n) / 2 + 1;
+      // As few as may be: the first in the ring, which are in both lists.
+      cluster.fate = [&](size_t, size_t to, Message message) {
+        const auto kept = std::span(owners).first(enough);
+        const bool lost = std::find(kept.begin(), kept.end(), to) == kept.end();
+        return message == Message::kWrite && lost ? Fate::kLoseRequest : Fate::kDeliver;
+      };
+      const auto write = [&](const std::string& value) {
+        WriteRequest request;
+        request.key = "k";
+        request.write.value = value;
+        request.consistency.level = c.level;
+        return cluster.node(owners[0]).Put(std::move(request));
+      };
+      const auto put = write("v");
+      cluster.RunAll();
+      ASSERT_TRUE(put->ok()) << c.n << "->" << c.to;
+      EXPECT_EQ((*put)->replicas.primaries, std::min<size_t>(enough, read_n));
+      // Whoever reads asks one of them.
+      for (size_t at = 0; at < 5; ++at) {
+        const auto got = cluster.node(at).Get("k", {.level = c.level});
+        cluster.RunAll();
+        ASSERT_TRUE(got->ok());
+        EXPECT_EQ((*got)->values.size(), 1U) << c.n << "->" << c.to << " read at " << at;
+      }
+      cluster.fate = [&](size_t, size_t to, Message message) {
+        const auto kept = std::span(owners).first(enough - 1);
+        const bool lost = std::find(kept.begin(), kept.end(), to) == kept.end();
+        return message == Message::kWrite && lost ? Fate::kLoseRequest : Fate::kDeliver;
+      };
+      const auto few = write("w");
+      cluster.Advance(3000);
+      EXPECT_EQ(few->code(), Code::kUnknown) << c.n << "->" << c.to;
+    }
   }
 }
 

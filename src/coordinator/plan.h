@@ -24,8 +24,8 @@ struct Target {
   ring::Token token;
   membership::View::Replicas replicas;
 
-  // Replicas per key in the move list.
-  uint32_t NextN() const { return view->topology.NextN(*bucket); }
+  // Of the read list and the move list.
+  membership::Topology::ListNs Ns() const { return view->topology.NsOf(*bucket); }
 };
 // nullopt: the view has no such bucket.
 std::optional<Target> FindTarget(std::shared_ptr<const membership::View> view,

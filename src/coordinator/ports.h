@@ -79,12 +79,12 @@ class ReplicaPort {
   using DurableDone = base::UniqueFunction<void(base::Status)>;
 
   // A reply that never comes is given as Code::kTimeout after `timeout`.
-  virtual void Read(const Destination& to, wire::ReadRequest request, ReadDone done) = 0;
-  virtual void Write(const Destination& to, wire::WriteRequest request, WriteDone done) = 0;
+  virtual void Read(const Destination& to, wire::ReadRequest&& request, ReadDone done) = 0;
+  virtual void Write(const Destination& to, wire::WriteRequest&& request, WriteDone done) = 0;
   // An error kUnavailable: another node may be asked.
   virtual void Forward(const Destination& to, wire::ForwardedWrite request, ForwardDone done) = 0;
   // On this node's own replica.
-  virtual void Update(UpdateRequest request, UpdateDone updated, DurableDone durable) = 0;
+  virtual void Update(UpdateRequest&& request, UpdateDone updated, DurableDone durable) = 0;
   // The node has not acknowledged what this node's own replica holds of the key: it is owed a hint.
   // Nobody waits for it; where it cannot be kept the range is marked for repair.
   virtual void Owe(const membership::View& view, ring::NodeIndex node, OwedKey key) = 0;

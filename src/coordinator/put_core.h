@@ -54,6 +54,7 @@
 // event exists and may reach the others later, so every failure is "unknown". Pure.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -61,20 +62,14 @@
 
 #include "base/result.h"
 #include "causal/lww.h"
+#include "coordinator/internal/put_state.h"
 #include "coordinator/lists.h"
 
 namespace lariat::coordinator {
 
 class PutCore {
  public:
-  // What each list has to have.
-  struct Needs {
-    uint32_t w = 1;
-    uint32_t pw = 0;  // of them primaries: matters where fallbacks are
-    // Replicas that have to have held it; 0: its order does not matter.
-    uint32_t held = 0;
-    uint32_t unread = 0;  // that never held it, so that no read has returned it
-  };
+  using Needs = PutNeeds;
   struct Options {
     PerList<Needs> lists;
     size_t self = 0;  // the coordinator's index among the replicas
@@ -92,7 +87,7 @@ class PutCore {
     size_t fallback = kNoFallback;  // kSendWrite: who gets it in the place of the replica
     bool unless_shown = false;      // kRestamp: not if a read was given the event here
   };
-  using Actions = std::vector<Action>;
+  using Actions = boost::container::small_vector<Action, 4>;
 
   // `sets`: the lists of each replica; empty if all are in the read list and there is no other.
   PutCore(Options options, const std::vector<bool>& usable, const std::vector<ListSet>& sets = {});
@@ -116,7 +111,7 @@ class PutCore {
   // Of the replicas that told of greater ones, the greatest.
   causal::HlcStamp greater() const { return greater_; }
   uint32_t round() const { return round_; }
-  bool Ordered() const { return ordered_; }
+  bool Ordered() const { return state_.ordered; }
   // The deadline, also of a write that is over: what is missing now is owed.
   Actions OnTimeout();
   // The lists have changed. Replicas keep their index, also those that are in no list any more
@@ -143,39 +138,12 @@ class PutCore {
   bool Waits(size_t fallback) const;
 
  private:
-  enum class State : uint8_t { kUnreachable, kIdle, kSent, kAcked, kFailed };
-  struct Replica {
-    State state = State::kIdle;
-    State fallback = State::kIdle;  // of the last fallback that was asked for it
-    causal::Standing standing = causal::Standing::kHeld;  // if kAcked
-    ListSet set = kInRead;
-    bool owed = false;
-
-    bool Held() const { return state == State::kAcked || fallback == State::kAcked; }
-    bool Pending() const { return state == State::kSent || fallback == State::kSent; }
-  };
+  using At = PutState::At;
+  using Replica = PutState::Replica;
   struct Fallback {
     size_t replica = kNoFallback;  // whose place it takes
     bool free = true;
   };
-  struct Tally {
-    uint32_t held = 0, primaries = 0;          // acknowledged
-    uint32_t may_hold = 0, may_primaries = 0;  // with those that still can be
-    uint32_t stood = 0, may_stand = 0;         // acknowledged and held it
-    uint32_t never = 0, may_never = 0;         // never held it; others than the coordinator
-    bool unshown_self = false;                 // the coordinator may count as one of these
-  };
-
-  Tally Count(size_t list) const;
-  bool Met(size_t list) const;
-  // The first list that is not met; kListsMax if all are.
-  size_t Unmet() const;
-  // Too few of the list are left.
-  bool Lost(size_t list) const;
-  bool AnyLost() const;
-  bool Restampable(size_t list, bool* unless_shown) const;
-  bool AllRestampable(bool* unless_shown) const;
-  void SetLists(const PerList<Needs>& needs, const std::vector<ListSet>& sets);
   bool Restamp(Actions* actions);
   void TakeFallback(size_t replica, Actions* actions);
   void Send(size_t replica, Actions* actions);
@@ -185,20 +153,13 @@ class PutCore {
   base::Error Unknown(const std::string& why) const;
   void GiveUp(base::Error error, Actions* actions);
 
-  size_t self_;
+  PutState state_;
   bool is_fallback_;
-  PerList<Needs> needs_;
-  ListSet lists_ = kInRead;  // those that there are
-  std::vector<Replica> replicas_;
   std::vector<Fallback> fallbacks_;
   size_t first_free_ = 0;  // no fallback before it is free
-  bool ordered_ = false;
-  bool overtaken_ = false;    // some replica told of a greater one, in this round
-  bool self_unshown_ = true;  // as far as is known
   bool restamping_ = false;
   uint32_t round_ = 0;
   causal::HlcStamp greater_;
-  bool updated_ = false;
   bool finished_ = false;
   bool expired_ = false;
   base::Error error_;

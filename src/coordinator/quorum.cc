@@ -24,7 +24,7 @@ base::Result<std::optional<uint32_t>> CountOf(Level level, uint32_t n, bool writ
     case Level::kQuorum:
     case Level::kLocalQuorum:
     case Level::kEachQuorum:
-      return std::optional<uint32_t>(n / 2 + 1);
+      return std::optional<uint32_t>(membership::MajorityOf(n));
     case Level::kAll:
       return std::optional<uint32_t>(n);
     case Level::kAny:
@@ -44,42 +44,44 @@ base::Result<uint32_t> Checked(const char* name, int64_t value, uint32_t n, int6
                                           std::to_string(n));
 }
 
-struct Names {
-  const char* count;
-  const char* primaries;
+// What of a bucket and a request is about one of reads and writes.
+struct Side {
+  const char* count_name;
+  const char* primaries_name;
   bool write;
+  uint32_t bucket_count, bucket_primaries;
+  const std::optional<int64_t>&count, &primaries;
 };
 
 base::Result<Quorum> Resolve(const Consistency& asked, const membership::BucketProperties& bucket,
-                             int64_t default_timeout_ms, uint32_t bucket_count,
-                             uint32_t bucket_primaries, const std::optional<int64_t>& count,
-                             const std::optional<int64_t>& primaries, Names names) {
-  auto of_level = CountOf(asked.level, bucket.n, names.write);
+                             int64_t default_timeout_ms, uint32_t other_n, const Side& side) {
+  const uint32_t n_max = std::max(bucket.n, other_n);
+  auto of_level = CountOf(asked.level, bucket.n, side.write);
   if (!of_level) return Fail(of_level.error());
   const auto number = [&](const char* name, const std::optional<int64_t>& given,
                           uint32_t otherwise) -> base::Result<uint32_t> {
     if (!given) return otherwise;
-    return Checked(name, *given, bucket.n, 1);
+    return Checked(name, *given, n_max, 1);
   };
-  auto needed = number(names.count, count, of_level->value_or(bucket_count));
+  auto needed = number(side.count_name, side.count, of_level->value_or(side.bucket_count));
   if (!needed) return Fail(needed.error());
-  if (*needed > bucket.n)
-    return Fail(Checked("the consistency level", *needed, bucket.n, 1).error());
+  if (*needed > n_max) return Fail(Checked("the consistency level", *needed, n_max, 1).error());
   // ANY is met by one fallback, whatever the bucket's default.
   const bool any = asked.level == Level::kAny;
   if (any && !asked.sloppy.value_or(true)) {
     return Fail(Code::kInvalidArgument, "consistency ANY is sloppy; it cannot be had without");
   }
-  auto of_primaries = number(names.primaries, primaries, any ? 0 : bucket_primaries);
+  auto of_primaries = number(side.primaries_name, side.primaries, any ? 0 : side.bucket_primaries);
   if (!of_primaries) return Fail(of_primaries.error());
   const int64_t timeout_ms = asked.timeout_ms.value_or(default_timeout_ms);
   if (timeout_ms < 1 || timeout_ms > kTimeoutMsMax) {
     return Fail(Code::kInvalidArgument, "timeout_ms is 1 to 600000");
   }
-  const bool by_level = *of_level && !count;
+  Level level = side.count ? Level::kBucketDefault : asked.level;
+  const bool majority = !side.count && *needed == membership::MajorityOf(bucket.n);
+  if (level == Level::kBucketDefault && majority) level = Level::kQuorum;
   const bool sloppy = any || asked.sloppy.value_or(bucket.sloppy);
-  return Quorum{*needed, *of_primaries, timeout_ms, by_level ? asked.level : Level::kBucketDefault,
-                sloppy};
+  return Quorum{*needed, *of_primaries, timeout_ms, level, sloppy};
 }
 
 }  // namespace
@@ -92,16 +94,16 @@ uint32_t Quorum::NeededOf(uint32_t n) const {
 
 base::Result<Quorum> ReadQuorum(const Consistency& asked,
                                 const membership::BucketProperties& bucket,
-                                int64_t default_timeout_ms) {
-  return Resolve(asked, bucket, default_timeout_ms, bucket.r, bucket.pr, asked.r, asked.pr,
-                 {"r", "pr", false});
+                                int64_t default_timeout_ms, uint32_t other_n) {
+  return Resolve(asked, bucket, default_timeout_ms, other_n,
+                 {"r", "pr", false, bucket.r, bucket.pr, asked.r, asked.pr});
 }
 
 base::Result<Quorum> WriteQuorum(const Consistency& asked,
                                  const membership::BucketProperties& bucket,
-                                 int64_t default_timeout_ms) {
-  return Resolve(asked, bucket, default_timeout_ms, bucket.w, bucket.pw, asked.w, asked.pw,
-                 {"w", "pw", true});
+                                 int64_t default_timeout_ms, uint32_t other_n) {
+  return Resolve(asked, bucket, default_timeout_ms, other_n,
+                 {"w", "pw", true, bucket.w, bucket.pw, asked.w, asked.pw});
 }
 
 }  // namespace lariat::coordinator

@@ -9,16 +9,15 @@
 namespace lariat::coordinator {
 
 struct Quorum {
-  uint32_t needed = 0;     // r or w: replicas that have to answer
+  uint32_t needed = 0;     // r or w: replicas of the bucket's n that have to answer
   uint32_t primaries = 0;  // pr or pw: of those, primaries
   int64_t timeout_ms = 0;
-  Level level = Level::kBucketDefault;  // where `needed` comes from; kBucketDefault: a number
-  bool sloppy = false;                  // other nodes may stand in for replicas that are down
-  // Replicas, or in a sloppy quorum fallbacks too, that have to be alive. Primaries are the only
-  // replicas of a strict quorum.
-  uint32_t MinimumAlive() const { return std::max(needed, primaries); }
-  // The same demand of a list of n replicas, where that is not the bucket's present n: a level is
-  // worked out for it, a number stays as far as it can be met.
+  // Where `needed` comes from; kBucketDefault: a number. A majority by the bucket is kQuorum.
+  Level level = Level::kBucketDefault;
+  bool sloppy = false;  // other nodes may stand in for replicas that are down
+  // Of a list of n replicas, which is not the bucket's n while that changes: replicas, or in a
+  // sloppy quorum fallbacks too, that have to be alive and to answer. A level is worked out for the
+  // list, a number stays as far as it can be met.
   uint32_t NeededOf(uint32_t n) const;
   uint32_t PrimariesOf(uint32_t n) const { return std::min(primaries, n); }
 };
@@ -26,11 +25,12 @@ struct Quorum {
 inline constexpr int64_t kTimeoutMsMax = 600000;
 
 // kInvalidArgument for what can never be met: r=4 with n=3, ANY on a read, SERIAL.
+// Numbers may be as large as the bucket's n or `other_n`, that of the other list.
 base::Result<Quorum> ReadQuorum(const Consistency& asked,
                                 const membership::BucketProperties& bucket,
-                                int64_t default_timeout_ms);
+                                int64_t default_timeout_ms, uint32_t other_n = 0);
 base::Result<Quorum> WriteQuorum(const Consistency& asked,
                                  const membership::BucketProperties& bucket,
-                                 int64_t default_timeout_ms);
+                                 int64_t default_timeout_ms, uint32_t other_n = 0);
 
 }  // namespace lariat::coordinator

@@ -64,10 +64,24 @@ TEST(Quorum, TheBucketsOwnCountsAreTheDefault) {
   const auto write = WriteQuorum({}, bucket, 100).value();
   EXPECT_EQ(read.needed, 2U);
   EXPECT_EQ(read.primaries, 1U);
-  EXPECT_EQ(read.MinimumAlive(), 2U);
+  EXPECT_EQ(read.NeededOf(5), 2U);
   EXPECT_EQ(write.needed, 4U);
   EXPECT_EQ(write.primaries, 3U);
   EXPECT_EQ(write.timeout_ms, 100);
+}
+
+TEST(Quorum, AMajorityIsOneOfEachList) {
+  const auto majority = ReadQuorum({}, Bucket(3, 2, 3), 100).value();
+  EXPECT_EQ(majority.NeededOf(5), 3U);
+  EXPECT_EQ(majority.NeededOf(1), 1U);
+  const auto number = WriteQuorum({}, Bucket(3, 2, 3), 100).value();
+  EXPECT_EQ(number.NeededOf(5), 3U);
+  EXPECT_EQ(number.NeededOf(1), 1U);
+  // Said as a number it is one.
+  EXPECT_EQ(ReadQuorum({.r = 2}, Bucket(3, 2, 2), 100)->NeededOf(5), 2U);
+  // A number may be as large as the larger list has it.
+  EXPECT_EQ(Count(WriteQuorum({.w = 2}, Bucket(1, 1, 1), 100)), kInvalid);
+  EXPECT_EQ(WriteQuorum({.w = 2}, Bucket(1, 1, 1), 100, 3)->NeededOf(1), 1U);
 }
 
 TEST(Quorum, NumbersOverrideLevels) {
@@ -76,7 +90,7 @@ TEST(Quorum, NumbersOverrideLevels) {
   EXPECT_EQ(Count(ReadQuorum(asked, bucket, 100)), 1);
   EXPECT_EQ(Count(WriteQuorum(asked, bucket, 100)), 2);
   asked = {.pr = 3, .pw = 2};
-  EXPECT_EQ(ReadQuorum(asked, bucket, 100)->MinimumAlive(), 3U);
+  EXPECT_EQ(ReadQuorum(asked, bucket, 100)->NeededOf(5), 3U);
   EXPECT_EQ(WriteQuorum(asked, bucket, 100)->primaries, 2U);
 }
 
@@ -109,7 +123,7 @@ TEST(Quorum, AnyIsOneSloppyReplicaWithoutPrimaries) {
   bucket.pw = 2;
   const auto any = WriteQuorum({.level = Level::kAny}, bucket, 100).value();
   EXPECT_TRUE(any.sloppy);
-  EXPECT_EQ(any.MinimumAlive(), 1U);
+  EXPECT_EQ(any.NeededOf(3), 1U);
   EXPECT_EQ(any.NeededOf(5), 1U);
   EXPECT_EQ(WriteQuorum({.level = Level::kAny, .pw = 1}, bucket, 100)->primaries, 1U);
   EXPECT_EQ(WriteQuorum({.level = Level::kAny, .w = 2}, bucket, 100)->needed, 2U);

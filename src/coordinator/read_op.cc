@@ -70,7 +70,7 @@ void ReadOp::SendRead(Sent sent) {
     request.hint_for = options_.view->MemberAt(options_.lineup.nodes[sent.stands_for]).Number();
   }
   replicas_.Read(To(sent.replica), std::move(request),
-                 [self = shared_from_this(), sent](wire::ReadReply reply) {
+                 [self = shared_from_this(), sent](wire::ReadReply&& reply) {
                    const bool stale = reply.outcome.code == Code::kStaleEpoch;
                    if (stale && self->done_) return self->OnStale(sent);
                    if (!reply.outcome.ok()) self->metrics_.replica_failures.Add();

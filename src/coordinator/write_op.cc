@@ -28,8 +28,8 @@ void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, 
     const ListSet set = lineup.sets.empty() ? kInRead : lineup.sets[i];
     n += IsIn(set, list) ? 1 : 0;
   }
-  const uint32_t r = std::min(bucket.r, n);
-  const uint32_t w = std::min(bucket.w, n);
+  const uint32_t r = bucket.ReadersOf(n);
+  const uint32_t w = bucket.WritersOf(n);
   if (needs->w > n || r + needs->w <= n || 2 * needs->w <= n) return;
   needs->held = n - w + 1;
   if (2 * r > n) needs->held = std::max(needs->held, n - r + 1);
@@ -37,12 +37,11 @@ void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, 
   needs->unread = n - r + 1;
 }
 
-PerList<PutCore::Needs> NeedsOf(const WriteOp::Options& options, uint32_t of_read_list) {
+PerList<PutCore::Needs> NeedsOf(const WriteOp::Options& options) {
   const Quorum& quorum = options.quorum;
-  const uint32_t n = options.bucket->n;
-  const uint32_t next_n = options.view->topology.NextN(*options.bucket);
-  PerList<PutCore::Needs> lists = {{of_read_list, quorum.PrimariesOf(n)},
-                                   {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)}};
+  const auto [n, other_n] = options.view->topology.NsOf(*options.bucket);
+  PerList<PutCore::Needs> lists = {{quorum.NeededOf(n), quorum.PrimariesOf(n)},
+                                   {quorum.NeededOf(other_n), quorum.PrimariesOf(other_n)}};
   for (size_t list = 0; list < 2; ++list) {
     if (options.ordered) AddOrder(*options.bucket, options.lineup, list, &lists[list]);
   }
@@ -50,7 +49,7 @@ PerList<PutCore::Needs> NeedsOf(const WriteOp::Options& options, uint32_t of_rea
 }
 
 PutCore::Options CoreOptions(const WriteOp::Options& options) {
-  return {.lists = NeedsOf(options, options.quorum.MinimumAlive()),
+  return {.lists = NeedsOf(options),
           .self = options.self,
           .fallbacks = options.fallbacks.size(),
           .is_fallback = options.is_fallback};
@@ -284,9 +283,8 @@ void WriteOp::CatchUp() {
   options_.lineup = Renumber(*target);
   options_.view = target->view;
   options_.bucket = target->bucket;
-  PutCore::Plan plan{.lists = NeedsOf(options_, options_.quorum.NeededOf(target->bucket->n)),
-                     .usable = options_.lineup.usable,
-                     .sets = options_.lineup.sets};
+  PutCore::Plan plan{
+      .lists = NeedsOf(options_), .usable = options_.lineup.usable, .sets = options_.lineup.sets};
   // Those of before keep their numbers, but nothing is sent to them any more.
   const ring::NodeIndex self = target->view->self;
   for (const ring::NodeIndex fallback : options_.fallbacks.empty()

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "base/time.h"
 #include "base/unique_function.h"
@@ -39,6 +40,10 @@ class Executor {
   // Runs the task on this shard's thread after the events that are already waiting: the end of
   // the present turn of the loop. Thread-safe. Tasks posted by one thread run in their order.
   virtual void Post(Task task) = 0;
+  // Runs the task in the present turn, after all that was waiting when it began and before what it
+  // wrote is sent: for what is gathered during a turn. Outside a turn, and where there are none, it
+  // is a Post. This shard's thread.
+  virtual void AtTurnEnd(Task task) { Post(std::move(task)); }
   // Of the present turn of the loop, for figures; 0: it does not count them. This shard's thread.
   virtual uint64_t TurnNumber() const { return 0; }
 };

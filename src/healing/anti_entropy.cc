@@ -4,12 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
-
-#include "base/coding.h"
-#include "base/gather.h"
-#include "repair/stream.h"
 
 namespace lariat::healing {
 
@@ -23,53 +18,6 @@ constexpr base::Duration kExchangeTimeout = base::Seconds(10);  // of one questi
 constexpr base::Duration kQuarter = base::Millis(250);
 constexpr uint64_t kFloorBytesPerS = 256 << 10;
 
-// When complete comparisons began: "pass/<bucket>/<partner>", both in hexadecimal.
-constexpr std::string_view kPassPrefix = "pass/";
-constexpr uint8_t kPassVersion = 1;
-
-std::string PassName(const ExchangePair& pair) {
-  return fmt::format("{}{:08x}/{:016x}", kPassPrefix, pair.bucket, pair.partner);
-}
-
-std::optional<ExchangePair> ParsePassName(std::string_view name) {
-  ExchangePair pair;
-  const auto hex = [](std::string_view text, auto* out) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out, 16);
-    return error == std::errc() && end == text.data() + text.size();
-  };
-  constexpr size_t kBucketAt = kPassPrefix.size();
-  constexpr size_t kPartnerAt = kBucketAt + 9;
-  if (name.size() != kPartnerAt + 16) return std::nullopt;
-  if (!hex(name.substr(kBucketAt, 8), &pair.bucket)) return std::nullopt;
-  if (!hex(name.substr(kPartnerAt), &pair.partner)) return std::nullopt;
-  return pair;
-}
-
-struct Pass {
-  int64_t began_ms = 0;
-  uint64_t fence = 0;
-};
-
-std::string EncodePass(const Pass& pass) {
-  std::string bytes;
-  base::ByteWriter writer(&bytes);
-  writer.U8(kPassVersion);
-  writer.U64(static_cast<uint64_t>(pass.began_ms));
-  writer.U64(pass.fence);
-  return bytes;
-}
-
-// A lost or unreadable one only costs a comparison.
-std::optional<Pass> DecodePass(std::string_view bytes) {
-  base::ByteReader reader(bytes);
-  if (reader.U8() != kPassVersion) return std::nullopt;
-  Pass pass;
-  pass.began_ms = static_cast<int64_t>(reader.U64());
-  pass.fence = reader.U64();
-  if (!reader.AtEnd()) return std::nullopt;
-  return pass;
-}
-
 }  // namespace
 
 AntiEntropy::AntiEntropy(Shards& shards, peers::Home& home, storage::Engine& engine,
@@ -80,9 +28,10 @@ AntiEntropy::AntiEntropy(Shards& shards, peers::Home& home, storage::Engine& eng
       log_(log),
       ports_(std::move(ports)),
       reader_(engine, home.queue(), home.metrics()),
-      meta_(engine, home.queue()),
+      passes_(engine, home.queue()),
+      own_(shards, home, [this] { return view_ ? std::optional(view_->fence()) : std::nullopt; }),
       throttle_({}),
-      source_(home.env(), *this, reader_, throttle_, home.metrics()),
+      source_(home.env(), own_, reader_, throttle_, home.metrics()),
       exchange_(home.env(), *this, throttle_, home.metrics(), log),
       schedule_(home.env().entropy.Next(), home.self().id.high),
       tasks_seen_(std::make_shared<const std::vector<coordinator::TaskStatus>>()) {
@@ -120,7 +69,7 @@ void AntiEntropy::EachSecond() {
   throttle_.OnLatency(latency, home_.env().clock.Now());
   throttle_.OnOthers(engine_.Stats().compaction_bytes, home_.env().clock.Now());
   TakeMarks();
-  StorePasses();
+  passes_.Store(known_fence_);
   PublishTasks();
 }
 
@@ -141,16 +90,22 @@ void AntiEntropy::OnView(std::shared_ptr<const membership::View> view) {
   if (same) return;
   exchange_.Stop();
   known_fence_ = 0;
-  unsaved_passes_.clear();  // of the fence before
+  passes_.Forget();
   if (const auto& operation = view_->topology.operation) return OnChange(operation->change.number);
   schedule_.Suspend("what was compared so far is being read");
-  LoadPasses();
+  const uint64_t fence = view_->fence();
+  passes_.Load(
+      fence, [this](const ExchangePair& pair) { return map_.pairs.contains(pair); },
+      [this, fence](const Passes::Began& began) {
+        known_fence_ = fence;
+        schedule_.SetPairs(map_.pairs, began, home_.env().clock.Now());
+        Look();
+      });
 }
 
 // What moves is compared when it has moved. But a node in doubt gives nothing that is copied from
 // it alone, so its doubt has to end, or the change would not.
 void AntiEntropy::OnChange(uint64_t number) {
-  ++loads_;  // what is being read is of no use any more
   if (!map_.pairs.empty()) {
     known_fence_ = view_->fence();
     schedule_.SetPairs(map_.pairs, {}, home_.env().clock.Now());
@@ -160,51 +115,12 @@ void AntiEntropy::OnChange(uint64_t number) {
 }
 
 void AntiEntropy::Stop() {
-  ++loads_;
+  passes_.Forget();
   view_ = nullptr;
   known_fence_ = 0;
   exchange_.Stop();
   source_.SetHeld({});
   schedule_.Suspend("this node is out of the cluster");
-}
-
-void AntiEntropy::LoadPasses() {
-  meta_.List(std::string(kPassPrefix),
-             [this, load = ++loads_](base::Result<replica::MetaStore::Values> values) {
-               if (load != loads_) return;
-               // Without them all pairs are simply compared again.
-               OnPasses(view_->fence(), values ? *values : replica::MetaStore::Values());
-             });
-}
-
-void AntiEntropy::OnPasses(uint64_t fence, const replica::MetaStore::Values& values) {
-  std::map<ExchangePair, int64_t> passes;
-  std::vector<replica::MetaStore::Update> useless;
-  for (const auto& [name, bytes] : values) {
-    const auto pair = ParsePassName(name);
-    const auto pass = DecodePass(bytes);
-    // Other ranges may be held since then.
-    if (pair && pass && pass->fence == fence && map_.pairs.contains(*pair)) {
-      passes[*pair] = pass->began_ms;
-    } else {
-      useless.push_back({name, std::nullopt});
-    }
-  }
-  if (!useless.empty()) meta_.Apply(std::move(useless), [](const base::Status&) {});
-  known_fence_ = fence;
-  schedule_.SetPairs(map_.pairs, passes, home_.env().clock.Now());
-  Look();
-}
-
-// Together: a thousand buckets are compared within a moment when nothing differs. A crash before
-// costs some comparisons.
-void AntiEntropy::StorePasses() {
-  if (unsaved_passes_.empty()) return;
-  std::vector<replica::MetaStore::Update> updates;
-  for (const auto& [pair, began_ms] : std::exchange(unsaved_passes_, {})) {
-    updates.push_back({PassName(pair), EncodePass({began_ms, known_fence_})});
-  }
-  meta_.Apply(std::move(updates), [](const base::Status&) {});
 }
 
 // --- comparing ---------------------------------------------------------------------------------
@@ -238,7 +154,7 @@ void AntiEntropy::OnEnded(repair::Exchange::Ended ended) {
   const repair::ScheduleCore::Result result = {ended.end, std::move(ended.why),
                                                ended.progress.figures, ended.progress.bytes_sent};
   if (schedule_.OnEnded(result, home_.env().clock.Now(), home_.env().clock.Wall())) {
-    unsaved_passes_[pick.pair] = pick.began_wall.ms;
+    passes_.Note(pick.pair, pick.began_wall.ms);
     if (ports_.marks != nullptr && !seen_marks_.empty()) ports_.marks->Clear(seen_marks_);
     if (ports_.passed) ports_.passed(pick.pair, pick.began);
   }
@@ -300,67 +216,6 @@ void AntiEntropy::Ask(repair::Side side, uint64_t partner, wire::Body request,
     return ports_.push(std::move(*push), std::move(give));
   }
   source_.Answer(std::move(request), std::move(give));
-}
-
-void AntiEntropy::Leaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) {
-  const base::Gather<std::vector<replica::LeafPart>> gather({}, std::move(done));
-  gather.Expect(shards_.count());
-  for (uint32_t i = 0; i < shards_.count(); ++i) {
-    LocalShard& shard = shards_.shard(i);
-    shard.Post([&shard, &home = home_, bucket, first, last, gather] {
-      home.Post(
-          [gather, parts = shard.replica().tree().LeavesIfAny(bucket, first, last)]() mutable {
-            if (gather->size() < parts.size()) gather->resize(parts.size());
-            for (size_t leaf = 0; leaf < parts.size(); ++leaf) {
-              (*gather)[leaf].sum += parts[leaf].sum;
-              if (!parts[leaf].known) (*gather)[leaf].known = false;
-            }
-            gather.Arrive();
-          });
-    });
-  }
-  gather.Arrive();
-}
-
-void AntiEntropy::StateOf(uint32_t bucket, TreeStateDone done) {
-  const base::Gather<TreeState> gather({}, std::move(done));
-  gather.Expect(shards_.count());
-  for (uint32_t i = 0; i < shards_.count(); ++i) {
-    LocalShard& shard = shards_.shard(i);
-    shard.Post([&shard, &home = home_, bucket, gather] {
-      const replica::TreeUpkeep& tree = shard.replica().tree();
-      home.Post([gather, version = tree.VersionOf(bucket),
-                 empty = tree.HoldNothing(bucket, 0, merkle::kLeaves - 1)] {
-        gather->version += version;
-        gather->empty = gather->empty && empty;
-        gather.Arrive();
-      });
-    });
-  }
-  gather.Arrive();
-}
-
-void AntiEntropy::Read(std::vector<std::string> data_keys, ObjectsDone done) {
-  const base::Gather<Objects> gather(Objects(data_keys.size()), std::move(done));
-  for (size_t i = 0; i < data_keys.size(); ++i) {
-    const auto key = repair::ParseRecordKey(data_keys[i]);
-    if (!key || !view_) {
-      (*gather)[i] = Fail(Code::kStaleEpoch, "this node is not in the cluster");
-      continue;
-    }
-    gather.Expect();
-    replica::KeyRef own{key->bucket, key->token, std::string(key->key)};
-    shards_.ReadInDoubt(view_->fence(), std::move(own), [gather, i](wire::ReadReply reply) {
-      auto& object = (*gather)[i];
-      if (!reply.outcome.ok()) {
-        object = Fail(reply.outcome.ToError());
-      } else if (reply.found) {
-        object = std::move(reply.object);
-      }
-      gather.Arrive();
-    });
-  }
-  gather.Arrive();
 }
 
 }  // namespace lariat::healing

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "coordinator/admin_service.h"
+#include "healing/own_records.h"
+#include "healing/passes.h"
 #include "healing/shards.h"
 #include "peers/home.h"
 #include "repair/exchange/exchange.h"
@@ -19,12 +21,11 @@
 #include "repair/exchange/schedule_core.h"
 #include "repair/exchange/source.h"
 #include "replica/dirty_marks.h"
-#include "replica/meta_store.h"
 #include "replica/range_reader.h"
 
 namespace lariat::healing {
 
-class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort {
+class AntiEntropy final : public repair::ExchangePort {
  public:
   using PushDone = base::UniqueFunction<void(wire::Body)>;
   struct Ports {
@@ -61,10 +62,6 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   // repair::ExchangePort
   void Ask(repair::Side side, uint64_t partner, wire::Body request,
            ExchangePort::BodyDone done) override;
-  // repair::SourcePort
-  void Leaves(uint32_t bucket, uint32_t first, uint32_t last, LeavesDone done) override;
-  void StateOf(uint32_t bucket, TreeStateDone done) override;
-  void Read(std::vector<std::string> data_keys, ObjectsDone done) override;
 
  private:
   void EachQuarter();
@@ -73,9 +70,6 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   void Begin(repair::ScheduleCore::Pick pick);
   void OnEnded(repair::Exchange::Ended ended);
   void OnChange(uint64_t number);
-  void LoadPasses();
-  void OnPasses(uint64_t fence, const replica::MetaStore::Values& values);
-  void StorePasses();
   void TakeMarks();
   std::vector<replica::DirtyMarks::Seen> MarksOf(const repair::ExchangePair& pair) const;
 
@@ -92,7 +86,8 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   telemetry::LogSink& log_;
   Ports ports_;
   replica::RangeReader reader_;
-  replica::MetaStore meta_;
+  Passes passes_;
+  OwnRecords own_;
   repair::Throttle throttle_;
   repair::Source source_;
   repair::Exchange exchange_;
@@ -100,10 +95,8 @@ class AntiEntropy final : public repair::ExchangePort, public repair::SourcePort
   bool enabled_ = true;
   std::shared_ptr<const membership::View> view_;
   repair::ExchangeMap map_;
-  uint64_t known_fence_ = 0;                                // what the schedule works by
-  std::map<repair::ExchangePair, int64_t> unsaved_passes_;  // when they began, wall clock
-  uint64_t loads_ = 0;                                      // counts readings of stored passes
-  std::vector<replica::DirtyMarks::Seen> seen_marks_;       // when the running comparison began
+  uint64_t known_fence_ = 0;                           // what the schedule works by
+  std::vector<replica::DirtyMarks::Seen> seen_marks_;  // when the running comparison began
   uint32_t quarters_ = 0;
   uint64_t latency_count_ = 0;
   base::Duration latency_sum_{};

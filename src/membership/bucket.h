@@ -3,6 +3,7 @@
 // them. A value type.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,6 +23,8 @@ inline constexpr size_t kBucketNameBytesMax = 64;
 inline constexpr size_t kKeyBytesMax = 256;
 inline constexpr uint32_t kReplicationMax = 16;  // ring::Ring::kMaxReplication
 inline constexpr uint32_t kReadRepairDefault = 10;
+
+constexpr uint32_t MajorityOf(uint32_t n) { return n / 2 + 1; }
 
 struct BucketProperties {
   std::string name;
@@ -44,7 +47,26 @@ struct BucketProperties {
   uint64_t editor = 0;  // number of the node that accepted the change
 
   bool Eventual() const { return r + w <= n; }
+  // r and w of a list of so many replicas, while another n is on its way: a majority stays one, any
+  // other number stays as far as the list has it.
+  uint32_t ReadersOf(uint32_t list_n) const { return CountOf(r, list_n); }
+  uint32_t WritersOf(uint32_t list_n) const { return CountOf(w, list_n); }
   bool operator==(const BucketProperties&) const = default;
+  // The same bucket with another n.
+  BucketProperties WithN(uint32_t other) const {
+    BucketProperties bucket = *this;
+    bucket.n = other;
+    bucket.r = ReadersOf(other);
+    bucket.w = WritersOf(other);
+    bucket.pr = std::min(pr, other);
+    bucket.pw = std::min(pw, other);
+    return bucket;
+  }
+
+ private:
+  uint32_t CountOf(uint32_t count, uint32_t list_n) const {
+    return count == MajorityOf(n) ? MajorityOf(list_n) : std::min(count, list_n);
+  }
 };
 
 base::Status CheckBucketName(std::string_view name);  // kInvalidArgument

@@ -84,10 +84,16 @@ base::Status CheckReplication(const Topology& now, const Change& change) {
     return Fail(Code::kNotFound, "there is no bucket '" + change.bucket + "'");
   }
   size_t normal = 0;
-  for (const Member& m : now.members) normal += m.state == MemberState::kNormal ? 1 : 0;
+  size_t joining = 0;
+  for (const Member& m : now.members) {
+    normal += m.state == MemberState::kNormal ? 1 : 0;
+    joining += m.state == MemberState::kJoining ? 1 : 0;
+  }
   if (change.n <= normal) return {};
-  return Fail(Code::kConflict, "n=" + std::to_string(change.n) +
-                                   " needs as many nodes; there are " + std::to_string(normal));
+  std::string why =
+      "n=" + std::to_string(change.n) + " needs as many nodes; there are " + std::to_string(normal);
+  if (joining > 0) why += ", and " + std::to_string(joining) + " that have not joined yet";
+  return Fail(Code::kConflict, std::move(why));
 }
 
 base::Status CheckNewcomer(const Topology& now, const Member& newcomer, bool replaces_namesake) {
@@ -316,9 +322,7 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   for (const Change* change : Unfinished(now)) {
     if (change->kind != ChangeKind::kReplication || change->bucket != bucket.name) continue;
     // What is set now has to fit the n that is coming, too.
-    BucketProperties later = bucket;
-    later.n = change->n;
-    if (auto status = CheckBucket(later); !status) {
+    if (auto status = CheckBucket(bucket.WithN(change->n)); !status) {
       return Fail(Code::kConflict, "n of this bucket is about to become " +
                                        std::to_string(change->n) + ": " + status.error().message);
     }
@@ -331,19 +335,20 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   if (TicketOf(now, ChangeKind::kReplication, {}, bucket.name) != 0) {
     return Fail(Code::kConflict, "a change of n of this bucket has not ended; cancel it or wait");
   }
-  BucketProperties meanwhile = bucket;
-  meanwhile.n = own.n;
-  if (auto status = CheckBucket(meanwhile); !status) {
-    return Fail(Code::kConflict, "while the data moves n stays " + std::to_string(own.n) +
-                                     "; change n first and the other properties after it: " +
-                                     status.error().message);
-  }
-  next.buckets.at(bucket.name) = meanwhile;
   Change change;
   change.kind = ChangeKind::kReplication;
   change.bucket = bucket.name;
   change.n = n;
   if (auto status = CheckReplication(now, change); !status) return Fail(status.error());
+  // Majorities follow n, so those of the n that comes are now those of the n that is.
+  const BucketProperties meanwhile = bucket.WithN(own.n);
+  const auto fits = CheckBucket(meanwhile);
+  if (!fits || meanwhile.WithN(n) != bucket) {
+    return Fail(Code::kConflict, "while the data moves n stays " + std::to_string(own.n) +
+                                     "; change n first and the other properties after it" +
+                                     (fits ? "" : ": " + fits.error().message));
+  }
+  next.buckets.at(bucket.name) = meanwhile;
   change.number = next.epoch;
   change.name = bucket.name;
   change.asked_ms = asked.now.ms;

@@ -221,6 +221,7 @@ TEST(SetBucket, AnotherNMovesDataAndWaitsItsTurn) {
   const Next next = SetBucket(now, bucket, kAllAlive);
   ASSERT_TRUE(next && *next) << next.error().message;
   EXPECT_EQ((*next)->buckets.at("default").n, 3U);
+  EXPECT_EQ((*next)->buckets.at("default").r, 2U);  // a majority of that
   ASSERT_EQ((*next)->queue.size(), 1U);
   EXPECT_EQ((*next)->queue[0].kind, ChangeKind::kReplication);
   EXPECT_EQ((*next)->queue[0].n, 5U);
@@ -228,7 +229,8 @@ TEST(SetBucket, AnotherNMovesDataAndWaitsItsTurn) {
   EXPECT_EQ(SetBucket(**next, bucket, kAllAlive).error().code, Code::kConflict);
   // Nor may r and w become what the n to come does not allow.
   bucket.n = 3;
-  bucket.r = bucket.w = 2;
+  bucket.r = 1;
+  bucket.w = 3;
   EXPECT_THAT(SetBucket(**next, bucket, kAllAlive).error().message, HasSubstr("about to become 5"));
   bucket.r = bucket.w = 3;
   bucket.n = 6;

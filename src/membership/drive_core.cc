@@ -63,10 +63,12 @@ void Conclude(Topology* topology, base::WallTime when) {
     case ChangeKind::kReweight:
       FindMember(topology, change.node)->weight = change.weight;
       break;
-    case ChangeKind::kReplication:
-      topology->buckets.at(change.bucket).n = change.n;
-      ++topology->buckets.at(change.bucket).version;
+    case ChangeKind::kReplication: {
+      BucketProperties& bucket = topology->buckets.at(change.bucket);
+      bucket = bucket.WithN(change.n);
+      ++bucket.version;
       break;
+    }
   }
   Finish(topology, change, true, when);
 }

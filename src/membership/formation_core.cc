@@ -51,6 +51,15 @@ wire::JoinRequest FormationCore::MakeJoinRequest() const {
   return request;
 }
 
+// As many replicas as are wanted, or as there are nodes: a node alone has to be of use. Until the
+// first write n grows with the cluster.
+void FormationCore::FitDefaultBucket(Topology* topology) const {
+  BucketProperties& bucket = topology->buckets.at("default");
+  const auto nodes = static_cast<uint32_t>(topology->members.size());
+  bucket.n = std::min(options_.default_n, nodes);
+  bucket.r = bucket.w = MajorityOf(bucket.n);
+}
+
 void FormationCore::AddMember(Member member, Topology* topology) const {
   const ring::RingNode newcomer{member.id, member.name, member.dc, member.rack, member.weight, {}};
   member.tokens =
@@ -75,12 +84,11 @@ Topology FormationCore::MakeTopology(const base::Uuid& cluster) const {
   BucketProperties bucket;
   bucket.name = "default";
   bucket.id = BucketIdOf(bucket.name);
-  bucket.n = options_.default_n;
-  bucket.r = bucket.w = options_.default_n / 2 + 1;
   bucket.durability = options_.default_durability;
   bucket.version = 1;
   bucket.editor = options_.self.Number();
   topology.buckets.emplace(bucket.name, bucket);
+  FitDefaultBucket(&topology);
   return topology;
 }
 
@@ -163,6 +171,8 @@ FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest
     return refuse(Code::kUnavailable, "only the founder adds members");
   }
   AddMember(std::move(*member), &*topology_);
+  FitDefaultBucket(&*topology_);
+  ++topology_->buckets.at("default").version;
   topology_->fence = ++topology_->epoch;
   decision.topology_changed = true;
   decision.reply.document = EncodeTopology(*topology_);

@@ -43,7 +43,7 @@ class FormationCore {
     Member self;                    // without tokens
     std::vector<std::string> join;  // static list of peer addresses; may name this node itself
     uint32_t vnodes = 16;
-    uint32_t default_n = 3;
+    uint32_t default_n = 3;  // of the bucket 'default', if there are as many nodes
     Durability default_durability = Durability::kSync;
     std::string replaces;  // name of the dead member whose place this node takes; empty: none
   };
@@ -108,6 +108,7 @@ class FormationCore {
   std::string TwinOf(const Member& newcomer, base::Instant now) const;
   void OnAsker(Member member, const wire::JoinRequest& request, base::Instant now);
   Topology MakeTopology(const base::Uuid& cluster) const;
+  void FitDefaultBucket(Topology* topology) const;
   void AddMember(Member member, Topology* topology) const;
   base::Error NotInIt(const Topology& theirs);
 

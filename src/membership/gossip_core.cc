@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "membership/gossip/targets.h"
 
 namespace lariat::membership {
 namespace {
@@ -25,6 +26,17 @@ bool IsNewer(uint64_t generation, uint64_t version, const GossipDigest& than) {
 }
 
 }  // namespace
+
+bool GossipStats::Drop(GossipDrop why) {
+  ++dropped[static_cast<size_t>(why)];
+  return false;
+}
+
+std::string GossipStats::Sent(std::string frame) {
+  ++frames_sent;
+  bytes_sent += frame.size();
+  return frame;
+}
 
 uint64_t NextGeneration(uint64_t stored, base::WallTime now) {
   const uint64_t now_s = std::max<uint64_t>(SecondsOf(now), 1);
@@ -118,11 +130,6 @@ uint32_t GossipCore::ExpectedRounds(bool near) const {
 
 // --- what arrives ---
 
-bool GossipCore::Drop(GossipDrop why) {
-  ++stats_.dropped[static_cast<size_t>(why)];
-  return false;
-}
-
 std::optional<GossipFrame> GossipCore::Read(const base::Uuid& from, std::string_view bytes,
                                             GossipKind kind) {
   ++stats_.frames_received;
@@ -138,13 +145,14 @@ std::optional<GossipFrame> GossipCore::Read(const base::Uuid& from, std::string_
       frame.reset();
     }
   }
-  if (!frame) Drop(why);
+  if (!frame) stats_.Drop(why);
   return frame;
 }
 
 bool GossipCore::Plausible(const GossipDigest& digest, base::WallTime now) {
-  if (digest.generation > SecondsOf(now) + kGenerationLeadMaxS) return Drop(GossipDrop::kFarFuture);
-  if (digest.version > kGossipVersionMax) return Drop(GossipDrop::kBadState);
+  if (digest.generation > SecondsOf(now) + kGenerationLeadMaxS)
+    return stats_.Drop(GossipDrop::kFarFuture);
+  if (digest.version > kGossipVersionMax) return stats_.Drop(GossipDrop::kBadState);
   return true;
 }
 
@@ -171,7 +179,7 @@ void GossipCore::Apply(const GossipDelta& delta, base::WallTime now) {
       entry.generation != delta.generation || entry.state_version != delta.state_version;
   if (delta.states) {
     if (!DecodeStates(*delta.states)) {
-      Drop(GossipDrop::kBadState);
+      stats_.Drop(GossipDrop::kBadState);
       return;
     }
     if (states_changed) {
@@ -215,7 +223,7 @@ void GossipCore::AddAnswer(uint32_t index, const GossipDigest& theirs, base::Wal
                            GossipWriter* reply) {
   const Entry& mine = entries_[index];
   if (IsNewer(mine.generation, mine.version, theirs)) {
-    reply->Add(DeltaOf(index, theirs));
+    reply->Add(entries_[index].Since(theirs, members_->Id(index)));
   } else if (IsNewer(theirs.generation, theirs.version, {{}, mine.generation, mine.version}) &&
              Plausible(theirs, now)) {
     reply->Add(GossipDigest{theirs.id, mine.generation, mine.version});
@@ -228,7 +236,7 @@ std::optional<std::string> GossipCore::OnSyn(const base::Uuid& from, std::string
   if (!frame) return std::nullopt;
   Apply(*frame->own, now);
   GossipWriter reply(GossipKind::kAck);
-  reply.Own(OwnDelta());
+  reply.Own(own_.Since({}, options_.self));
   std::vector<bool> mentioned(members_->size());
   std::vector<std::optional<uint32_t>> places;
   places.reserve(frame->digests.size());
@@ -242,7 +250,8 @@ std::optional<std::string> GossipCore::OnSyn(const base::Uuid& from, std::string
     // Another run of the asker has said more: it learns of it, with what that one says of itself.
     const GossipDigest said{from, frame->own->generation, frame->own->version};
     const Entry& heard = entries_[*sender];
-    if (IsNewer(heard.generation, heard.version, said)) reply.Add(DeltaOf(*sender, {}));
+    if (IsNewer(heard.generation, heard.version, said))
+      reply.Add(entries_[*sender].Since({}, members_->Id(*sender)));
   }
   AddHotDeltas(mentioned, &reply);
   for (size_t i = 0; i < places.size(); ++i) {
@@ -250,7 +259,7 @@ std::optional<std::string> GossipCore::OnSyn(const base::Uuid& from, std::string
     if (reply.size() + kDeltaBytes > options_.frame_bytes) break;
     AddAnswer(*places[i], frame->digests[i], now, &reply);
   }
-  return Seal(std::move(reply));
+  return stats_.Sent(std::move(reply).Finish());
 }
 
 std::optional<std::string> GossipCore::OnAck(const base::Uuid& from, std::string_view bytes,
@@ -265,9 +274,10 @@ std::optional<std::string> GossipCore::OnAck(const base::Uuid& from, std::string
     const auto index = members_->Find(wanted.id);
     if (!index || index == self_) continue;
     const Entry& mine = entries_[*index];
-    if (IsNewer(mine.generation, mine.version, wanted)) reply.Add(DeltaOf(*index, wanted));
+    if (IsNewer(mine.generation, mine.version, wanted))
+      reply.Add(entries_[*index].Since(wanted, members_->Id(*index)));
   }
-  return Seal(std::move(reply));
+  return stats_.Sent(std::move(reply).Finish());
 }
 
 bool GossipCore::OnAck2(const base::Uuid& from, std::string_view bytes, base::WallTime now) {
@@ -279,24 +289,12 @@ bool GossipCore::OnAck2(const base::Uuid& from, std::string_view bytes, base::Wa
 
 // --- what leaves ---
 
-GossipDelta GossipCore::OwnDelta() const {
-  return {options_.self, own_.generation, own_.version, own_.state_version, *own_.states};
-}
-
-GossipDelta GossipCore::DeltaOf(uint32_t index, const GossipDigest& known) const {
-  const Entry& entry = entries_[index];
-  GossipDelta delta{members_->Id(index), entry.generation, entry.version, entry.state_version, {}};
-  if (known.generation != entry.generation || known.version < entry.state_version) {
-    delta.states = entry.states ? std::string_view(*entry.states) : std::string_view();
+GossipDelta GossipCore::Entry::Since(const GossipDigest& known, const base::Uuid& id) const {
+  GossipDelta delta{id, generation, version, state_version, {}};
+  if (known.generation != generation || known.version < state_version) {
+    delta.states = states ? std::string_view(*states) : std::string_view();
   }
   return delta;
-}
-
-std::string GossipCore::Seal(GossipWriter writer) {
-  std::string bytes = std::move(writer).Finish();
-  ++stats_.frames_sent;
-  stats_.bytes_sent += bytes.size();
-  return bytes;
 }
 
 // Pushed without asking: a SYN of turns would not mention them for long.
@@ -305,7 +303,7 @@ void GossipCore::AddHotDeltas(const std::vector<bool>& mentioned, GossipWriter* 
   for (const auto& [times, index] : hot_) {
     if (out->size() >= options_.frame_bytes / 4) break;
     if (mentioned[index]) continue;
-    out->Add(DeltaOf(index, {}));
+    out->Add(entries_[index].Since({}, members_->Id(index)));
     told.push_back(index);
   }
   Told(told);
@@ -343,7 +341,7 @@ void GossipCore::AddDigests(std::span<const uint32_t> from, size_t bytes_max,
 
 std::string GossipCore::MakeSyn(Far far) {
   GossipWriter syn(GossipKind::kSyn);
-  syn.Own(OwnDelta());
+  syn.Own(own_.Since({}, options_.self));
   std::vector<bool> taken(members_->size());
   AddHotDigests(&taken, &syn);
   // A quarter of the frame is left free: the reply repeats what is mentioned and has states too.
@@ -358,68 +356,7 @@ std::string GossipCore::MakeSyn(Far far) {
       AddDigests(members_->Everybody(), far_room, &taken, &far_cursor_, &syn);
     }
   }
-  return Seal(std::move(syn));
-}
-
-// --- who is asked ---
-
-std::optional<uint32_t> GossipCore::Pick(std::span<const uint32_t> from, bool usable) {
-  if (from.empty()) return std::nullopt;
-  const auto fits = [&](uint32_t index) {
-    return index != self_ && entries_[index].usable == usable;
-  };
-  for (int i = 0; i < 8; ++i) {
-    const uint32_t index = from[prng_.Below(from.size())];
-    if (fits(index)) return index;
-  }
-  // Few fit: the first from a random place on.
-  const size_t start = prng_.Below(from.size());
-  for (size_t i = 0; i < from.size(); ++i) {
-    const uint32_t index = from[(start + i) % from.size()];
-    if (fits(index)) return index;
-  }
-  return std::nullopt;
-}
-
-std::vector<uint32_t> GossipCore::RelaysOf(std::span<const uint32_t> members) const {
-  std::vector<uint32_t> relays;
-  for (const uint32_t index : members) {
-    if (relays.size() >= options_.relays) break;
-    if (index == self_ || entries_[index].usable) relays.push_back(index);
-  }
-  return relays;
-}
-
-bool GossipCore::IsSelfAmong(const std::vector<uint32_t>& relays) const {
-  return std::find(relays.begin(), relays.end(), *self_) != relays.end();
-}
-
-void GossipCore::PickFlat(std::vector<uint32_t>* targets) {
-  for (uint32_t i = 0; i < options_.fanout; ++i) {
-    const auto target = Pick(members_->Everybody(), true);
-    if (!target) break;
-    targets->push_back(*target);
-  }
-}
-
-void GossipCore::PickHierarchical(std::vector<uint32_t>* targets) {
-  const uint32_t rack = members_->RackOf(*self_);
-  const uint32_t dc = members_->DcOf(*self_);
-  const auto add = [&](std::optional<uint32_t> target) {
-    if (target) targets->push_back(*target);
-  };
-  for (uint32_t i = 0; i < options_.fanout; ++i) add(Pick(members_->Rack(rack), true));
-  if (IsSelfAmong(RelaysOf(members_->Rack(rack)))) {
-    const auto racks = members_->RacksOfDc(dc);
-    const uint32_t other = racks[prng_.Below(racks.size())];
-    if (other != rack) add(Pick(RelaysOf(members_->Rack(other)), true));
-  }
-  if (members_->dcs() > 1 && IsSelfAmong(RelaysOf(members_->Dc(dc)))) {
-    const auto other = static_cast<uint32_t>(prng_.Below(members_->dcs()));
-    if (other != dc) add(Pick(RelaysOf(members_->Dc(other)), true));
-  }
-  // Anybody at times: it mends what a wrong picture of the relays left apart.
-  if (targets->empty() || prng_.Below(16) == 0) add(Pick(members_->Everybody(), true));
+  return stats_.Sent(std::move(syn).Finish());
 }
 
 void GossipCore::ForgetFuture(base::WallTime now) {
@@ -442,13 +379,14 @@ void GossipCore::ForgetFuture(base::WallTime now) {
 std::vector<GossipSend> GossipCore::OnTick() {
   ++stats_.rounds;
   ++own_.version;
-  std::vector<uint32_t> targets;
-  hierarchical_ ? PickHierarchical(&targets) : PickFlat(&targets);
+  const auto usable = [this](uint32_t index) { return entries_[index].usable; };
+  GossipTargets draw({*members_, self_, usable, prng_}, {options_.fanout, options_.relays});
+  std::vector<uint32_t> targets = hierarchical_ ? draw.Hierarchical() : draw.Flat();
   // The more peers are lost, the more often one is tried: the way back after a partition.
   const uint64_t peers = entries_.size() - (self_ ? 1 : 0);
   const uint64_t lost = peers - usable_peers_;
   if (lost > 0 && prng_.Below(usable_peers_ + 1) < lost) {
-    if (const auto target = Pick(members_->Everybody(), false)) targets.push_back(*target);
+    if (const auto target = draw.Lost()) targets.push_back(*target);
   }
   std::sort(targets.begin(), targets.end());
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());

@@ -94,6 +94,8 @@ struct GossipStats {
   uint64_t bytes_sent = 0, bytes_received = 0;
   std::array<uint64_t, static_cast<size_t>(GossipDrop::kCount)> dropped{};
   uint64_t Dropped(GossipDrop why) const { return dropped[static_cast<size_t>(why)]; }
+  bool Drop(GossipDrop why);            // counts it, and is false
+  std::string Sent(std::string frame);  // counts it, and gives it back
 };
 
 class GossipCore {
@@ -146,10 +148,12 @@ class GossipCore {
     std::unique_ptr<const std::string> states;  // null: the empty ones
     uint8_t hot = 0;                            // 1 + frames it went first in; 0: it need not
     bool usable = true;
+
+    // What somebody lacks who knows that much.
+    GossipDelta Since(const GossipDigest& known, const base::Uuid& id) const;
   };
 
   std::optional<GossipFrame> Read(const base::Uuid& from, std::string_view bytes, GossipKind kind);
-  bool Drop(GossipDrop why);
   bool Plausible(const GossipDigest& digest, base::WallTime now);
   void Apply(const GossipDelta& delta, base::WallTime now);
   void AddAnswer(uint32_t index, const GossipDigest& theirs, base::WallTime now,
@@ -165,15 +169,6 @@ class GossipCore {
   void AddDigests(std::span<const uint32_t> from, size_t bytes_max, std::vector<bool>* taken,
                   uint32_t* cursor, GossipWriter* out);
   void AddHotDeltas(const std::vector<bool>& mentioned, GossipWriter* out);
-  GossipDelta DeltaOf(uint32_t index, const GossipDigest& known) const;
-  GossipDelta OwnDelta() const;
-  std::string Seal(GossipWriter writer);
-
-  std::optional<uint32_t> Pick(std::span<const uint32_t> from, bool usable);
-  std::vector<uint32_t> RelaysOf(std::span<const uint32_t> members) const;
-  bool IsSelfAmong(const std::vector<uint32_t>& relays) const;
-  void PickFlat(std::vector<uint32_t>* targets);
-  void PickHierarchical(std::vector<uint32_t>* targets);
 
   GossipOptions options_;
   base::Prng prng_;

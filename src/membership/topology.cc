@@ -326,6 +326,11 @@ uint32_t Topology::NextN(const BucketProperties& bucket) const {
   return moves ? operation->change.n : bucket.n;
 }
 
+Topology::ListNs Topology::NsOf(const BucketProperties& bucket) const {
+  const uint32_t next = NextN(bucket);
+  return operation && operation->ReadsNext() ? ListNs{next, bucket.n} : ListNs{bucket.n, next};
+}
+
 std::string EncodeMember(const Member& member) {
   pb::Member m;
   PutMember(member, &m);

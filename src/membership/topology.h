@@ -136,6 +136,11 @@ struct Topology {
   const Change* TakenOutBy(const base::Uuid& id) const;
   // Replicas per key after the operation under way.
   uint32_t NextN(const BucketProperties& bucket) const;
+  // n of the two lists of View::Replicas.
+  struct ListNs {
+    uint32_t read, other;
+  };
+  ListNs NsOf(const BucketProperties& bucket) const;
 };
 
 // The members as the ring takes them, in the document's order and with the tokens of now.

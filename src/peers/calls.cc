@@ -17,14 +17,17 @@ uint64_t Calls::Add(PeerHandle peer, base::Instant due, Done done) {
 }
 
 Calls::Done Calls::Withdraw(uint64_t id) {
-  auto call = calls_.extract(id);
-  return call.empty() ? Done() : std::move(call.mapped().done);
+  const auto call = calls_.find(id);
+  if (call == calls_.end()) return {};
+  Done done = std::move(call->second.done);
+  calls_.erase(call);
+  return done;
 }
 
-bool Calls::Resolve(uint64_t id, wire::Body body) {
-  auto call = calls_.extract(id);
-  if (call.empty()) return false;
-  call.mapped().done(std::move(body));
+bool Calls::Resolve(uint64_t id, wire::Body&& body) {
+  Done done = Withdraw(id);
+  if (!done) return false;
+  done(std::move(body));
   return true;
 }
 
@@ -34,9 +37,7 @@ void Calls::Refuse(uint64_t id, base::Error why) {
 
 void Calls::Expire(base::Instant now) {
   deadlines_.Expire(now, [this](uint64_t id) {
-    auto call = calls_.extract(id);
-    if (!call.empty())
-      call.mapped().done(Fail(Code::kTimeout, "the replica did not answer in time"));
+    Refuse(id, {Code::kTimeout, "the replica did not answer in time"});
   });
 }
 
@@ -47,9 +48,8 @@ void Calls::OnPeerDown(PeerHandle peer, const base::Error& why) {
   }
   std::sort(ids.begin(), ids.end());  // an order that does not hang on the hash table
   for (const uint64_t id : ids) {
-    auto call = calls_.extract(id);
-    if (call.empty()) continue;  // an earlier callback has ended it
-    call.mapped().done(Fail(Code::kTimeout, "the connection was lost: " + why.message));
+    // An earlier callback may have ended it.
+    Refuse(id, {Code::kTimeout, "the connection was lost: " + why.message});
   }
 }
 

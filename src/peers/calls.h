@@ -3,9 +3,9 @@
 // A shard's thread.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -25,7 +25,7 @@ class Calls {
   // The request was not sent after all: its callback is given back.
   Done Withdraw(uint64_t id);
   // False: nobody waits (late, repeated, or of an earlier life).
-  bool Resolve(uint64_t id, wire::Body body);
+  bool Resolve(uint64_t id, wire::Body&& body);
   void Refuse(uint64_t id, base::Error why);
   void Expire(base::Instant now);
   // Fails what waits for the peer: whether it was done is not known.
@@ -37,7 +37,8 @@ class Calls {
     PeerHandle peer;
     Done done;
   };
-  std::unordered_map<uint64_t, Call> calls_;
+  // Flat: one of nodes would allocate for each question.
+  boost::unordered_flat_map<uint64_t, Call> calls_;
   coordinator::Deadlines<uint64_t> deadlines_;
   uint64_t next_id_;
 };

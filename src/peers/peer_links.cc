@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/lifetime.h"
 #include "coordinator/ports.h"
 #include "wire/codec.h"
 #include "wire/frame.h"
@@ -64,16 +65,17 @@ class PeerLinks::Lane {
   }
 
   env::Stream& stream() { return stream_; }
-  size_t UnsentBytes() const { return stream_.UnsentBytes() + outbox_.WaitingBytes(); }
+  size_t UnsentBytes() const {
+    return stream_.UnsentBytes() + outbox_.GatheredBytes() + outbox_.WaitingBytes();
+  }
   // A peer of an earlier build says nothing of its limits: its frames are as large as ours.
   void SetPeerLimits(wire::Limits limits) {
     if (limits.frame_bytes == 0) limits.frame_bytes = links_.OwnLimits().frame_bytes;
     outbox_.SetLimits(limits);
   }
-  bool takes_parts() const { return outbox_.takes_parts(); }
 
   // Nothing, or what was not sent because the peer takes no message that large.
-  std::optional<std::string> Send(wire::Envelope envelope);
+  std::optional<std::string> Send(wire::Envelope&& envelope);
   void Pump();
   // Takes frames off the front of `bytes` and gives each envelope to `use`, which says whether to
   // go on; `no_room` hears of one that there is no memory for, by its id. Result: bytes used, or
@@ -94,19 +96,43 @@ class PeerLinks::Lane {
   template <typename NoRoom>
   std::optional<std::string> TakePart(std::string_view payload, NoRoom& no_room);
 
+  template <typename Use>
+  std::optional<bool> TakeMessages(std::string_view rest, Use& use);
+  void Write(std::string frames, size_t count);
+  void SendGathered();
+
   PeerLinks& links_;
   env::Stream& stream_;
   wire::Outbox outbox_;
   wire::PartsReader reader_;
+  bool gathering_ = false;  // SendGathered will come
+  base::Lifetime lifetime_;
 };
 
-std::optional<std::string> PeerLinks::Lane::Send(wire::Envelope envelope) {
+void PeerLinks::Lane::Write(std::string frames, size_t count) {
+  links_.metrics().peer_frames_sent.Add(count);
+  links_.metrics().peer_bytes_sent.Add(frames.size());
+  stream_.Write(std::move(frames));
+}
+
+void PeerLinks::Lane::SendGathered() {
+  gathering_ = false;
+  wire::Outbox::Frames frames = outbox_.TakeGathered();
+  Write(std::move(frames.bytes), frames.count);
+  Pump();
+}
+
+std::optional<std::string> PeerLinks::Lane::Send(wire::Envelope&& envelope) {
   std::string frame;
   switch (outbox_.Add(std::move(envelope), &frame)) {
     case wire::Outbox::Added::kFrame:
-      links_.metrics().peer_bytes_sent.Add(frame.size());
-      stream_.Write(std::move(frame));
+      Write(std::move(frame), 1);
       break;
+    case wire::Outbox::Added::kGathered:
+      if (!std::exchange(gathering_, true)) {
+        links_.env_.executor.AtTurnEnd(lifetime_.Guard([this] { SendGathered(); }));
+      }
+      return std::nullopt;
     case wire::Outbox::Added::kWaits:
       links_.metrics().peer_split_sent.Add();
       break;
@@ -123,8 +149,7 @@ void PeerLinks::Lane::Pump() {
   while (true) {
     std::string frame = outbox_.NextPart(stream_.UnsentBytes());
     if (frame.empty()) return;
-    links_.metrics().peer_bytes_sent.Add(frame.size());
-    stream_.Write(std::move(frame));
+    Write(std::move(frame), 1);
   }
 }
 
@@ -149,6 +174,21 @@ std::optional<std::string> PeerLinks::Lane::TakePart(std::string_view payload, N
   return message;
 }
 
+// Each message of a frame of many, in order. Nothing: bad; otherwise whether to go on.
+template <typename Use>
+std::optional<bool> PeerLinks::Lane::TakeMessages(std::string_view rest, Use& use) {
+  // As with parts.
+  if (!outbox_.takes_many()) return Refuse(PeerRefusal::kBadMessage);
+  for (uint32_t count = 0; !rest.empty(); ++count) {
+    const auto message = wire::TakeMessage(&rest);
+    if (!message || count == wire::kFrameMessagesMax) return Refuse(PeerRefusal::kBadMessage);
+    auto envelope = wire::DecodeEnvelope(*message);
+    if (!envelope) return Refuse(PeerRefusal::kBadMessage);
+    if (!use(std::move(*envelope))) return false;
+  }
+  return true;
+}
+
 template <typename Use, typename NoRoom>
 std::optional<size_t> PeerLinks::Lane::TakeFrames(std::string_view bytes, size_t payload_max,
                                                   Use use, NoRoom no_room) {
@@ -157,16 +197,24 @@ std::optional<size_t> PeerLinks::Lane::TakeFrames(std::string_view bytes, size_t
     const wire::ParsedFrame frame = wire::ParseFrame(bytes.substr(used), payload_max);
     if (frame.status == wire::FrameStatus::kNeedMore) return used;
     if (frame.status != wire::FrameStatus::kFrame) return Refuse(RefusalOf(frame.status));
+    used += frame.size;
+    links_.metrics().peer_frames_received.Add();
+    links_.metrics().peer_bytes_received.Add(frame.size);
+    if (frame.kind == wire::FrameKind::kMessages) {
+      const std::optional<bool> go_on = TakeMessages(frame.payload, use);
+      if (!go_on) return std::nullopt;
+      if (!*go_on) return used;
+      continue;
+    }
     std::string_view payload = frame.payload;
     std::optional<std::string> message;
     if (frame.kind == wire::FrameKind::kPart) {
       // Whoever has not been told that they are taken sends none.
-      message = takes_parts() ? TakePart(payload, no_room) : Refuse(PeerRefusal::kBadMessage);
+      message =
+          outbox_.takes_parts() ? TakePart(payload, no_room) : Refuse(PeerRefusal::kBadMessage);
       if (!message) return std::nullopt;
       payload = *message;
     }
-    used += frame.size;
-    links_.metrics().peer_bytes_received.Add(frame.size);
     if (message && message->empty()) continue;
     auto envelope = wire::DecodeEnvelope(payload);
     if (!envelope) return Refuse(PeerRefusal::kBadMessage);
@@ -195,7 +243,7 @@ class PeerLinks::Outgoing final : public env::StreamHandler {
   size_t OnData(std::string_view bytes) override {
     const auto used = lane_.TakeFrames(
         bytes, links_.OwnLimits().frame_bytes,
-        [this](wire::Envelope envelope) { return Use(envelope); },
+        [this](wire::Envelope&& envelope) { return Use(envelope); },
         [this](uint64_t id) {
           links_.events_->OnReply(peer_, {id, 0, NoRoom()});
         });
@@ -283,7 +331,7 @@ class PeerLinks::Incoming final : public env::StreamHandler {
     // Before the handshake a stranger gets little room.
     const size_t limit = from_ ? links_.OwnLimits().frame_bytes : size_t{4096};
     bool go_on = true;
-    const auto use = [&](wire::Envelope envelope) {
+    const auto use = [&](wire::Envelope&& envelope) {
       const bool first = !from_;
       go_on = Use(std::move(envelope));
       return go_on && !first;  // the next frame is read with the larger limit
@@ -313,7 +361,7 @@ class PeerLinks::Incoming final : public env::StreamHandler {
   void OnClosed(const std::string&) override { links_.links_.erase(link_); }
 
  private:
-  bool Use(wire::Envelope envelope) {
+  bool Use(wire::Envelope&& envelope) {
     if (from_) {
       links_.events_->OnRequest(*from_, link_, std::move(envelope));
       // A peer that does not read its replies is not listened to.
@@ -451,14 +499,14 @@ void PeerLinks::ConnectLater(PeerHandle handle, const std::string& why) {
 
 wire::Limits PeerLinks::OwnLimits() const {
   return {static_cast<uint32_t>(settings_.peer_frame_bytes_max),
-          static_cast<uint32_t>(settings_.peer_message_bytes_max)};
+          static_cast<uint32_t>(settings_.peer_message_bytes_max), wire::kFrameMessagesMax};
 }
 
 size_t PeerLinks::UnsentMax() const {
   return static_cast<size_t>(settings_.limits_peer_queue_bytes);
 }
 
-base::Status PeerLinks::Send(PeerHandle handle, wire::Envelope request) {
+base::Status PeerLinks::Send(PeerHandle handle, wire::Envelope&& request) {
   const auto found = peers_.find(handle);
   const bool ready = found != peers_.end() && found->second.lane != nullptr;
   if (!ready || found->second.lane->UnsentBytes() > UnsentMax()) {
@@ -468,7 +516,7 @@ base::Status PeerLinks::Send(PeerHandle handle, wire::Envelope request) {
   return refused ? base::Fail(TooLarge(*refused)) : base::Status();
 }
 
-void PeerLinks::Reply(LinkId link, wire::Envelope reply) {
+void PeerLinks::Reply(LinkId link, wire::Envelope&& reply) {
   const auto found = links_.find(link);
   if (found == links_.end()) return;
   Lane& lane = *found->second;

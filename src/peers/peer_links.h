@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // PeerTransport over TCP streams (env::Network): frames, handshake, reconnects with back-off. Each
 // shard has one connection to each peer for its own requests and their replies; requests of peers
-// come in on connections that they made. Large messages travel in parts (wire/outbox.h). One
+// come in on connections that they made. What is sent on a connection in one turn of the loop
+// leaves in one frame when the turn ends; large messages travel in parts (wire/outbox.h). One
 // instance for each shard, on its thread.
 #pragma once
 
@@ -35,8 +36,8 @@ class PeerLinks final : public PeerTransport {
   void Close(PeerHandle peer) override;
   std::string Trouble(PeerHandle peer) const override;
   void Resolve(const std::string& address, Resolved done) override;
-  base::Status Send(PeerHandle peer, wire::Envelope request) override;
-  void Reply(LinkId link, wire::Envelope reply) override;
+  base::Status Send(PeerHandle peer, wire::Envelope&& request) override;
+  void Reply(LinkId link, wire::Envelope&& reply) override;
 
  private:
   class Lane;

@@ -60,11 +60,11 @@ class Party final : public PeerEvents {
   }
   void OnPeerUp(PeerHandle, const base::Uuid& node) override { up.push_back(node); }
   void OnPeerDown(PeerHandle, const base::Error& why) override { down.push_back(why.message); }
-  void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) override {
+  void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope&& request) override {
     requests.push_back({from, link, std::move(request)});
     if (answers) links->Reply(link, {requests.back().envelope.id, 0, wire::WriteReply{}});
   }
-  void OnReply(PeerHandle, wire::Envelope reply) override {
+  void OnReply(PeerHandle, wire::Envelope&& reply) override {
     replies.push_back(reply.id);
     if (const auto* refused = std::get_if<wire::Refused>(&reply.body)) {
       refusals.push_back(refused->outcome.code);
@@ -363,6 +363,60 @@ TEST_F(PeerLinksTest, ABadReplyBreaksTheConnectionAndItComesBack) {
   b.Listen();
   time.Run(base::Seconds(1));
   EXPECT_EQ(a.up.size(), 2U);
+}
+
+std::string FrameOfMany(const std::vector<std::string>& messages) {
+  std::string frame;
+  wire::FrameWriter writer(&frame, wire::FrameKind::kMessages);
+  for (const std::string& message : messages) {
+    frame.append(wire::kMessageLengthBytes, '\0');
+    const size_t start = frame.size();
+    frame.append(message);
+    wire::SetMessageLength(start, &frame);
+  }
+  writer.Finish();
+  return frame;
+}
+
+TEST_F(PeerLinksTest, AFrameOfManyIsTakenFromWhoSaysSo) {
+  const std::string seal = wire::EncodeEnvelope({2, 0, wire::SealRequest{}});
+  auto& stranger = RawConnect(b);
+  stranger.stream->Write(FrameOfMany({wire::EncodeEnvelope({1, 0, a.MakeHello()})}));
+  time.Run({});
+  EXPECT_TRUE(stranger.closed);
+  auto& earlier = RawConnect(b);
+  earlier.stream->Write(FrameOf({1, 0, a.MakeHello()}) + FrameOfMany({seal}));
+  time.Run({});
+  EXPECT_TRUE(earlier.closed) << "a build that takes none sends none";
+  EXPECT_TRUE(b.requests.empty());
+  wire::Hello hello = a.MakeHello();
+  hello.limits = {1 << 20, 64 << 20, 100};
+  auto& seen = RawConnect(b);
+  seen.stream->Write(FrameOf({1, 0, hello}) + FrameOfMany({seal, seal, seal}) + FrameOfMany({}));
+  time.Run({});
+  EXPECT_FALSE(seen.closed);
+  EXPECT_EQ(b.requests.size(), 3U);
+  // What comes before a message that is none is done; it cannot be told where the next one begins.
+  seen.stream->Write(FrameOfMany({seal, "\xff", seal}));
+  time.Run({});
+  EXPECT_TRUE(seen.closed);
+  EXPECT_EQ(b.requests.size(), 4U);
+  EXPECT_EQ(b.metrics.peer_refused[PeerRefusal::kBadMessage].value(), 3U);
+}
+
+TEST_F(PeerLinksTest, AFrameHasNoMoreMessagesThanItMay) {
+  wire::Hello hello = a.MakeHello();
+  hello.limits = {1 << 20, 64 << 20, 100};
+  const std::string seal = wire::EncodeEnvelope({2, 0, wire::SealRequest{}});
+  auto& seen = RawConnect(b);
+  b.answers = false;
+  seen.stream->Write(FrameOf({1, 0, hello}) +
+                     FrameOfMany(std::vector<std::string>(wire::kFrameMessagesMax, seal)));
+  time.Run({});
+  EXPECT_FALSE(seen.closed);
+  seen.stream->Write(FrameOfMany(std::vector<std::string>(wire::kFrameMessagesMax + 1, seal)));
+  time.Run({});
+  EXPECT_TRUE(seen.closed);
 }
 
 TEST_F(PeerLinksTest, RepliesToLinksThatAreGoneAreDropped) {

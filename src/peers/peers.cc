@@ -177,17 +177,17 @@ void Peers::OnRefused(PeerHandle peer, const wire::HelloReply& answer, bool twin
 
 // --- questions ---------------------------------------------------------------------------------
 
-void Peers::Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls::Done done) {
+void Peers::Call(PeerHandle peer, wire::Body&& body, base::Duration timeout, Calls::Done done) {
   Send(peer, {0, view_ ? view_->fence() : 0, std::move(body)}, timeout, std::move(done));
 }
 
-void Peers::Send(PeerHandle peer, wire::Envelope request, base::Duration timeout,
+void Peers::Send(PeerHandle peer, wire::Envelope&& request, base::Duration timeout,
                  Calls::Done done) {
   const base::Status sent = TrySend(peer, std::move(request), timeout, &done);
   if (!sent) done(Fail(sent.error()));
 }
 
-base::Status Peers::TrySend(PeerHandle peer, wire::Envelope request, base::Duration timeout,
+base::Status Peers::TrySend(PeerHandle peer, wire::Envelope&& request, base::Duration timeout,
                             Calls::Done* done) {
   const uint64_t id = calls_.Add(peer, world_.clock.Now() + timeout, std::move(*done));
   request.id = id;

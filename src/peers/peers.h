@@ -78,11 +78,11 @@ class Peers {
   std::string TroubleOf(ring::NodeIndex index) const;
 
   // Sends to a member or to an address outside the cluster, with a reply or an error.
-  void Call(PeerHandle peer, wire::Body body, base::Duration timeout, Calls::Done done);
+  void Call(PeerHandle peer, wire::Body&& body, base::Duration timeout, Calls::Done done);
   // The same, planned by another fence than that of the present view.
-  void Send(PeerHandle peer, wire::Envelope request, base::Duration timeout, Calls::Done done);
+  void Send(PeerHandle peer, wire::Envelope&& request, base::Duration timeout, Calls::Done done);
   // An error: certainly not sent, and `done` is as it was.
-  base::Status TrySend(PeerHandle peer, wire::Envelope request, base::Duration timeout,
+  base::Status TrySend(PeerHandle peer, wire::Envelope&& request, base::Duration timeout,
                        Calls::Done* done);
   Calls& calls() { return calls_; }
 

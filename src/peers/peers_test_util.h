@@ -183,6 +183,8 @@ class TestNet {
 
   std::map<std::string, std::vector<std::string>> names;  // what they stand for
   bool silent = false;                                    // bytes go nowhere
+  // What becomes of what is sent at once, for planted bugs; empty: nothing else.
+  std::function<std::string(std::string)> tamper;
   int attempts = 0;
 
  private:
@@ -191,7 +193,9 @@ class TestNet {
       Side* to = from->other;
       if (silent || from->closed || to->closed || to->paused) return;
       const bool had = !from->unsent.empty();
-      to->received += std::exchange(from->unsent, "");
+      std::string bytes = std::exchange(from->unsent, "");
+      if (tamper) bytes = tamper(std::move(bytes));
+      to->received += bytes;
       Deliver(to);
       if (had && !from->closed) from->handler->OnDrained();
     });

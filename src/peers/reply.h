@@ -12,7 +12,7 @@ namespace lariat::peers {
 
 // kInternal if it is a reply of another kind; its outcome may still be an error.
 template <typename Reply>
-base::Result<Reply> ReplyIn(base::Result<wire::Body> body) {
+base::Result<Reply> ReplyIn(base::Result<wire::Body>&& body) {
   if (!body) return base::Fail(std::move(body.error()));
   if (auto* reply = std::get_if<Reply>(&*body)) return std::move(*reply);
   return base::Fail(base::Code::kInternal, "a peer sent an answer of another kind");

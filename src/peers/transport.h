@@ -34,9 +34,9 @@ class PeerTransport {
   }
   // An error: certainly not sent. kUnavailable: no connection, or too much is waiting for the peer;
   // kTooLarge: the peer takes no message that large, and what is sent after it is not affected.
-  virtual base::Status Send(PeerHandle peer, wire::Envelope request) = 0;
+  virtual base::Status Send(PeerHandle peer, wire::Envelope&& request) = 0;
   // Dropped if the link is gone. One that is too large is replaced by one that says so.
-  virtual void Reply(LinkId link, wire::Envelope reply) = 0;
+  virtual void Reply(LinkId link, wire::Envelope&& reply) = 0;
 };
 
 class PeerEvents {
@@ -56,8 +56,8 @@ class PeerEvents {
   // Who answers does not want to hear from this node, is not who was expected there, or is not
   // wanted. It is asked again later.
   virtual void OnRefused(PeerHandle /*peer*/, const wire::HelloReply& /*answer*/) {}
-  virtual void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) = 0;
-  virtual void OnReply(PeerHandle peer, wire::Envelope reply) = 0;
+  virtual void OnRequest(const base::Uuid& from, LinkId link, wire::Envelope&& request) = 0;
+  virtual void OnReply(PeerHandle peer, wire::Envelope&& reply) = 0;
 };
 
 }  // namespace lariat::peers

@@ -198,6 +198,24 @@ TEST(ReplicaMustHold, M40_WaitingWritesAreBounded) {
   EXPECT_EQ(write->code(), Code::kOverloaded);
 }
 
+TEST(ReplicaMustHold, M40_AStalledBatchDoesNotGrowForEver) {
+  World world;
+  world.plan.batch_bytes_max = 5000;
+  world.plan.fail_write = base::Fail(Code::kStalled, "wait");
+  int taken = 0;
+  while (world.Update({.key = std::to_string(taken), .value = std::string(1000, 'v')})->results ==
+         0)
+    ++taken;
+  EXPECT_GE(taken, 4);
+  EXPECT_LE(taken, 6);
+  EXPECT_EQ(world.Write("k", PeerObject("a"))->code(), Code::kOverloaded);
+  EXPECT_EQ(world.Waiting(), static_cast<size_t>(taken)) << "deletes and what waits go on";
+  world.plan.fail_write = {};
+  world.Tick();
+  world.loop.RunAll();
+  EXPECT_TRUE(world.Update({.key = "again"})->results == 0);
+}
+
 TEST(ReplicaMustHold, M40_WaitingReadsAreBoundedOnOneKeyToo) {
   World world;
   world.Start({}, 3);

@@ -47,6 +47,7 @@ class TestPlan final : public storage::FaultPlan {
   bool MissMemory() override { return miss_memory; }
   bool FailRead() override { return fail_read; }
   base::Status FailWrite() override { return fail_write; }
+  size_t BatchBytesMax() const override { return batch_bytes_max; }
   bool NearlyFull() override { return nearly_full; }
   bool FailSync() override { return fail_sync; }
   size_t LoseInCrash(size_t unsynced) override {
@@ -61,6 +62,7 @@ class TestPlan final : public storage::FaultPlan {
   bool miss_memory = false;
   bool fail_read = false;
   base::Status fail_write;
+  size_t batch_bytes_max = SIZE_MAX;
   bool nearly_full = false;
   bool fail_sync = false;
   bool hold_syncs = false;

@@ -20,6 +20,7 @@ void WriteBatch::Clear() {
   operations.clear();
   bytes = 0;
   is_delete = false;
+  sync_follows = false;
 }
 
 bool WriteBatch::UsesReserve() const {

@@ -45,6 +45,9 @@ struct WriteBatch {
   size_t bytes = 0;  // keys and values, for limits
   // It is a delete: small itself, and what it covers can be freed.
   bool is_delete = false;
+  // Its writer asks for a Sync next and tells nobody before that is done: until then it need not
+  // survive the process either.
+  bool sync_follows = false;
 
   // Goes on while a nearly full disk refuses others: a delete, or nothing but removals and kMeta.
   bool UsesReserve() const;
@@ -97,6 +100,19 @@ struct EngineStats {
   // those of kMeta may be missing. Said at every open until kSalvagedKey is removed.
   bool salvaged = false;
   uint64_t quarantine_bytes = 0;  // of damaged stores that are kept for people, at the last open
+  // Of an engine with a log and tables of its own; 0 otherwise.
+  uint64_t table_bytes = 0;            // in memory_bytes
+  uint64_t table_unflushed_bytes = 0;  // in table_bytes: not in files yet
+  uint64_t table_evicted = 0;          // versions
+  uint64_t table_hits = 0;             // look-ups that the tables answered, and others
+  uint64_t table_misses = 0;
+  uint64_t log_slots = 0;
+  uint64_t log_live_slots = 0;  // hold what the files lack
+  uint64_t log_durable = 0;     // position up to which the log is durable
+  uint64_t log_bytes = 0;       // written, synced or not, since the open
+  uint64_t flushes = 0;
+  uint64_t flush_bytes = 0;  // of files
+  uint64_t flush_nanoseconds = 0;
 };
 
 // In kMeta: put there, durably, when the store is salvaged or its log was cut, before the open
@@ -123,6 +139,9 @@ class Engine {
   // kStalled (ask again later; nothing was applied), kDiskFull, or kIo (dead). While health() is
   // kDiskFull a batch that UsesReserve goes on, until a smaller reserve is used up too.
   virtual base::Status Write(const WriteBatch& batch) = 0;
+  // Whoever gathers writes into a batch stops when it has so many bytes: one more operation fits,
+  // whatever it is, and much more may be kTooLarge.
+  virtual size_t batch_bytes_max() const { return SIZE_MAX; }
   // See the comment at the top. Concurrent and repeated calls share one sync.
   using SyncDone = base::UniqueFunction<void(base::Status)>;
   virtual void Sync(CompletionQueue* queue, SyncDone done) = 0;

@@ -28,8 +28,9 @@ class FaultPlan {
   virtual bool MissMemory() { return false; }      // TryGet says kNotInMemory
   virtual bool FailRead() { return false; }        // kCorruption from TryGet or Get
   virtual base::Status FailWrite() { return {}; }  // kStalled or kDiskFull
-  virtual bool NearlyFull() { return false; }      // only what may use the reserve is taken
-  virtual bool FailSync() { return false; }        // the engine dies
+  virtual size_t BatchBytesMax() const { return SIZE_MAX; }
+  virtual bool NearlyFull() { return false; }  // only what may use the reserve is taken
+  virtual bool FailSync() { return false; }    // the engine dies
   // How many of the `unsynced` most recent batches a crash loses (the disk may have kept a prefix).
   virtual size_t LoseInCrash(size_t unsynced) { return unsynced; }
   // How many of the `logged` most recent batches of the log (KeepLog) lie behind a bad record when
@@ -62,6 +63,7 @@ class MemoryEngine final : public Engine {
   Lookup TryGet(Space space, std::string_view key, std::string* value, base::Error* error) override;
   void Get(Space space, std::string key, CompletionQueue* queue, GetDone done) override;
   base::Status Write(const WriteBatch& batch) override;
+  size_t batch_bytes_max() const override { return plan_->BatchBytesMax(); }
   void Sync(CompletionQueue* queue, SyncDone done) override;
   void Flush(Space space, CompletionQueue* queue, SyncDone done) override;
   void WriteApart(std::string bytes, CompletionQueue* queue, SyncDone done) override;

@@ -3,7 +3,6 @@
 
 #include <utility>
 
-#include "base/gather.h"
 #include "membership/change_core.h"
 
 namespace lariat::topology {
@@ -17,15 +16,9 @@ using telemetry::LogLevel;
 namespace {
 
 constexpr base::Duration kJoinAgain = base::Millis(100);
-// Members may have to agree first, which takes some seconds where one of them does not vote:
-// whoever hangs up before that never hears why.
-constexpr base::Duration kJoinTimeout = base::Seconds(10);
-constexpr base::Duration kAskSilentAgain = base::Seconds(2);
 constexpr size_t kAskersMax = 16;  // of one newcomer
 constexpr base::Duration kSeekAgain = base::Seconds(1);
-constexpr base::Duration kStalledAgain = base::Millis(10);
 constexpr base::Duration kRefusedAgain = base::Seconds(1);
-constexpr base::Duration kClusterTimeout = base::Seconds(2);
 
 ring::AllocationOptions AllocationOf(const FormationCore::Options& options) {
   return {options.vnodes, options.default_n};
@@ -44,15 +37,18 @@ Cluster::Cluster(peers::Home& home, FormationCore::Options options, Stored store
       confirmation_({home, list_, log}, core_,
                     {[this] { OnConfirmed(); }, [this] { Expel(); }, ports_.held_up}),
       last_word_(home, options.join),
+      asker_(home, engine),
       record_(engine, home.queue(), stored),
+      document_({home, engine, log}, core_, record_,
+                {ports_.publish, [this] { return confirmation_.under_way(); }},
+                std::move(stored.topology)),
       lost_votes_(home, record_, log, RegisterPorts(), stored.votes.lost),
       register_(home, record_, RegisterPorts(), std::move(stored.votes)),
       changes_(home, register_, AllocationOf(options), log,
                {[this] { return Decided(); }, ports_.alive, ports_.in_doubt,
-                [this] { return Progress(); }, [this] { Spread([](const base::Status&) {}); },
-                ports_.publish_changes}),
-      expelled_before_(std::move(stored.expelled_by)),
-      durable_(std::move(stored.topology)) {}
+                [this] { return Progress(); },
+                [this] { document_.Spread([](const base::Status&) {}); }, ports_.publish_changes}),
+      expelled_before_(std::move(stored.expelled_by)) {}
 
 TopologyRegister::Ports Cluster::RegisterPorts() {
   TopologyRegister::Ports ports;
@@ -85,25 +81,16 @@ void Cluster::Start() {
   if (core_.topology() != nullptr) {
     return confirmation_.Start();
   }
-  KeepIdentity();
+  asker_.KeepIdentity();
   AskToJoin();
 }
 
-// A new identity is told to the others only when it cannot be lost any more, nor be cut off with
-// the log: they would refuse the same name under another one for ever.
-void Cluster::KeepIdentity() {
-  engine_.Flush(storage::Space::kMeta, &home_.queue(), [this](const base::Status& status) {
-    durable_identity_ = status.has_value();
-    if (durable_identity_ || engine_.health() == storage::Health::kDead) return;
-    home_.env().timers.After(kRefusedAgain, [this] { KeepIdentity(); });
-  });
-}
-
 void Cluster::OnConfirmed() {
-  const bool moved = core_.RefreshOwnAddresses();
-  Adopt([this, moved](const base::Status& status) {
-    if (status && moved) Spread([](const base::Status&) {});
-  });
+  if (core_.RefreshOwnAddresses()) {
+    document_.AdoptAndSpread();
+  } else {
+    document_.Adopt([](const base::Status&) {});
+  }
   SeekMembers();
 }
 
@@ -122,9 +109,7 @@ void Cluster::TryFound() {
   if (!core_.TryFound(id)) return;
   log_.Log(LogLevel::kInfo, "cluster", "formed cluster {} with {} node(s)", id.ToString(),
            core_.topology()->members.size());
-  Adopt([this](const base::Status& status) {
-    if (status) Spread([](const base::Status&) {});
-  });
+  document_.AdoptAndSpread();
 }
 
 void Cluster::AskToJoin() {
@@ -138,22 +123,11 @@ void Cluster::AskToJoin() {
   if (core_.topology() != nullptr) return SeekMembers();
   std::set<std::string> addresses = core_.AskToo();
   for (std::string& other : list_.Others()) addresses.insert(std::move(other));
-  for (const std::string& address : addresses) AskAt(address);
+  for (const std::string& address : addresses) {
+    asker_.Ask(address, core_.MakeJoinRequest(),
+               [this](const base::Result<wire::Body>& reply) { OnJoinReply(reply); });
+  }
   home_.env().timers.After(kJoinAgain, [this] { AskToJoin(); });
-}
-
-void Cluster::AskAt(const std::string& address) {
-  const peers::PeerHandle peer = home_.peers().PeerAt(address);
-  const base::Instant now = home_.env().clock.Now();
-  const auto silent = asked_.find(address);
-  const bool waits = silent != asked_.end() && now - silent->second < kAskSilentAgain;
-  if (!durable_identity_ || waits) return;
-  asked_[address] = now;
-  home_.peers().Call(peer, core_.MakeJoinRequest(), kJoinTimeout,
-                     [this, address](base::Result<wire::Body> reply) {
-                       asked_.erase(address);
-                       OnJoinReply(reply);
-                     });
 }
 
 void Cluster::OnJoinReply(const base::Result<wire::Body>& reply) {
@@ -169,7 +143,7 @@ void Cluster::OnJoinReply(const base::Result<wire::Body>& reply) {
     return;
   }
   if (join->outcome.code == Code::kUnavailable) refusal_ = join->outcome.error;
-  if (*changed) Adopt([](const base::Status&) {});
+  if (*changed) document_.Adopt([](const base::Status&) {});
 }
 
 // --- members that have moved -------------------------------------------------------------------
@@ -179,11 +153,7 @@ void Cluster::SeekMembers() {
   if (!core_.expelled().empty() || !home_.view()) return;
   // An old disk, or a document from before: the address of this node is what it says itself. At
   // each look, and not at once: two nodes with one identity would outbid each other.
-  if (core_.RefreshOwnAddresses()) {
-    Adopt([this](const base::Status& status) {
-      if (status) Spread([](const base::Status&) {});
-    });
-  }
+  if (core_.RefreshOwnAddresses()) document_.AdoptAndSpread();
   std::set<std::string> reached;
   bool all = true;
   for (const membership::Member& member : core_.topology()->members) {
@@ -207,53 +177,6 @@ void Cluster::TellWhoAnswers() {
 
 // --- the document ------------------------------------------------------------------------------
 
-void Cluster::Adopt(StatusDone done) {
-  const Topology& now = *core_.topology();
-  record_.PutDocument(now, [this, topology = now, number = ++adoptions_,
-                            done = std::move(done)](const base::Status& status) mutable {
-    if (!status) return AdoptLater(std::move(done), status.error());
-    if (number < adopted_) return done({});  // a newer one was faster
-    adopted_ = number;
-    durable_ = topology;
-    if (confirmation_.under_way()) return done({});
-    if (!was_formed_) {
-      was_formed_ = true;
-      log_.Log(LogLevel::kInfo, "cluster", "member of cluster {} with {} node(s), epoch {}",
-               topology.cluster.ToString(), topology.members.size(), topology.epoch);
-    }
-    Publish(std::move(topology), std::move(done));
-  });
-}
-
-void Cluster::Publish(Topology topology, StatusDone done) {
-  const uint64_t fence = topology.fence;
-  auto view = membership::MakeView(std::move(topology), home_.self().id);
-  ports_.publish(std::move(view),
-                 [this, fence, done = std::move(done)](const base::Status& status) mutable {
-                   adopted_fence_ = std::max(adopted_fence_, fence);
-                   done(status);
-                 });
-}
-
-bool Cluster::Durable() const {
-  return core_.topology() != nullptr && durable_ &&
-         membership::EncodeTopology(*core_.topology()) == membership::EncodeTopology(*durable_);
-}
-
-// What is known in memory has to reach the disk and the shards, however long the engine refuses.
-void Cluster::AdoptLater(StatusDone done, const base::Error& error) {
-  if (error.code == Code::kStalled) {
-    home_.env().timers.After(kStalledAgain,
-                             [this, done = std::move(done)]() mutable { Adopt(std::move(done)); });
-    return;
-  }
-  log_.Log(LogLevel::kError, "cluster", "the topology document cannot be stored: {}",
-           error.message);
-  done(Fail(error));
-  if (engine_.health() == storage::Health::kDead) return;
-  home_.env().timers.After(kRefusedAgain, [this] { Adopt([](const base::Status&) {}); });
-}
-
 void Cluster::Learn(const Topology& theirs, StatusDone done) {
   auto changed = core_.OnDocument(theirs);
   if (!changed) {
@@ -261,8 +184,8 @@ void Cluster::Learn(const Topology& theirs, StatusDone done) {
     return done(Fail(changed.error()));
   }
   // Nothing to store, or a document that is not (yet) about this node.
-  if (core_.topology() == nullptr || Durable()) return done({});
-  Adopt(std::move(done));
+  if (core_.topology() == nullptr || document_.Durable()) return done({});
+  document_.Adopt(std::move(done));
 }
 
 void Cluster::Expel() {
@@ -289,8 +212,8 @@ void Cluster::StoreExpulsion() {
 }
 
 void Cluster::PushDocument(peers::PeerHandle peer) {
-  if (!Durable()) return;  // the heartbeats find the difference again
-  home_.peers().Call(peer, wire::DocumentPush{membership::EncodeTopology(*durable_)},
+  if (!document_.Durable()) return;  // the heartbeats find the difference again
+  home_.peers().Call(peer, wire::DocumentPush{membership::EncodeTopology(*Decided())},
                      kClusterTimeout, [this](const base::Result<wire::Body>& body) {
                        const auto* reply =
                            body ? std::get_if<wire::DocumentReply>(&*body) : nullptr;
@@ -300,25 +223,9 @@ void Cluster::PushDocument(peers::PeerHandle peer) {
                      });
 }
 
-// Done when every member that answers in time has it.
-void Cluster::Spread(StatusDone done) {
-  const base::Gather<base::Status> gather({}, std::move(done));
-  if (home_.view() && durable_) {
-    const wire::DocumentPush push{membership::EncodeTopology(*durable_)};
-    for (ring::NodeIndex i = 0; i < home_.view()->ring.size(); ++i) {
-      const auto peer = home_.peers().PeerOf(i);
-      if (!peer || !home_.peers().IsAlive(i)) continue;
-      gather.Expect();
-      home_.peers().Call(*peer, push, kClusterTimeout,
-                         [gather](const base::Result<wire::Body>&) { gather.Arrive(); });
-    }
-  }
-  gather.Arrive();
-}
-
 wire::ProgressReply Cluster::Progress() const {
   wire::ProgressReply progress = ports_.streams();
-  progress.fence = adopted_fence_;
+  progress.fence = document_.fence();
   return progress;
 }
 
@@ -349,12 +256,12 @@ void Cluster::OnJoin(const wire::JoinRequest& request, BodyDone done) {
     TryFound();  // the asker may have been the last one missing; it asks again
     return done(std::move(decision.reply));
   }
-  if (Durable()) return done(std::move(decision.reply));
-  Adopt([this, reply = std::move(decision.reply),
-         done = std::move(done)](const base::Status& status) mutable {
+  if (document_.Durable()) return done(std::move(decision.reply));
+  document_.Adopt([this, reply = std::move(decision.reply),
+                   done = std::move(done)](const base::Status& status) mutable {
     if (!status) reply = {wire::Outcome::From(status.error()), "", ""};
     done(std::move(reply));
-    Spread([](const base::Status&) {});
+    document_.Spread([](const base::Status&) {});
   });
 }
 
@@ -377,8 +284,8 @@ void Cluster::TakeIn(membership::Member newcomer, std::string replaces, BodyDone
         } else {
           reply.outcome = wire::Outcome::From(result.error());
           // A removed identity has to hear it from the document.
-          if (durable_ && durable_->FindRemoved(id) != nullptr) {
-            reply.document = membership::EncodeTopology(*durable_);
+          if (Decided() != nullptr && Decided()->FindRemoved(id) != nullptr) {
+            reply.document = membership::EncodeTopology(*Decided());
           }
         }
         auto waiting = taken_in_.extract(id);
@@ -395,8 +302,8 @@ void Cluster::OnPush(const wire::DocumentPush& push, BodyDone done) {
         [this, sent = push.document, done = std::move(done)](const base::Status& status) mutable {
           wire::DocumentReply reply;
           if (!status) reply.outcome = wire::Outcome::From(status.error());
-          if (durable_) {
-            std::string mine = membership::EncodeTopology(*durable_);
+          if (Decided() != nullptr) {
+            std::string mine = membership::EncodeTopology(*Decided());
             if (mine != sent) reply.document = std::move(mine);
           }
           done(std::move(reply));
@@ -418,13 +325,10 @@ void Cluster::OnSeal(BodyDone done) {
 void Cluster::Seal(StatusDone done) {
   const Topology* topology = core_.topology();
   if (topology == nullptr) return done(Fail(Code::kUnavailable, WaitingFor()));
-  if (topology->sealed && Durable()) return done({});
+  if (topology->sealed && document_.Durable()) return done({});
   if (topology->sealed || core_.IsFounder()) {
     if (!topology->sealed) core_.Seal();
-    return Adopt([this, done = std::move(done)](const base::Status& status) mutable {
-      if (status) Spread([](const base::Status&) {});
-      done(status);
-    });
+    return document_.AdoptAndSpread(std::move(done));
   }
   const auto founder = home_.peers().PeerOf(topology->founder);
   if (!founder) return done(Fail(Code::kUnavailable, "the cluster's founder is not known yet"));
@@ -452,9 +356,8 @@ void Cluster::Propose(Changes::Edit edit, Changes::Done done) {
     changes_.Propose(
         std::move(edit), [this, done = std::move(done)](base::Result<Topology> result) mutable {
           if (!result || !core_.expelled().empty()) return done(std::move(result));
-          Spread([done = std::move(done), result = std::move(result)](const base::Status&) mutable {
-            done(std::move(result));
-          });
+          document_.Spread([done = std::move(done), result = std::move(result)](
+                               const base::Status&) mutable { done(std::move(result)); });
         });
   });
 }

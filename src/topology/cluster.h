@@ -13,7 +13,9 @@
 #include "peers/home.h"
 #include "topology/changes.h"
 #include "topology/confirmation.h"
+#include "topology/join_asker.h"
 #include "topology/join_list.h"
+#include "topology/kept_document.h"
 #include "topology/last_word.h"
 #include "topology/lost_votes.h"
 #include "topology/topology_record.h"
@@ -62,28 +64,21 @@ class Cluster {
   // Empty once the cluster is formed and this node is in it.
   std::string WaitingFor() const;
   // The newest document that is durable here; null before there is one.
-  const membership::Topology* Decided() const { return durable_ ? &*durable_ : nullptr; }
+  const membership::Topology* Decided() const { return document_.Decided(); }
   // What every shard of this node works by.
-  uint64_t adopted_fence() const { return adopted_fence_; }
+  uint64_t adopted_fence() const { return document_.fence(); }
 
  private:
   TopologyRegister::Ports RegisterPorts();
-  void KeepIdentity();
   void AskToJoin();
-  void AskAt(const std::string& address);
   void OnJoinReply(const base::Result<wire::Body>& reply);
   // As long as some member is not reached: looks for it where this node was told to join.
   void SeekMembers();
   void TellWhoAnswers();
   void OnConfirmed();
   void TryFound();
-  // Stores the document, publishes the view, then calls done.
-  void Adopt(StatusDone done);
-  void Publish(membership::Topology topology, StatusDone done);
-  void AdoptLater(StatusDone done, const base::Error& error);
   // Takes over another node's document; done when it is durable and published.
   void Learn(const membership::Topology& theirs, StatusDone done);
-  void Spread(StatusDone done);
   void OnJoin(const wire::JoinRequest& request, BodyDone done);
   void TakeIn(membership::Member newcomer, std::string replaces, BodyDone done);
   void OnPush(const wire::DocumentPush& push, BodyDone done);
@@ -92,9 +87,6 @@ class Cluster {
   void Expel();
   // So that it is known after a restart, too, when nobody can be asked.
   void StoreExpulsion();
-  // Whether the topology in memory is the one on the disk. Nobody is told of one that is not: after
-  // a loss of power this node could take another way.
-  bool Durable() const;
 
   peers::Home& home_;
   JoinList list_;
@@ -104,23 +96,18 @@ class Cluster {
   Ports ports_;
   Confirmation confirmation_;
   LastWord last_word_;
+  JoinAsker asker_;
   TopologyRecord record_;
+  KeptDocument document_;
   LostVotes lost_votes_;
   TopologyRegister register_;
   Changes changes_;
 
   std::optional<membership::Topology> expelled_before_;  // in an earlier run, by this
-  bool durable_identity_ = false;
-  std::map<std::string, base::Instant> asked_;  // when, by address; answered ones are not in it
   // Newcomers on which the members are about to agree, with those that wait for the end of it.
   std::map<base::Uuid, std::vector<BodyDone>> taken_in_;
   std::string refusal_;  // why nobody takes this node, as last heard
-  uint64_t adoptions_ = 0;
-  uint64_t adopted_ = 0;  // the newest of them that is durable
-  std::optional<membership::Topology> durable_;
-  uint64_t adopted_fence_ = 0;
-  bool was_formed_ = false;
-  std::string aside_;  // why; empty: it serves
+  std::string aside_;    // why; empty: it serves
 };
 
 }  // namespace lariat::topology

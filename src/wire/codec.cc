@@ -10,6 +10,7 @@
 #include "base/coding.h"
 #include "base/hash.h"
 #include "messages.pb.h"
+#include "wire/hot_codec.h"
 
 namespace lariat::wire {
 namespace {
@@ -311,9 +312,7 @@ void AppendWithSortedMaps(const google::protobuf::MessageLite& message, std::str
   message.SerializeWithCachedSizes(&coded);
 }
 
-}  // namespace
-
-void AppendEnvelope(Envelope envelope, std::string* out) {
+void AppendBySchema(Envelope&& envelope, std::string* out) {
   pb::Envelope m;
   m.set_id(envelope.id);
   m.set_epoch(envelope.epoch);
@@ -322,6 +321,17 @@ void AppendEnvelope(Envelope envelope, std::string* out) {
   m.AppendToString(out);
 }
 
+}  // namespace
+
+void AppendEnvelope(Envelope&& envelope, std::string* out) {
+  if (!AppendHot(envelope, out)) AppendBySchema(std::move(envelope), out);
+}
+
+std::string EncodeBySchema(Envelope envelope) {
+  std::string out;
+  AppendBySchema(std::move(envelope), &out);
+  return out;
+}
 std::string EncodeEnvelope(Envelope envelope) {
   std::string out;
   AppendEnvelope(std::move(envelope), &out);
@@ -329,6 +339,12 @@ std::string EncodeEnvelope(Envelope envelope) {
 }
 
 std::optional<Envelope> DecodeEnvelope(std::string_view bytes) {
+  auto envelope = DecodeHot(bytes);
+  if (!envelope) envelope = DecodeBySchema(bytes);
+  return envelope;
+}
+
+std::optional<Envelope> DecodeBySchema(std::string_view bytes) {
   pb::Envelope m;
   if (!m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
   Envelope envelope{m.id(), m.epoch(), {}};

@@ -14,10 +14,13 @@ namespace lariat::wire {
 
 inline constexpr uint32_t kProtocolVersion = 1;
 
-// Takes the envelope by value: large fields are moved into the encoder.
-void AppendEnvelope(Envelope envelope, std::string* out);
+// Large fields may be moved out of the envelope into the encoder.
+void AppendEnvelope(Envelope&& envelope, std::string* out);
 std::string EncodeEnvelope(Envelope envelope);
 std::optional<Envelope> DecodeEnvelope(std::string_view bytes);
+// The same through the library alone: what hot_codec.h has to agree with.
+std::string EncodeBySchema(Envelope envelope);
+std::optional<Envelope> DecodeBySchema(std::string_view bytes);
 
 // A reply of the same kind that says no. A page of moving records still says where to go on, so
 // that what cannot be sent holds up nothing behind it.

@@ -23,12 +23,27 @@ FrameWriter::FrameWriter(std::string* out, FrameKind kind) : out_(out), start_(o
 }
 
 void FrameWriter::Finish() {
-  const size_t length = out_->size() - start_ - kFrameHeaderBytes;
+  const size_t length = PayloadBytes();
   LARIAT_CHECK(length <= UINT32_MAX, "a frame is bounded");
   char* header = out_->data() + start_;
   StoreU32(static_cast<uint32_t>(length), header + 8);
   const uint32_t head_crc = base::Crc32c({header, 12});
   StoreU32(base::Crc32c({header + kFrameHeaderBytes, length}, head_crc), header + 12);
+}
+
+void SetMessageLength(size_t start, std::string* out) {
+  const size_t length = out->size() - start;
+  LARIAT_CHECK(length <= UINT32_MAX, "a message is bounded");
+  StoreU32(static_cast<uint32_t>(length), out->data() + start - kMessageLengthBytes);
+}
+
+std::optional<std::string_view> TakeMessage(std::string_view* rest) {
+  base::ByteReader r(*rest);
+  const size_t length = r.U32();
+  const std::string_view message = r.Raw(length);
+  if (!r.ok()) return std::nullopt;
+  *rest = r.Rest();
+  return message;
 }
 
 void AppendFrame(std::string_view payload, std::string* out) {
@@ -43,7 +58,7 @@ ParsedFrame ParseFrame(std::string_view bytes, size_t payload_max) {
   if (bytes.size() < kFrameHeaderBytes) return {};
   base::ByteReader r(bytes.substr(kMagic.size()));
   const uint32_t kind = r.U32() - kFrameVersion;  // in the second byte; all others are as they were
-  const bool known = kind == 0 || kind == static_cast<uint32_t>(FrameKind::kPart) << 8;
+  const bool known = (kind & 0xff) == 0 && kind >> 8 <= static_cast<uint32_t>(FrameKind::kMessages);
   if (!known) return {FrameStatus::kBadVersion, {}, 0};
   const size_t length = r.U32();
   const uint32_t crc = r.U32();

@@ -91,10 +91,12 @@ struct HeartbeatReply {
   int64_t wall_ms = 0;
 };
 
-// Bytes of a frame's payload, and of a message that comes in parts (parts.h); 0: none is taken.
+// Bytes of a frame's payload, and of a message that comes in parts (parts.h), 0: none is taken;
+// messages in one frame, 0: a frame of many is not taken.
 struct Limits {
   uint32_t frame_bytes = 0;
   uint32_t message_bytes = 0;
+  uint32_t frame_messages = 0;
 };
 // First message on a connection, both ways; framed before anything else is accepted.
 struct Hello {

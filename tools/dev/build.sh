@@ -51,8 +51,8 @@ verb_scale() {
 
 verb_bench() {
   say "building, then measuring"
-  need build check
-  build release
+  need build check bench
+  build release lariat lariatd lariat-load lariat-engine-bench
   exec bench/run "$@"
 }
 

@@ -18,8 +18,11 @@ std::optional<CpuTime> ParseCpu(const std::string& stat_line, double ticks_per_s
   for (int field = 3; field <= 13; ++field) rest >> skipped;
   double user = 0;
   double system = 0;
-  if (!(rest >> user >> system)) return std::nullopt;
-  return CpuTime{user / ticks_per_second, system / ticks_per_second};
+  double children_user = 0;
+  double children_system = 0;
+  if (!(rest >> user >> system >> children_user >> children_system)) return std::nullopt;
+  return CpuTime{(user + children_user) / ticks_per_second,
+                 (system + children_system) / ticks_per_second};
 }
 
 std::optional<CpuTime> CpuOf(pid_t pid) {

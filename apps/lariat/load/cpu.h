@@ -15,7 +15,8 @@ struct CpuTime {
   double Total() const { return user_s + system_s; }
 };
 
-// All threads of a process. Nothing if there is no such process.
+// All threads of a process, and its children that have ended (Redis rewrites its log in one).
+// Nothing if there is no such process.
 std::optional<CpuTime> CpuOf(pid_t pid);
 // From a line of /proc/PID/stat. Pure.
 std::optional<CpuTime> ParseCpu(const std::string& stat_line, double ticks_per_second);

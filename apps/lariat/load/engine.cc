@@ -13,7 +13,6 @@
 
 #include "apps/lariat/load/keys.h"
 #include "base/check.h"
-#include "base/prng.h"
 
 namespace lariat::cli::load {
 
@@ -21,13 +20,8 @@ namespace {
 
 constexpr size_t kReadChunk = 64 << 10;
 constexpr auto kReconnectDelay = std::chrono::milliseconds(100);
-
-std::string RandomValue(size_t bytes) {
-  base::Prng random(1);
-  std::string out(bytes, '\0');
-  for (char& c : out) c = static_cast<char>(random.Next());
-  return out;
-}
+constexpr size_t kFailureTextMax = 300;
+constexpr auto kDrain = std::chrono::seconds(2);  // for replies after the deadline
 
 }  // namespace
 
@@ -37,7 +31,7 @@ Engine::Engine(EngineOptions options, NextOp next, EngineResult* result)
       result_(result),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       peers_(options_.connections),
-      value_(RandomValue(options_.value_bytes)),
+      values_(options_.value_bytes),
       chunk_(kReadChunk, '\0'),
       next_due_(Clock::now()) {
   LARIAT_CHECK(epoll_ >= 0, "no epoll descriptor");
@@ -79,6 +73,8 @@ bool Engine::Open(Peer& peer) {
     return false;
   }
   Watch(peer, false, EPOLL_CTL_ADD);
+  peer.driver = options_.driver(node);
+  peer.driver->Begin(&peer.out);
   return true;
 }
 
@@ -109,27 +105,17 @@ bool Engine::IsInFlight(const Peer& peer, uint64_t key) const {
                      [key](const Sent& sent) { return sent.op.key == key; });
 }
 
-void Engine::Append(Peer& peer, const Op& op) {
-  std::string& out = peer.out;
-  out += op.get ? "GET /buckets/" : "PUT /buckets/";
-  out += options_.bucket;
-  out += "/kv/";
-  std::array<char, kKeyTextBytes> key;
-  WriteKey(op.key, key.data());
-  out.append(key.data(), key.size());
-  out += op.get ? options_.get_query : options_.put_query;
-  out += " HTTP/1.1\r\nHost: ";
-  out += peer.node->host;
-  if (!op.get) {
-    out += "\r\nContent-Length: ";
-    out += std::to_string(value_.size());
-    if (options_.contexts != nullptr && !(*options_.contexts)[op.key].empty()) {
-      out += "\r\nX-Context: ";
-      out += (*options_.contexts)[op.key];
-    }
+// Gives the number of a put.
+uint64_t Engine::Append(Peer& peer, const Op& op) {
+  if (op.get) {
+    peer.driver->Append(op, {}, {}, &peer.out);
+    return 0;
   }
-  out += "\r\n\r\n";
-  if (!op.get) out += value_;
+  const uint64_t number = options_.ledger != nullptr ? options_.ledger->Next(op.key) : ++puts_;
+  std::string_view context;
+  if (options_.contexts != nullptr) context = (*options_.contexts)[op.key];
+  peer.driver->Append(op, values_.Make(op.key, number), context, &peer.out);
+  return number;
 }
 
 // Fills the pipeline; with a rate, only with what is due.
@@ -145,9 +131,9 @@ void Engine::Refill(Peer& peer, Clock::time_point now) {
     }
     // A context is of no use to a write that overtakes the one that would have given it.
     if (options_.contexts != nullptr && !op.get && IsInFlight(peer, op.key)) break;
-    Append(peer, op);
+    const uint64_t number = Append(peer, op);
     if (peer.sent.empty()) peer.heard = now;
-    peer.sent.push_back({interval_.count() > 0 ? next_due_ : now, op});
+    peer.sent.push_back({interval_.count() > 0 ? next_due_ : now, op, number});
     next_due_ += interval_;
   }
   Flush(peer);
@@ -176,6 +162,10 @@ bool Engine::TakeReply(Peer& peer, const Scan& scan, Clock::time_point now) {
   Sent sent = peer.sent.front();
   peer.sent.erase(peer.sent.begin());
   bool good = scan.status >= 200 && scan.status < 300;
+  if (good && !sent.op.get && options_.ledger != nullptr) {
+    options_.ledger->Acknowledge(sent.op.key, sent.number);
+  }
+  if (options_.verify) good = Judge(sent.op, scan);
   if (options_.contexts != nullptr && !scan.context.empty() &&
       (!sent.op.get || (*options_.contexts)[sent.op.key].empty())) {
     (*options_.contexts)[sent.op.key] = std::string(scan.context);
@@ -185,10 +175,23 @@ bool Engine::TakeReply(Peer& peer, const Scan& scan, Clock::time_point now) {
       (sent.op.get ? result_->get : result_->put).Record(now - sent.at);
     } else {
       ++result_->failures[scan.status];
+      if (result_->failure.empty()) result_->failure = scan.value.substr(0, kFailureTextMax);
     }
   }
   result_->finished.store(result_->finished.load(std::memory_order_relaxed) + 1,
                           std::memory_order_relaxed);
+  return true;
+}
+
+// Whether a get that verifies was answered; what the answer shows is counted by itself.
+bool Engine::Judge(const Op& op, const Scan& scan) {
+  const bool shown = scan.status == 200;
+  if (!shown && scan.status != 404) return false;
+  const auto verdict = shown ? options_.ledger->Judge(op.key, values_.NumberOf(op.key, scan.value))
+                             : options_.ledger->JudgeAbsent(op.key);
+  if (verdict == Ledger::Verdict::kRight) return true;
+  ++(verdict == Ledger::Verdict::kLost ? result_->lost : result_->wrong);
+  if (result_->example.empty()) result_->example = KeyText(op.key);
   return true;
 }
 
@@ -201,42 +204,51 @@ void Engine::Receive(Peer& peer) {
   peer.heard = now;
   std::string_view rest(chunk_.data(), static_cast<size_t>(n));
   if (!peer.in.empty()) rest = peer.in.append(rest);
-  bool closes = false;
-  while (!rest.empty() && !closes) {
-    Scan scan = ScanReply(rest);
-    if (scan.state == Scan::State::kMore) break;
-    if (scan.state == Scan::State::kBad || !TakeReply(peer, scan, now)) return Lose(peer);
-    closes = scan.closes;
+  for (;;) {
+    const Scan scan = peer.driver->Take(rest, &peer.out);
+    if (scan.state == Scan::State::kBad) return Lose(peer);
+    const bool whole = scan.state == Scan::State::kWhole;
+    if (whole && !TakeReply(peer, scan, now)) return Lose(peer);
+    if (whole && scan.closes) return Lose(peer);
     rest.remove_prefix(scan.size);
+    if (!whole) break;
   }
-  if (closes) return Lose(peer);
   peer.in = std::string(rest);
   if (interval_.count() == 0) Refill(peer, now);
+  if (peer.fd >= 0 && !peer.out.empty()) Flush(peer);
 }
 
-bool Engine::Finished() const {
-  return std::all_of(peers_.begin(), peers_.end(),
-                     [](const Peer& peer) { return peer.exhausted && peer.sent.empty(); });
+// At the deadline replies are waited for: what is under way is not cut off in the middle, so that
+// whoever comes next does not meet its rest.
+bool Engine::Finished(Clock::time_point now) const {
+  if (now >= options_.deadline + kDrain) return true;
+  return std::all_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
+    return peer.sent.empty() && (peer.exhausted || now >= options_.deadline);
+  });
+}
+
+void Engine::RefillAll(Clock::time_point now) {
+  for (Peer& peer : peers_) {
+    if (peer.sent.size() < options_.pipeline) Refill(peer, now);
+  }
 }
 
 void Engine::Run() {
   std::array<epoll_event, 128> events;
   Clock::time_point look_again;  // at connections that wait or could be made again
   Clock::time_point next_check = Clock::now() + kReconnectDelay;
-  while (!Finished()) {
-    auto now = Clock::now();
-    if (now >= options_.deadline) return;
+  for (auto now = Clock::now(); !Finished(now); now = Clock::now()) {
     if (now >= next_check) {
       LoseTheHung(now);
       next_check = now + kReconnectDelay;
     }
     if (interval_.count() > 0 ? next_due_ <= now : look_again <= now) {
-      for (Peer& peer : peers_) {
-        if (peer.sent.size() < options_.pipeline) Refill(peer, now);
-      }
+      RefillAll(now);
       look_again = now + kReconnectDelay;
     }
-    auto wait = std::min<Clock::duration>(options_.deadline - now, kReconnectDelay);
+    auto wait = std::min<Clock::duration>(
+        (now < options_.deadline ? options_.deadline : options_.deadline + kDrain) - now,
+        kReconnectDelay);
     if (interval_.count() > 0 && next_due_ > now) wait = std::min(wait, next_due_ - now);
     // All connections are busy: only a reply can change that.
     timespec limit{0, std::max<long>(0, std::chrono::nanoseconds(wait).count())};
@@ -247,6 +259,9 @@ void Engine::Run() {
       if (peer.fd >= 0 && (what & EPOLLOUT) != 0) Flush(peer);
       if (peer.fd >= 0 && (what & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0) Receive(peer);
     }
+  }
+  for (const Peer& peer : peers_) {
+    if (!peer.sent.empty()) result_->failures[0] += peer.sent.size();
   }
 }
 

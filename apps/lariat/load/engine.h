@@ -4,8 +4,6 @@
 // engine per thread.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -13,30 +11,21 @@
 #include <string>
 #include <vector>
 
-#include "apps/lariat/load/http_scan.h"
+#include "apps/lariat/load/driver.h"
+#include "apps/lariat/load/ledger.h"
+#include "apps/lariat/load/values.h"
 #include "telemetry/histogram.h"
 
 namespace lariat::cli::load {
 
 using Clock = std::chrono::steady_clock;
 
-struct Op {
-  bool get = true;
-  uint64_t key = 0;
-};
 // The next operation of a connection (a number from 0 over all engines); false: none is left.
 using NextOp = std::function<bool(size_t connection, Op* op)>;
 
-struct Endpoint {
-  sockaddr_storage address{};
-  socklen_t size = 0;
-  std::string host;  // for the Host header
-};
-
 struct EngineOptions {
   std::vector<Endpoint> nodes;  // connections take turns
-  std::string bucket;
-  std::string get_query, put_query;
+  MakeDriver driver;
   size_t value_bytes = 500;
   size_t connections = 1;
   size_t first_connection = 0;
@@ -47,11 +36,16 @@ struct EngineOptions {
   // One per key, kept up to date with what replies show; null: writes carry no context. Each key's
   // entry is used by the engine that writes the key, and by no other.
   std::vector<std::string>* contexts = nullptr;
+  Ledger* ledger = nullptr;  // numbers the puts; the same rule for its entries
+  bool verify = false;       // gets are compared with the ledger
 };
 
 struct EngineResult {
   telemetry::Histogram get, put;
   std::map<int, uint64_t> failures;   // by status; 0 = connection lost or not made
+  std::string failure;                // what the first failed reply said, shortened
+  uint64_t lost = 0, wrong = 0;       // gets that showed what they may not, when they verify
+  std::string example;                // key of the first of them
   std::atomic<uint64_t> finished{0};  // replies of any status, for progress; other threads may read
 };
 
@@ -61,18 +55,21 @@ class Engine {
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
-  // Until the deadline, or until no operation is left and all replies are in.
+  // Until the deadline or until no operation is left; then until all replies are in, or not to be
+  // expected any more.
   void Run();
 
  private:
   struct Sent {
     Clock::time_point at;  // when it was due, so that a stalled server is not let off
     Op op;
+    uint64_t number;  // of a put
   };
   struct Peer {
     int fd = -1;
     size_t number = 0;
     const Endpoint* node = nullptr;
+    std::unique_ptr<Driver> driver;  // of the open connection
     std::string out, in;
     size_t written = 0;
     std::vector<Sent> sent;  // oldest first, at most `pipeline`
@@ -86,12 +83,14 @@ class Engine {
   void Lose(Peer& peer);
   void LoseTheHung(Clock::time_point now);
   void Refill(Peer& peer, Clock::time_point now);
-  void Append(Peer& peer, const Op& op);
+  uint64_t Append(Peer& peer, const Op& op);
   bool IsInFlight(const Peer& peer, uint64_t key) const;
   void Flush(Peer& peer);
   void Receive(Peer& peer);
   bool TakeReply(Peer& peer, const Scan& scan, Clock::time_point now);
-  bool Finished() const;
+  bool Judge(const Op& op, const Scan& scan);
+  void RefillAll(Clock::time_point now);
+  bool Finished(Clock::time_point now) const;
   void Watch(Peer& peer, bool write, int operation);
 
   EngineOptions options_;
@@ -99,7 +98,8 @@ class Engine {
   EngineResult* result_;
   int epoll_;
   std::vector<Peer> peers_;
-  std::string value_;
+  Values values_;
+  uint64_t puts_ = 0;  // their numbers, where no ledger gives them
   std::string chunk_;  // where replies are read to
   Clock::time_point next_due_;
   Clock::duration interval_{0};

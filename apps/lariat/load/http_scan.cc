@@ -3,6 +3,7 @@
 
 #include <strings.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace lariat::cli::load {
@@ -31,7 +32,11 @@ Scan ScanReply(std::string_view text) {
     if (text.size() > kHeadMax) out.state = Scan::State::kBad;
     return out;
   }
-  auto bad = [] { return Scan{Scan::State::kBad, 0, 0, {}, false}; };
+  auto bad = [] {
+    Scan scan;
+    scan.state = Scan::State::kBad;
+    return scan;
+  };
   std::string_view head = text.substr(0, end);
   if (head.size() < 12 || !head.starts_with("HTTP/1.1 ")) return bad();
   if (std::from_chars(head.data() + 9, head.data() + 12, out.status).ec != std::errc())
@@ -55,8 +60,11 @@ Scan ScanReply(std::string_view text) {
     }
   }
   if (!has_length) return bad();  // chunked, or until the end: not what a Lariat node sends
-  out.size = end + 4 + (bodiless ? 0 : length);
-  if (text.size() >= out.size) out.state = Scan::State::kWhole;
+  if (bodiless) length = 0;
+  if (text.size() - end - 4 < length) return out;
+  out.state = Scan::State::kWhole;
+  out.size = end + 4 + length;
+  out.value = text.substr(end + 4, length);
   return out;
 }
 

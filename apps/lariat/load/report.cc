@@ -63,13 +63,19 @@ void ShowJson(const Plan& plan, const Totals& totals) {
                       {"pipeline", o.pipeline},
                       {"keys", o.keys},
                       {"value_bytes", o.value_bytes},
-                      {"seconds", o.duration_s},
-                      {"all", LatencyJson(totals.all, o.duration_s)},
-                      {"get", LatencyJson(totals.get, o.duration_s)},
-                      {"put", LatencyJson(totals.put, o.duration_s)},
+                      {"seconds", totals.seconds},
+                      {"all", LatencyJson(totals.all, totals.seconds)},
+                      {"get", LatencyJson(totals.get, totals.seconds)},
+                      {"put", LatencyJson(totals.put, totals.seconds)},
                       {"failed", totals.failed},
                       {"failures", failures},
+                      {"failure", Printable(totals.failure)},
                       {"client_cpu_us_per_op", PerOp(totals.self.Total(), totals)}};
+  if (plan.ledger != nullptr) {
+    out["lost"] = totals.lost;
+    out["wrong"] = totals.wrong;
+    out["example"] = totals.example;
+  }
   if (!servers.empty()) {
     out["server_cpu_us_per_op"] = PerOp(sum, totals);
     out["servers"] = servers;
@@ -85,7 +91,7 @@ void ShowText(const Plan& plan, const Totals& totals) {
   Table table({"", "OPERATIONS", "PER SECOND", "P50", "P99", "P999", "MAX"});
   auto row = [&](const char* name, const telemetry::Histogram& h) {
     if (h.Count() == 0) return;
-    auto rate = static_cast<uint64_t>(static_cast<double>(h.Count()) / o.duration_s);
+    auto rate = static_cast<uint64_t>(static_cast<double>(h.Count()) / totals.seconds);
     table.Add({name, CountText(h.Count()), CountText(rate), LatencyText(h.Quantile(0.5)),
                LatencyText(h.Quantile(0.99)), LatencyText(h.Quantile(0.999)),
                LatencyText(h.Max())});

@@ -26,7 +26,11 @@ LiveLine::~LiveLine() { Finish(); }
 void LiveLine::Show(const std::string& text) {
   if (silent_) return;
   next_ = Clock::now() + (terminal_ ? kRewrite : kNewLine);
-  Tell("{}{}{}", terminal_ ? "\r" : "", text, terminal_ ? "\x1b[K" : "\n");
+  if (terminal_) {
+    Tell("\r{}\x1b[K", Clip(text, TerminalColumns(STDERR_FILENO)));
+  } else {
+    Tell("{}\n", text);
+  }
   open_ = terminal_;
 }
 

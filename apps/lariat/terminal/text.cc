@@ -2,6 +2,7 @@
 #include "apps/lariat/terminal/text.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -42,6 +43,22 @@ size_t SequenceLength(std::string_view s) {
 }  // namespace
 
 bool IsTerminal(int descriptor) { return isatty(descriptor) == 1; }
+
+size_t TerminalColumns(int descriptor) {
+  winsize size{};
+  const bool told = ioctl(descriptor, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return told ? size.ws_col : 80;
+}
+
+std::string_view Clip(std::string_view text, size_t columns) {
+  size_t end = 0;
+  for (size_t shown = 0; end < text.size() && shown < columns; ++shown) {
+    do {
+      ++end;
+    } while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80);
+  }
+  return text.substr(0, end);
+}
 
 bool IsUtf8(std::string_view bytes) {
   while (!bytes.empty()) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small pieces of text for people. Pure, but for IsTerminal.
+// Small pieces of text for people. Pure, but for IsTerminal and TerminalColumns.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,9 @@
 namespace lariat::cli {
 
 bool IsTerminal(int descriptor);
+size_t TerminalColumns(int descriptor);  // 80 where it does not say
+// At most so many characters, for a line that has to stay one.
+std::string_view Clip(std::string_view text, size_t columns);
 bool IsUtf8(std::string_view bytes);
 // Bytes as they may stand on a terminal: control characters and bad UTF-8 as \xNN.
 std::string Printable(std::string_view bytes);

@@ -16,8 +16,8 @@ wire::ForwardedWrite MakeForward(const WriteJob& job, int64_t timeout_ms) {
   request.write = job.request.write;
   request.idempotency_key = job.request.idempotency_key.value_or("");
   // A number for both lists; the same unless the bucket's n is what changes.
-  const uint32_t for_both = std::max(job.quorum.needed, job.quorum.NeededOf(job.target.NextN()));
-  request.w = std::min(for_both, job.target.bucket->n);
+  const auto [n, other_n] = job.target.Ns();
+  request.w = std::max(job.quorum.NeededOf(n), job.quorum.NeededOf(other_n));
   request.pw = job.quorum.primaries;
   request.sloppy = job.quorum.sloppy;
   request.timeout_ms = timeout_ms;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/coding.h"
 #include "coordinator/internal/replies.h"
 #include "coordinator/read_op.h"
 
@@ -21,20 +22,32 @@ base::Error TooLate(uint32_t needed) {
           needed, 0};
 }
 
+base::Result<Quorum> QuorumOf(const OpContext& context, const GetRequest& request,
+                              const Target& target) {
+  return ReadQuorum(request.consistency, *target.bucket, context.settings().request_timeout_ms,
+                    target.view->topology.NextN(*target.bucket));
+}
+
 // With r + w <= n the replicas asked need not know of the latest write, so there is nothing that a
 // wait for their agreement would make true.
 bool IsStrict(const Target& target, const Quorum& quorum) {
-  return quorum.MinimumAlive() + target.bucket->w > target.bucket->n;
+  const uint32_t n = target.Ns().read;
+  return quorum.NeededOf(n) + target.bucket->WritersOf(n) > n;
 }
+
+constexpr size_t kFlightNumbersBytes = 24;
 
 // Reads with the same key may share flights.
 std::string FlightKey(const GetRequest& request, const Target& target, const Quorum& quorum) {
-  std::string key = request.bucket + '\0' + request.key + '\0' +
-                    std::to_string(quorum.MinimumAlive()) + '\0' +
-                    std::to_string(quorum.timeout_ms);
-  if (!target.replicas.other.empty()) key += '\0' + std::to_string(quorum.NeededOf(target.NextN()));
-  // No bucket's name begins so.
-  if (quorum.sloppy) key = '\0' + std::to_string(quorum.primaries) + '\0' + key;
+  std::string key;
+  key.reserve(request.bucket.size() + request.key.size() + kFlightNumbersBytes);
+  base::ByteWriter w(&key);
+  w.Sized(request.bucket);
+  w.Sized(request.key);
+  w.Varint(quorum.NeededOf(target.Ns().read));
+  w.Varint(static_cast<uint64_t>(quorum.timeout_ms));
+  w.Varint(target.replicas.other.empty() ? 0 : quorum.NeededOf(target.Ns().other));
+  if (quorum.sloppy) w.Varint(quorum.primaries);
   return key;
 }
 
@@ -43,8 +56,7 @@ std::string FlightKey(const GetRequest& request, const Target& target, const Quo
 void ReadFlights::Get(GetRequest request, GetDone done) {
   auto target = context_.Locate(request.bucket, request.key);
   if (!target) return done(Fail(target.error()));
-  auto quorum =
-      ReadQuorum(request.consistency, *target->bucket, context_.settings().request_timeout_ms);
+  auto quorum = QuorumOf(context_, request, *target);
   if (!quorum) return done(Fail(quorum.error()));
   if (auto status = Check(*target, *quorum); !status) return done(Fail(status.error()));
   if (auto status = admission_.Admit(0); !status) return done(Fail(status.error()));
@@ -56,7 +68,7 @@ void ReadFlights::Get(GetRequest request, GetDone done) {
     context_.metrics().reads_coalesced.Add();
     Flight& flight = under_way->second;
     if (flight.next_request.empty()) flight.next_request.push_back(std::move(request));
-    flight.next.push_back(Waiting(std::move(leaving), quorum->MinimumAlive(), due));
+    flight.next.push_back(Waiting(std::move(leaving), quorum->NeededOf(target->Ns().read), due));
     flight.next_due = std::max(flight.next_due, due);
     return;
   }
@@ -71,11 +83,12 @@ void ReadFlights::Tick(base::Instant now) {
 }
 
 base::Status ReadFlights::Check(const Target& target, const Quorum& quorum) const {
-  const uint32_t needed = quorum.MinimumAlive();
+  const auto [n, other_n] = target.Ns();
+  const uint32_t needed = quorum.NeededOf(n);
   // A sloppy read brings what it returns to the move list as far as that can be done.
   const bool both = needed > 1 && !quorum.sloppy && IsStrict(target, quorum);
   return CheckAlive(target, context_.replicas(), {needed, quorum.primaries},
-                    {both ? quorum.NeededOf(target.NextN()) : 0, 0}, quorum.sloppy);
+                    {both ? quorum.NeededOf(other_n) : 0, 0}, quorum.sloppy);
 }
 
 GetDone ReadFlights::Leaving(GetDone done) {
@@ -101,8 +114,7 @@ GetDone ReadFlights::Waiting(GetDone done, uint32_t needed, base::Instant due) {
 void ReadFlights::Prepare(Plan plan) {
   auto target = context_.Locate(plan.request.bucket, plan.request.key);
   if (!target) return Land(std::move(plan), Fail(target.error()));
-  auto quorum =
-      ReadQuorum(plan.request.consistency, *target->bucket, context_.settings().request_timeout_ms);
+  auto quorum = QuorumOf(context_, plan.request, *target);
   if (!quorum) return Land(std::move(plan), Fail(quorum.error()));
   if (auto status = Check(*target, *quorum); !status) {
     return Land(std::move(plan), Fail(status.error()));
@@ -111,8 +123,8 @@ void ReadFlights::Prepare(Plan plan) {
 }
 
 void ReadFlights::Start(Plan plan, const Target& target, const Quorum& quorum) {
-  ReadPlan read{plan.request.key, "", quorum.MinimumAlive(), quorum.NeededOf(target.NextN()),
-                plan.deadline};
+  const auto [n, other_n] = target.Ns();
+  ReadPlan read{plan.request.key, "", quorum.NeededOf(n), quorum.NeededOf(other_n), plan.deadline};
   read.strict = IsStrict(target, quorum);
   read.sloppy = quorum.sloppy;
   read.primaries = quorum.primaries;

@@ -10,7 +10,7 @@ namespace lariat::coordinator {
 void Reads::Start(const Target& target, ReadPlan plan, Done done) {
   ReadOp::Options options;
   options.core = {.lists = {{plan.needed}, {plan.needed_in_move}},
-                  .n = target.bucket->n,
+                  .n = target.Ns().read,
                   .strict = plan.strict,
                   .kind = target.bucket->conflict};
   options.compare_all = plan.compare_all;

@@ -66,7 +66,8 @@ base::Status LocateWrite(const OpContext& context, WriteJob* job) {
   const membership::BucketProperties& bucket = *target->bucket;
   auto status = request.write.CheckFor(bucket.conflict, request.bucket, request.key);
   if (!status) return status;
-  auto quorum = WriteQuorum(request.consistency, bucket, context.settings().request_timeout_ms);
+  auto quorum = WriteQuorum(request.consistency, bucket, context.settings().request_timeout_ms,
+                            context.view()->topology.NextN(bucket));
   if (!quorum) return Fail(quorum.error());
   job->target = std::move(*target);
   job->quorum = *quorum;
@@ -76,11 +77,11 @@ base::Status LocateWrite(const OpContext& context, WriteJob* job) {
 
 base::Status CheckWritable(const OpContext& context, const WriteJob& job) {
   const Quorum& quorum = job.quorum;
-  const uint32_t next_n = job.target.NextN();
+  const auto [n, other_n] = job.target.Ns();
   const bool with_fallbacks = quorum.sloppy && context.settings().hints_enabled;
   auto status =
-      CheckAlive(job.target, context.replicas(), {quorum.MinimumAlive(), quorum.primaries},
-                 {quorum.NeededOf(next_n), quorum.PrimariesOf(next_n)}, with_fallbacks);
+      CheckAlive(job.target, context.replicas(), {quorum.NeededOf(n), quorum.PrimariesOf(n)},
+                 {quorum.NeededOf(other_n), quorum.PrimariesOf(other_n)}, with_fallbacks);
   if (status || with_fallbacks || !quorum.sloppy) return status;
   status.error().message += kNoHints;
   return status;
@@ -122,15 +123,14 @@ ReadPlan FirstRead(const WriteJob& job) {
   const bool repeatable = job.request.idempotency_key.has_value();
   // Enough replicas that any acknowledged earlier write is among them. A repeat is answered when
   // the earlier event is where its acknowledgement says it is.
-  const auto needed = [&bucket, repeatable](uint32_t n, uint32_t of_the_write) {
-    const uint32_t any_write = n - std::min(n, bucket.w) + 1;
-    const uint32_t usual = std::max(std::min(bucket.r, n), any_write);
-    return repeatable ? std::max(usual, of_the_write) : usual;
+  const auto needed = [&](uint32_t n) {
+    const uint32_t any_write = n - bucket.WritersOf(n) + 1;
+    const uint32_t usual = std::max(bucket.ReadersOf(n), any_write);
+    return repeatable ? std::max(usual, job.quorum.NeededOf(n)) : usual;
   };
-  const uint32_t next_n = job.target.NextN();
-  ReadPlan plan{job.request.key, job.request.idempotency_key.value_or(""),
-                needed(bucket.n, job.quorum.MinimumAlive()),
-                needed(next_n, job.quorum.NeededOf(next_n)), job.deadline};
+  const auto [n, other_n] = job.target.Ns();
+  ReadPlan plan{job.request.key, job.request.idempotency_key.value_or(""), needed(n),
+                needed(other_n), job.deadline};
   // Fallbacks know too little to judge a condition by, or a repeat.
   plan.sloppy = job.quorum.sloppy && !MeetsOthers(job.request);
   return plan;

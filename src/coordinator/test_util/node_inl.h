@@ -96,7 +96,7 @@ bool TestNode::Refuses(uint64_t asked, Done& done) {
   return true;
 }
 
-inline void TestNode::Read(const Destination& to, wire::ReadRequest request, ReadDone done) {
+inline void TestNode::Read(const Destination& to, wire::ReadRequest&& request, ReadDone done) {
   const size_t at = IndexOf(to.view, to.node);
   TestNode& target = cluster_.node(at);
   auto serve = [&target, asked = to.view.fence(),
@@ -109,7 +109,7 @@ inline void TestNode::Read(const Destination& to, wire::ReadRequest request, Rea
                                  std::move(done));
 }
 
-inline void TestNode::Write(const Destination& to, wire::WriteRequest request, WriteDone done) {
+inline void TestNode::Write(const Destination& to, wire::WriteRequest&& request, WriteDone done) {
   const size_t at = IndexOf(to.view, to.node);
   TestNode& target = cluster_.node(at);
   auto serve = [&target, asked = to.view.fence(),

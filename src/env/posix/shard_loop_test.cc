@@ -69,6 +69,30 @@ TEST(TimerHeap, FiresByDeadlineThenByOrderAndForgetsCancelled) {
   EXPECT_EQ(heap.first_deadline(), At(30));
 }
 
+TEST(ShardLoop, WhatIsLeftForTheTurnsEndRunsInThatTurn) {
+  ShardLoop loop("t");
+  loop.Start();
+  std::vector<std::pair<int, uint64_t>> ran;  // what, and in which turn
+  Executor& executor = loop.env().executor;
+  const auto note = [&ran, &executor](int what) { ran.emplace_back(what, executor.TurnNumber()); };
+  OnLoop(loop, [&] {
+    executor.Post([note] { note(4); });
+    executor.AtTurnEnd([note, &executor] {
+      note(2);
+      executor.AtTurnEnd([note] { note(3); });
+    });
+    note(1);
+  });
+  ASSERT_TRUE(Eventually([&] { return OnLoop(loop, [&] { return ran.size(); }) == 4; }));
+  loop.Stop();
+  loop.Join();
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(ran[i], std::pair(static_cast<int>(i) + 1, ran[0].second));
+  }
+  EXPECT_EQ(ran[3].first, 4);
+  EXPECT_GT(ran[3].second, ran[0].second);
+}
+
 TEST(ShardLoop, ClockAndEntropyAreReal) {
   ShardLoop loop("t");
   Env env = loop.env();

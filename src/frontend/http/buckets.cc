@@ -182,9 +182,18 @@ void AnswerBucket(Exchange& exchange, int status, const BucketProperties& bucket
   });
 }
 
-// What a bucket is before its first definition: majorities of whatever n will be.
-void SetDefaults(Change& change) {
-  change.r = change.w = Count{Count::Kind::kQuorum};
+// A majority stays one whatever n will be.
+void KeepMajorities(Change& change) {
+  const uint32_t majority = membership::MajorityOf(change.bucket.n);
+  if (change.bucket.r == majority) change.r = Count{Count::Kind::kQuorum};
+  if (change.bucket.w == majority) change.w = Count{Count::Kind::kQuorum};
+}
+
+// What a bucket is before its first definition: as many replicas as the bucket 'default' has, which
+// fit the cluster, and majorities.
+void SetDefaults(const coordinator::KvService& kv, Change& change) {
+  if (const auto usual = kv.Bucket("default")) change.bucket.n = usual->n;
+  change.bucket.r = change.bucket.w = membership::MajorityOf(change.bucket.n);
   if (auto durability = membership::ParseDurability(change.settings.storage_durability)) {
     change.bucket.durability = *durability;
   }
@@ -236,8 +245,9 @@ void PutBucket(Request& request, Exchange exchange) {
     change.bucket = std::move(*present);
   } else {
     change.bucket.name = std::move(*name);
-    SetDefaults(change);
+    SetDefaults(exchange.shared().kv, change);
   }
+  KeepMajorities(change);
   if (auto applied = Apply(request.body, change); !applied) {
     return exchange.Refuse(std::move(applied.error()));
   }

@@ -26,6 +26,7 @@ void AppendPart(std::string& body, const ShownValue& value) {
   AppendField(body, "Content-Type", ShownType(value));
   AppendField(body, "X-Version", VersionText(value.version));
   AppendField(body, "Last-Modified", ImfFixdate(value.written));
+  AppendField(body, "X-Timestamp", std::to_string(value.written.ms));
   body += "\r\n";
   body += value.bytes;
 }

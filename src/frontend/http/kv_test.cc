@@ -91,10 +91,12 @@ TEST_F(Kv, RawSiblingsAreMultipart) {
   const std::string boundary = type.substr(prefix.size());
   EXPECT_EQ(get.body, "--" + boundary +
                           "\r\nContent-Type: text/plain\r\nX-Version: [(node1,5)]\r\n"
-                          "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\nleft\r\n--" +
+                          "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                          "X-Timestamp: 784111777000\r\n\r\nleft\r\n--" +
                           boundary +
                           "\r\nContent-Type: application/octet-stream\r\nX-Version: [(node2,3)]\r\n"
-                          "Last-Modified: Sun, 06 Nov 1994 08:49:38 GMT\r\n\r\nright\r\n--" +
+                          "Last-Modified: Sun, 06 Nov 1994 08:49:38 GMT\r\n"
+                          "X-Timestamp: 784111778000\r\n\r\nright\r\n--" +
                           boundary + "--\r\n");
   EXPECT_EQ(get.headers.at("x-version"), "[(node1,5),(node2,3)]");
   EXPECT_EQ(get.headers.at("x-context"), "both");

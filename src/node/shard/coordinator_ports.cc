@@ -22,7 +22,7 @@ tl::unexpected<base::Error> NoMember() {
 
 // Why there is none is the reply's outcome.
 template <typename Reply>
-Reply ReplyOf(base::Result<wire::Body> body) {
+Reply ReplyOf(base::Result<wire::Body>&& body) {
   auto given = peers::ReplyIn<Reply>(std::move(body));
   if (given) return std::move(*given);
   Reply reply;
@@ -33,16 +33,16 @@ Reply ReplyOf(base::Result<wire::Body> body) {
 }  // namespace
 
 template <typename Reply, typename Request, typename Done>
-void CoordinatorPorts::Ask(const coordinator::Destination& to, Request request, Done done) {
+void CoordinatorPorts::Ask(const coordinator::Destination& to, Request&& request, Done&& done) {
   const std::optional<PeerHandle> peer = world_.peers.PeerIn(to.view, to.node);
   if (!peer) return done(ReplyOf<Reply>(NoMember()));
   world_.peers.Send(*peer, {0, to.view.fence(), std::move(request)}, to.timeout,
-                    [done = std::move(done)](base::Result<wire::Body> body) mutable {
+                    [done = std::move(done)](base::Result<wire::Body>&& body) mutable {
                       done(ReplyOf<Reply>(std::move(body)));
                     });
 }
 
-void CoordinatorPorts::Read(const coordinator::Destination& to, wire::ReadRequest request,
+void CoordinatorPorts::Read(const coordinator::Destination& to, wire::ReadRequest&& request,
                             ReadDone done) {
   if (to.node == to.view.self) {
     return world_.records.Read(std::move(request), to.view.fence(), std::move(done));
@@ -50,7 +50,7 @@ void CoordinatorPorts::Read(const coordinator::Destination& to, wire::ReadReques
   Ask<wire::ReadReply>(to, std::move(request), std::move(done));
 }
 
-void CoordinatorPorts::Write(const coordinator::Destination& to, wire::WriteRequest request,
+void CoordinatorPorts::Write(const coordinator::Destination& to, wire::WriteRequest&& request,
                              WriteDone done) {
   if (to.node == to.view.self) {
     return world_.records.Write(std::move(request), to.view.fence(), std::move(done));
@@ -74,7 +74,7 @@ void CoordinatorPorts::Forward(const coordinator::Destination& to, wire::Forward
   if (!sent) (*shared)(base::Fail(sent.error()));
 }
 
-void CoordinatorPorts::Update(coordinator::UpdateRequest request, UpdateDone updated,
+void CoordinatorPorts::Update(coordinator::UpdateRequest&& request, UpdateDone updated,
                               DurableDone durable) {
   world_.records.Update(std::move(request), std::move(updated), std::move(durable));
 }

@@ -27,12 +27,14 @@ class CoordinatorPorts final : public coordinator::ReplicaPort, public coordinat
   CoordinatorPorts(uint32_t shard, const World& world) : shard_(shard), world_(world) {}
 
   // coordinator::ReplicaPort
-  void Read(const coordinator::Destination& to, wire::ReadRequest request, ReadDone done) override;
-  void Write(const coordinator::Destination& to, wire::WriteRequest request,
+  void Read(const coordinator::Destination& to, wire::ReadRequest&& request,
+            ReadDone done) override;
+  void Write(const coordinator::Destination& to, wire::WriteRequest&& request,
              WriteDone done) override;
   void Forward(const coordinator::Destination& to, wire::ForwardedWrite request,
                ForwardDone done) override;
-  void Update(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable) override;
+  void Update(coordinator::UpdateRequest&& request, UpdateDone updated,
+              DurableDone durable) override;
   void Owe(const membership::View& view, ring::NodeIndex node, coordinator::OwedKey key) override;
   bool IsAlive(const membership::View& view, ring::NodeIndex node) const override;
   bool IsPreferred(const membership::View& view, ring::NodeIndex node) const override;
@@ -45,7 +47,7 @@ class CoordinatorPorts final : public coordinator::ReplicaPort, public coordinat
 
  private:
   template <typename Reply, typename Request, typename Done>
-  void Ask(const coordinator::Destination& to, Request request, Done done);
+  void Ask(const coordinator::Destination& to, Request&& request, Done&& done);
 
   const uint32_t shard_;
   World world_;

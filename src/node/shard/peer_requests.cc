@@ -28,10 +28,11 @@ base::Status PeerRequests::CheckSender(const base::Uuid& from,
   return Fail(Code::kConflict, "the sender is not a member of this cluster");
 }
 
-void PeerRequests::Answer(LinkId link, uint64_t id, wire::Body body) {
+template <typename Reply>
+void PeerRequests::Answer(LinkId link, uint64_t id, Reply&& reply) {
   const auto& view = world_.peers.view();
   world_.metrics.peer_messages_sent.Add();
-  world_.transport.Reply(link, {id, view ? view->fence() : 0, std::move(body)});
+  world_.transport.Reply(link, {id, view ? view->fence() : 0, std::forward<Reply>(reply)});
 }
 
 bool PeerRequests::FirstForward(const base::Uuid& from, uint64_t id) {
@@ -45,10 +46,12 @@ bool PeerRequests::FirstForward(const base::Uuid& from, uint64_t id) {
   return true;
 }
 
-void PeerRequests::OnRequest(const base::Uuid& from, LinkId link, wire::Envelope request) {
+void PeerRequests::OnRequest(const base::Uuid& from, LinkId link, wire::Envelope&& request) {
   world_.metrics.peer_messages_received.Add();
   const uint64_t id = request.id;
-  const auto answer = [this, link, id](auto reply) { Answer(link, id, std::move(reply)); };
+  const auto answer = [this, link, id](auto&& reply) {
+    Answer(link, id, std::forward<decltype(reply)>(reply));
+  };
   const auto refused = [](const base::Status& why, auto reply) {
     reply.outcome = wire::Outcome::From(why.error());
     return reply;
@@ -81,7 +84,7 @@ void PeerRequests::OnRequest(const base::Uuid& from, LinkId link, wire::Envelope
 
 // A stranger of this cluster (the handshake told) may ask to join, and show a document: it may be
 // a member of a newer one, or has to learn that it is a member no more.
-void PeerRequests::ServeCluster(const base::Uuid& from, LinkId link, wire::Envelope request) {
+void PeerRequests::ServeCluster(const base::Uuid& from, LinkId link, wire::Envelope&& request) {
   const uint64_t id = request.id;
   const bool open = std::holds_alternative<wire::JoinRequest>(request.body) ||
                     std::holds_alternative<wire::DocumentPush>(request.body) ||

@@ -32,7 +32,7 @@ class PeerRequests {
   };
   PeerRequests(uint32_t shard, const World& world) : shard_(shard), world_(world) {}
 
-  void OnRequest(const base::Uuid& from, peers::LinkId link, wire::Envelope request);
+  void OnRequest(const base::Uuid& from, peers::LinkId link, wire::Envelope&& request);
   // Requests about keys are refused from now on: the node is out of the cluster, or, though it is
   // still a member, for that reason.
   void Expel() { expelled_ = true; }
@@ -41,9 +41,10 @@ class PeerRequests {
 
  private:
   base::Status CheckSender(const base::Uuid& from, const wire::Envelope& request) const;
-  void Answer(peers::LinkId link, uint64_t id, wire::Body body);
+  template <typename Reply>
+  void Answer(peers::LinkId link, uint64_t id, Reply&& reply);
   bool FirstForward(const base::Uuid& from, uint64_t id);
-  void ServeCluster(const base::Uuid& from, peers::LinkId link, wire::Envelope request);
+  void ServeCluster(const base::Uuid& from, peers::LinkId link, wire::Envelope&& request);
 
   const uint32_t shard_;
   World world_;

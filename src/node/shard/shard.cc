@@ -116,7 +116,7 @@ void Shard::OnPeerUp(peers::PeerHandle peer, const base::Uuid& node) {
   if (peers_.OnUp(peer, node)) service_.Look(peers_);
 }
 
-void Shard::OnReply(peers::PeerHandle, wire::Envelope reply) {
+void Shard::OnReply(peers::PeerHandle, wire::Envelope&& reply) {
   metrics_.peer_messages_received.Add();
   if (const auto* refused = std::get_if<wire::Refused>(&reply.body)) {
     return peers_.calls().Refuse(reply.id, refused->outcome.ToError());

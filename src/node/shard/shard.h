@@ -100,10 +100,10 @@ class Shard final : public peers::PeerEvents, public healing::LocalShard {
   void OnRefused(peers::PeerHandle peer, const wire::HelloReply& answer) override {
     handshake_.OnRefused(peer, answer);
   }
-  void OnRequest(const base::Uuid& from, peers::LinkId link, wire::Envelope request) override {
+  void OnRequest(const base::Uuid& from, peers::LinkId link, wire::Envelope&& request) override {
     requests_.OnRequest(from, link, std::move(request));
   }
-  void OnReply(peers::PeerHandle peer, wire::Envelope reply) override;
+  void OnReply(peers::PeerHandle peer, wire::Envelope&& reply) override;
 
  private:
   void Tick();

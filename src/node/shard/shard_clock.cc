@@ -74,12 +74,16 @@ int64_t ShardClock::LimitWantedMs() const {
   return std::max(world_.judged.Wall().ms + kClockAheadMs, clock_.last().WallMs() + kClockStepMs);
 }
 
-void ShardClock::With(Use use) {
+bool ShardClock::IsReady() {
   const int64_t now_ms = std::max(world_.judged.Wall().ms, clock_.last().WallMs());
   const int64_t left_ms = clock_.limit().WallMs() - now_ms;
   const bool short_of = left_ms < kClockRefillMs && clock_.limit().WallMs() < LimitWantedMs();
   if (short_of && !extending_) Extend();
-  if (left_ms > kClockLeftMinMs) return use({});
+  return left_ms > kClockLeftMinMs;
+}
+
+void ShardClock::With(Use use) {
+  if (IsReady()) return use({});
   waiters_.push_back(std::move(use));
 }
 

@@ -36,6 +36,8 @@ class ShardClock {
   const peers::JudgedClock& judged() const { return world_.judged; }
   // Every few milliseconds: takes the clock back that is far ahead of the time.
   void Mind();
+  // Whether a stamp may be made at once; in any case the limit is extended when it comes near.
+  bool IsReady();
   // Calls back when a stamp may be made, or with the reason why not.
   using Use = base::UniqueFunction<void(base::Status)>;
   void With(Use use);

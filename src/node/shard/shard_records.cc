@@ -78,20 +78,34 @@ template <typename Use>
 void ShardRecords::OnOwner(uint64_t token, Use use) {
   const uint32_t owner = ring::ShardOf({token}, all_.count);
   if (owner == shard_) return use(*this);
-  world_.metrics.cross_shard_tasks.Add();
-  const uint64_t turn = world_.env.executor.TurnNumber();
-  const bool joins_batch = turn != 0 && std::exchange(handed_over_[owner], turn) == turn;
-  if (!joins_batch) world_.metrics.cross_shard_batches.Add();
   ShardRecords& other = *all_.shards[owner];
-  other.Post([use = std::move(use), &other]() mutable { use(other); });
+  HandOver(owner, [use = std::move(use), &other]() mutable { use(other); });
 }
 
 template <typename Done>
 auto ShardRecords::BackHere(Done done) {
   return [this, done = std::move(done)](ShardRecords& here, auto value) mutable {
     if (&here == this) return done(std::move(value));
-    Post([done = std::move(done), value = std::move(value)]() mutable { done(std::move(value)); });
+    here.HandOver(shard_, [done = std::move(done), value = std::move(value)]() mutable {
+      done(std::move(value));
+    });
   };
+}
+
+void ShardRecords::HandOver(uint32_t to, env::Task task) {
+  world_.metrics.cross_shard_tasks.Add();
+  std::vector<env::Task>& tasks = handed_over_[to];
+  tasks.push_back(std::move(task));
+  if (tasks.size() > 1) return;
+  world_.env.executor.AtTurnEnd([this, to] { SendHandedOver(to); });
+}
+
+void ShardRecords::SendHandedOver(uint32_t to) {
+  world_.metrics.cross_shard_batches.Add();
+  all_.shards[to]->world_.env.executor.Post(
+      [tasks = std::exchange(handed_over_[to], {})]() mutable {
+        for (env::Task& task : tasks) task();
+      });
 }
 
 base::Status ShardRecords::CheckFence(uint64_t fence) const {
@@ -108,20 +122,28 @@ base::Status ShardRecords::CheckHintFor(uint64_t member) const {
   return Fail(Code::kUnavailable, "this node keeps no hints (hints.enabled)");
 }
 
-void ShardRecords::Read(wire::ReadRequest request, uint64_t fence, ReadDone done) {
+void ShardRecords::Read(wire::ReadRequest&& request, uint64_t fence, ReadDone&& done) {
   const uint64_t token = request.token;
+  if (Owns(token)) return ReadHere(std::move(request), fence, std::move(done));
   OnOwner(token, [request = std::move(request), fence,
                   back = BackHere(std::move(done))](ShardRecords& owner) mutable {
-    if (auto status = owner.CheckFence(fence); !status) {
-      return back(owner, ToReply(base::Result<replica::ReadResult>(Fail(status.error()))));
-    }
-    replica::KeyRef key{request.bucket, {request.token}, std::move(request.key), request.hint_for};
-    owner.world_.replica.Read(
-        std::move(key), {request.digest_only, std::move(request.idempotency_key)},
-        [&owner, back = std::move(back)](base::Result<replica::ReadResult> result) mutable {
-          back(owner, ToReply(std::move(result)));
-        });
+    owner.ReadHere(std::move(request), fence,
+                   [&owner, back = std::move(back)](wire::ReadReply&& reply) mutable {
+                     back(owner, std::move(reply));
+                   });
   });
+}
+
+void ShardRecords::ReadHere(wire::ReadRequest&& request, uint64_t fence, ReadDone&& done) {
+  if (auto status = CheckFence(fence); !status) {
+    return done(ToReply(base::Result<replica::ReadResult>(Fail(status.error()))));
+  }
+  const replica::KeyRef key{
+      request.bucket, {request.token}, std::move(request.key), request.hint_for};
+  world_.replica.Read(key, {request.digest_only, std::move(request.idempotency_key)},
+                      [done = std::move(done)](base::Result<replica::ReadResult>&& result) mutable {
+                        done(ToReply(std::move(result)));
+                      });
 }
 
 void ShardRecords::ReadInDoubt(uint64_t fence, replica::KeyRef key, ReadDone done) {
@@ -141,41 +163,52 @@ void ShardRecords::ReadInDoubt(uint64_t fence, replica::KeyRef key, ReadDone don
   });
 }
 
-void ShardRecords::Write(wire::WriteRequest request, uint64_t fence, WriteDone done) {
+void ShardRecords::Write(wire::WriteRequest&& request, uint64_t fence, WriteDone&& done) {
   const uint64_t token = request.token;
+  if (Owns(token)) return WriteHere(std::move(request), fence, std::move(done));
   OnOwner(token, [request = std::move(request), fence,
                   back = BackHere(std::move(done))](ShardRecords& owner) mutable {
-    if (auto status = owner.CheckFence(fence); !status) return back(owner, ToReply(status));
-    if (auto may = owner.CheckHintFor(request.hint_for); !may) return back(owner, ToReply(may));
-    if (request.repair) owner.world_.metrics.replica_requests[telemetry::ReplicaOp::kRepair].Add();
-    replica::KeyRef key{request.bucket, {request.token}, std::move(request.key), request.hint_for};
-    replica::WriteOptions options;
-    options.ack_when = AckWhenOf(request.durability);
-    options.idempotency_key = std::move(request.idempotency_key);
-    options.idempotency_answer = std::move(request.idempotency_answer);
-    options.now = owner.world_.clock.judged().Latest();
-    options.for_client = !request.repair && request.hint_for == 0;
-    options.stored_elsewhere = request.repair;
-    if (causal::Object::RegisterIdOf(request.object)) {
-      options.answer = std::make_shared<replica::RegisterAnswer>();
-    }
-    auto answer = options.answer;
-    owner.world_.replica.Write(
-        std::move(key), std::move(request.object), std::move(options),
-        [&owner, back = std::move(back), answer = std::move(answer)](
-            const base::Status& status) mutable { back(owner, ToReply(status, answer.get())); });
+    owner.WriteHere(std::move(request), fence,
+                    [&owner, back = std::move(back)](wire::WriteReply&& reply) mutable {
+                      back(owner, std::move(reply));
+                    });
   });
 }
 
-void ShardRecords::Update(coordinator::UpdateRequest request, UpdateDone updated,
-                          DurableDone durable) {
+void ShardRecords::WriteHere(wire::WriteRequest&& request, uint64_t fence, WriteDone&& done) {
+  if (auto status = CheckFence(fence); !status) return done(ToReply(status));
+  if (auto may = CheckHintFor(request.hint_for); !may) return done(ToReply(may));
+  if (request.repair) world_.metrics.replica_requests[telemetry::ReplicaOp::kRepair].Add();
+  const replica::KeyRef key{
+      request.bucket, {request.token}, std::move(request.key), request.hint_for};
+  replica::WriteOptions options;
+  options.ack_when = AckWhenOf(request.durability);
+  options.idempotency_key = std::move(request.idempotency_key);
+  options.idempotency_answer = std::move(request.idempotency_answer);
+  options.now = world_.clock.judged().Latest();
+  options.for_client = !request.repair && request.hint_for == 0;
+  options.stored_elsewhere = request.repair;
+  if (causal::Object::RegisterIdOf(request.object)) {
+    options.answer = std::make_shared<replica::RegisterAnswer>();
+  }
+  auto answer = options.answer;
+  world_.replica.Write(
+      key, std::move(request.object), std::move(options),
+      [done = std::move(done), answer = std::move(answer)](const base::Status& status) mutable {
+        done(ToReply(status, answer.get()));
+      });
+}
+
+void ShardRecords::Update(coordinator::UpdateRequest&& request, UpdateDone&& updated,
+                          DurableDone&& durable) {
   const uint64_t token = request.token;
+  if (Owns(token)) return UpdateHere(std::move(request), std::move(updated), std::move(durable));
   OnOwner(token, [request = std::move(request), updated = BackHere(std::move(updated)),
                   durable = BackHere(std::move(durable))](ShardRecords& owner) mutable {
-    owner.RunUpdate(
+    owner.UpdateHere(
         std::move(request),
         [&owner,
-         updated = std::move(updated)](base::Result<coordinator::UpdateResult> result) mutable {
+         updated = std::move(updated)](base::Result<coordinator::UpdateResult>&& result) mutable {
           updated(owner, std::move(result));
         },
         [&owner, durable = std::move(durable)](base::Status status) mutable {
@@ -184,8 +217,8 @@ void ShardRecords::Update(coordinator::UpdateRequest request, UpdateDone updated
   });
 }
 
-void ShardRecords::RunUpdate(coordinator::UpdateRequest from, UpdateDone updated,
-                             DurableDone durable) {
+void ShardRecords::UpdateHere(coordinator::UpdateRequest&& from, UpdateDone&& updated,
+                              DurableDone&& durable) {
   causal::Change& change = from.change;
   if (!change.IsStampedByNode()) {
     return MakeEvent(std::move(from), std::move(updated), std::move(durable));
@@ -195,6 +228,9 @@ void ShardRecords::RunUpdate(coordinator::UpdateRequest from, UpdateDone updated
     change.now = world_.env.clock.Wall();
     world_.clock.hybrid().Follow(change.above, change.now);
   }
+  if (world_.clock.IsReady()) {
+    return MakeEvent(std::move(from), std::move(updated), std::move(durable));
+  }
   world_.clock.With([this, from = std::move(from), updated = std::move(updated),
                      durable = std::move(durable)](const base::Status& status) mutable {
     if (!status) return updated(Fail(status.error()));
@@ -202,8 +238,8 @@ void ShardRecords::RunUpdate(coordinator::UpdateRequest from, UpdateDone updated
   });
 }
 
-void ShardRecords::MakeEvent(coordinator::UpdateRequest from, UpdateDone updated,
-                             DurableDone durable) {
+void ShardRecords::MakeEvent(coordinator::UpdateRequest&& from, UpdateDone&& updated,
+                             DurableDone&& durable) {
   if (!CheckFence(from.fence)) {
     coordinator::UpdateResult refused;
     refused.stale = std::make_unique<coordinator::UpdateRequest>(std::move(from));
@@ -224,7 +260,7 @@ void ShardRecords::MakeEvent(coordinator::UpdateRequest from, UpdateDone updated
     };
   }
   auto convert = [updated =
-                      std::move(updated)](base::Result<replica::UpdateResult> result) mutable {
+                      std::move(updated)](base::Result<replica::UpdateResult>&& result) mutable {
     if (!result) return updated(Fail(result.error()));
     updated(coordinator::UpdateResult{std::move(result->object), std::move(result->context),
                                       std::move(result->version),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests about this node's own records. A key's read-merge-write happens on the shard that owns
-// its token; a request for another shard's token is handed over through that shard's executor,
-// which batches, and its answer comes back the same way.
+// its token; requests for another shard's tokens are handed over to its executor, all of a turn as
+// one task when the turn ends, and their answers come back the same way.
 //
 // Everything on the thread of the shard that it belongs to; callbacks come on it.
 #pragma once
@@ -51,11 +51,11 @@ class ShardRecords {
   ShardRecords(uint32_t shard, const AllRecords& all, const World& world);
 
   // They are refused with kStaleEpoch if the shard that owns the token works by another fence.
-  void Read(wire::ReadRequest request, uint64_t fence, ReadDone done);
+  void Read(wire::ReadRequest&& request, uint64_t fence, ReadDone&& done);
   // For comparisons: also while reads are refused.
   void ReadInDoubt(uint64_t fence, replica::KeyRef key, ReadDone done);
-  void Write(wire::WriteRequest request, uint64_t fence, WriteDone done);
-  void Update(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable);
+  void Write(wire::WriteRequest&& request, uint64_t fence, WriteDone&& done);
+  void Update(coordinator::UpdateRequest&& request, UpdateDone&& updated, DurableDone&& durable);
   // Joins a record that another node gave, on the shard that owns its token; ok when it is durable.
   void Ingest(replica::KeyRef key, std::string object, ShardHost::StatusDone done,
               healing::IngestWhy why);
@@ -74,16 +74,22 @@ class ShardRecords {
   // Runs `use` on the shard that owns the token.
   template <typename Use>
   void OnOwner(uint64_t token, Use use);
-  void Post(base::UniqueFunction<void()> task) { world_.env.executor.Post(std::move(task)); }
+  void HandOver(uint32_t to, env::Task task);
+  void SendHandedOver(uint32_t to);
   base::Status CheckHintFor(uint64_t member) const;
-  void RunUpdate(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable);
-  void MakeEvent(coordinator::UpdateRequest request, UpdateDone updated, DurableDone durable);
+  // On the shard that owns the token.
+  void ReadHere(wire::ReadRequest&& request, uint64_t fence, ReadDone&& done);
+  void WriteHere(wire::WriteRequest&& request, uint64_t fence, WriteDone&& done);
+  void UpdateHere(coordinator::UpdateRequest&& request, UpdateDone&& updated,
+                  DurableDone&& durable);
+  void MakeEvent(coordinator::UpdateRequest&& request, UpdateDone&& updated, DurableDone&& durable);
+  bool Owns(uint64_t token) const { return ring::ShardOf({token}, all_.count) == shard_; }
 
   const uint32_t shard_;
   const AllRecords& all_;
   World world_;
-  std::set<replica::DirtyMark> dirty_;  // to be marked: hints could not be kept
-  std::vector<uint64_t> handed_over_;   // by shard: the turn in which something last was
+  std::set<replica::DirtyMark> dirty_;               // to be marked: hints could not be kept
+  std::vector<std::vector<env::Task>> handed_over_;  // by shard: in this turn
 };
 
 }  // namespace lariat::node

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "replica/record/pending_writes.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace lariat::replica {
@@ -17,6 +18,9 @@ PendingWrites::PendingWrites(storage::Engine& engine, storage::CompletionQueue& 
       on_failure_(std::move(on_failure)) {}
 
 base::Status PendingWrites::CheckRoom(bool is_delete) const {
+  if (!is_delete && batch_.bytes >= engine_.batch_bytes_max()) {
+    return base::Fail(base::Code::kOverloaded, "the storage engine is behind with what is written");
+  }
   if (is_delete || !NearlyFull()) return {};
   return base::Fail(base::Code::kDiskFull,
                     "the disk is nearly full: of all writes only deletes go on");
@@ -85,6 +89,9 @@ void PendingWrites::Flush() {
   if (staged_.empty()) return;
   AddRiders();
   batch_.is_delete = only_deletes_;
+  // Whoever is told as soon as it is written may not lose it with the process.
+  batch_.sync_follows = std::all_of(staged_.begin(), staged_.end(),
+                                    [](const Ack& ack) { return ack.when == AckWhen::kSynced; });
   const base::Status status = engine_.Write(batch_);
   if (!status && status.error().code == base::Code::kStalled) {
     stalled_ = true;  // keeps the batch; Tick tries again

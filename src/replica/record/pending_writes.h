@@ -41,8 +41,9 @@ class PendingWrites {
     std::optional<std::string> value;  // nothing: the key is removed
     bool is_delete = false;            // as in storage::WriteBatch; a removal is one
   };
-  // kDiskFull: the disk is nearly full, and this is no delete. Ask before Stage: such a write would
-  // be refused together with the deletes of its turn, which go on.
+  // kDiskFull: the disk is nearly full, and this is no delete. kOverloaded: the batch of this turn,
+  // which may be a stalled one, takes no more. Ask before Stage: such a write would be refused
+  // together with the deletes of its turn, which go on.
   base::Status CheckRoom(bool is_delete) const;
   bool NearlyFull() const { return engine_.health() == storage::Health::kDiskFull; }
   // Adds the puts to the batch of this turn. `applied` (may be empty) is called when the batch is

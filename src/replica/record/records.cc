@@ -20,34 +20,42 @@ Records::Records(size_t queue_max, const ShardEnv& env, Riders& riders, HintStor
 // --- looking up --------------------------------------------------------------------------------
 
 void Records::With(Space space, std::string key, Loaded use) {
-  Loads& loads = LoadsOf(space);
-  // While others wait for this key: behind them, so that updates see each other.
-  const bool loading = loads.contains(key);
-  if (!loading && ServeFromMemory(space, key, use)) return;
+  Looked found;
+  if (LookInMemory(space, key, &found)) return use(std::move(found));
+  WaitFor(space, std::move(key), std::move(use));
+}
+
+bool Records::LookInMemory(Space space, const std::string& key, Looked* found) {
+  const Loads& loads = LoadsOf(space);
+  return (loads.empty() || !loads.contains(key)) && FindInMemory(space, key, found);
+}
+
+void Records::WaitFor(Space space, std::string key, Loaded use) {
   if (!JoinQueue()) return use(Fail(Code::kOverloaded, "too many reads wait for the disk"));
-  loads[key].push_back(std::move(use));
-  if (loading) return;
+  const auto [line, first] = LoadsOf(space).try_emplace(key);
+  line->second.push_back(std::move(use));
+  if (!first) return;
   env_.metrics.replica_reads_from_disk.Add();
   StartLoad(space, key);
 }
 
-bool Records::ServeFromMemory(Space space, const std::string& key, Loaded& use) {
+bool Records::FindInMemory(Space space, const std::string& key, Looked* found) {
   if (const std::optional<std::string>* pending = pending_.Find(space, key)) {
-    use(std::optional<std::string>(*pending));
+    *found = std::optional<std::string>(*pending);
     return true;
   }
   std::string value;
   base::Error error;
   switch (env_.engine.TryGet(space, key, &value, &error)) {
     case storage::Lookup::kFound:
-      use(std::optional<std::string>(std::move(value)));
+      *found = std::optional<std::string>(std::move(value));
       return true;
     case storage::Lookup::kAbsent:
-      use(std::optional<std::string>());
+      *found = std::optional<std::string>();
       return true;
     case storage::Lookup::kError:
       env_.metrics.replica_read_errors.Add();
-      use(Fail(std::move(error)));
+      *found = Fail(std::move(error));
       return true;
     case storage::Lookup::kNotInMemory:
       return false;
@@ -83,7 +91,11 @@ void Records::OnLoaded(Space space, const std::string& key, base::Result<std::st
   // The first may have changed the record: everyone else looks again, in order.
   while (!loads.find(key)->second.empty()) {
     Loaded use = take();
-    if (ServeFromMemory(space, key, use)) continue;
+    Looked found;
+    if (FindInMemory(space, key, &found)) {
+      use(std::move(found));
+      continue;
+    }
     loads.find(key)->second.push_front(std::move(use));
     JoinQueueAnyway();
     StartLoad(space, key);

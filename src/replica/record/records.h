@@ -56,13 +56,18 @@ class Records {
   // Gives the record at the place, out of the hint around it: use(Place, Looked).
   template <typename Use>
   void LookAt(Place place, Use use) {
+    Looked at_once;
+    if (LookInMemory(place.space, place.key, &at_once)) {
+      Unwrap(&place, &at_once);
+      return use(std::move(place), std::move(at_once));
+    }
     const storage::Space space = place.space;
     std::string key = place.key;
-    With(space, std::move(key),
-         [place = std::move(place), use = std::move(use)](Looked found) mutable {
-           Unwrap(&place, &found);
-           use(std::move(place), std::move(found));
-         });
+    WaitFor(space, std::move(key),
+            [place = std::move(place), use = std::move(use)](Looked&& found) mutable {
+              Unwrap(&place, &found);
+              use(std::move(place), std::move(found));
+            });
   }
   // Of the bytes that were found. A record that cannot be read is counted.
   base::Result<storage::RecordView> Parse(std::string_view bytes);
@@ -107,7 +112,10 @@ class Records {
  private:
   using Loads = std::unordered_map<std::string, std::deque<Loaded>>;  // who waits, by key
 
-  bool ServeFromMemory(storage::Space space, const std::string& key, Loaded& use);
+  // False: it takes the disk, or others wait for this key, and updates have to see each other.
+  bool LookInMemory(storage::Space space, const std::string& key, Looked* found);
+  bool FindInMemory(storage::Space space, const std::string& key, Looked* found);
+  void WaitFor(storage::Space space, std::string key, Loaded use);
   void StartLoad(storage::Space space, const std::string& key);
   void OnLoaded(storage::Space space, const std::string& key, base::Result<std::string> result);
   Loads& LoadsOf(storage::Space space) { return loads_[static_cast<size_t>(space)]; }

@@ -13,7 +13,7 @@ using base::Code;
 using base::Fail;
 using storage::Space;
 
-void EventMaker::Update(UpdateRequest& request, UpdateDone updated, StatusDone durable) {
+void EventMaker::Update(UpdateRequest& request, UpdateDone&& updated, StatusDone&& durable) {
   metrics_.replica_requests[telemetry::ReplicaOp::kUpdate].Add();
   if (auto room = records_.CheckQueue(); !room) return updated(Fail(std::move(room.error())));
   Place place = PlaceOf(request.key);
@@ -34,8 +34,8 @@ void EventMaker::Update(UpdateRequest& request, UpdateDone updated, StatusDone d
 
 // --- once for each Idempotency-Key -------------------------------------------------------------
 
-void EventMaker::UpdateOnce(UpdateRequest& request, Place place, UpdateDone updated,
-                            StatusDone durable) {
+void EventMaker::UpdateOnce(UpdateRequest& request, Place&& place, UpdateDone&& updated,
+                            StatusDone&& durable) {
   std::string answer_key = IdempotencyKey(place.DataKey(), request.idempotency_key);
   auto use = [this, answer_key, request = std::move(request), place = std::move(place),
               updated = std::move(updated), durable = std::move(durable)](Looked answer) mutable {
@@ -49,8 +49,8 @@ void EventMaker::UpdateOnce(UpdateRequest& request, Place place, UpdateDone upda
   records_.With(Space::kIdempotency, std::move(answer_key), std::move(use));
 }
 
-void EventMaker::Replay(const std::string& answer_key, std::string answer, UpdateDone updated,
-                        StatusDone durable) {
+void EventMaker::Replay(const std::string& answer_key, std::string answer, UpdateDone&& updated,
+                        StatusDone&& durable) {
   UpdateResult result;
   result.replayed = true;
   result.idempotency_answer = std::move(answer);
@@ -70,8 +70,8 @@ void EventMaker::Replay(const std::string& answer_key, std::string answer, Updat
 
 // --- the event ---------------------------------------------------------------------------------
 
-void EventMaker::Start(UpdateRequest& request, Place place, UpdateDone updated,
-                       StatusDone durable) {
+void EventMaker::Start(UpdateRequest& request, Place&& place, UpdateDone&& updated,
+                       StatusDone&& durable) {
   records_.LookAt(std::move(place),
                   [this, request = std::move(request), updated = std::move(updated),
                    durable = std::move(durable)](const Place& at, const Looked& record) mutable {
@@ -81,8 +81,8 @@ void EventMaker::Start(UpdateRequest& request, Place place, UpdateDone updated,
                   });
 }
 
-void EventMaker::Apply(UpdateRequest& request, const Place& place, UpdateDone updated,
-                       StatusDone durable, const Looked& found) {
+void EventMaker::Apply(UpdateRequest& request, const Place& place, UpdateDone&& updated,
+                       StatusDone&& durable, const Looked& found) {
   causal::Change& change = request.change;
   auto record = RecordOf(found, change.kind);
   if (!record) return updated(Fail(record.error()));
@@ -106,7 +106,7 @@ void EventMaker::Apply(UpdateRequest& request, const Place& place, UpdateDone up
 }
 
 void EventMaker::Stage(UpdateRequest& request, const Place& place, const Record& record,
-                       UpdateResult result, UpdateDone updated, StatusDone durable) {
+                       UpdateResult&& result, UpdateDone&& updated, StatusDone&& durable) {
   const bool is_delete = request.change.IsDelete();
   const RecordChange change{place.DataKey(), record.stored,
                             RecordImage{result.object, record.object.Traits()}};

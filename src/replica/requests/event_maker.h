@@ -36,15 +36,16 @@ class EventMaker {
         metrics_(metrics) {}
 
   // The request is moved from.
-  void Update(UpdateRequest& request, UpdateDone updated, StatusDone durable);
+  void Update(UpdateRequest& request, UpdateDone&& updated, StatusDone&& durable);
   Turns& turns() { return turns_; }
 
  private:
-  void UpdateOnce(UpdateRequest& request, Place place, UpdateDone updated, StatusDone durable);
-  void Replay(const std::string& answer_key, std::string answer, UpdateDone updated,
-              StatusDone durable);
-  void Start(UpdateRequest& request, Place place, UpdateDone updated, StatusDone durable);
-  void Apply(UpdateRequest& request, const Place& place, UpdateDone updated, StatusDone durable,
+  void UpdateOnce(UpdateRequest& request, Place&& place, UpdateDone&& updated,
+                  StatusDone&& durable);
+  void Replay(const std::string& answer_key, std::string answer, UpdateDone&& updated,
+              StatusDone&& durable);
+  void Start(UpdateRequest& request, Place&& place, UpdateDone&& updated, StatusDone&& durable);
+  void Apply(UpdateRequest& request, const Place& place, UpdateDone&& updated, StatusDone&& durable,
              const Looked& record);
   struct Record {
     causal::Object object;
@@ -54,8 +55,8 @@ class EventMaker {
   base::Result<Record> RecordOf(const Looked& found, causal::Kind kind);
   // The change's value and context are moved out.
   base::Result<UpdateResult> MakeEvent(causal::Change* change, const Place& place, Record* record);
-  void Stage(UpdateRequest& request, const Place& place, const Record& record, UpdateResult result,
-             UpdateDone updated, StatusDone durable);
+  void Stage(UpdateRequest& request, const Place& place, const Record& record,
+             UpdateResult&& result, UpdateDone&& updated, StatusDone&& durable);
 
   Records& records_;
   RegisterRules& registers_;

@@ -10,7 +10,8 @@ using base::Code;
 using base::Fail;
 using storage::Space;
 
-void Merger::Write(const KeyRef& key, std::string object, WriteOptions options, StatusDone done) {
+void Merger::Write(const KeyRef& key, std::string&& object, WriteOptions&& options,
+                   StatusDone&& done) {
   metrics_.replica_requests[telemetry::ReplicaOp::kWrite].Add();
   if (auto room = records_.CheckQueue(); !room) return done(std::move(room));
   records_.LookAt(PlaceOf(key),
@@ -20,8 +21,8 @@ void Merger::Write(const KeyRef& key, std::string object, WriteOptions options, 
                   });
 }
 
-void Merger::Merge(const Place& place, std::string object, WriteOptions options, StatusDone done,
-                   const Looked& record) {
+void Merger::Merge(const Place& place, std::string&& object, WriteOptions&& options,
+                   StatusDone&& done, const Looked& record) {
   if (!record) return done(Fail(record.error()));
   auto incoming = causal::Object::Decode(object);
   if (!incoming) return done(Fail(Code::kInvalidArgument, "a peer sent a malformed object"));
@@ -62,8 +63,8 @@ void Merger::Merge(const Place& place, std::string object, WriteOptions options,
 }
 
 void Merger::Stage(const Place& place, const RecordChange& change,
-                   const std::optional<causal::Actor>& own_actor, WriteOptions options,
-                   StatusDone done) {
+                   const std::optional<causal::Actor>& own_actor, WriteOptions&& options,
+                   StatusDone&& done) {
   PendingWrites& pending = records_.pending();
   const bool is_delete =
       pending.NearlyFull() && options.for_client && change.after->traits.tombstone;

@@ -20,13 +20,14 @@ class Merger {
          telemetry::Metrics& metrics)
       : records_(records), registers_(registers), watch_(watch), metrics_(metrics) {}
 
-  void Write(const KeyRef& key, std::string object, WriteOptions options, StatusDone done);
+  void Write(const KeyRef& key, std::string&& object, WriteOptions&& options, StatusDone&& done);
 
  private:
-  void Merge(const Place& place, std::string object, WriteOptions options, StatusDone done,
+  void Merge(const Place& place, std::string&& object, WriteOptions&& options, StatusDone&& done,
              const Looked& record);
   void Stage(const Place& place, const RecordChange& change,
-             const std::optional<causal::Actor>& own_actor, WriteOptions options, StatusDone done);
+             const std::optional<causal::Actor>& own_actor, WriteOptions&& options,
+             StatusDone&& done);
 
   Records& records_;
   RegisterRules& registers_;

@@ -10,7 +10,7 @@ using base::Fail;
 using storage::Space;
 using telemetry::ReplicaOp;
 
-void Reader::Read(const KeyRef& key, ReadOptions options, ReadDone done) {
+void Reader::Read(const KeyRef& key, ReadOptions&& options, ReadDone&& done) {
   metrics_.replica_requests[options.digest_only ? ReplicaOp::kDigest : ReplicaOp::kRead].Add();
   // Hints are no part of what this node holds itself.
   const bool may_lack = !options.even_in_doubt && key.hint_for == 0;
@@ -20,9 +20,9 @@ void Reader::Read(const KeyRef& key, ReadOptions options, ReadDone done) {
   ReadAnswer(PlaceOf(key), std::move(options), std::move(done));
 }
 
-void Reader::ReadAnswer(Place place, ReadOptions options, ReadDone done) {
+void Reader::ReadAnswer(Place&& place, ReadOptions&& options, ReadDone&& done) {
   if (options.idempotency_key.empty()) {
-    return ReadRecord(std::move(place), std::move(options), std::move(done), "");
+    return ReadRecord(std::move(place), std::move(options), std::move(done), {});
   }
   std::string answer_key = IdempotencyKey(place.DataKey(), options.idempotency_key);
   auto use = [this, place = std::move(place), options = std::move(options),
@@ -35,16 +35,18 @@ void Reader::ReadAnswer(Place place, ReadOptions options, ReadDone done) {
   records_.With(Space::kIdempotency, std::move(answer_key), std::move(use));
 }
 
-void Reader::ReadRecord(Place place, ReadOptions options, ReadDone done, std::string answer) {
-  records_.LookAt(std::move(place), [this, options = std::move(options), done = std::move(done),
-                                     answer = std::move(answer)](Place at, Looked record) mutable {
-    Finish(std::move(at), std::move(options), std::move(done), std::move(record),
-           std::move(answer));
-  });
+void Reader::ReadRecord(Place&& place, ReadOptions&& options, ReadDone&& done,
+                        std::string&& answer) {
+  records_.LookAt(std::move(place),
+                  [this, options = std::move(options), done = std::move(done),
+                   answer = std::move(answer)](Place&& at, Looked&& record) mutable {
+                    Finish(std::move(at), std::move(options), std::move(done), std::move(record),
+                           std::move(answer));
+                  });
 }
 
-void Reader::Finish(Place place, ReadOptions options, ReadDone done, Looked record,
-                    std::string answer) {
+void Reader::Finish(Place&& place, ReadOptions&& options, ReadDone&& done, Looked&& record,
+                    std::string&& answer) {
   if (!record) return done(Fail(record.error()));
   if (records_.EngineIsDead()) {
     return done(Fail(Code::kIo, "the storage engine has failed"));

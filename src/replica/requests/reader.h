@@ -17,12 +17,13 @@ class Reader {
   Reader(Records& records, RegisterRules& registers, telemetry::Metrics& metrics)
       : records_(records), registers_(registers), metrics_(metrics) {}
 
-  void Read(const KeyRef& key, ReadOptions options, ReadDone done);
+  void Read(const KeyRef& key, ReadOptions&& options, ReadDone&& done);
 
  private:
-  void ReadAnswer(Place place, ReadOptions options, ReadDone done);
-  void ReadRecord(Place place, ReadOptions options, ReadDone done, std::string answer);
-  void Finish(Place place, ReadOptions options, ReadDone done, Looked record, std::string answer);
+  void ReadAnswer(Place&& place, ReadOptions&& options, ReadDone&& done);
+  void ReadRecord(Place&& place, ReadOptions&& options, ReadDone&& done, std::string&& answer);
+  void Finish(Place&& place, ReadOptions&& options, ReadDone&& done, Looked&& record,
+              std::string&& answer);
 
   Records& records_;
   RegisterRules& registers_;

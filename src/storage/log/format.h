@@ -27,6 +27,7 @@ using Lsn = uint64_t;
 inline constexpr uint32_t kVersion = 1;
 inline constexpr size_t kBlock = 4096;  // of a header; synced groups begin and end at multiples
 inline constexpr size_t kFrameHead = 32;
+inline constexpr uint32_t kSlotsMin = 2;  // are there before the control block is
 inline constexpr size_t kFrameAlign = 8;
 
 // What is fixed when a log is made.

@@ -12,8 +12,6 @@ using base::Fail;
 
 namespace {
 
-constexpr uint32_t kSlotsMin = 2;
-
 class Opening {
  public:
   Opening(const LogOptions& options, Disk* disk) : options_(options), disk_(disk) {}

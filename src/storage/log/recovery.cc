@@ -189,10 +189,13 @@ void Walk::Judge(const Control& control) {
     // older header. Under a damaged one anything may.
     const auto number = header_of_slot_[slot];
     if (number && *number < last) continue;
-    // It was made at its full length before it had a header.
+    // It was made at its full length before it had a header, the first two before there was a
+    // control block, and each before the one behind it.
+    const bool was_made =
+        number || (control.sequence > 0 && (slot < kSlotsMin || slot + 1 < slots_));
     const auto size = disk_->Size(FileOfSlot(slot));
-    if (number && size && *size < shape_.segment_bytes) {
-      SayDamaged("the slot of segment " + std::to_string(*number) + " has become shorter");
+    if (was_made && size && *size < shape_.segment_bytes) {
+      SayDamaged("slot " + std::to_string(slot) + " has become shorter");
     }
     LookIn(slot, number && *number == last ? end % shape_.segment_bytes : kBlock);
   }

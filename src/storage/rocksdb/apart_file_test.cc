@@ -8,7 +8,7 @@
 #include <sstream>
 
 #include "storage/rocksdb/internal/open.h"
-#include "storage/rocksdb/internal/test_world.h"
+#include "storage/rocksdb/test_world.h"
 
 namespace lariat::storage {
 namespace {

@@ -52,6 +52,11 @@ std::optional<Reached> ReadEndMark(const std::string& directory) {
   return DecodeReached(ReadFile(directory + "/" + kEndMarkName));
 }
 
+bool EndsEarly(const std::optional<Reached>& reached, uint64_t sequence, bool log_elsewhere) {
+  if (!reached || (log_elsewhere && reached->sequence == kLogElsewhere)) return false;
+  return sequence < reached->sequence;
+}
+
 std::optional<uint64_t> ManifestNumber(const std::string& name) {
   if (!name.starts_with(kManifest)) return std::nullopt;
   const char* const end = name.data() + name.size();
@@ -93,13 +98,13 @@ void EndMark::Note(uint64_t sequence) {
   Look();
   // Of a manifest that is new there is nothing yet that is known to be durable.
   if (durable_.manifest != seen_.manifest) durable_ = {0, seen_.manifest, 0, 0};
-  Write(sequence, /*sync=*/false);
+  (void)Write(sequence, /*sync=*/false);
 }
 
-void EndMark::Close(uint64_t sequence) {
+bool EndMark::NoteAll(uint64_t sequence) {
   Look();
   durable_ = seen_;
-  Write(sequence, /*sync=*/true);
+  return Write(sequence, /*sync=*/true);
 }
 
 void EndMark::Look() {
@@ -109,16 +114,17 @@ void EndMark::Look() {
   FollowManifest(directory_, UINT64_MAX, &seen_);
 }
 
-void EndMark::Write(uint64_t sequence, bool sync) {
+bool EndMark::Write(uint64_t sequence, bool sync) {
   Reached reached = durable_;
   reached.sequence = sequence;
-  if (written_ == reached && !sync) return;
+  if (written_ == reached && !sync) return true;
   const std::string path = directory_ + "/" + kEndMarkName;
   if (file_ < 0) file_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   const std::string bytes = EncodeReached(reached);
-  if (::pwrite(file_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) return;
+  if (::pwrite(file_, bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return false;
   written_ = reached;
-  if (sync) (void)::fsync(file_);
+  return !sync || ::fsync(file_) == 0;
 }
 
 }  // namespace lariat::storage::internal

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "storage/rocksdb/internal/group_commit.h"
+#include "storage/rocksdb/group_commit.h"
 
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
-namespace lariat::storage::internal {
+namespace lariat::storage {
 
 GroupCommit::GroupCommit(std::function<base::Status()> sync, std::chrono::milliseconds period)
     : sync_(std::move(sync)), period_(period), thread_([this] { Run(); }) {}
@@ -70,4 +70,4 @@ void GroupCommit::Complete(std::vector<Waiter> waiters, const base::Status& stat
   }
 }
 
-}  // namespace lariat::storage::internal
+}  // namespace lariat::storage

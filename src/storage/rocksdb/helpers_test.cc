@@ -10,11 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "storage/rocksdb/internal/group_commit.h"
+#include "storage/rocksdb/group_commit.h"
 #include "storage/rocksdb/internal/io_pool.h"
 #include "storage/rocksdb/internal/space_guard.h"
-#include "storage/rocksdb/internal/test_world.h"
 #include "storage/rocksdb/internal/text_log.h"
+#include "storage/rocksdb/test_world.h"
 
 namespace lariat::storage::internal {
 namespace {

@@ -14,8 +14,8 @@
 
 #include "storage/engine_test_calls.h"
 #include "storage/rocksdb/internal/open.h"
-#include "storage/rocksdb/internal/test_world.h"
 #include "storage/rocksdb/rocksdb_engine.h"
+#include "storage/rocksdb/test_world.h"
 
 namespace lariat::storage {
 namespace {
@@ -24,6 +24,7 @@ using base::Code;
 using contract::PutOne;
 using contract::SyncAndWait;
 using internal::Eventually;
+using internal::OpenUnderTest;
 using internal::SharedQueue;
 using internal::TempDirectory;
 
@@ -46,7 +47,7 @@ std::string Key(int i) { return "key" + std::to_string(i); }
 TEST(ChildProcess, WriteAndTell) {
   const char* directory = getenv(kDirectoryVariable);
   if (directory == nullptr) GTEST_SKIP() << "only the tests below run this, in a child process";
-  const auto engine = OpenRocksEngine(SmallOptions(directory)).value();
+  const auto engine = OpenUnderTest(SmallOptions(directory)).value();
   SharedQueue queue;
   int durable = 0;
   for (int i = 0; i < 1000000; ++i) {
@@ -136,7 +137,7 @@ TEST(ChildProcess, CreateUntilKilled) {
   int steps = 0;
   std::from_chars(step, step + strlen(step), steps);
   const auto env = rocksdb::NewCompositeEnv(std::make_shared<DeadlyFileSystem>(steps));
-  auto engine = internal::OpenRocksEngineIn(SmallOptions(directory), env.get()).value();
+  auto engine = internal::OpenUnderTest(SmallOptions(directory), env.get()).value();
   ASSERT_TRUE(PutOne(engine.get(), Space::kMeta, "identity", "me").has_value());
   SharedQueue queue;
   ASSERT_TRUE(SyncAndWait(engine.get(), &queue).has_value());
@@ -160,7 +161,7 @@ TEST(ProcessTest, ACreationThatWasKilledAtAnyStepIsDoneAgain) {
     ASSERT_EQ(waitpid(child, &status, 0), child);
     killed = WIFSIGNALED(status);
     ASSERT_TRUE(killed || WEXITSTATUS(status) == 0) << status;
-    const auto engine = OpenRocksEngine(SmallOptions(directory.path()));
+    const auto engine = OpenUnderTest(SmallOptions(directory.path()));
     ASSERT_TRUE(engine.has_value())
         << "after a kill at step " << steps << ": " << engine.error().message;
     EXPECT_FALSE((*engine)->Stats().salvaged);
@@ -232,7 +233,7 @@ TEST(ProcessTest, KillNineLosesNothingThatWasAcknowledged) {
     child.Kill();
     last = key;
     for (int more = child.NextDurable(); more >= 0; more = child.NextDurable()) last = more;
-    const auto engine = OpenRocksEngine(SmallOptions(directory.path())).value();
+    const auto engine = OpenUnderTest(SmallOptions(directory.path())).value();
     for (int i = 0; i <= last; ++i) {
       ASSERT_TRUE(engine->GetBlocking(Space::kData, Key(i)).has_value())
           << Key(i) << " of " << last;
@@ -244,7 +245,7 @@ TEST(ProcessTest, ADirectoryInUseByAnotherProcessIsRefused) {
   const TempDirectory directory;
   Child child(directory.path());
   ASSERT_GE(child.NextDurable(), 0);
-  const auto second = OpenRocksEngine(SmallOptions(directory.path()));
+  const auto second = OpenUnderTest(SmallOptions(directory.path()));
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, Code::kConflict);
   EXPECT_NE(second.error().message.find("another process"), std::string::npos);
@@ -307,7 +308,7 @@ TEST(SmallDiskTest, WritesAreRefusedReadsGoOnAndItResumesByItself) {
   const SmallDisk disk;
   if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << disk.why();
   const RocksOptions options = SmallOptions(disk.data());
-  auto engine = OpenRocksEngine(options).value();
+  auto engine = OpenUnderTest(options).value();
   SharedQueue queue;
   ASSERT_TRUE(PutOne(engine.get(), Space::kMeta, "before", "v").has_value());
   for (int round = 0; round < 3; ++round) {
@@ -324,7 +325,7 @@ TEST(SmallDiskTest, WritesAreRefusedReadsGoOnAndItResumesByItself) {
     ASSERT_TRUE(SyncAndWait(engine.get(), &queue).has_value());
   }
   engine.reset();
-  engine = OpenRocksEngine(options).value();
+  engine = OpenUnderTest(options).value();
   EXPECT_TRUE(engine->GetBlocking(Space::kMeta, "after").has_value());
 }
 
@@ -334,14 +335,14 @@ TEST(SmallDiskTest, TheEnginesOwnDataStopAtTheReserve) {
   RocksOptions options = SmallOptions(disk.data());
   options.memtable_bytes = 64 << 20;  // only the log grows
   options.disk_reserve_bytes = 3 << 20;
-  auto engine = OpenRocksEngine(options).value();
+  auto engine = OpenUnderTest(options).value();
   const auto [durable, error] = WriteUntilRefused(engine.get());
   EXPECT_EQ(error.code, Code::kDiskFull) << error.message;
   EXPECT_GT(durable, 500);
   EXPECT_TRUE(HasAll(engine.get(), durable)) << "reads go on";
   EXPECT_GT(std::filesystem::space(disk.data()).available, 2U << 20);
   engine.reset();
-  engine = OpenRocksEngine(options).value();
+  engine = OpenUnderTest(options).value();
   EXPECT_TRUE(HasAll(engine.get(), durable));
 }
 
@@ -351,7 +352,7 @@ TEST(SmallDiskTest, WhatIsDeletedOnAFullDiskIsFreed) {
   RocksOptions options = SmallOptions(disk.data());
   options.compression = "none";
   options.disk_reserve_bytes = 3 << 20;
-  auto engine = OpenRocksEngine(options).value();
+  auto engine = OpenUnderTest(options).value();
   const auto [durable, error] = WriteUntilRefused(engine.get());
   ASSERT_EQ(error.code, Code::kDiskFull) << error.message;
   SharedQueue queue;
@@ -371,7 +372,7 @@ TEST(SmallDiskTest, WhatIsDeletedOnAFullDiskIsFreed) {
     return again > durable / 4;
   })) << again;
   engine.reset();
-  EXPECT_TRUE(HasAll(OpenRocksEngine(options).value().get(), durable));
+  EXPECT_TRUE(HasAll(OpenUnderTest(options).value().get(), durable));
 }
 
 // Flushes and compactions may then take the last bytes, and whether they or the log meet the end
@@ -383,7 +384,7 @@ TEST(SmallDiskTest, WithoutAReserveItStopsInOrder) {
   RocksOptions options = SmallOptions(disk.data());
   options.compression = "none";
   options.disk_reserve_bytes = 0;
-  auto engine = OpenRocksEngine(options).value();
+  auto engine = OpenUnderTest(options).value();
   const auto [durable, error] = WriteUntilRefused(engine.get());
   EXPECT_TRUE(error.code == Code::kDiskFull || error.code == Code::kIo) << error.message;
   EXPECT_NE(engine->health(), Health::kOk);
@@ -394,13 +395,13 @@ TEST(SmallDiskTest, AFullDiskRefusesToStartInClearWords) {
   const SmallDisk disk;
   if (!disk.mounted()) GTEST_SKIP() << "cannot mount a small file system: " << disk.why();
   RocksOptions options = SmallOptions(disk.data());
-  OpenRocksEngine(options).value().reset();
+  OpenUnderTest(options).value().reset();
   disk.Fill();
-  const auto opened = OpenRocksEngine(options);
+  const auto opened = OpenUnderTest(options);
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, Code::kDiskFull);
   std::filesystem::remove(disk.ballast());
-  EXPECT_TRUE(OpenRocksEngine(options).has_value());
+  EXPECT_TRUE(OpenUnderTest(options).has_value());
 }
 
 }  // namespace

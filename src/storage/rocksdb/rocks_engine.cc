@@ -4,6 +4,7 @@
 #include <rocksdb/experimental.h>
 #include <rocksdb/file_system.h>
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
 #include <utility>
@@ -43,13 +44,15 @@ Opened::~Opened() {
 RocksEngine::RocksEngine(const RocksOptions& options, rocksdb::Env* env, uint64_t reserve_bytes,
                          std::unique_ptr<EngineState> state, Opened opened)
     : clock_(env->GetSystemClock()),
+      env_(env),
+      directory_(options.directory),
+      log_elsewhere_(options.log_elsewhere),
       state_(std::move(state)),
       opened_(std::move(opened)),
       db_(opened_.db.get()),
-      guard_([env, directory = options.directory] { return FreeSpace(env, directory); },
-             reserve_bytes, clock_->NowNanos()),
+      guard_([this] { return FreeBytes(); }, reserve_bytes, clock_->NowNanos()),
       end_mark_(options.directory),
-      synced_sequence_(db_->GetLatestSequenceNumber()),
+      synced_sequence_(options.log_elsewhere ? kNothingKnown : db_->GetLatestSequenceNumber()),
       apart_(env, options.directory),
       pool_(options.io_threads, options.io_queue_max),
       committer_([this] { return SyncLog(); }, std::chrono::milliseconds(options.periodic_sync_ms)),
@@ -72,7 +75,7 @@ RocksEngine::~RocksEngine() {
   // state) has no one to go to; a dead engine is not synced again.
   (void)SyncLog();
   { const Opened closed = std::move(opened_); }
-  if (!state_->dead()) end_mark_.Close(synced_sequence_);
+  if (!state_->dead() && synced_sequence_ < kLogElsewhere) end_mark_.NoteAll(synced_sequence_);
 }
 
 // --- Reading
@@ -201,8 +204,14 @@ base::Status RocksEngine::Write(const WriteBatch& batch) {
   return Fail(state_->DeadError());
 }
 
+uint64_t RocksEngine::FreeBytes() const {
+  const uint64_t free = FreeSpace(env_, directory_);
+  return free - std::min<uint64_t>(free, promised_.load(std::memory_order_relaxed));
+}
+
 base::Status RocksEngine::Admit(const WriteBatch& batch) {
   const uint64_t now = clock_->NowNanos();
+  if (log_elsewhere_) promised_.fetch_add(batch.bytes, std::memory_order_relaxed);
   if (!state_->no_space() && guard_.Admit(batch.bytes, now)) return {};
   if (!batch.UsesReserve()) return Fail(Code::kDiskFull, "the disk is nearly full");
   if (!guard_.Admit(batch.bytes, now, Purpose::kDelete)) {
@@ -292,13 +301,18 @@ void RocksEngine::Watch() {
   while (!watch_wake_.wait_for(lock, kWatchPeriod, [this] { return watch_stopping_; })) {
     lock.unlock();
     guard_.Measure(clock_->NowNanos());
-    end_mark_.Note(synced_sequence_.load(std::memory_order_relaxed));
+    NoteEnd();
     ++turns;
     ResumeIfThereIsRoom(turns);
     FreeWhatWasDeleted(turns);
     if (turns % sweep_turns_ == 0 && health() == Health::kOk) ForgetOldAnswers();
     lock.lock();
   }
+}
+
+void RocksEngine::NoteEnd() {
+  const std::lock_guard lock(mark_mutex_);
+  if (synced_sequence_ != kNothingKnown) end_mark_.Note(synced_sequence_);
 }
 
 // Drops the files of answers whose youngest is too old: a file is as old as its flush, which comes
@@ -384,6 +398,8 @@ EngineStats RocksEngine::Stats() const {
        {rocksdb::COMPACT_READ_BYTES, rocksdb::COMPACT_WRITE_BYTES, rocksdb::FLUSH_WRITE_BYTES}) {
     stats.compaction_bytes += opened_.statistics->getTickerCount(ticker);
   }
+  stats.flush_bytes = ingested_bytes_.load(std::memory_order_relaxed);
+  stats.compaction_bytes += stats.flush_bytes;
   stats.disk_free_bytes = guard_.free_bytes();
   stats.disk_reserve_bytes = guard_.reserve(Purpose::kAny);
   stats.disk_delete_reserve_bytes = guard_.reserve(Purpose::kDelete);

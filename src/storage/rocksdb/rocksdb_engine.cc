@@ -82,24 +82,24 @@ bool HasNote(const Opened& opened, std::string_view key, std::string* value) {
               .IsNotFound();
 }
 
-rocksdb::Status PutNote(const Opened& opened, std::string_view key) {
-  rocksdb::WriteOptions write;
-  write.sync = true;
-  return opened.db->Put(write, opened.families[static_cast<size_t>(Space::kMeta)],
-                        rocksdb::Slice(key.data(), key.size()), "1");
-}
-
 // What earlier opens and this one have found out, none of which may be forgotten before somebody
 // has taken note of it.
 base::Status ReadNotes(const RocksOptions& options, rocksdb::Env* env, bool cut, Opened* opened) {
   const auto reached = internal::ReadEndMark(options.directory);
-  cut = cut || (reached && opened->db->GetLatestSequenceNumber() < reached->sequence);
+  std::string value;
+  const bool noted = HasNote(*opened, kLogCutKey, &value);
+  opened->log_was_elsewhere = reached && reached->sequence == internal::kLogElsewhere;
+  // Such a program overwrites END soon, and notes that its log is cut before it writes anything.
+  opened->used_by_others =
+      reached && (!opened->log_was_elsewhere || (noted && value != kCutOfOwnLog));
+  cut = cut ||
+        internal::EndsEarly(reached, opened->db->GetLatestSequenceNumber(), options.log_elsewhere);
   if (cut || env->FileExists(options.directory + kCutMark).ok()) {
-    const rocksdb::Status noted = PutNote(*opened, kLogCutKey);
-    if (!noted.ok()) return Fail(internal::FromRocks(noted));
+    const std::string_view who = options.log_elsewhere ? kCutOfOwnLog : "1";
+    if (auto put = noted ? base::Status() : internal::PutNote(*opened, kLogCutKey, who); !put)
+      return put;
     env->DeleteFile(options.directory + kCutMark).PermitUncheckedError();
   }
-  std::string value;
   opened->log_truncated = HasNote(*opened, kLogCutKey, &value);
   value.clear();
   opened->salvaged = HasNote(*opened, kSalvagedKey, &value);
@@ -173,23 +173,22 @@ base::Status WithLock(const RocksOptions& options, rocksdb::Env* env, Use use) {
   return status;
 }
 
-}  // namespace
-
-base::Result<std::unique_ptr<Engine>> internal::OpenRocksEngineIn(const RocksOptions& options,
-                                                                  rocksdb::Env* env) {
+base::Result<std::unique_ptr<Files>> Open(const RocksOptions& options, rocksdb::Env* env) {
   base::Result<uint64_t> reserve = PrepareDirectory(options, env);
   if (!reserve.has_value()) return Fail(std::move(reserve.error()));
-  ApartFile apart(env, options.directory);
-  const auto salvage = [&] { return Salvage(options, env, *reserve); };
+  internal::ApartFile apart(env, options.directory);
+  const auto salvage = [&] { return internal::Salvage(options, env, *reserve); };
   const auto look = [&]() -> base::Status {
     apart.OnOpening();
-    if (auto marked = MarkHoles(options.directory); !marked) return marked;
-    return IsDamageNoted(env, options.directory) ? salvage() : CheckAnchor(options.directory);
+    if (auto marked = internal::MarkHoles(options.directory); !marked) return marked;
+    return internal::IsDamageNoted(env, options.directory)
+               ? salvage()
+               : internal::CheckAnchor(options.directory);
   };
   if (auto whole = WithLock(options, env, look); !whole) return Fail(whole.error());
-  auto state =
-      std::make_unique<EngineState>([env, directory = options.directory](const std::string& why) {
-        NoteDamage(env, directory, why);
+  auto state = std::make_unique<internal::EngineState>(
+      [env, directory = options.directory](const std::string& why) {
+        internal::NoteDamage(env, directory, why);
       });
   base::Result<Opened> opened = OpenDatabase(options, env, state.get());
   if (!opened.has_value() && opened.error().code == Code::kCorruption) {
@@ -197,10 +196,42 @@ base::Result<std::unique_ptr<Engine>> internal::OpenRocksEngineIn(const RocksOpt
     opened = OpenDatabase(options, env, state.get());
   }
   if (!opened.has_value()) return Fail(std::move(opened.error()));
-  auto engine =
-      std::make_unique<RocksEngine>(options, env, *reserve, std::move(state), *std::move(opened));
+  auto engine = std::make_unique<internal::RocksEngine>(options, env, *reserve, std::move(state),
+                                                        *std::move(opened));
   if (auto noted = apart.OnOpened(); !noted) return Fail(std::move(noted.error()));
   return engine;
+}
+
+}  // namespace
+
+base::Status internal::PutNote(const Opened& opened, std::string_view key, std::string_view value) {
+  rocksdb::WriteBatch batch;
+  for (const size_t family : {static_cast<size_t>(Space::kMeta), kMetaCopy}) {
+    batch.Put(opened.families[family], key, value).PermitUncheckedError();
+  }
+  rocksdb::WriteOptions write;
+  write.sync = true;
+  const rocksdb::Status status = opened.db->Write(write, &batch);
+  if (!status.ok()) return Fail(FromRocks(status));
+  return {};
+}
+
+base::Status internal::NoteAsOwn(const Opened& opened) {
+  std::string value;
+  if (!HasNote(opened, kLogCutKey, &value) || value == kCutOfOwnLog) return {};
+  return PutNote(opened, kLogCutKey, kCutOfOwnLog);
+}
+
+base::Result<std::unique_ptr<Engine>> internal::OpenRocksEngineIn(const RocksOptions& options,
+                                                                  rocksdb::Env* env) {
+  return Open(options, env);
+}
+
+base::Result<std::unique_ptr<Files>> OpenRocksFiles(const RocksOptions& options,
+                                                    rocksdb::Env* env) {
+  RocksOptions without_log = options;
+  without_log.log_elsewhere = true;
+  return Open(without_log, env != nullptr ? env : rocksdb::Env::Default());
 }
 
 base::Status CheckSalvage(const RocksOptions& options) {

@@ -31,6 +31,7 @@ struct RocksOptions {
   uint64_t idempotency_bytes_max = 1ULL << 30;
   uint32_t open_files_max = 0;    // table files kept open at once, 0 = all there are
   uint32_t periodic_sync_ms = 0;  // > 0: a sync at least this often even if nobody asks
+  bool log_elsewhere = false;     // set by OpenRocksFiles (files.h)
 };
 
 // Opens or creates. kConflict if another process has it open, kDiskFull if there is no room to

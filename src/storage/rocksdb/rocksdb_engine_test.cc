@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "storage/rocksdb/rocksdb_engine.h"
-
+// What every engine over RocksDB's files does, on disks that fail as they are told.
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
-#include "storage/engine_contract.h"
-#include "storage/rocksdb/internal/engine_test_util.h"
+#include "storage/rocksdb/engine_test_util.h"
 
 namespace lariat::storage {
 namespace {
@@ -24,35 +22,6 @@ using internal::SharedQueue;
 using internal::SmallOptions;
 using internal::TempDirectory;
 using internal::Value;
-
-class RocksSubject final : public contract::Subject {
- public:
-  RocksSubject() { Open(); }
-  Engine* engine() override { return engine_.get(); }
-  contract::TestQueue* queue() override { return &queue_; }
-  void Restart() override {
-    engine_.reset();
-    Open();
-  }
-
- private:
-  void Open() { engine_ = OpenRocksEngine(SmallOptions(directory_.path())).value(); }
-
-  TempDirectory directory_;
-  SharedQueue queue_;
-  std::unique_ptr<Engine> engine_;
-};
-
-}  // namespace
-
-namespace contract {
-INSTANTIATE_TEST_SUITE_P(Rocks, EngineContract,
-                         testing::Values(SubjectMaker{
-                             "rocksdb", [] { return std::make_unique<RocksSubject>(); }}),
-                         SubjectName);
-}  // namespace contract
-
-namespace {
 
 TEST_F(RocksEngineTest, ClosingSyncsTheLog) {
   ASSERT_EQ(Open(), Code::kOk);
@@ -85,44 +54,6 @@ TEST_F(RocksEngineTest, WhatCompactionAndFlushMoveIsCounted) {
   // More than a memtable.
   for (int i = 0; i < 1200; ++i) ASSERT_EQ(Put(i), Code::kOk);
   EXPECT_TRUE(Eventually([&] { return engine_->Stats().compaction_bytes > 100'000; }));
-}
-
-// The power fails at random moments: of the log a random part of what was not synced is left.
-// Guards M3.
-TEST_F(RocksEngineTest, APowerFailureLosesOnlyWhatWasNotSynced) {
-  base::Prng random(7);
-  for (int round = 0; round < 8; ++round) {
-    const TempDirectory after;
-    const int written = static_cast<int>(random.Between(1, 60));
-    const int synced = static_cast<int>(random.Between(0, written));
-    options_.directory = directory_.path() + "/" + std::to_string(round);
-    ASSERT_EQ(Open(), Code::kOk);
-    for (int i = 0; i < written; ++i) {
-      ASSERT_EQ(Put(i), Code::kOk);
-      if (i + 1 == synced) {
-        ASSERT_EQ(Sync(), Code::kOk);
-      }
-    }
-    for (const auto& entry : std::filesystem::directory_iterator(options_.directory)) {
-      const std::string copy = after.path() + "/" + entry.path().filename().string();
-      std::filesystem::copy_file(entry.path(), copy);
-      if (entry.path().extension() != ".log") continue;
-      const std::lock_guard lock(faults_.mutex);
-      const uint64_t durable = faults_.synced[entry.path().string()];
-      const uint64_t left = entry.file_size() - durable;
-      std::filesystem::resize_file(copy, durable + random.Below(left + 1));
-    }
-    options_.directory = after.path();
-    ASSERT_EQ(Open(), Code::kOk);
-    bool gap = false;
-    for (int i = 0; i < written; ++i) {
-      if (i < synced) {
-        EXPECT_TRUE(Has(i)) << "round " << round << ", synced key " << i;
-      }
-      EXPECT_FALSE(Has(i) && gap) << "a later write without an earlier one";
-      gap = gap || !Has(i);
-    }
-  }
 }
 
 // Guards M37.
@@ -219,7 +150,8 @@ TEST_F(RocksEngineTest, BelowTheReserveDeletesGoOnDownToTheirOwn) {
   EXPECT_EQ(engine_->GetBlocking(Space::kData, Key(1)).value(), "deleted");
 
   const EngineStats stats = engine_->Stats();
-  EXPECT_EQ(stats.disk_free_bytes, options_.disk_reserve_bytes - 1);
+  EXPECT_LT(stats.disk_free_bytes, options_.disk_reserve_bytes);
+  EXPECT_GT(stats.disk_free_bytes, options_.disk_reserve_bytes - 10'000);  // some may be promised
   EXPECT_EQ(stats.disk_reserve_bytes, options_.disk_reserve_bytes);
   EXPECT_EQ(stats.disk_delete_reserve_bytes, options_.disk_reserve_bytes / 2);
   faults_.free_bytes = options_.disk_reserve_bytes / 2 - 1;
@@ -234,7 +166,7 @@ TEST_F(RocksEngineTest, BelowTheReserveDeletesGoOnDownToTheirOwn) {
 
 TEST_F(RocksEngineTest, WithoutRoomItDoesNotStart) {
   faults_.free_bytes = options_.disk_reserve_bytes / 4 - 1;
-  const auto opened = internal::OpenRocksEngineIn(options_, env_.get());
+  const auto opened = internal::OpenUnderTest(options_, env_.get());
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, Code::kDiskFull);
   EXPECT_NE(opened.error().message.find("bytes free"), std::string::npos);
@@ -242,7 +174,7 @@ TEST_F(RocksEngineTest, WithoutRoomItDoesNotStart) {
 
 TEST_F(RocksEngineTest, ASecondOpenIsAConflict) {
   ASSERT_EQ(Open(), Code::kOk);
-  const auto second = OpenRocksEngine(options_);
+  const auto second = internal::OpenUnderTest(options_);
   ASSERT_FALSE(second.has_value());
   EXPECT_EQ(second.error().code, Code::kConflict);
 }
@@ -292,32 +224,6 @@ TEST_F(RocksEngineTest, ADamagedBlockIsCorruptionAndNeverAbsence) {
   EXPECT_EQ(scan.error().code, Code::kCorruption);
 }
 
-// Guards M39.
-TEST_F(RocksEngineTest, ADamagedLogEndsEarlyAndSaysSo) {
-  ASSERT_EQ(Open(), Code::kOk);
-  for (int i = 0; i < 100; ++i) ASSERT_EQ(Put(i), Code::kOk);
-  ASSERT_EQ(Sync(), Code::kOk);
-  engine_.reset();
-  for (const std::string& log : Files(".log")) {
-    FlipByte(log, std::filesystem::file_size(log) / 2);
-  }
-  ASSERT_EQ(Open(), Code::kOk);
-  EXPECT_TRUE(engine_->Stats().log_truncated);
-  EXPECT_TRUE(Has(0));
-  EXPECT_FALSE(Has(99));
-  // This recovery dropped the bad log. It is said until somebody has taken note.
-  ASSERT_EQ(Open(), Code::kOk);
-  EXPECT_TRUE(engine_->Stats().log_truncated);
-  ASSERT_EQ(Open(), Code::kOk);
-  EXPECT_TRUE(engine_->Stats().log_truncated);
-  WriteBatch noted;
-  noted.Remove(Space::kMeta, std::string(kLogCutKey));
-  ASSERT_TRUE(engine_->Write(noted).has_value());
-  ASSERT_EQ(Sync(), Code::kOk);
-  ASSERT_EQ(Open(), Code::kOk);
-  EXPECT_FALSE(engine_->Stats().log_truncated);
-}
-
 TEST_F(RocksEngineTest, ALogThatWasCutIsNotForgottenInACrashWithinTheOpen) {
   ASSERT_EQ(Open(), Code::kOk);
   engine_.reset();
@@ -327,44 +233,6 @@ TEST_F(RocksEngineTest, ALogThatWasCutIsNotForgottenInACrashWithinTheOpen) {
   EXPECT_FALSE(std::filesystem::exists(directory_.path() + "/CUT"));
   ASSERT_EQ(Open(), Code::kOk);
   EXPECT_TRUE(engine_->Stats().log_truncated);
-}
-
-// A tombstone that was confirmed and removed: wherever the log is cut, the value that it deleted
-// does not come back.
-// Guards M12: a log cut at 19 places.
-TEST_F(RocksEngineTest, WhatWasFlushedIsNotTakenBackByADamagedLog) {
-  int cut = 0;
-  for (int place = 1; place < 20; ++place) {
-    engine_.reset();
-    std::filesystem::remove_all(options_.directory);
-    ASSERT_EQ(Open(), Code::kOk);
-    const auto fill = [&](const std::string& name) {  // of a space that is not flushed
-      for (int i = 0; i < 20; ++i) {
-        ASSERT_TRUE(PutOne(engine_.get(), Space::kMeta, name + std::to_string(i), Value(i)));
-      }
-    };
-    ASSERT_TRUE(PutOne(engine_.get(), Space::kData, "key", "value"));
-    fill("a");
-    ASSERT_TRUE(PutOne(engine_.get(), Space::kData, "key", "tombstone"));
-    fill("b");
-    ASSERT_TRUE(FlushAndWait(engine_.get(), &queue_, Space::kData));
-    fill("c");
-    WriteBatch purge;
-    purge.Remove(Space::kData, "key");
-    ASSERT_TRUE(engine_->Write(purge));
-    fill("d");
-    ASSERT_EQ(Sync(), Code::kOk);
-    engine_.reset();
-    for (const std::string& log : Files(".log")) {
-      FlipByte(log, std::filesystem::file_size(log) * place / 20);
-    }
-    ASSERT_EQ(Open(), Code::kOk);
-    cut += engine_->Stats().log_truncated || engine_->Stats().salvaged ? 1 : 0;
-    const auto key = engine_->GetBlocking(Space::kData, "key");
-    EXPECT_EQ(key.value_or("tombstone"), "tombstone") << place;
-    EXPECT_TRUE(key || key.error().code == Code::kNotFound);
-  }
-  EXPECT_EQ(cut, 19);
 }
 
 TEST_F(RocksEngineTest, MemoryAnswersWithoutTheDisk) {
@@ -427,6 +295,7 @@ TEST_F(RocksEngineTest, ReadsPastTheQueuesLimitAreRefused) {
   options_.io_queue_max = 0;
   ASSERT_EQ(Open(), Code::kOk);
   ASSERT_EQ(Put(1), Code::kOk);
+  ASSERT_EQ(Open(), Code::kOk);  // or it might be in memory
   EXPECT_EQ(GetAndWait(engine_.get(), &queue_, Space::kData, Key(1)).error().code,
             Code::kOverloaded);
   EXPECT_EQ(ScanAndWait(engine_.get(), &queue_, "", "").error().code, Code::kOverloaded);

@@ -114,7 +114,12 @@ base::Status CopyAside(const RocksOptions& options, rocksdb::Env* env, uint64_t 
   if (auto fits = CheckSalvageSpace(options, env, reserve_bytes); !fits) return fits;
   fs::create_directories(fresh, failure);
   if (failure) return Fail(IoError("cannot create " + fresh, failure));
-  return CopyReadable(options, env, fresh);
+  if (auto copied = CopyReadable(options, env, fresh); !copied) return copied;
+  // Whose turn it was (files.h) is to be known of the copy too; how far it came is not the same.
+  const auto reached = ReadEndMark(options.directory);
+  if (!options.log_elsewhere || !reached) return {};
+  const uint64_t sequence = reached->sequence == kLogElsewhere ? kLogElsewhere : 0;
+  return ReplaceFile(env, fresh + "/" + kEndMarkName, EncodeReached({.sequence = sequence}));
 }
 
 }  // namespace

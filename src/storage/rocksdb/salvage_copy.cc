@@ -70,7 +70,8 @@ base::Result<Store> OpenOld(const RocksOptions& options, rocksdb::Env* env,
   if (!status.ok()) return Fail(FromRocks(status));
   store.db.reset(db);
   const auto reached = ReadEndMark(options.directory);
-  const bool ends_early = reached && store.db->GetLatestSequenceNumber() < reached->sequence;
+  const bool ends_early =
+      EndsEarly(reached, store.db->GetLatestSequenceNumber(), options.log_elsewhere);
   store.log_truncated = read_all || log->said_truncated() || ends_early;
   return store;
 }

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <optional>
 
-#include "storage/rocksdb/internal/engine_test_util.h"
+#include "storage/rocksdb/engine_test_util.h"
 
 namespace lariat::storage {
 namespace {
@@ -145,11 +145,11 @@ TEST_F(SalvageTest, WithoutItsOwnRecordsANodeDoesNotStart) {
       if (manifest ? !is_manifest : !is_small_table) continue;
       for (uint64_t at = 8; at < entry.file_size() / 2; at += 16) FlipByte(file, at);
     }
-    auto opened = internal::OpenRocksEngineIn(options_, env_.get());
+    auto opened = internal::OpenUnderTest(options_, env_.get());
     if (opened.has_value()) {
       EXPECT_EQ((*opened)->GetBlocking(Space::kMeta, "identity").error().code, Code::kCorruption);
       opened->reset();
-      opened = internal::OpenRocksEngineIn(options_, env_.get());
+      opened = internal::OpenUnderTest(options_, env_.get());
     }
     ASSERT_FALSE(opened.has_value());
     EXPECT_EQ(opened.error().code, Code::kCorruption);
@@ -187,7 +187,7 @@ TEST_F(SalvageTest, NeedsRoomForTheCopy) {
   Fill();
   std::ofstream(directory_.path() + "/SALVAGE") << "damaged - told by a test\n";
   faults_.free_bytes = options_.disk_reserve_bytes + 1000;
-  const auto opened = internal::OpenRocksEngineIn(options_, env_.get());
+  const auto opened = internal::OpenUnderTest(options_, env_.get());
   ASSERT_FALSE(opened.has_value());
   EXPECT_EQ(opened.error().code, Code::kDiskFull);
   EXPECT_NE(opened.error().message.find("has to be copied"), std::string::npos);

@@ -17,10 +17,6 @@ static_assert(sizeof(Leaf) == 512, "a size class of the allocator and eight cach
 // A node of std::map around it has a colour, three pointers and the key.
 constexpr size_t kBucketBytes = Charge(sizeof(Bucket) + 4 * sizeof(void*) + sizeof(uint64_t));
 
-size_t DirectoryBytes(const Bucket& bucket) {
-  return Charge(bucket.directory.capacity() * sizeof(Leaf*));
-}
-
 // The slot of the first key that is not below the place.
 uint32_t LowerSlot(const Leaf& leaf, const Place& place) {
   uint32_t low = 0;
@@ -108,7 +104,7 @@ Leaf* Index::Insert(const Place& place, VersionRef version) {
   Bucket& bucket = MakeBucket(place.bucket);
   Leaf* leaf = LeafIn(bucket, place);
   while (leaf->size == Leaf::kSlots) {
-    Split(leaf);
+    if (!SplitCell(leaf)) SplitRun(leaf);
     leaf = LeafIn(bucket, place);
   }
   const uint32_t slot = LowerSlot(*leaf, place);
@@ -121,7 +117,7 @@ Leaf* Index::Insert(const Place& place, VersionRef version) {
   leaf->versions[slot] = std::move(version);
   ++leaf->size;
   ++size_;
-  if (leaf == hand_ && slot < hand_slot_) ++hand_slot_;
+  if (leaf == hand_.leaf && slot < hand_.slot) ++hand_.slot;
   return leaf;
 }
 
@@ -133,7 +129,7 @@ void Index::Erase(Leaf* leaf, uint32_t slot) {
   std::move(held + slot + 1, held + leaf->size, held + slot);
   --leaf->size;
   --size_;
-  if (leaf == hand_ && slot < hand_slot_) --hand_slot_;
+  if (leaf == hand_.leaf && slot < hand_.slot) --hand_.slot;
   leaf->versions[leaf->size] = VersionRef();
   // In a run a leaf begins at its first key: what lay between the old and the new one belongs to
   // the leaf before it from now on, and so does the memory of writes to it.
@@ -157,7 +153,7 @@ Bucket& Index::MakeBucket(uint32_t id) {
   leaf->written = dropped_;
   bucket.directory = {leaf};
   bucket.deepest = 1;
-  bytes_ += DirectoryBytes(bucket);
+  bytes_ += bucket.DirectoryBytes();
   last_bucket_ = &bucket;
   return bucket;
 }
@@ -166,7 +162,7 @@ void Index::DropBucket(Bucket& bucket) {
   Leaf* leaf = bucket.directory.front();
   // A read that began before the last write here must not fill the bucket that comes after this.
   dropped_ = std::max(dropped_, leaf->written);
-  bytes_ -= kBucketBytes + DirectoryBytes(bucket);
+  bytes_ -= kBucketBytes + bucket.DirectoryBytes();
   DropLeaf(leaf);
   last_bucket_ = nullptr;
   buckets_.erase(bucket.id);
@@ -180,7 +176,7 @@ Leaf* Index::NewLeaf(Bucket& bucket, Leaf* after) {
   leaf->next = after != nullptr ? after->next : head_;
   (after != nullptr ? after->next : head_) = leaf;
   if (leaf->next != nullptr) leaf->next->prev = leaf;
-  if (hand_ == nullptr) hand_ = leaf;
+  if (hand_.leaf == nullptr) hand_.leaf = leaf;
   ++bucket.leaves;
   bytes_ += Charge(sizeof(Leaf));
   return leaf;
@@ -191,7 +187,7 @@ void Index::DropLeaf(Leaf* leaf) {
   LARIAT_CHECK(leaf->size == 0, "a leaf that goes is empty");
   (leaf->prev != nullptr ? leaf->prev->next : head_) = leaf->next;
   if (leaf->next != nullptr) leaf->next->prev = leaf->prev;
-  if (hand_ == leaf) PassLeaf();
+  if (hand_.leaf == leaf) PassLeaf();
   --leaf->bucket->leaves;
   bytes_ -= Charge(sizeof(Leaf));
 }

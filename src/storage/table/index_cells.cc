@@ -52,10 +52,6 @@ bool Fit(const Leaf& left, const Leaf& right) {
 
 // --- splitting ---------------------------------------------------------------------------------
 
-void Index::Split(Leaf* leaf) {
-  if (!SplitCell(leaf)) SplitRun(leaf);
-}
-
 // Splits the cell of a full leaf in two by the first bit in which its positions differ. False: they
 // do not, or not soon enough.
 bool Index::SplitCell(Leaf* leaf) {
@@ -71,7 +67,9 @@ bool Index::SplitCell(Leaf* leaf) {
   if (depth > bucket.depth && size_t{1} << depth > places_max) return false;
 
   if (old_depth == bucket.depth) --bucket.deepest;
-  while (bucket.depth < depth) DoubleDirectory(bucket);
+  bytes_ -= bucket.DirectoryBytes();
+  while (bucket.depth < depth) bucket.DoubleDirectory();
+  bytes_ += bucket.DirectoryBytes();
   if (leaf->run) bytes_ -= RunBytes(*leaf->run);
   // One bit deeper each time, everything on one side, but for the last time.
   for (uint32_t at = old_depth + 1; at < depth; ++at) {
@@ -158,10 +156,12 @@ void Index::Tidy(Leaf* leaf) {
     const Leaf* joined = JoinCells(leaf);
     if (joined->size == 0 && joined->depth == 0) return DropBucket(bucket);
   }
+  bytes_ -= bucket.DirectoryBytes();
   while (bucket.depth > 0 && bucket.deepest == 0 &&
          bucket.directory.size() > kPlacesForLeaf / 2 * bucket.leaves) {
-    HalveDirectory(bucket);
+    bucket.HalveDirectory();
   }
+  bytes_ += bucket.DirectoryBytes();
 }
 
 void Index::JoinInRun(Leaf* leaf) {
@@ -214,9 +214,9 @@ void Index::MoveSlots(Leaf& from, uint32_t first, Leaf& to) {
   std::move(from.versions.begin() + first, from.versions.begin() + from.size,
             to.versions.begin() + to.size);
   // The hand goes with what it has passed and not left behind.
-  if (&from == hand_ && hand_slot_ >= first && (hand_slot_ > first || first == 0)) {
-    hand_ = &to;
-    hand_slot_ += to.size - first;
+  if (&from == hand_.leaf && hand_.slot >= first && (hand_.slot > first || first == 0)) {
+    hand_.leaf = &to;
+    hand_.slot += to.size - first;
   }
   to.size += from.size - first;
   from.size = first;
@@ -224,28 +224,23 @@ void Index::MoveSlots(Leaf& from, uint32_t first, Leaf& to) {
 
 // --- the directory -----------------------------------------------------------------------------
 
-void Index::DoubleDirectory(Bucket& bucket) {
-  bytes_ -= Charge(bucket.directory.capacity() * sizeof(Leaf*));
+void Bucket::DoubleDirectory() {
   std::vector<Leaf*> twice;
-  twice.reserve(bucket.directory.size() * 2);
-  for (Leaf* leaf : bucket.directory) twice.insert(twice.end(), 2, leaf);
-  bucket.directory = std::move(twice);
-  bytes_ += Charge(bucket.directory.capacity() * sizeof(Leaf*));
-  ++bucket.depth;
-  bucket.deepest = 0;
+  twice.reserve(directory.size() * 2);
+  for (Leaf* leaf : directory) twice.insert(twice.end(), 2, leaf);
+  directory = std::move(twice);
+  ++depth;
+  deepest = 0;
 }
 
-void Index::HalveDirectory(Bucket& bucket) {
-  bytes_ -= Charge(bucket.directory.capacity() * sizeof(Leaf*));
+void Bucket::HalveDirectory() {
   std::vector<Leaf*> half;
-  half.reserve(bucket.directory.size() / 2);
-  for (size_t at = 0; at < bucket.directory.size(); at += 2) half.push_back(bucket.directory[at]);
-  bucket.directory = std::move(half);
-  bytes_ += Charge(bucket.directory.capacity() * sizeof(Leaf*));
-  --bucket.depth;
-  bucket.deepest = static_cast<size_t>(
-      std::count_if(bucket.directory.begin(), bucket.directory.end(),
-                    [&](const Leaf* leaf) { return leaf->depth == bucket.depth; }));
+  half.reserve(directory.size() / 2);
+  for (size_t at = 0; at < directory.size(); at += 2) half.push_back(directory[at]);
+  directory = std::move(half);
+  --depth;
+  deepest = static_cast<size_t>(std::count_if(directory.begin(), directory.end(),
+                                              [&](auto* leaf) { return leaf->depth == depth; }));
 }
 
 }  // namespace lariat::storage::table

@@ -74,7 +74,7 @@ TEST_P(IndexOfShape, HasAllKeysInOrderAndNothingAtTheEnd) {
   EXPECT_EQ(index.size(), 0U);
   EXPECT_EQ(index.bytes(), 0U);
   EXPECT_EQ(index.head(), nullptr);
-  EXPECT_EQ(index.hand(), nullptr);
+  EXPECT_EQ(index.hand().leaf, nullptr);
 }
 
 TEST_P(IndexOfShape, SeeksWhatIsNotThere) {

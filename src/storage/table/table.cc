@@ -213,24 +213,24 @@ void Table::SetBudget(size_t budget_bytes, size_t unflushed_bytes) {
 void Table::EvictToBudget() {
   // As long as there are clean bytes, two rounds of the hand find some.
   while (Bytes() > budget_bytes_ && version_bytes_ > fresh_bytes_ + pinned_bytes_) {
-    Leaf* leaf = index_.hand();
+    Leaf* leaf = index_.hand().leaf;
     EvictFrom(leaf);
-    if (index_.hand_slot() < leaf->size) return;
+    if (index_.hand().slot < leaf->size) return;
     index_.PassLeaf();
     index_.Tidy(leaf);
   }
 }
 
 void Table::EvictFrom(Leaf* leaf) {
-  while (index_.hand_slot() < leaf->size && Bytes() > budget_bytes_) {
-    const Version& version = *leaf->versions[index_.hand_slot()];
+  while (index_.hand().slot < leaf->size && Bytes() > budget_bytes_) {
+    const Version& version = *leaf->versions[index_.hand().slot];
     if (!IsClean(version) || std::exchange(version.used_, false)) {
       index_.PassSlot();
       continue;
     }
     version_bytes_ -= version.charge();
     if (version.absent()) absent_bytes_ -= version.charge();
-    index_.Erase(leaf, index_.hand_slot());
+    index_.Erase(leaf, index_.hand().slot);
     ++evicted_;
   }
 }

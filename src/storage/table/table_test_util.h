@@ -77,8 +77,9 @@ class Audit {
     if (bytes_ != index_.bytes()) {
       return "bytes: " + std::to_string(index_.bytes()) + " not " + std::to_string(bytes_);
     }
-    if (leaves_.empty() != (index_.hand() == nullptr)) return "the hand is nowhere";
-    if (index_.hand() != nullptr && !leaves_.contains(index_.hand())) return "the hand is lost";
+    if (leaves_.empty() != (index_.hand().leaf == nullptr)) return "the hand is nowhere";
+    const Leaf* hand = index_.hand().leaf;
+    if (hand != nullptr && !leaves_.contains(hand)) return "the hand is lost";
     return "";
   }
 

@@ -49,6 +49,11 @@ void EventLoop::Post(Task task) {
   if (first) Wake();
 }
 
+void EventLoop::AtTurnEnd(Task task) {
+  if (!in_turn_) return Post(std::move(task));
+  at_turn_end_.push_back(std::move(task));
+}
+
 TimerId EventLoop::After(base::Duration delay, Task task) {
   const base::Duration wait = delay > base::Duration::zero() ? delay : base::Duration::zero();
   const TimerId id = timers_.Add(clock_.Now() + wait, std::move(task));
@@ -90,6 +95,7 @@ bool EventLoop::Turn() {
   const size_t events = PollSockets();
   RunTimers(start);
   RunTasks();
+  RunTurnEnd();
   const bool hook_wants_more = turn_end_ && turn_end_();
   in_turn_ = false;
   turns_.store(turns() + 1, std::memory_order_relaxed);
@@ -97,7 +103,8 @@ bool EventLoop::Turn() {
   if (took > longest_turn_ns_.load(std::memory_order_relaxed)) {
     longest_turn_ns_.store(took, std::memory_order_relaxed);
   }
-  return hook_wants_more || !local_.empty() || events >= kBusyEvents;
+  const bool tasks_wait = !local_.empty() || !at_turn_end_.empty();
+  return hook_wants_more || tasks_wait || events >= kBusyEvents;
 }
 
 size_t EventLoop::PollSockets() {
@@ -126,6 +133,15 @@ void EventLoop::RunTasks() {
   running_.clear();
   for (Task& task : running_local_) task();
   running_local_.clear();
+}
+
+void EventLoop::RunTurnEnd() {
+  // One may leave another: an answer that was gathered may be the reason for a request.
+  for (size_t i = 0; i < at_turn_end_.size(); ++i) {
+    Task task = std::move(at_turn_end_[i]);
+    task();
+  }
+  at_turn_end_.clear();
 }
 
 std::optional<base::Instant> EventLoop::NextDeadline() const {

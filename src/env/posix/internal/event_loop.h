@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one shard's thread does, turn by turn, without the waiting in between (shard_loop.cc waits,
 // with Asio). One turn: the sockets that are ready, the timers that are due, the tasks that were
-// posted, then the end-of-turn hook, which sends what all of them wrote.
+// posted, what they left for the end of the turn, then the hook, which sends what all of them
+// wrote.
 //
 // Sockets live in an epoll set of our own, and Asio waits for that set as for one descriptor. If
 // Asio watched every socket, each wait would cost an epoll_ctl (async_wait) or a recv that finds
@@ -42,6 +43,7 @@ class EventLoop final : public Executor, public Timers {
   EventLoop(const Clock& clock, std::function<void()> wake);
 
   void Post(Task task) override;
+  void AtTurnEnd(Task task) override;
   uint64_t TurnNumber() const override { return turns() + 1; }
   TimerId After(base::Duration delay, Task task) override;
   void Cancel(TimerId id) override { timers_.Cancel(id); }
@@ -77,6 +79,7 @@ class EventLoop final : public Executor, public Timers {
   size_t PollSockets();
   void RunTimers(base::Instant now);
   void RunTasks();
+  void RunTurnEnd();
   void Wake();
 
   const Clock& clock_;
@@ -87,6 +90,7 @@ class EventLoop final : public Executor, public Timers {
   bool in_turn_ = false;
   std::vector<Task> local_;  // posted by this loop's own thread
   std::vector<Task> running_local_;
+  std::vector<Task> at_turn_end_;
 
   std::mutex inbox_mutex_;
   std::vector<Task> inbox_;  // posted by other threads

@@ -7,6 +7,8 @@
 //   the last sequence number that was synced     a log that ends below it was cut
 //   size and sum of the manifest                 one that is not the same is damaged
 //
+// A store whose log is elsewhere (files.h) says kLogElsewhere instead of a sequence number.
+//
 // The file is written in place, about twice a second while the store changes, and synced when it is
 // closed: after a loss of power it may be older than the store, never newer.
 #pragma once
@@ -18,6 +20,8 @@
 namespace lariat::storage::internal {
 
 inline constexpr const char* kEndMarkName = "END";
+// Above all sequence numbers of RocksDB: whoever knows no other log finds its own one cut.
+inline constexpr uint64_t kLogElsewhere = uint64_t{1} << 60;
 
 struct Reached {
   uint64_t sequence = 0;  // durable
@@ -33,6 +37,9 @@ std::optional<Reached> DecodeReached(const std::string& bytes);
 
 // What the last run noted; nothing if it cannot be read.
 std::optional<Reached> ReadEndMark(const std::string& directory);
+// Whether a store that ends at this sequence number lacks something. A log elsewhere, for whoever
+// knows of it, is judged by itself.
+bool EndsEarly(const std::optional<Reached>& reached, uint64_t sequence, bool log_elsewhere);
 // The number in a manifest's name, or in CURRENT, which has a line end behind it.
 std::optional<uint64_t> ManifestNumber(const std::string& name);
 std::string ManifestName(uint64_t number);
@@ -49,12 +56,12 @@ class EndMark {
 
   // The manifest as the call before this one saw it: by now that is durable.
   void Note(uint64_t sequence);
-  // The store is closed, and all that it has is durable.
-  void Close(uint64_t sequence);
+  // All that the store has is durable, and so is this when it says true.
+  bool NoteAll(uint64_t sequence);
 
  private:
   void Look();
-  void Write(uint64_t sequence, bool sync);
+  bool Write(uint64_t sequence, bool sync);
 
   const std::string directory_;
   Reached seen_;

@@ -17,10 +17,11 @@
 #include <thread>
 #include <vector>
 
+#include "storage/rocksdb/files.h"
+#include "storage/rocksdb/group_commit.h"
 #include "storage/rocksdb/internal/apart_file.h"
 #include "storage/rocksdb/internal/end_mark.h"
 #include "storage/rocksdb/internal/engine_state.h"
-#include "storage/rocksdb/internal/group_commit.h"
 #include "storage/rocksdb/internal/io_pool.h"
 #include "storage/rocksdb/internal/space_guard.h"
 #include "storage/rocksdb/rocksdb_engine.h"
@@ -30,6 +31,9 @@ namespace lariat::storage::internal {
 // Free bytes for the data directory.
 uint64_t FreeSpace(rocksdb::Env* env, const std::string& directory);
 
+// Of RocksEngine: what END says, when it is neither a sequence number nor kLogElsewhere: nothing.
+inline constexpr uint64_t kNothingKnown = UINT64_MAX;
+
 // What Open made; the engine takes it over.
 struct Opened {
   std::unique_ptr<rocksdb::DB> db;
@@ -38,6 +42,8 @@ struct Opened {
   std::shared_ptr<rocksdb::Statistics> statistics;     // with RocksDB
   bool log_truncated = false;
   bool salvaged = false;
+  bool used_by_others = false;     // Files
+  bool log_was_elsewhere = false;  // Files
   uint64_t quarantine_bytes = 0;
 
   Opened() = default;
@@ -46,7 +52,12 @@ struct Opened {
   ~Opened();  // closes it
 };
 
-class RocksEngine final : public Engine {
+// Puts it into kMeta and its copy, durably.
+base::Status PutNote(const Opened& opened, std::string_view key, std::string_view value);
+// kLogCutKey, if it is there, has the value kCutOfOwnLog from here on.
+base::Status NoteAsOwn(const Opened& opened);
+
+class RocksEngine final : public Files {
  public:
   // `reserve_bytes` is what the options ask for, fitted to the disk.
   RocksEngine(const RocksOptions& options, rocksdb::Env* env, uint64_t reserve_bytes,
@@ -69,6 +80,25 @@ class RocksEngine final : public Engine {
   EngineStats Stats() const override;
   void SetClockAhead(int64_t seconds) override { clock_ahead_s_ = seconds; }
 
+  std::vector<base::Result<std::string>> GetMany(Space space,
+                                                 const std::vector<std::string>& keys) override;
+  Snapshot TakeSnapshot() override;
+  std::unique_ptr<Cursor> Scan(const Range& range, const Snapshot& snapshot) override;
+  bool Run(base::UniqueFunction<void()>& task) override { return pool_.Submit(task); }
+  void StopReading() override { pool_.Stop(); }
+  base::Status Admit(const WriteBatch& batch) override;
+  void SetPromised(uint64_t bytes) override { promised_ = bytes; }
+  base::Status Take(const Versions& versions) override;
+  bool Crowded() const override;
+  void Die(const std::string& reason) override { state_->Die(reason); }
+  base::Error DeadError() const override { return state_->DeadError(); }
+  bool used_by_others() const override { return opened_.used_by_others; }
+  bool log_was_elsewhere() const override { return opened_.log_was_elsewhere; }
+  base::Result<std::string> StoreId() override;
+  base::Status NoteCut() override { return PutNote(opened_, kLogCutKey, kCutOfOwnLog); }
+  base::Status LogIsElsewhere() override;
+  void LogIsEmpty() override;
+
  private:
   struct ScanRequest {
     Space space;
@@ -86,25 +116,36 @@ class RocksEngine final : public Engine {
   base::Result<std::vector<Entry>> ScanNow(const ScanRequest& request);
   base::Status SyncLog();     // on the committer's thread
   base::Status WriteAside();  // on that of apart_committer_
-  base::Status Admit(const WriteBatch& batch);
+  rocksdb::Status PutWithoutLog(const Versions& versions);
+  rocksdb::Status Ingest(const Versions& versions);
+  rocksdb::Status IngestFrom(const std::string& directory, const Versions& versions);
+  base::Status Taken(const rocksdb::Status& status);
   void Watch();  // the watcher's thread, and so the next three
+  uint64_t FreeBytes() const;
+  void NoteEnd();
   void ForgetOldAnswers();
   void ResumeIfThereIsRoom(uint64_t turn);
   void FreeWhatWasDeleted(uint64_t turn);
 
   const std::shared_ptr<rocksdb::SystemClock> clock_;  // with the environment
-  const std::unique_ptr<EngineState> state_;           // outlives the database, which reports to it
+  rocksdb::Env* const env_;
+  const std::string directory_;
+  const bool log_elsewhere_;
+  const std::unique_ptr<EngineState> state_;  // outlives the database, which reports to it
   Opened opened_;
   rocksdb::DB* const db_;
+  std::atomic<uint64_t> promised_{0};  // bytes that are to be taken (Files)
   SpaceGuard guard_;
-  EndMark end_mark_;  // the watcher's, while there is one
+  std::mutex mark_mutex_;
+  EndMark end_mark_;
 
-  std::atomic<uint64_t> written_{0};  // batches
-  uint64_t synced_ = 0;               // committer only: this many of them are durable
-  std::atomic<uint64_t> synced_sequence_{0};
+  std::atomic<uint64_t> written_{0};          // batches
+  uint64_t synced_ = 0;                       // committer only: this many of them are durable
+  std::atomic<uint64_t> synced_sequence_{0};  // for END; or kNothingKnown, kLogElsewhere
   std::atomic<uint64_t> syncs_{0};
   std::atomic<uint64_t> sync_nanoseconds_{0};
   std::atomic<uint64_t> writes_stalled_{0};
+  std::atomic<uint64_t> ingested_bytes_{0};
   std::atomic<uint64_t> reads_from_disk_{0};
   std::atomic<uint64_t> read_errors_{0};
   std::atomic<uint32_t> free_rounds_{0};  // of compaction, until what was deleted is freed

@@ -39,6 +39,7 @@
 #include <memory>
 #include <vector>
 
+#include "storage/table/charge.h"
 #include "storage/table/internal/place.h"
 #include "storage/table/version.h"
 
@@ -73,6 +74,17 @@ struct Bucket {
   size_t leaves = 0;
   size_t deepest = 0;            // cells that have the depth of the directory
   std::vector<Leaf*> directory;  // the first leaf of each cell
+
+  size_t DirectoryBytes() const { return Charge(directory.capacity() * sizeof(Leaf*)); }
+  void DoubleDirectory();
+  void HalveDirectory();
+};
+
+// Goes round and round through all leaves: the leaf (null while there is none) and the slot that it
+// looks at next, which may be the leaf's end.
+struct Hand {
+  Leaf* leaf = nullptr;
+  uint32_t slot = 0;
 };
 
 class Index {
@@ -98,13 +110,10 @@ class Index {
   // The number of the last write to a key that belongs where this one does, at least.
   uint64_t LastWrite(const Place& place) const;
 
-  // A hand that goes round and round: the leaf (null while there is none) and the slot that it
-  // looks at next. Whatever is inserted, erased, split and joined meanwhile, it meets each key once
-  // in a round; the slot may be the leaf's end.
-  Leaf* hand() const { return hand_; }
-  uint32_t hand_slot() const { return hand_slot_; }
-  void PassSlot() { ++hand_slot_; }
-  void PassLeaf() { hand_ = hand_->next != nullptr ? hand_->next : head_, hand_slot_ = 0; }
+  // Whatever is inserted, erased, split and joined meanwhile, it meets each key once in a round.
+  const Hand& hand() const { return hand_; }
+  void PassSlot() { ++hand_.slot; }
+  void PassLeaf() { hand_ = {hand_.leaf->next != nullptr ? hand_.leaf->next : head_, 0}; }
 
   size_t size() const { return size_; }
   size_t bytes() const { return bytes_; }  // without the versions
@@ -123,7 +132,6 @@ class Index {
   Leaf* NewLeaf(Bucket& bucket, Leaf* after);
   void DropLeaf(Leaf* leaf);
 
-  void Split(Leaf* leaf);
   bool SplitCell(Leaf* leaf);
   void SplitRun(Leaf* leaf);
   Run TakeUpper(Run& leaves, uint64_t boundary);
@@ -132,16 +140,13 @@ class Index {
   Leaf* JoinCells(Leaf* leaf);
   void Join(Leaf* left, Leaf* right);
   void MoveSlots(Leaf& from, uint32_t first, Leaf& to);
-  void DoubleDirectory(Bucket& bucket);
-  void HalveDirectory(Bucket& bucket);
 
   const TokenSlice slice_;
   const uint32_t shift_;  // brings the slice's size to the top bits
   std::map<uint32_t, Bucket> buckets_;
   mutable Bucket* last_bucket_ = nullptr;  // requests come for few buckets
   Leaf* head_ = nullptr;
-  Leaf* hand_ = nullptr;
-  uint32_t hand_slot_ = 0;
+  Hand hand_;
   uint64_t dropped_ = 0;  // the last write to a bucket that is no more
   size_t size_ = 0;
   size_t bytes_ = 0;

@@ -19,7 +19,7 @@
 
 #include "storage/engine.h"
 
-namespace lariat::storage::internal {
+namespace lariat::storage {
 
 class GroupCommit {
  public:
@@ -50,4 +50,4 @@ class GroupCommit {
   std::thread thread_;
 };
 
-}  // namespace lariat::storage::internal
+}  // namespace lariat::storage

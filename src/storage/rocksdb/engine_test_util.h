@@ -13,9 +13,8 @@
 
 #include "base/prng.h"
 #include "storage/engine_test_calls.h"
-#include "storage/rocksdb/internal/open.h"
-#include "storage/rocksdb/internal/test_world.h"
 #include "storage/rocksdb/rocksdb_engine.h"
+#include "storage/rocksdb/test_world.h"
 
 namespace lariat::storage::internal {
 inline RocksOptions SmallOptions(const std::string& directory) {
@@ -38,6 +37,14 @@ inline std::string Value(int i, size_t size = 1000) {
   return value;
 }
 
+inline void FlipByteOf(const std::string& file, uint64_t offset) {
+  std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+  stream.seekg(static_cast<std::streamoff>(offset));
+  const int byte = stream.get();
+  stream.seekp(static_cast<std::streamoff>(offset));
+  stream.put(static_cast<char>(byte ^ 0x55));
+}
+
 class RocksEngineTest : public testing::Test {
  protected:
   void SetUp() override { options_ = SmallOptions(directory_.path()); }
@@ -45,7 +52,7 @@ class RocksEngineTest : public testing::Test {
 
   base::Code Open() {
     engine_.reset();
-    auto opened = OpenRocksEngineIn(options_, env_.get());
+    auto opened = OpenUnderTest(options_, env_.get(), &faults_);
     if (!opened.has_value()) return opened.error().code;
     engine_ = *std::move(opened);
     return base::Code::kOk;
@@ -76,13 +83,7 @@ class RocksEngineTest : public testing::Test {
     }
     return files;
   }
-  static void FlipByte(const std::string& file, uint64_t offset) {
-    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
-    stream.seekg(static_cast<std::streamoff>(offset));
-    const int byte = stream.get();
-    stream.seekp(static_cast<std::streamoff>(offset));
-    stream.put(static_cast<char>(byte ^ 0x55));
-  }
+  static void FlipByte(const std::string& file, uint64_t offset) { FlipByteOf(file, offset); }
 
   TempDirectory directory_;
   SharedQueue queue_;

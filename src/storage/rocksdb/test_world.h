@@ -23,6 +23,7 @@
 
 #include "base/check.h"
 #include "storage/engine_test_calls.h"
+#include "storage/rocksdb/rocksdb_engine.h"
 
 namespace lariat::storage::internal {
 
@@ -169,5 +170,11 @@ class FaultyFileSystem final : public rocksdb::FileSystemWrapper {
  private:
   DiskFaults* faults_;
 };
+
+// Opens the engine that a test program is about; each program that has these tests defines it.
+// `env` null: the usual one. `faults` are those of a log that does not go through `env`.
+base::Result<std::unique_ptr<Engine>> OpenUnderTest(const RocksOptions& options,
+                                                    rocksdb::Env* env = nullptr,
+                                                    DiskFaults* faults = nullptr);
 
 }  // namespace lariat::storage::internal
