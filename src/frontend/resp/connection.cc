@@ -191,7 +191,9 @@ void RespConnection::NoteSlow(uint64_t number, int64_t micros) {
 void RespConnection::RefuseAndStop(RespRefusal reason, std::string_view text) {
   shared_.metrics.resp_refused[reason].Add();
   StopReading();
-  Call call(TurnOf(Begin(started_)), kUnknownCommand, started_, session_.protocol);
+  const uint64_t number = Begin(started_);
+  asked_.Add(outbox().first(), number) = {};
+  Call call(TurnOf(number), kUnknownCommand, started_, session_.protocol);
   std::string error = "ERR ";
   call.Error(error += text);
 }
