@@ -669,13 +669,16 @@ class OtherShapes(Test):
         with Cluster(nodes=1) as own:
             own.wait_ready()
             node = own.nodes[0]
-            refused = node.http("PUT", "/kv/a", b"x")
+            # The bucket that is there and new ones have as many replicas as can be.
+            self.status(201, node.http("PUT", "/v1/buckets/single", {}))
+            for path in ("/kv/a", "/buckets/single/kv/a"):
+                self.status(201, node.http("PUT", path, b"x"))
+                self.assertEqual(node.http("GET", path).body, b"x")
+            self.status(201, node.http("PUT", "/v1/buckets/wide", {"n": 3}))
+            refused = node.http("PUT", "/buckets/wide/kv/a", b"x")
             self.error(503, "insufficient_replicas", refused)
             self.assertEqual((refused.json()["error"]["needed"],
                               refused.json()["error"]["alive"]), (2, 1))
-            self.status(201, node.http("PUT", "/v1/buckets/single", {"n": 1}))
-            self.status(201, node.http("PUT", "/buckets/single/kv/a", b"x"))
-            self.assertEqual(node.http("GET", "/buckets/single/kv/a").body, b"x")
             node.kill9()
             node.restart()
             self.assertEqual(node.http("GET", "/buckets/single/kv/a").body, b"x")

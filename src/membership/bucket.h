@@ -52,16 +52,6 @@ struct BucketProperties {
   uint32_t ReadersOf(uint32_t list_n) const { return CountOf(r, list_n); }
   uint32_t WritersOf(uint32_t list_n) const { return CountOf(w, list_n); }
   bool operator==(const BucketProperties&) const = default;
-  // The same bucket with another n.
-  BucketProperties WithN(uint32_t other) const {
-    BucketProperties bucket = *this;
-    bucket.n = other;
-    bucket.r = ReadersOf(other);
-    bucket.w = WritersOf(other);
-    bucket.pr = std::min(pr, other);
-    bucket.pw = std::min(pw, other);
-    return bucket;
-  }
 
  private:
   uint32_t CountOf(uint32_t count, uint32_t list_n) const {

@@ -295,6 +295,35 @@ Next CancelChange(const Topology& now, uint64_t number, base::WallTime when) {
   return next;
 }
 
+// The change of the bucket's n that has not ended; null: there is none.
+static Change* ComingN(Topology* topology, const std::string& bucket) {
+  const auto is_it = [&bucket](const Change& change) {
+    return change.kind == ChangeKind::kReplication && change.bucket == bucket;
+  };
+  if (topology->operation && is_it(topology->operation->change)) {
+    return &topology->operation->change;
+  }
+  const auto found = std::find_if(topology->queue.begin(), topology->queue.end(), is_it);
+  return found == topology->queue.end() ? nullptr : &*found;
+}
+
+// What the bucket is until the n of `asked` is in force: majorities of that one are now majorities
+// of the present n. In each list what is read and what is written meet, meanwhile and when the
+// numbers change.
+static base::Result<BucketProperties> WhileNMoves(const BucketProperties& own,
+                                                  const BucketProperties& asked) {
+  BucketProperties meanwhile = asked;
+  meanwhile.n = own.n;
+  meanwhile.r = asked.ReadersOf(own.n);
+  meanwhile.w = asked.WritersOf(own.n);
+  if (auto status = CheckBucket(meanwhile); !status) return Fail(status.error());
+  const uint32_t r = meanwhile.ReadersOf(asked.n);
+  const uint32_t w = meanwhile.WritersOf(asked.n);
+  const bool meet = r + w > asked.n && asked.r + w > asked.n && r + asked.w > asked.n;
+  if (meet || asked.allow_eventual) return meanwhile;
+  return Fail(Code::kConflict, "r and w would not meet");
+}
+
 Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked) {
   bucket.id = BucketIdOf(bucket.name);
   if (auto status = CheckBucket(bucket); !status) return Fail(status.error());
@@ -319,13 +348,17 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   bucket.editor = own.editor;
   if (bucket == own) return std::nullopt;
   ++bucket.version;
-  for (const Change* change : Unfinished(now)) {
-    if (change->kind != ChangeKind::kReplication || change->bucket != bucket.name) continue;
+  Change* const coming = ComingN(&next, bucket.name);
+  if (coming != nullptr && (bucket.r != own.r || bucket.w != own.w)) {
     // What is set now has to fit the n that is coming, too.
-    if (auto status = CheckBucket(bucket.WithN(change->n)); !status) {
+    BucketProperties later = bucket;
+    later.n = coming->n;
+    if (auto status = CheckBucket(later); !status) {
       return Fail(Code::kConflict, "n of this bucket is about to become " +
-                                       std::to_string(change->n) + ": " + status.error().message);
+                                       std::to_string(coming->n) + ": " + status.error().message);
     }
+    coming->r = bucket.r;
+    coming->w = bucket.w;
   }
   if (n == own.n) {
     next.buckets.at(bucket.name) = bucket;
@@ -339,16 +372,16 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   change.kind = ChangeKind::kReplication;
   change.bucket = bucket.name;
   change.n = n;
+  change.r = bucket.r;
+  change.w = bucket.w;
   if (auto status = CheckReplication(now, change); !status) return Fail(status.error());
-  // Majorities follow n, so those of the n that comes are now those of the n that is.
-  const BucketProperties meanwhile = bucket.WithN(own.n);
-  const auto fits = CheckBucket(meanwhile);
-  if (!fits || meanwhile.WithN(n) != bucket) {
+  const auto meanwhile = WhileNMoves(own, bucket);
+  if (!meanwhile) {
     return Fail(Code::kConflict, "while the data moves n stays " + std::to_string(own.n) +
-                                     "; change n first and the other properties after it" +
-                                     (fits ? "" : ": " + fits.error().message));
+                                     "; change n first and the other properties after it: " +
+                                     meanwhile.error().message);
   }
-  next.buckets.at(bucket.name) = meanwhile;
+  next.buckets.at(bucket.name) = *meanwhile;
   change.number = next.epoch;
   change.name = bucket.name;
   change.asked_ms = asked.now.ms;

@@ -225,6 +225,11 @@ TEST(SetBucket, AnotherNMovesDataAndWaitsItsTurn) {
   ASSERT_EQ((*next)->queue.size(), 1U);
   EXPECT_EQ((*next)->queue[0].kind, ChangeKind::kReplication);
   EXPECT_EQ((*next)->queue[0].n, 5U);
+  EXPECT_EQ((*next)->queue[0].r, 3U);  // when it is in force
+  // Something else may be set meanwhile.
+  BucketProperties meanwhile = (*next)->buckets.at("default");
+  meanwhile.ttl_s = 7;
+  ASSERT_TRUE(SetBucket(**next, meanwhile, kAllAlive).has_value());
   bucket.n = 4;
   EXPECT_EQ(SetBucket(**next, bucket, kAllAlive).error().code, Code::kConflict);
   // Nor may r and w become what the n to come does not allow.

@@ -65,7 +65,8 @@ void Conclude(Topology* topology, base::WallTime when) {
       break;
     case ChangeKind::kReplication: {
       BucketProperties& bucket = topology->buckets.at(change.bucket);
-      bucket = bucket.WithN(change.n);
+      bucket.n = change.n;
+      if (change.r > 0) bucket.r = change.r, bucket.w = change.w;
       ++bucket.version;
       break;
     }

@@ -121,6 +121,8 @@ void PutChange(const Change& from, pb::Change* to) {
   to->set_weight(from.weight);
   to->set_bucket(from.bucket);
   to->set_n(from.n);
+  to->set_r(from.r);
+  to->set_w(from.w);
   to->set_committed(from.committed);
   to->set_asked_ms(from.asked_ms);
 }
@@ -135,12 +137,15 @@ std::optional<Change> TakeChange(const pb::Change& from) {
   to.weight = from.weight();
   to.bucket = from.bucket();
   to.n = from.n();
+  to.r = from.r();
+  to.w = from.w();
   to.committed = from.committed();
   to.asked_ms = from.asked_ms();
   const bool kind_ok = from.kind() >= 1 && from.kind() <= 6;
   const bool weight_ok = std::isfinite(to.weight) && to.weight >= 0 && to.weight <= 100;
   const bool size_ok = to.name.size() <= 256 && to.bucket.size() <= kBucketNameBytesMax;
-  if (!kind_ok || !weight_ok || !size_ok || to.n > kReplicationMax) return std::nullopt;
+  const bool counts_ok = to.n <= kReplicationMax && to.r <= to.n && to.w <= to.n;
+  if (!kind_ok || !weight_ok || !size_ok || !counts_ok) return std::nullopt;
   return to;
 }
 

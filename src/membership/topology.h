@@ -66,6 +66,7 @@ struct Change {
   double weight = 0;      // kReweight
   std::string bucket;     // kReplication
   uint32_t n = 0;         // kReplication
+  uint32_t r = 0, w = 0;  // of the bucket when n is in force; 0: as they are
   bool committed = true;  // false: staged, waits for `lariat cluster commit`
   int64_t asked_ms = 0;   // wall clock, for people
   bool operator==(const Change&) const = default;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -24,6 +25,14 @@ base::Status SyncNames(const std::string& directory) {
 }
 
 }  // namespace
+
+uint64_t LogDirectory::Fitted(uint64_t bytes) const {
+  constexpr uint64_t kLeast = 16 << 20;  // as the setting's least
+  std::error_code failure;
+  const auto space = fs::space(store_, failure);
+  if (failure) return bytes;
+  return std::min<uint64_t>(bytes, std::max<uint64_t>(space.capacity / 8, kLeast));
+}
 
 bool LogDirectory::Exists() const {
   std::error_code ignored;

@@ -3,6 +3,7 @@
 // which half the files are gone would be taken for a damaged one.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/result.h"
@@ -18,6 +19,9 @@ class LogDirectory {
   bool Exists() const;
   // Makes it, if need be; what an earlier Drop left is removed.
   base::Status Make() const;
+  // The size of a log that is asked to be so large: no more than an eighth of a small disk, but
+  // enough for large values. The same at every open.
+  uint64_t Fitted(uint64_t bytes) const;
   // It is gone, durably, when this returns ok. Nobody has it open.
   base::Status Drop() const;
 
