@@ -89,7 +89,7 @@ base::Result<Quorum> Resolve(const Consistency& asked, const membership::BucketP
 uint32_t Quorum::NeededOf(uint32_t n) const {
   const auto of_level = CountOf(level, n, true);
   const uint32_t count = of_level ? of_level->value_or(needed) : needed;
-  return std::min(std::max(count, primaries), n);
+  return std::max(count, primaries);
 }
 
 base::Result<Quorum> ReadQuorum(const Consistency& asked,

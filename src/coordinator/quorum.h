@@ -15,10 +15,12 @@ struct Quorum {
   // Where `needed` comes from; kBucketDefault: a number. A majority by the bucket is kQuorum.
   Level level = Level::kBucketDefault;
   bool sloppy = false;  // other nodes may stand in for replicas that are down
-  // Of a list of n replicas, which is not the bucket's n while that changes: replicas, or in a
-  // sloppy quorum fallbacks too, that have to be alive and to answer. A level is worked out for the
-  // list, a number stays as far as it can be met.
+  // Of the read list, which has not the bucket's n while that changes: replicas, or in a sloppy
+  // quorum fallbacks too, that have to be alive and to answer. A level is worked out for the list;
+  // a number is what was asked for, and perhaps cannot be had.
   uint32_t NeededOf(uint32_t n) const;
+  // Of another list: as much as it has.
+  uint32_t NeededOfOther(uint32_t n) const { return std::min(NeededOf(n), n); }
   uint32_t PrimariesOf(uint32_t n) const { return std::min(primaries, n); }
 };
 

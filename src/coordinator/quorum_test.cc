@@ -76,12 +76,13 @@ TEST(Quorum, AMajorityIsOneOfEachList) {
   EXPECT_EQ(majority.NeededOf(1), 1U);
   const auto number = WriteQuorum({}, Bucket(3, 2, 3), 100).value();
   EXPECT_EQ(number.NeededOf(5), 3U);
-  EXPECT_EQ(number.NeededOf(1), 1U);
+  EXPECT_EQ(number.NeededOf(1), 3U);  // cannot be had
+  EXPECT_EQ(number.NeededOfOther(1), 1U);
   // Said as a number it is one.
   EXPECT_EQ(ReadQuorum({.r = 2}, Bucket(3, 2, 2), 100)->NeededOf(5), 2U);
   // A number may be as large as the larger list has it.
   EXPECT_EQ(Count(WriteQuorum({.w = 2}, Bucket(1, 1, 1), 100)), kInvalid);
-  EXPECT_EQ(WriteQuorum({.w = 2}, Bucket(1, 1, 1), 100, 3)->NeededOf(1), 1U);
+  EXPECT_EQ(WriteQuorum({.w = 2}, Bucket(1, 1, 1), 100, 3)->NeededOf(1), 2U);
 }
 
 TEST(Quorum, NumbersOverrideLevels) {

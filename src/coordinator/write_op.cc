@@ -40,8 +40,8 @@ void AddOrder(const membership::BucketProperties& bucket, const Lineup& lineup, 
 PerList<PutCore::Needs> NeedsOf(const WriteOp::Options& options) {
   const Quorum& quorum = options.quorum;
   const auto [n, other_n] = options.view->topology.NsOf(*options.bucket);
-  PerList<PutCore::Needs> lists = {{quorum.NeededOf(n), quorum.PrimariesOf(n)},
-                                   {quorum.NeededOf(other_n), quorum.PrimariesOf(other_n)}};
+  PerList<PutCore::Needs> lists = {{quorum.NeededOf(n), quorum.primaries},
+                                   {quorum.NeededOfOther(other_n), quorum.PrimariesOf(other_n)}};
   for (size_t list = 0; list < 2; ++list) {
     if (options.ordered) AddOrder(*options.bucket, options.lineup, list, &lists[list]);
   }

@@ -71,6 +71,7 @@ struct ForwardedWrite {
   uint32_t pw = 0;
   int64_t timeout_ms = 0;
   bool sloppy = false;
+  bool majority = false;  // instead of w, of each list by its n
 };
 struct ForwardedWriteReply {
   Outcome outcome;

@@ -17,7 +17,11 @@ wire::ForwardedWrite MakeForward(const WriteJob& job, int64_t timeout_ms) {
   request.idempotency_key = job.request.idempotency_key.value_or("");
   // A number for both lists; the same unless the bucket's n is what changes.
   const auto [n, other_n] = job.target.Ns();
-  request.w = std::max(job.quorum.NeededOf(n), job.quorum.NeededOf(other_n));
+  request.w = std::max(job.quorum.NeededOf(n), job.quorum.NeededOfOther(other_n));
+  const Level level = job.quorum.level;
+  request.majority =
+      !job.quorum.sloppy &&
+      (level == Level::kQuorum || level == Level::kLocalQuorum || level == Level::kEachQuorum);
   request.pw = job.quorum.primaries;
   request.sloppy = job.quorum.sloppy;
   request.timeout_ms = timeout_ms;
@@ -48,7 +52,11 @@ WriteRequest RequestOf(wire::ForwardedWrite from) {
   request.key = std::move(from.key);
   request.write = std::move(from.write);
   if (!from.idempotency_key.empty()) request.idempotency_key = std::move(from.idempotency_key);
-  request.consistency.w = from.w;
+  if (from.majority) {
+    request.consistency.level = Level::kQuorum;
+  } else {
+    request.consistency.w = from.w;
+  }
   request.consistency.sloppy = from.sloppy;
   if (from.pw > 0) {
     request.consistency.pw = from.pw;

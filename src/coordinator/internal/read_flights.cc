@@ -46,7 +46,7 @@ std::string FlightKey(const GetRequest& request, const Target& target, const Quo
   w.Sized(request.key);
   w.Varint(quorum.NeededOf(target.Ns().read));
   w.Varint(static_cast<uint64_t>(quorum.timeout_ms));
-  w.Varint(target.replicas.other.empty() ? 0 : quorum.NeededOf(target.Ns().other));
+  w.Varint(target.replicas.other.empty() ? 0 : quorum.NeededOfOther(target.Ns().other));
   if (quorum.sloppy) w.Varint(quorum.primaries);
   return key;
 }
@@ -88,7 +88,7 @@ base::Status ReadFlights::Check(const Target& target, const Quorum& quorum) cons
   // A sloppy read brings what it returns to the move list as far as that can be done.
   const bool both = needed > 1 && !quorum.sloppy && IsStrict(target, quorum);
   return CheckAlive(target, context_.replicas(), {needed, quorum.primaries},
-                    {both ? quorum.NeededOf(other_n) : 0, 0}, quorum.sloppy);
+                    {both ? quorum.NeededOfOther(other_n) : 0, 0}, quorum.sloppy);
 }
 
 GetDone ReadFlights::Leaving(GetDone done) {
@@ -124,7 +124,8 @@ void ReadFlights::Prepare(Plan plan) {
 
 void ReadFlights::Start(Plan plan, const Target& target, const Quorum& quorum) {
   const auto [n, other_n] = target.Ns();
-  ReadPlan read{plan.request.key, "", quorum.NeededOf(n), quorum.NeededOf(other_n), plan.deadline};
+  ReadPlan read{plan.request.key, "", quorum.NeededOf(n), quorum.NeededOfOther(other_n),
+                plan.deadline};
   read.strict = IsStrict(target, quorum);
   read.sloppy = quorum.sloppy;
   read.primaries = quorum.primaries;

@@ -80,8 +80,8 @@ base::Status CheckWritable(const OpContext& context, const WriteJob& job) {
   const auto [n, other_n] = job.target.Ns();
   const bool with_fallbacks = quorum.sloppy && context.settings().hints_enabled;
   auto status =
-      CheckAlive(job.target, context.replicas(), {quorum.NeededOf(n), quorum.PrimariesOf(n)},
-                 {quorum.NeededOf(other_n), quorum.PrimariesOf(other_n)}, with_fallbacks);
+      CheckAlive(job.target, context.replicas(), {quorum.NeededOf(n), quorum.primaries},
+                 {quorum.NeededOfOther(other_n), quorum.PrimariesOf(other_n)}, with_fallbacks);
   if (status || with_fallbacks || !quorum.sloppy) return status;
   status.error().message += kNoHints;
   return status;
@@ -123,10 +123,10 @@ ReadPlan FirstRead(const WriteJob& job) {
   const bool repeatable = job.request.idempotency_key.has_value();
   // Enough replicas that any acknowledged earlier write is among them. A repeat is answered when
   // the earlier event is where its acknowledgement says it is.
-  const auto needed = [&](uint32_t n) {
+  const auto needed = [&](uint32_t n, uint32_t of_the_write) {
     const uint32_t any_write = n - bucket.WritersOf(n) + 1;
     const uint32_t usual = std::max(bucket.ReadersOf(n), any_write);
-    return repeatable ? std::max(usual, job.quorum.NeededOf(n)) : usual;
+    return repeatable ? std::max(usual, of_the_write) : usual;
   };
   const auto [n, other_n] = job.target.Ns();
   ReadPlan plan{job.request.key, job.request.idempotency_key.value_or(""), needed(n),

@@ -57,8 +57,7 @@ base::Result<log::LogOptions> LogEngine::LogSettings() {
   if (!store) return Fail(Code::kCorruption, "the store's id '" + *text + "' is none");
   log::LogOptions settings;
   const uint64_t bytes = LogDirectory(options_.files.directory).Fitted(options_.log_bytes);
-  const uint64_t segment =
-      std::clamp(bytes / kSlots, kSegmentBytesMin, kSegmentBytesMax);
+  const uint64_t segment = std::clamp(bytes / kSlots, kSegmentBytesMin, kSegmentBytesMax);
   settings.shape = {*store, segment / log::kBlock * log::kBlock, kSlots};
   return settings;
 }
