@@ -118,7 +118,7 @@ class TimedLoad(Load):
 
     def run(self, workload, seconds=1, *flags, timeout=None):
         return super().run(workload, seconds, *self.flags, *flags,
-                           timeout=max(1, self.ends - time.monotonic()))
+                           timeout=max(0, self.ends - time.monotonic()))
 
 
 def panels(done):

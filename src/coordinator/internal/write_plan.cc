@@ -129,8 +129,9 @@ ReadPlan FirstRead(const WriteJob& job) {
     return repeatable ? std::max(usual, of_the_write) : usual;
   };
   const auto [n, other_n] = job.target.Ns();
-  ReadPlan plan{job.request.key, job.request.idempotency_key.value_or(""), needed(n),
-                needed(other_n), job.deadline};
+  ReadPlan plan{job.request.key, job.request.idempotency_key.value_or(""),
+                needed(n, job.quorum.NeededOf(n)),
+                needed(other_n, job.quorum.NeededOfOther(other_n)), job.deadline};
   // Fallbacks know too little to judge a condition by, or a repeat.
   plan.sloppy = job.quorum.sloppy && !MeetsOthers(job.request);
   return plan;
