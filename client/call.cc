@@ -12,6 +12,7 @@ namespace {
 
 constexpr milliseconds kBackoffMin{5};
 constexpr milliseconds kBackoffMax{200};
+constexpr milliseconds kAnswerTakes{50};  // at most, of a node to us
 constexpr Clock::time_point kNever{};
 
 }  // namespace
@@ -55,8 +56,9 @@ void Call::Send(bool is_hedge) {
   }
   next.exchange = std::make_shared<Exchange>();
   next.exchange->request = request_;
-  next.exchange->time =
-      std::max(milliseconds(1), std::chrono::duration_cast<milliseconds>(next.limit - now));
+  // The node's answer, if only that its time was up, has to be here before ours is.
+  const auto left = std::chrono::duration_cast<milliseconds>(next.limit - now);
+  next.exchange->time = std::max(milliseconds(1), left - std::min(left / 8, kAnswerTakes));
   const size_t number = tries_.size();
   next.exchange->done = [self = shared_from_this(), number](Answer answer) {
     self->OnAnswer(number, std::move(answer));
