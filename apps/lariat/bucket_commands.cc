@@ -6,6 +6,7 @@
 #include <boost/json/serialize.hpp>
 #include <set>
 
+#include "apps/lariat/change_watch.h"
 #include "apps/lariat/commands.h"
 #include "apps/lariat/terminal/table.h"
 
@@ -171,10 +172,56 @@ Exit Change(const Common& common, const BucketOptions& o, Want want) {
   return reply->is_object() ? Show(common, *reply) : ShowOne(common, o);
 }
 
+struct DeleteOptions {
+  std::string name;
+  bool yes = false;
+  bool wait = false;
+};
+
+Exit Delete(const Common& common, const DeleteOptions& o) {
+  if (!o.yes) {
+    return Complain(Exit::kUsage,
+                    fmt::format("this deletes bucket '{}' and every key in it, and there is no way "
+                                "back; with --yes it is done",
+                                o.name));
+  }
+  auto client = Connect(common, kUsualWait);
+  if (!client) return Exit::kUsage;
+  auto ticket = Ask(*client, BucketRequest(o.name, "DELETE"));
+  if (!ticket) return ticket.error();
+  const auto task = static_cast<uint64_t>(NumberOf(*ticket, "task"));
+  if (o.wait) return AwaitTask(*client, task, common);
+  if (common.json) {
+    PrintAnswer(*client);
+  } else {
+    Print("bucket {} is deleted; its data follows\nWatch:    lariat tasks {} --wait\n", o.name,
+          task);
+  }
+  return Exit::kDone;
+}
+
+void AddDelete(CLI::App& bucket, Session& session) {
+  auto o = std::make_shared<DeleteOptions>();
+  CLI::App* command = AddCommand(
+      bucket, session, "delete", "Delete a bucket with every key in it",
+      "  lariat bucket delete carts --yes\n"
+      "What it does: the bucket is gone for clients at once, on every node; a node that is away\n"
+      "  hears of it before it serves again. Each node then removes what it stored, slowly. A new\n"
+      "  bucket of the name may be made at once, and never sees the old data.\n"
+      "What can go wrong: refused (exit code 1) for the bucket 'default', while its n changes, and\n"
+      "  before 'lariat cluster finalize-upgrade' if nodes ran an older build.\n"
+      "How to go back: not at all; 'lariat export' first.");
+  command->add_option("NAME", o->name)->required();
+  command->add_flag("--yes", o->yes, "Really: there is no way back");
+  command->add_flag("--wait", o->wait, "Until every node has removed what it stored");
+  command->callback(
+      [&session, o] { session.run = [&session, o] { return Delete(session.common, *o); }; });
+}
+
 }  // namespace
 
 void AddBucketCommands(CLI::App& app, Session& session) {
-  CLI::App* bucket = app.add_subcommand("bucket", "Create, list, show and change buckets");
+  CLI::App* bucket = app.add_subcommand("bucket", "Create, list, show, change and delete buckets");
   bucket->require_subcommand(1);
   const char* properties =
       "n, r, w, pr, pw, sloppy, allow_eventual, read_repair, conflict, durability, ttl, gc_grace, "
@@ -200,6 +247,8 @@ void AddBucketCommands(CLI::App& app, Session& session) {
   command->callback([&session, show] {
     session.run = [&session, show] { return ShowOne(session.common, *show); };
   });
+
+  AddDelete(*bucket, session);
 
   auto set = std::make_shared<BucketOptions>();
   command = AddCommand(*bucket, session, "set", "Change properties of a bucket",

@@ -6,7 +6,7 @@
 
 namespace lariat::cli {
 
-void AddKvCommands(CLI::App& app, Session& session);      // put, get, del
+void AddKvCommands(CLI::App& app, Session& session);      // put, get, del, batch
 void AddBucketCommands(CLI::App& app, Session& session);  // bucket create|list|show|set
 void AddStatusCommand(CLI::App& app, Session& session);
 void AddClusterCommands(CLI::App& app, Session& session);   // status, ring, explain

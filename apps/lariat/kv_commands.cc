@@ -322,6 +322,80 @@ Exit Get(const Common& common, KvOptions o) {
   return Exit::kDone;
 }
 
+// --- batch -------------------------------------------------------------------------------------
+
+constexpr size_t kBatchItems = 128;  // as docs/http.md
+constexpr size_t kBatchBytes = 4 << 20;
+
+struct BatchOptions {
+  std::string file = "-";
+  std::string bucket = "default";
+  size_t failed = 0;  // operations with an error
+};
+
+// Sends what is gathered and prints a line for each result; nothing after a message.
+bool SendBatch(net::Client& client, std::string operations, BatchOptions* o, Exit* exit) {
+  net::Request request;
+  request.method = "POST";
+  request.target = fmt::format("/v1/buckets/{}/kv/batch", net::PercentEncode(o->bucket));
+  request.headers.emplace_back("Content-Type", "application/json");
+  request.body = R"({"operations":[)" + std::move(operations) + "]}";
+  const auto reply = Ask(client, request);
+  if (!reply) {
+    *exit = reply.error();
+    return false;
+  }
+  for (const json::value& result : ArrayOf(*reply, "results")) {
+    o->failed += NumberOf(result, "status") >= 400 ? 1 : 0;
+    PrintLine(json::serialize(result));
+  }
+  return true;
+}
+
+Exit Batch(const Common& common, BatchOptions o) {
+  std::ifstream file;
+  if (o.file != "-") file.open(o.file);
+  std::istream& in = o.file == "-" ? std::cin : file;
+  if (!in) {
+    return Complain(Exit::kUsage, fmt::format("cannot read {}: {}", o.file, std::strerror(errno)));
+  }
+  auto client = Connect(common, kUsualWait);
+  if (!client) return Exit::kUsage;
+  constexpr size_t kAround = 32;  // bytes beside the operations
+  std::string operations;
+  size_t count = 0;
+  Exit exit = Exit::kDone;
+  const auto flush = [&] {
+    const bool sent = count == 0 || SendBatch(*client, std::exchange(operations, {}), &o, &exit);
+    count = 0;
+    return sent;
+  };
+  for (std::string line; std::getline(in, line);) {
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const bool full =
+        count == kBatchItems || operations.size() + line.size() + kAround > kBatchBytes;
+    if (full && !flush()) return exit;
+    operations += (count++ == 0 ? "" : ",") + line;
+  }
+  if (!flush()) return exit;
+  return o.failed == 0 ? Exit::kDone : Exit::kFailed;
+}
+
+void AddBatch(CLI::App& app, Session& session) {
+  auto o = std::make_shared<BatchOptions>();
+  CLI::App* command = AddCommand(
+      app, session, "batch", "Many operations at once: a line of JSON for each, and for its result",
+      "  lariat batch operations.ndjson\n"
+      "  echo '{\"op\":\"get\",\"key\":\"hello\"}' | lariat batch\n"
+      "An operation is what POST /v1/kv/batch takes (docs/http.md#batches). Results stand in the\n"
+      "order of the operations, and go to the node in batches of up to 128. The exit code is 1 if\n"
+      "one of them has an error; the others are done all the same.");
+  command->add_option("FILE", o->file, "One operation a line; - for standard input (default)");
+  command->add_option("-b,--bucket", o->bucket, "Of operations that name none (default: default)");
+  command->callback(
+      [&session, o] { session.run = [&session, o] { return Batch(session.common, *o); }; });
+}
+
 }  // namespace
 
 void AddKvCommands(CLI::App& app, Session& session) {
@@ -362,6 +436,7 @@ void AddKvCommands(CLI::App& app, Session& session) {
   AddWriteOptions(command, del);
   command->callback(
       [&session, del] { session.run = [&session, del] { return Delete(session, *del); }; });
+  AddBatch(app, session);
 }
 
 }  // namespace lariat::cli

@@ -110,6 +110,9 @@ void ShowStatus(const json::value& status, const std::string& asked, bool wide) 
   }
   ShowTwins(nodes);
   ShowWrongClocks(nodes);
+  if (const std::string upgrade = TextOf(status, "upgrade"); !upgrade.empty()) {
+    Print("upgrade: {}\n", Printable(upgrade));
+  }
   Print("{}", (wide ? WideTable(nodes) : NarrowTable(nodes)).Render());
 }
 

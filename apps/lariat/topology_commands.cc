@@ -221,10 +221,28 @@ void AddCancel(CLI::App& cluster, Session& session) {
   });
 }
 
+void AddFinalize(CLI::App& cluster, Session& session) {
+  CLI::App* command = AddCommand(
+      cluster, session, "finalize-upgrade",
+      "Switch on what older builds cannot take part in, when every node runs the new one",
+      "  lariat cluster finalize-upgrade\n"
+      "What it does: the members agree that what this build can do beyond the one before may be\n"
+      "  used. Until then every node can go back to the earlier build ('lariat status' says so).\n"
+      "What can go wrong: refused (exit code 1) while a node runs an older build, while a change\n"
+      "  runs or waits, or without a majority of the members.\n"
+      "How to go back: not at all; from then on older builds refuse to start on this data.");
+  command->callback([&session] {
+    session.run = [&session] {
+      return Post(session.common, "/v1/admin/finalize-upgrade", "{}",
+                  "finalized: no node goes back to an older build");
+    };
+  });
+}
+
 }  // namespace
 
 void AddTopologyCommands(CLI::App& app, Session& session) {
-  CLI::App* cluster = app.add_subcommand("cluster", "Plan, start, cancel and explain changes");
+  CLI::App* cluster = app.add_subcommand("cluster", "Plan, start, cancel and explain changes; finalize an upgrade");
   cluster->require_subcommand(1);
   CLI::App* command = AddCommand(
       *cluster, session, "plan", "What pending changes will move, and who owns what then",
@@ -249,6 +267,7 @@ void AddTopologyCommands(CLI::App& app, Session& session) {
     };
   });
   AddCancel(*cluster, session);
+  AddFinalize(*cluster, session);
   command = AddCommand(*cluster, session, "why", "One sentence: what a waiting change waits for",
                        "  lariat cluster why\nIt changes nothing.");
   command->callback([&session] { session.run = [&session] { return Why(session.common); }; });

@@ -278,7 +278,8 @@ void WriteOp::CatchUp() {
   auto view = context_.NewerThan(*options_.view);
   if (!view) return;
   auto target = FindTarget(std::move(view), update_.bucket_name, {update_.token});
-  if (!target) return;  // the bucket is gone: nobody takes the write any more
+  // The bucket is gone, or another one of its name: nobody takes the write any more.
+  if (!target || target->bucket->id != update_.bucket) return;
   metrics_.requests_planned_again.Add();
   options_.lineup = Renumber(*target);
   options_.view = target->view;

@@ -136,6 +136,7 @@ base::Status Handoff::CheckPush(const wire::RecordPush& push) const {
   for (const wire::FetchReply::Entry& entry : push.entries) {
     const auto key = repair::ParseRecordKey(entry.key);
     if (!key) return Fail(Code::kInvalidArgument, "a malformed key");
+    if (view_->WasDeleted(key->bucket)) continue;  // dropped, without a word
     const membership::BucketProperties* bucket = view_->FindBucket(key->bucket);
     if (bucket == nullptr) return Fail(Code::kStaleEpoch, "the bucket is not known here yet");
     // A record where nobody looks for it would be old when the range comes back.

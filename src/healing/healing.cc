@@ -51,7 +51,8 @@ Healing::Healing(Shards& shards, peers::Home& home, storage::Engine& engine,
               [this](const repair::ExchangePair& pair) { anti_entropy_.Doubt(pair); }),
       anti_entropy_(shards, home, engine, log, AntiEntropyPorts()),
       sweeper_(shards, home, engine, log, SweeperPorts()),
-      scrubber_(shards, home, engine, log) {}
+      scrubber_(shards, home, engine, log),
+      deleted_(shards, home, engine, log) {}
 
 Healing::~Healing() = default;
 
@@ -60,6 +61,7 @@ void Healing::Start() {
   anti_entropy_.Start();
   doubts_.Start();
   scrubber_.Start();
+  deleted_.Start();
 }
 
 void Healing::OnView(std::shared_ptr<const membership::View> view) {
@@ -69,6 +71,7 @@ void Healing::OnView(std::shared_ptr<const membership::View> view) {
   doubts_.OnView(view_);
   sweeper_.OnView(view_);
   scrubber_.OnView(view_);
+  deleted_.OnView(view_);
 }
 
 void Healing::Stop() {
@@ -78,6 +81,7 @@ void Healing::Stop() {
   doubts_.Stop();
   sweeper_.Stop();
   scrubber_.Stop();
+  deleted_.Stop();
 }
 
 void Healing::ApplySettings(const config::Settings& settings) {
@@ -85,6 +89,7 @@ void Healing::ApplySettings(const config::Settings& settings) {
   anti_entropy_.ApplySettings(settings);
   sweeper_.ApplySettings(settings);
   scrubber_.ApplySettings(settings);
+  deleted_.ApplySettings(settings);
 }
 
 void Healing::OnLiveness() {

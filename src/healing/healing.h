@@ -11,6 +11,7 @@
 
 #include "coordinator/admin_service.h"
 #include "healing/anti_entropy.h"
+#include "healing/deleted_buckets.h"
 #include "healing/doubts.h"
 #include "healing/handoff.h"
 #include "healing/scrubber.h"
@@ -62,6 +63,8 @@ class Healing {
   std::shared_ptr<const std::vector<coordinator::TaskStatus>> TasksSeen() const {
     return anti_entropy_.TasksSeen();
   }
+  // What is thread-safe of it.
+  const DeletedBuckets& deleted() const { return deleted_; }
   void WhyKept(KeptQuestion question, Sweeper::TextDone done) {
     sweeper_.WhyKept(std::move(question), std::move(done));
   }
@@ -81,6 +84,7 @@ class Healing {
   AntiEntropy anti_entropy_;
   Sweeper sweeper_;
   Scrubber scrubber_;
+  DeletedBuckets deleted_;
 };
 
 }  // namespace lariat::healing

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What comparisons read of this node, put together from all its shards. Lives on shard 0 and is
+// What comparisons read of this node, put together from all its shards, and what is removed there. Lives on shard 0 and is
 // called on its thread only.
 #pragma once
 
@@ -15,6 +15,17 @@
 #include "repair/exchange/source.h"
 
 namespace lariat::healing {
+
+// Removes records of this node's, all of one bucket, by Replica::RemoveIf on the shards that own
+// them, each only if `allowed` says so on that shard at that moment (otherwise kStaleEpoch). Gives
+// the keys that were skipped because requests work on them.
+struct OwnWorld {
+  Shards& shards;
+  peers::Home& home;
+};
+using RemovedDone = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
+void RemoveOwn(const OwnWorld& world, std::vector<std::string> data_keys,
+               std::function<bool(const LocalShard&)> allowed, RemovedDone done);
 
 class OwnRecords final : public repair::SourcePort {
  public:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/gather.h"
+#include "healing/own_records.h"
 #include "membership/drive_core.h"
 #include "peers/reply.h"
 
@@ -17,30 +18,6 @@ namespace {
 
 constexpr base::Duration kAskTimeout = base::Seconds(1);
 
-// Removes records that this node does not own by the document with this fence; kStaleEpoch if the
-// shard works by another. Gives the keys that were skipped.
-using RemovedDone = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
-void RemoveFrom(LocalShard& shard, uint64_t fence, std::vector<std::string> data_keys,
-                RemovedDone done) {
-  std::vector<replica::RecordVersion> records;
-  for (const std::string& key : data_keys) records.push_back({key, std::nullopt});
-  const auto allowed = [&shard, fence] {
-    const auto& view = shard.view();
-    return view && view->fence() == fence && !view->topology.operation;
-  };
-  shard.replica().RemoveIf(std::move(records), allowed,
-                           [keys = std::move(data_keys), done = std::move(done)](
-                               base::Result<std::vector<replica::RecordState>> states) mutable {
-                             if (!states) return done(Fail(std::move(states.error())));
-                             std::vector<std::string> skipped;
-                             for (size_t i = 0; i < keys.size(); ++i) {
-                               const bool busy = (*states)[i] == replica::RecordState::kBusy;
-                               if (busy) skipped.push_back(std::move(keys[i]));
-                             }
-                             done(std::move(skipped));
-                           });
-}
-
 }  // namespace
 
 Streams::Streams(Shards& shards, peers::Home& home, storage::Engine& engine,
@@ -52,7 +29,10 @@ Streams::Streams(Shards& shards, peers::Home& home, storage::Engine& engine,
       meta_(engine, home.queue()),
       source_(reader_, home.metrics(), home.settings()),
       transfer_(home.env(), *this, home.metrics(), log, home.settings()),
-      cleaner_(home.env(), *this, reader_, home.metrics(), log, home.settings()) {}
+      cleaner_(home.env(), *this, reader_,
+               {home.metrics().cleaned_records, home.metrics().cleaned_bytes,
+                "records of ranges that moved away"},
+               log, home.settings()) {}
 
 Streams::~Streams() = default;
 
@@ -208,34 +188,11 @@ void Streams::AskWhetherAllKnow() {
 }
 
 void Streams::Remove(uint64_t fence, std::vector<std::string> data_keys, RemoveDone done) {
-  std::map<uint32_t, std::vector<std::string>> by_shard;
-  for (std::string& key : data_keys) {
-    const auto parsed = repair::ParseRecordKey(key);
-    if (!parsed) continue;
-    by_shard[ring::ShardOf(parsed->token, shards_.count())].push_back(std::move(key));
-  }
-  const base::Gather<base::Result<std::vector<std::string>>> skipped({}, std::move(done));
-  for (auto& [shard, keys] : by_shard) {
-    skipped.Expect();
-    LocalShard& owner = shards_.shard(shard);
-    const auto collect = [skipped](base::Result<std::vector<std::string>> removed) {
-      if (!removed) {
-        *skipped = std::move(removed);
-      } else if (*skipped) {
-        for (std::string& key : *removed) (*skipped)->push_back(std::move(key));
-      }
-      skipped.Arrive();
-    };
-    owner.Post([&owner, &home = home_, fence, keys = std::move(keys), collect]() mutable {
-      RemoveFrom(owner, fence, std::move(keys),
-                 [&home, collect](base::Result<std::vector<std::string>> removed) {
-                   home.Post([collect, removed = std::move(removed)]() mutable {
-                     collect(std::move(removed));
-                   });
-                 });
-    });
-  }
-  skipped.Arrive();
+  const auto allowed = [fence](const LocalShard& shard) {
+    const auto& view = shard.view();
+    return view && view->fence() == fence && !view->topology.operation;
+  };
+  RemoveOwn({shards_, home_}, std::move(data_keys), allowed, std::move(done));
 }
 
 }  // namespace lariat::healing

@@ -19,6 +19,7 @@ enum class Durability : uint8_t { kSync = 1, kPeriodic = 2, kNone = 3 };
 std::string_view DurabilityText(Durability durability);
 base::Result<Durability> ParseDurability(std::string_view text);
 
+inline constexpr std::string_view kDefaultBucket = "default";
 inline constexpr size_t kBucketNameBytesMax = 64;
 inline constexpr size_t kKeyBytesMax = 256;
 inline constexpr uint32_t kReplicationMax = 16;  // ring::Ring::kMaxReplication

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "membership/feature_level.h"
 #include "membership/internal/edits.h"
 
 namespace lariat::membership {
@@ -325,21 +326,22 @@ static base::Result<BucketProperties> WhileNMoves(const BucketProperties& own,
 }
 
 Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked) {
-  bucket.id = BucketIdOf(bucket.name);
   if (auto status = CheckBucket(bucket); !status) return Fail(status.error());
+  const auto level = RequireLevel(now, LevelOf(bucket), "bucket '" + bucket.name + "'", asked);
+  if (!level) return Fail(level.error());
   const auto found = now.buckets.find(bucket.name);
   Topology next = now;
   ++next.epoch;
   if (found == now.buckets.end()) {
-    for (const auto& [name, other] : now.buckets) {
-      if (other.id != bucket.id) continue;
-      return Fail(Code::kConflict, "the name collides with bucket '" + name + "'; choose another");
-    }
+    const auto id = NewBucketId(now, bucket.name);
+    if (!id) return Fail(Code::kConflict, "the name collides with a bucket's; choose another");
+    bucket.id = *id;
     bucket.version = 1;
     next.buckets.emplace(bucket.name, bucket);
     return next;
   }
   const BucketProperties& own = found->second;
+  bucket.id = own.id;
   if (own.conflict != bucket.conflict) {
     return Fail(Code::kConflict, "the conflict kind of a bucket cannot change");
   }
@@ -386,6 +388,32 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   change.name = bucket.name;
   change.asked_ms = asked.now.ms;
   next.queue.push_back(std::move(change));
+  return next;
+}
+
+Next DeleteBucket(const Topology& now, const std::string& name, const Asked& asked) {
+  const auto found = now.buckets.find(name);
+  if (found == now.buckets.end()) {
+    return Fail(Code::kNotFound, "there is no bucket '" + name + "'");
+  }
+  if (name == kDefaultBucket) {
+    return Fail(Code::kConflict, "bucket 'default' is always there and cannot be deleted");
+  }
+  if (auto may = RequireLevel(now, 1, "deleting a bucket", asked); !may) return Fail(may.error());
+  Topology next = now;
+  next.fence = ++next.epoch;
+  const Change* const coming = ComingN(&next, name);
+  if (coming != nullptr && next.operation && coming == &next.operation->change) {
+    return Fail(Code::kConflict, "n of this bucket is changing (task " +
+                                     std::to_string(coming->number) + "); cancel that or wait");
+  }
+  if (coming != nullptr) {
+    const Change waiting = *coming;
+    next.queue.erase(next.queue.begin() + (coming - next.queue.data()));
+    Finish(&next, waiting, false, asked.now);
+  }
+  next.deleted.push_back({next.epoch, found->second.id, name, asked.now.ms});
+  next.buckets.erase(name);
   return next;
 }
 

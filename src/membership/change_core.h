@@ -36,6 +36,8 @@ struct Asked {
   IsAlive alive;  // as the node that was asked sees it
   // Whether it may have lost records, as it says itself; nothing: nobody may have.
   std::function<bool(const base::Uuid&)> in_doubt = nullptr;
+  // The feature level that a member tells; nothing: it has not been heard of.
+  std::function<std::optional<uint32_t>(const base::Uuid&)> level = nullptr;
 };
 
 // Takes a newcomer in (it joins when its turn comes), or one that takes the place of the dead
@@ -54,5 +56,9 @@ Next CommitStaged(const Topology& now);  // kNotFound if nothing is staged
 Next CancelChange(const Topology& now, uint64_t number, base::WallTime when);
 // Creates or changes a bucket. A change of n of an existing one is a kReplication change beside it.
 Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked);
+// The bucket is gone with this document, which is a fence of its own: what was planned by an
+// earlier one is refused. A waiting change of its n is dropped. kConflict: it is "default", or its
+// n is about to change.
+Next DeleteBucket(const Topology& now, const std::string& name, const Asked& asked);
 
 }  // namespace lariat::membership

@@ -48,6 +48,7 @@ wire::JoinRequest FormationCore::MakeJoinRequest() const {
   request.replaces = options_.replaces;
   if (options_.replaces.empty()) request.founder = Founder();
   if (topology_) request.cluster = topology_->cluster;
+  request.feature_level = options_.feature_level;
   return request;
 }
 
@@ -76,9 +77,13 @@ Topology FormationCore::MakeTopology(const base::Uuid& cluster) const {
   topology.cluster = cluster;
   topology.epoch = topology.fence = 1;
   topology.founder = options_.self.id;
+  topology.feature_level = options_.feature_level;
   AddMember(options_.self, &topology);
   for (const base::Uuid& id : FirstMembers()) {
-    if (id != options_.self.id) AddMember(asked_.at(id).member, &topology);
+    if (id == options_.self.id) continue;
+    const Asker& asker = asked_.at(id);
+    AddMember(asker.member, &topology);
+    topology.feature_level = std::min(topology.feature_level, asker.feature_level);
   }
   topology.sealed = topology.members.size() > 1;
   BucketProperties bucket;
@@ -133,7 +138,7 @@ void FormationCore::OnAsker(Member member, const wire::JoinRequest& request, bas
     return;
   }
   if (request.founder != options_.self.id) return;
-  asked_[member.id] = {std::move(member), now};
+  asked_[member.id] = {std::move(member), now, request.feature_level};
 }
 
 FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest& request,
@@ -154,6 +159,11 @@ FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest
     decision.reply.document = EncodeTopology(*topology_);
     return decision;
   }
+  if (topology_->sealed && request.feature_level < topology_->feature_level) {
+    return refuse(Code::kConflict, "this build is older than the cluster, whose feature level is " +
+                                       std::to_string(topology_->feature_level) +
+                                       "; start a newer build");
+  }
   if (topology_->sealed) {
     decision.newcomer = std::move(*member);
     return decision;
@@ -170,6 +180,8 @@ FormationCore::JoinDecision FormationCore::OnJoinRequest(const wire::JoinRequest
     if (founder != nullptr) decision.reply.ask_instead = founder->peer;
     return refuse(Code::kUnavailable, "only the founder adds members");
   }
+  // Before the first write nothing is stored that an older build would not understand.
+  topology_->feature_level = std::min(topology_->feature_level, request.feature_level);
   AddMember(std::move(*member), &*topology_);
   FitDefaultBucket(&*topology_);
   ++topology_->buckets.at("default").version;
@@ -187,7 +199,7 @@ base::Result<bool> FormationCore::OnJoinReply(const wire::JoinReply& reply) {
   if (reply.outcome.code == Code::kUnavailable) return false;
   if (!reply.outcome.ok()) return Fail(reply.outcome.ToError());
   auto theirs = DecodeTopology(reply.document);
-  if (!theirs) return Fail(Code::kInvalidArgument, "a peer sent a malformed topology document");
+  if (!theirs) return Fail(Code::kInvalidArgument, "a peer sent: " + WhyUnreadable(reply.document));
   return OnDocument(*theirs);
 }
 

@@ -46,6 +46,7 @@ class FormationCore {
     uint32_t default_n = 3;  // of the bucket 'default', if there are as many nodes
     Durability default_durability = Durability::kSync;
     std::string replaces;  // name of the dead member whose place this node takes; empty: none
+    uint32_t feature_level = kFeatureLevel;  // lower: tests speak for an older build
   };
 
   // `stored`: the document of an earlier run, if there is one.
@@ -99,6 +100,7 @@ class FormationCore {
   struct Asker {
     Member member;
     base::Instant last;  // when it asked
+    uint32_t feature_level = 0;
   };
   // Nil until everybody in the list has been met.
   base::Uuid Founder() const;

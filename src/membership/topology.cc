@@ -108,7 +108,6 @@ std::optional<BucketProperties> TakeBucket(const pb::Bucket& from) {
   to.editor = from.editor();
   const bool durability_ok = from.durability() >= 1 && from.durability() <= 3;
   if (!conflict || !durability_ok || !CheckBucket(to)) return std::nullopt;
-  if (to.id != BucketIdOf(to.name)) return std::nullopt;
   return to;
 }
 
@@ -189,6 +188,49 @@ bool TakeChanges(const pb::Topology& from, Topology* to) {
   }
   for (const auto& m : from.removed()) {
     to->removed.push_back({TakeUuid(m.id()), m.name(), m.epoch()});
+  }
+  return true;
+}
+
+// What a document of a level above 0 has, and how the one of level 0 lacks it.
+bool TakeLevel(const pb::Topology& from, Topology* to) {
+  to->feature_level = from.feature_level();
+  to->fence = from.fence();
+  if (to->feature_level == 0) return from.deleted_size() == 0 && from.fence_of_level() == 0;
+  to->fence = from.fence_of_level();
+  if (from.deleted_size() > kBucketsMax) return false;
+  for (const pb::DeletedBucket& m : from.deleted()) {
+    to->deleted.push_back({m.number(), m.id(), m.name(), m.asked_ms()});
+  }
+  return from.fence() == UINT64_MAX && to->feature_level <= kFeatureLevel &&
+         std::is_sorted(
+             to->deleted.begin(), to->deleted.end(),
+             [](const DeletedBucket& a, const DeletedBucket& b) { return a.number < b.number; });
+}
+
+void PutLevel(const Topology& from, pb::Topology* to) {
+  to->set_fence(from.feature_level == 0 ? from.fence : UINT64_MAX);
+  if (from.feature_level == 0) return;
+  to->set_feature_level(from.feature_level);
+  to->set_fence_of_level(from.fence);
+  for (const DeletedBucket& deleted : from.deleted) {
+    auto* m = to->add_deleted();
+    m->set_number(deleted.number);
+    m->set_id(deleted.id);
+    m->set_name(deleted.name);
+    m->set_asked_ms(deleted.asked_ms);
+  }
+}
+
+// No id twice; at level 0 those that the names give.
+bool BucketIdsConsistent(const Topology& topology) {
+  std::set<uint32_t> ids;
+  for (const DeletedBucket& deleted : topology.deleted) {
+    if (deleted.id == 0 || !ids.insert(deleted.id).second) return false;
+  }
+  for (const auto& [name, bucket] : topology.buckets) {
+    if (bucket.id == 0 || !ids.insert(bucket.id).second) return false;
+    if (topology.feature_level == 0 && bucket.id != BucketIdOf(name)) return false;
   }
   return true;
 }
@@ -356,7 +398,7 @@ std::string EncodeTopology(const Topology& topology) {
   m.set_sealed(topology.sealed);
   for (const Member& member : topology.members) PutMember(member, m.add_members());
   for (const auto& [name, bucket] : topology.buckets) PutBucket(bucket, m.add_buckets());
-  m.set_fence(topology.fence);
+  PutLevel(topology, &m);
   PutChanges(topology, &m);
   return m.SerializeAsString();
 }
@@ -368,7 +410,7 @@ std::optional<Topology> DecodeTopology(std::string_view bytes) {
   Topology topology;
   topology.cluster = TakeUuid(m.cluster());
   topology.epoch = m.epoch();
-  topology.fence = m.fence();
+  if (!TakeLevel(m, &topology)) return std::nullopt;
   topology.founder = TakeUuid(m.founder());
   topology.sealed = m.sealed();
   for (const pb::Member& from : m.members()) {
@@ -384,7 +426,18 @@ std::optional<Topology> DecodeTopology(std::string_view bytes) {
   }
   if (!TakeChanges(m, &topology) || topology.fence > topology.epoch) return std::nullopt;
   if (!topology.Formed() || !MembersConsistent(topology.members)) return std::nullopt;
+  if (!BucketIdsConsistent(topology)) return std::nullopt;
   return topology;
+}
+
+std::string WhyUnreadable(std::string_view bytes) {
+  pb::Topology m;
+  const bool parsed = m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  if (parsed && m.feature_level() > kFeatureLevel) {
+    return "the topology document is of feature level " + std::to_string(m.feature_level()) +
+           ", and this build knows " + std::to_string(kFeatureLevel) + ": start a newer build";
+  }
+  return "the topology document is malformed";
 }
 
 base::Result<bool> MergeTopology(const Topology& theirs, Topology* mine) {
@@ -407,9 +460,13 @@ const BucketProperties* View::FindBucket(const std::string& name) const {
 }
 
 const BucketProperties* View::FindBucket(uint32_t id) const {
-  const auto found = std::find_if(topology.buckets.begin(), topology.buckets.end(),
-                                  [id](const auto& bucket) { return bucket.second.id == id; });
-  return found == topology.buckets.end() ? nullptr : &found->second;
+  const auto found = bucket_by_id.find(id);
+  return found == bucket_by_id.end() ? nullptr : found->second;
+}
+
+bool View::WasDeleted(uint32_t bucket) const {
+  const auto found = bucket_by_id.find(bucket);
+  return found != bucket_by_id.end() && found->second == nullptr;
 }
 
 bool View::IsReplica(ring::Token token, const BucketProperties& bucket) const {
@@ -468,12 +525,27 @@ std::shared_ptr<const View> MakeView(Topology topology, const base::Uuid& self) 
   view->ring = ring::Ring(std::move(nodes));
   if (topology.operation) view->next = ring::Ring(std::move(after));
   view->topology = std::move(topology);
+  for (const auto& [name, bucket] : view->topology.buckets) view->bucket_by_id[bucket.id] = &bucket;
+  for (const auto& deleted : view->topology.deleted) view->bucket_by_id[deleted.id] = nullptr;
   return view;
 }
 
 uint32_t BucketIdOf(std::string_view name) {
   const auto hash = static_cast<uint32_t>(base::Hash64(name) >> 32);
   return hash == 0 ? 1 : hash;  // 0 is kept for what is no bucket
+}
+
+std::optional<uint32_t> NewBucketId(const Topology& topology, std::string_view name) {
+  std::set<uint32_t> taken;
+  for (const auto& [other, bucket] : topology.buckets) taken.insert(bucket.id);
+  for (const DeletedBucket& deleted : topology.deleted) taken.insert(deleted.id);
+  uint32_t id = BucketIdOf(name);
+  // No bucket's name has a '#'.
+  for (uint64_t again = 1; taken.contains(id); ++again) {
+    if (topology.feature_level == 0) return std::nullopt;
+    id = BucketIdOf(std::string(name) + "#" + std::to_string(again));
+  }
+  return id;
 }
 
 }  // namespace lariat::membership

@@ -22,6 +22,9 @@
 
 namespace lariat::membership {
 
+// Of this build (feature_level.h says what that is).
+inline constexpr uint32_t kFeatureLevel = 1;
+
 // Numbers are stored; never reuse one.
 enum class MemberState : uint8_t { kJoining = 1, kNormal = 2, kLeaving = 3, kRemoved = 4 };
 std::string_view MemberStateText(MemberState state);
@@ -109,6 +112,15 @@ struct Removed {
   bool operator==(const Removed&) const = default;
 };
 
+// A bucket that is no more. What is stored under its id goes, and no bucket gets the id again.
+struct DeletedBucket {
+  uint64_t number = 0;  // the epoch that took it out: the task id that people see
+  uint32_t id = 0;
+  std::string name;
+  int64_t asked_ms = 0;  // wall clock, for people
+  bool operator==(const DeletedBucket&) const = default;
+};
+
 struct Topology {
   base::Uuid cluster;  // nil: no cluster yet
   uint64_t epoch = 0;  // grows by one with every decided document
@@ -123,6 +135,9 @@ struct Topology {
   std::vector<Change> queue;           // changes that wait, in order of arrival
   std::vector<Finished> finished;      // oldest first
   std::vector<Removed> removed;
+  // What every member's build understands (feature_level.h).
+  uint32_t feature_level = 0;
+  std::vector<DeletedBucket> deleted;  // by number
 
   bool Formed() const { return !cluster.IsNil(); }
   const Member* Find(const base::Uuid& id) const;
@@ -152,6 +167,8 @@ std::optional<Member> DecodeMember(std::string_view bytes);
 // Canonical: equal documents have equal bytes. Decode checks every bound and rule.
 std::string EncodeTopology(const Topology& topology);
 std::optional<Topology> DecodeTopology(std::string_view bytes);
+// Why this build cannot read the document, in words.
+std::string WhyUnreadable(std::string_view bytes);
 
 // Takes from `theirs` what is newer: everything that is decided if its epoch is greater (a sealed
 // document before any that is not), and addresses of a greater info_version, since each node speaks
@@ -166,9 +183,13 @@ struct View {
   uint64_t digest = 0;             // of the encoded document
   ring::NodeIndex self = 0;        // REQUIRES membership of the node that made the view
   std::unordered_map<uint64_t, ring::NodeIndex> by_number;
+  // By id; null: it was deleted.
+  std::unordered_map<uint32_t, const BucketProperties*> bucket_by_id;
 
   const BucketProperties* FindBucket(const std::string& name) const;
   const BucketProperties* FindBucket(uint32_t id) const;
+  // What is under way for it is for nobody.
+  bool WasDeleted(uint32_t bucket) const;
   const Member& MemberAt(ring::NodeIndex index) const { return topology.members[index]; }
   uint64_t fence() const { return topology.fence; }
 
@@ -186,7 +207,10 @@ struct View {
 };
 std::shared_ptr<const View> MakeView(Topology topology, const base::Uuid& self);
 
-// Stored keys carry this; a hash of the name, so that nodes agree on it without asking.
+// Stored keys carry a bucket's id. That of the first bucket of a name is a hash of it, which is all
+// that builds of level 0 take.
 uint32_t BucketIdOf(std::string_view name);
+// One that no bucket has or had, for a new bucket of the name. Nothing: level 0, and it is taken.
+std::optional<uint32_t> NewBucketId(const Topology& topology, std::string_view name);
 
 }  // namespace lariat::membership

@@ -101,6 +101,7 @@ coordinator::ClusterStatus NodeAdmin::Status() const {
     node.tokens = static_cast<uint32_t>(m.tokens.size());
     node.owns = owns[i];
     node.self = i == view->self;
+    if (const auto level = FeatureLevelOf(m)) node.feature_level = *level;
     DescribePeer(seen.get(), m.Number(), &node);
     status.nodes.push_back(std::move(node));
   }
@@ -108,6 +109,8 @@ coordinator::ClusterStatus NodeAdmin::Status() const {
             [](const auto& a, const auto& b) { return a.name < b.name; });
   status.operation = Operation();
   status.queued = static_cast<uint32_t>(view->topology.queue.size());
+  status.feature_level = view->topology.feature_level;
+  status.upgrade = Upgrade();
   return status;
 }
 

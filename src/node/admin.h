@@ -21,6 +21,9 @@ class NodeAdmin final : public coordinator::AdminService {
   void RequestChange(coordinator::ChangeRequest request, coordinator::TicketDone done) override;
   void Commit(coordinator::Caller caller, coordinator::StatusDone done) override;
   void Cancel(uint64_t task, coordinator::Caller caller, coordinator::StatusDone done) override;
+  void DeleteBucket(std::string bucket, coordinator::Caller caller,
+                    coordinator::TicketDone done) override;
+  void FinalizeUpgrade(coordinator::Caller caller, coordinator::StatusDone done) override;
   coordinator::ClusterPlan Plan() const override;
   std::vector<coordinator::TaskStatus> Tasks() const override;
   void Drain(bool on, coordinator::Caller caller, coordinator::StatusDone done) override;
@@ -29,6 +32,10 @@ class NodeAdmin final : public coordinator::AdminService {
 
  private:
   std::optional<coordinator::OperationStatus> Operation() const;
+  // As the members told last.
+  std::optional<uint32_t> FeatureLevelOf(const membership::Member& member) const;
+  std::string Upgrade() const;  // ClusterStatus::upgrade
+  coordinator::TaskStatus DeletionOf(const membership::DeletedBucket& deleted) const;
   void WhyKept(healing::KeptQuestion question, healing::Sweeper::TextDone done);
   void WaitForQuiet(base::Instant until, coordinator::StatusDone done);
 

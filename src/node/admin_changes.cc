@@ -263,6 +263,10 @@ std::vector<coordinator::TaskStatus> NodeAdmin::Tasks() const {
   for (auto it = now.finished.rbegin(); it != now.finished.rend(); ++it) {
     tasks.push_back(Task(it->change, it->done ? "done" : "cancelled", it->ended_ms));
   }
+  const size_t deletions = std::min(now.deleted.size(), membership::kFinishedMax);
+  for (auto it = now.deleted.rbegin(); it != now.deleted.rbegin() + deletions; ++it) {
+    tasks.push_back(DeletionOf(*it));
+  }
   const auto repairs = node_.healing().TasksSeen();
   tasks.insert(tasks.end(), repairs->begin(), repairs->end());
   return tasks;

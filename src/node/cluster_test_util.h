@@ -55,6 +55,7 @@ class Machine {
     options.settings = settings;
     options.stored = topology::LoadCluster(engine).value();
     options.past = LoadPast(engine, options.stored.topology).value();
+    options.feature_level = feature_level;
     options.generation = peers::DrawGeneration(engine, time_.Wall()).value();
     process.node = std::make_unique<Node>(options, worlds, engine, telemetry::NullLog());
     for (uint32_t i = 0; i < shards_; ++i) {
@@ -112,6 +113,7 @@ class Machine {
   std::string address;
   std::string name = "node" + std::to_string(number_);
   config::Settings settings;
+  uint32_t feature_level = membership::kFeatureLevel;  // that its process tells
 
  private:
   TestTime& time_;

@@ -26,6 +26,7 @@ membership::FormationCore::Options FormationOptions(const NodeOptions& options) 
   formation.self = std::move(self);
   formation.join = s.cluster_join;
   formation.replaces = s.cluster_replace;
+  formation.feature_level = options.feature_level;
   formation.vnodes = static_cast<uint32_t>(s.node_vnodes);
   formation.default_n = static_cast<uint32_t>(s.cluster_default_n);
   formation.default_durability =
@@ -93,6 +94,10 @@ topology::Cluster::Ports HomeParts::ClusterPorts() {
   ports.alive = [this](const base::Uuid& id) { return world_.shards[0]->peers().IsAlive(id); };
   ports.in_doubt = [this](const base::Uuid& id) {
     return id == world_.options.identity.id ? healing_->InDoubt() : watch_->SaysInDoubt(id);
+  };
+  ports.level = [this](const base::Uuid& id) {
+    const bool self = id == world_.options.identity.id;
+    return self ? world_.options.feature_level : watch_->FeatureLevelOf(id);
   };
   ports.streams = [this] { return streams_->Progress(); };
   ports.held_up = [this] { return past_->twin().Text(); };
@@ -233,6 +238,8 @@ membership::NodeStates HomeParts::States() const {
   past_->progress().OnVotes(cluster_->VotesStored());
   states.progress = past_->progress().told();
   states.twin_address = past_->twin().Where();
+  states.feature_level = world_.options.feature_level;
+  states.deleted_buckets = healing_->deleted().done();
   states.peer_address = world_.options.addresses.peer;
   states.load_bytes = world_.engine.Stats().disk_bytes / kStep * kStep;
   // Rounded up: what there is shows.

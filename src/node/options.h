@@ -24,6 +24,8 @@ struct NodeOptions {
   Past::Stored past;                 // LoadPast
   uint64_t generation = 1;           // peers::DrawGeneration
   std::string version;               // of the program, for people
+  // Lower: tests speak for an older build.
+  uint32_t feature_level = membership::kFeatureLevel;
 };
 
 }  // namespace lariat::node

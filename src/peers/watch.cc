@@ -302,6 +302,12 @@ bool Watch::SaysInDoubt(const base::Uuid& member) const {
   return said && said->states.in_doubt;
 }
 
+std::optional<uint32_t> Watch::FeatureLevelOf(const base::Uuid& member) const {
+  const auto said = core_.gossip().Find(member);
+  if (!said) return std::nullopt;
+  return said->states.feature_level;
+}
+
 // It grows while the node runs when others remember a later run of it than its disk did.
 void Watch::KeepGeneration() {
   const uint64_t generation = core_.gossip().generation();

@@ -56,6 +56,7 @@ class Watch {
   wire::GossipReply OnGossip(const base::Uuid& from, const wire::Gossip& gossip);
   // What the member says of itself.
   bool SaysInDoubt(const base::Uuid& member) const;
+  std::optional<uint32_t> FeatureLevelOf(const base::Uuid& member) const;  // nothing: not heard of
   void OnDown(uint64_t node);  // a connection to it broke: a reason to look
   void OnUp(uint64_t node);
 

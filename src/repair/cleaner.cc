@@ -23,13 +23,12 @@ ThrottleOptions CleanThrottle(const config::Settings& settings) {
 
 }  // namespace
 
-Cleaner::Cleaner(env::Env env, CleanerPort& port, replica::RangeReader& reader,
-                 telemetry::Metrics& metrics, telemetry::LogSink& log,
-                 const config::Settings& settings)
+Cleaner::Cleaner(env::Env env, CleanerPort& port, replica::RangeReader& reader, Books books,
+                 telemetry::LogSink& log, const config::Settings& settings)
     : env_(env),
       port_(port),
       reader_(reader),
-      metrics_(metrics),
+      books_(books),
       log_(log),
       throttle_(CleanThrottle(settings)),
       life_(std::make_shared<uint64_t>(0)) {}
@@ -77,8 +76,7 @@ void Cleaner::Step() {
   const auto place = core_->Next();
   if (!place) {
     if (removed_ > 0) {
-      log_.Log(LogLevel::kInfo, "repair", "{} records of ranges that moved away are removed",
-               removed_);
+      log_.Log(LogLevel::kInfo, "repair", "{} {} are removed", removed_, books_.what);
     }
     finished_fence_ = core_->fence();
     core_.reset();
@@ -117,8 +115,8 @@ void Cleaner::OnRemoved(replica::RecordPage page, base::Result<std::vector<std::
     ++records;
     bytes += record.bytes;
   }
-  metrics_.cleaned_records.Add(records);
-  metrics_.cleaned_bytes.Add(bytes);
+  books_.records.Add(records);
+  books_.bytes.Add(bytes);
   removed_ += records;
   throttle_.Take(bytes, env_.clock.Now());
   core_->OnPage(std::move(page.last_key), page.done, !skipped->empty());
@@ -129,8 +127,7 @@ void Cleaner::OnRemoved(replica::RecordPage page, base::Result<std::vector<std::
 
 void Cleaner::OnFailure(const base::Error& error) {
   if (error.code == base::Code::kStaleEpoch) return Stop();  // there is a new document
-  log_.Log(LogLevel::kWarn, "repair", "records of ranges that moved away stay for now: {}",
-           error.message);
+  log_.Log(LogLevel::kWarn, "repair", "{} stay for now: {}", books_.what, error.message);
   StepAfter(kCleanFailurePause);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// After a topology change: removes the records of ranges that this node does not own any more,
-// slowly. Whoever starts it answers for it that no change is under way and that every member works
-// by the final document: a new owner that is still to be confirmed may need these records.
+// Removes records that this node has no use for any more, slowly: of ranges that it does not own
+// after a topology change, or of deleted buckets. Whoever starts it answers for it that nobody needs
+// them: a new owner that is still to be confirmed may.
 //
 // Nothing is stored about how far it is: looking at an empty range again is cheap.
 //
@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/settings.h"
@@ -28,8 +29,8 @@ class CleanerPort {
  public:
   virtual ~CleanerPort() = default;
   // Removes the records with these data keys, which are all of one bucket and in key order: each
-  // on the shard that owns its token, by Replica::RemoveIf, and only if that shard at that moment
-  // works by a document with exactly this fence and with no operation; otherwise kStaleEpoch.
+  // on the shard that owns its token, by Replica::RemoveIf, and only if the plan with this fence
+  // still holds on that shard at that moment; otherwise kStaleEpoch.
   // Answers exactly once, with the keys that were skipped.
   using RemoveDone = base::UniqueFunction<void(base::Result<std::vector<std::string>>)>;
   virtual void Remove(uint64_t fence, std::vector<std::string> data_keys, RemoveDone done) = 0;
@@ -37,8 +38,13 @@ class CleanerPort {
 
 class Cleaner {
  public:
-  Cleaner(env::Env env, CleanerPort& port, replica::RangeReader& reader,
-          telemetry::Metrics& metrics, telemetry::LogSink& log, const config::Settings& settings);
+  struct Books {
+    telemetry::Counter& records;
+    telemetry::Counter& bytes;
+    std::string_view what;  // "records of ...", for the log
+  };
+  Cleaner(env::Env env, CleanerPort& port, replica::RangeReader& reader, Books books,
+          telemetry::LogSink& log, const config::Settings& settings);
   ~Cleaner();
 
   // Ends what runs and begins with this plan; the same fence again is ignored.
@@ -64,7 +70,7 @@ class Cleaner {
   env::Env env_;
   CleanerPort& port_;
   replica::RangeReader& reader_;
-  telemetry::Metrics& metrics_;
+  Books books_;
   telemetry::LogSink& log_;
   Throttle throttle_;
   std::unique_ptr<CleanerCore> core_;

@@ -37,8 +37,10 @@ class CleanerTest : public testing::Test, public CleanerPort {
     Boot();
   }
   void Boot() {
-    cleaner_ = std::make_unique<Cleaner>(env_.env(), *this, reader_, world_.metrics,
-                                         telemetry::NullLog(), settings_);
+    const Cleaner::Books books{world_.metrics.cleaned_records, world_.metrics.cleaned_bytes,
+                               "records"};
+    cleaner_ = std::make_unique<Cleaner>(env_.env(), *this, reader_, books, telemetry::NullLog(),
+                                         settings_);
   }
   static CleanerPlan Plan(uint64_t fence = 3) {
     CleanerPlan plan;

@@ -247,6 +247,7 @@ void HintDelivery::ReadPage(const HintDeliveryCore::Page& page) {
 HintStep HintDelivery::Judge(const Batch& batch, const replica::HintPage::Entry& hint) const {
   if (hint.version == 0) return HintStep::kExpire;  // nobody knows what was in it
   const auto key = ParseRecordKey(hint.data_key);
+  if (batch.view->WasDeleted(key->bucket)) return HintStep::kDrop;
   const auto bucket = buckets_.find(key->bucket);
   HintCase seen;
   seen.age_ms = env_.clock.Wall().ms - hint.stored_ms;

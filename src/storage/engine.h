@@ -165,6 +165,9 @@ class Engine {
   // For start-up only: blocks. kNotFound if absent.
   virtual base::Result<std::string> GetBlocking(Space space, std::string_view key) = 0;
 
+  // Very much of kData was removed: gives its room back in the background, which costs compactions.
+  virtual void FreeRemoved() {}
+
   virtual Health health() const = 0;
   // A file cannot be read, as far as is known: reads of what is in it fail. The next open copies
   // the rest into a new store (EngineStats::salvaged).

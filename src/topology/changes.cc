@@ -30,7 +30,7 @@ Changes::Changes(peers::Home& home, TopologyRegister& decisions, ring::Allocatio
 void Changes::Start() { Tick(); }
 
 membership::Asked Changes::Asked() const {
-  return {home_.env().clock.Wall(), ports_.alive, ports_.in_doubt};
+  return {home_.env().clock.Wall(), ports_.alive, ports_.in_doubt, ports_.level};
 }
 
 // --- proposing ---------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ Cluster::Cluster(peers::Home& home, FormationCore::Options options, Stored store
       lost_votes_(home, record_, log, RegisterPorts(), stored.votes.lost),
       register_(home, record_, RegisterPorts(), std::move(stored.votes)),
       changes_(home, register_, AllocationOf(options), log,
-               {[this] { return Decided(); }, ports_.alive, ports_.in_doubt,
+               {[this] { return Decided(); }, ports_.alive, ports_.in_doubt, ports_.level,
                 [this] { return Progress(); },
                 [this] { document_.Spread([](const base::Status&) {}); }, ports_.publish_changes}),
       expelled_before_(std::move(stored.expelled_by)) {}
@@ -296,7 +296,8 @@ void Cluster::TakeIn(membership::Member newcomer, std::string replaces, BodyDone
 void Cluster::OnPush(const wire::DocumentPush& push, BodyDone done) {
   auto theirs = membership::DecodeTopology(push.document);
   if (!theirs) {
-    return done(wire::DocumentReply{{Code::kInvalidArgument, "malformed topology document"}, ""});
+    return done(wire::DocumentReply{
+        {Code::kInvalidArgument, membership::WhyUnreadable(push.document)}, ""});
   }
   Learn(*theirs,
         [this, sent = push.document, done = std::move(done)](const base::Status& status) mutable {

@@ -75,7 +75,7 @@ base::Result<std::optional<Topology>> LoadDocument(storage::Engine& engine, cons
   if (!bytes) return Fail(bytes.error());
   if (bytes->empty()) return std::optional<Topology>();
   auto topology = membership::DecodeTopology(*bytes);
-  if (!topology) return Fail(Code::kCorruption, "the stored topology document is damaged");
+  if (!topology) return Fail(Code::kCorruption, "stored: " + membership::WhyUnreadable(*bytes));
   return topology;
 }
 

@@ -12,6 +12,7 @@
 #include "frontend/http/internal/bad_request.h"
 #include "frontend/http/internal/flat_json.h"
 #include "frontend/http/internal/handlers.h"
+#include "frontend/http/internal/kv_request.h"
 #include "frontend/http/internal/replies.h"
 
 namespace lariat::frontend::http {
@@ -207,6 +208,24 @@ void CancelChange(Request& request, Exchange exchange) {
   Shared& shared = exchange.shared();
   const coordinator::Caller caller = exchange.caller();
   shared.admin.Cancel(task, caller, AnswerDone(std::move(exchange), "cancelled"));
+}
+
+void DeleteBucket(Request& request, Exchange exchange) {
+  if (RefuseQuery(request, exchange)) return;
+  auto bucket = BucketOf(request);
+  if (!bucket) return exchange.Refuse(std::move(bucket.error()));
+  Shared& shared = exchange.shared();
+  const coordinator::Caller caller = exchange.caller();
+  shared.admin.DeleteBucket(std::move(*bucket), caller, AnswerTicket(std::move(exchange)));
+}
+
+void FinalizeUpgrade(Request& request, Exchange exchange) {
+  if (RefuseQuery(request, exchange)) return;
+  auto members = ReadMembers(request, {});
+  if (!members) return exchange.Refuse(std::move(members.error()));
+  Shared& shared = exchange.shared();
+  const coordinator::Caller caller = exchange.caller();
+  shared.admin.FinalizeUpgrade(caller, AnswerDone(std::move(exchange), "finalized"));
 }
 
 void Drain(Request& request, Exchange exchange) {

@@ -137,13 +137,19 @@ void HttpConnection::OnRequest() {
   if (pending != nullptr && pending->form.close) StopReading();
   if (!answered_early_) {
     Exchange exchange = MakeExchange(route_->op);
-    if (route_->op == Op::kGet && !outbox().Promise(number_, shared_.reply_bytes_max)) {
+    if (!PromiseReply()) {
       exchange.Refuse(Crowded(kUnread));
     } else {
       route_->handler(parser_.request(), std::move(exchange));
     }
   }
   parser_.Next();
+}
+
+// Of what may fetch much: false if there is no room for its reply.
+bool HttpConnection::PromiseReply() {
+  if (route_->body == BodyRule::kBatchJson) return outbox().Promise(number_, kBatchReplyBytesMax);
+  return route_->op != Op::kGet || outbox().Promise(number_, shared_.reply_bytes_max);
 }
 
 void HttpConnection::RefuseAndStop(const Refusal& refusal) {

@@ -3,6 +3,10 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <cmath>
+#include <optional>
+#include <utility>
+
+#include "base/base64.h"
 
 namespace lariat::frontend::http {
 namespace {
@@ -24,11 +28,19 @@ struct FlatHandler {
   bool on_array_begin(error_code& ec) { return Stop(ec, "arrays have no meaning here"); }
   bool on_array_end(std::size_t, error_code&) { return true; }
   bool on_object_begin(error_code& ec) {
-    if (was_object) return Stop(ec, "nested objects have no meaning here");
+    if (bytes_of || (was_object && name.empty())) return Stop(ec, kNested);
+    if (was_object) bytes_of = std::exchange(name, {});
     was_object = true;
     return true;
   }
-  bool on_object_end(std::size_t, error_code&) { return true; }
+  bool on_object_end(std::size_t, error_code& ec) {
+    if (!bytes_of) return true;
+    if (!has_bytes) return Stop(ec, kNested);
+    members.push_back({std::move(*bytes_of), JsonBytes{std::exchange(bytes, {})}});
+    bytes_of.reset();
+    has_bytes = false;
+    return true;
+  }
   bool on_key_part(string_view s, std::size_t, error_code&) {
     name.append(s.data(), s.size());
     return true;
@@ -46,6 +58,12 @@ struct FlatHandler {
   }
   bool on_string(string_view s, std::size_t, error_code& ec) {
     text.append(s.data(), s.size());
+    if (bytes_of && name == "base64" && !has_bytes) {
+      has_bytes = true;
+      name.clear();
+      bytes = std::exchange(text, {});
+      return true;
+    }
     return Add(ec, std::exchange(text, {}));
   }
   bool on_number_part(string_view, error_code&) { return true; }
@@ -62,6 +80,7 @@ struct FlatHandler {
   template <typename T>
   bool Add(error_code& ec, T value) {
     if (!was_object) return Stop(ec, "it is not an object");
+    if (bytes_of) return Stop(ec, kNested);
     members.push_back({std::exchange(name, {}), std::move(value)});
     return true;
   }
@@ -71,7 +90,12 @@ struct FlatHandler {
     return false;
   }
 
+  static constexpr const char* kNested = "nested objects have no meaning here";
   bool was_object = false;
+  // While {"base64": "..."} is read: the member that it is of.
+  std::optional<std::string> bytes_of;
+  bool has_bytes = false;
+  std::string bytes;
   std::string name, text, problem;
   std::vector<JsonMember> members;
 };
@@ -102,6 +126,14 @@ base::Result<std::vector<JsonMember>> ParseFlatJson(std::string_view text) {
 base::Result<std::string> TakeText(JsonMember& member) {
   if (auto* text = std::get_if<std::string>(&member.value)) return std::move(*text);
   return base::Fail(base::Code::kInvalidArgument, "'" + member.name + "' must be a string");
+}
+
+base::Result<std::string> TakeBytes(JsonMember& member) {
+  const auto* encoded = std::get_if<JsonBytes>(&member.value);
+  if (encoded == nullptr) return TakeText(member);
+  auto bytes = base::Base64Decode(encoded->base64);
+  if (bytes) return std::move(*bytes);
+  return base::Fail(base::Code::kInvalidArgument, "'" + member.name + "' is not base64");
 }
 
 base::Result<int64_t> TakeCount(const JsonMember& member) {

@@ -8,6 +8,7 @@ namespace {
 
 // Room in a JSON body for all but the value.
 constexpr uint64_t kSmallJsonBytesMax = 64 << 10;
+constexpr uint64_t kBatchBytesMax = 4 << 20;
 
 bool IsJson(BodyRule rule) { return rule != BodyRule::kNone && rule != BodyRule::kValue; }
 
@@ -31,6 +32,8 @@ uint64_t BodyBytesMax(BodyRule rule, uint64_t value_bytes_max) {
       return value_bytes_max;
     case BodyRule::kValueJson:
       return (value_bytes_max + 2) / 3 * 4 + kSmallJsonBytesMax;
+    case BodyRule::kBatchJson:
+      return kBatchBytesMax;
     case BodyRule::kSmallJson:
     case BodyRule::kOptionalJson:
       return kSmallJsonBytesMax;
@@ -43,6 +46,7 @@ Refusal BodyTooLarge(BodyRule rule, uint64_t value_bytes_max) {
   std::string message =
       "the body is larger than " + std::to_string(BodyBytesMax(rule, value_bytes_max)) + " bytes";
   if (rule == BodyRule::kValue) message += ", which is limits.value_bytes";
+  if (rule == BodyRule::kBatchJson) message += ", as many as a batch may have";
   if (rule == BodyRule::kValueJson) {
     message += ", what a value of limits.value_bytes = " + std::to_string(value_bytes_max) +
                " needs in base64";

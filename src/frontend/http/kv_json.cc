@@ -6,6 +6,7 @@
 #include "frontend/http/internal/bad_request.h"
 #include "frontend/http/internal/flat_json.h"
 #include "frontend/http/internal/handlers.h"
+#include "frontend/http/internal/kv_json.h"
 #include "frontend/http/internal/kv_reply.h"
 #include "frontend/http/internal/kv_request.h"
 #include "frontend/http/internal/negotiation.h"
@@ -15,7 +16,6 @@ namespace {
 
 using base::Code;
 using coordinator::GetReply;
-using coordinator::ShownValue;
 
 // Sets an optional field from a member; a header may have set it already, to the same.
 template <typename T>
@@ -42,6 +42,50 @@ base::Status ReadValue(JsonMember& member, std::string& value) {
   return {};
 }
 
+base::Status ReadPutBody(std::string_view body, causal::ClientWrite& put) {
+  auto members = ParseFlatJson(body);
+  if (!members) return base::Fail(std::move(members.error()));
+  bool has_value = false;
+  for (JsonMember& member : *members) {
+    has_value |= member.name == "value";
+    if (auto read = ReadPutMember(member, put); !read) return read;
+  }
+  if (!has_value) return Bad("'value' is missing");
+  return {};
+}
+
+base::Status ReadDeleteBody(std::string_view body, causal::ClientWrite& del) {
+  if (body.empty()) return {};
+  auto members = ParseFlatJson(body);
+  if (!members) return base::Fail(std::move(members.error()));
+  for (JsonMember& member : *members) {
+    if (auto read = ReadDeleteMember(member, del); !read) return read;
+  }
+  return {};
+}
+
+// Small replies are built in the scratch space and copied, large ones in a string that is moved.
+constexpr size_t kScratchBytesMax = 4096;
+
+Reply ShownAsJson(Shared& shared, const Pending& waiting, const GetReply& reply) {
+  const std::string tag = EntityTag(reply, Form::kJson);
+  if (MatchesTag(waiting.if_none_match, tag)) return NotModified(shared, waiting, reply, tag);
+  std::string large;
+  std::string& body = ShownBytes(reply) > kScratchBytesMax ? large : shared.scratch;
+  body.clear();
+  JsonWriter json(&body);
+  json.BeginObject();
+  WriteKey(json, waiting.key);
+  WriteShown(json, reply);
+  json.EndObject();
+  ReplyBuilder builder(shared, waiting.form, 200);
+  builder.AddContext(reply.context).Add("ETag", tag);
+  return &body == &large ? builder.Move(kJsonType, std::move(large))
+                         : builder.Copy(kJsonType, body);
+}
+
+}  // namespace
+
 base::Status ReadPutMember(JsonMember& member, causal::ClientWrite& put) {
   if (member.name == "value") return ReadValue(member, put.value);
   const bool known =
@@ -60,71 +104,10 @@ base::Status ReadPutMember(JsonMember& member, causal::ClientWrite& put) {
   return CheckContentType(put.content_type);
 }
 
-base::Status ReadPutBody(std::string_view body, causal::ClientWrite& put) {
-  auto members = ParseFlatJson(body);
-  if (!members) return base::Fail(std::move(members.error()));
-  bool has_value = false;
-  for (JsonMember& member : *members) {
-    has_value |= member.name == "value";
-    if (auto read = ReadPutMember(member, put); !read) return read;
-  }
-  if (!has_value) return Bad("'value' is missing");
-  return {};
+base::Status ReadDeleteMember(JsonMember& member, causal::ClientWrite& del) {
+  if (member.name != "context") return Bad("unknown member '" + member.name + "'");
+  return member.is_null() ? base::Status() : ReadContext(member, del.context);
 }
-
-base::Status ReadDeleteBody(std::string_view body, causal::ClientWrite& del) {
-  if (body.empty()) return {};
-  auto members = ParseFlatJson(body);
-  if (!members) return base::Fail(std::move(members.error()));
-  for (JsonMember& member : *members) {
-    if (member.name != "context") return Bad("unknown member '" + member.name + "'");
-    if (member.is_null()) continue;
-    if (auto read = ReadContext(member, del.context); !read) return read;
-  }
-  return {};
-}
-
-// Small replies are built in the scratch space and copied, large ones in a string that is moved.
-constexpr size_t kScratchBytesMax = 4096;
-
-size_t ShownBytes(const GetReply& reply) {
-  size_t bytes = 0;
-  for (const ShownValue& value : reply.values) bytes += value.bytes.size();
-  return bytes;
-}
-
-Reply ShownAsJson(Shared& shared, const Pending& waiting, const GetReply& reply) {
-  const std::string tag = EntityTag(reply, Form::kJson);
-  if (MatchesTag(waiting.if_none_match, tag)) return NotModified(shared, waiting, reply, tag);
-  const bool conflict = reply.values.size() > 1;
-  std::string large;
-  std::string& body = ShownBytes(reply) > kScratchBytesMax ? large : shared.scratch;
-  body.clear();
-  JsonWriter json(&body);
-  json.BeginObject();
-  WriteKey(json, waiting.key);
-  if (conflict) {
-    json.Key("version").VersionObject(reply.version).Key("timestamp").Int(reply.timestamp.ms);
-  } else {
-    WriteValueMembers(json, reply.values.front());
-  }
-  json.Key("context").Text(reply.context).Key("conflict").Bool(conflict);
-  json.Key("siblings").BeginArray();
-  for (size_t i = 0; conflict && i < reply.values.size(); ++i) {
-    json.BeginObject();
-    WriteValueMembers(json, reply.values[i]);
-    json.EndObject();
-  }
-  json.EndArray();
-  WriteReplicas(json, reply.replicas);
-  json.EndObject();
-  ReplyBuilder builder(shared, waiting.form, 200);
-  builder.AddContext(reply.context).Add("ETag", tag);
-  return &body == &large ? builder.Move(kJsonType, std::move(large))
-                         : builder.Copy(kJsonType, body);
-}
-
-}  // namespace
 
 void GetJson(Request& request, Exchange exchange) {
   auto get = ReadGet(request);

@@ -23,9 +23,7 @@ void AnswerWritten(Exchange& exchange, base::Result<WriteReply> result) {
     JsonWriter json(&body);
     json.BeginObject();
     WriteKey(json, waiting.key);
-    json.Key("version").VersionObject(reply.version).Key("context").Text(reply.context);
-    json.Key("timestamp").Int(reply.timestamp.ms);
-    WriteReplicas(json, reply.replicas);
+    WriteWritten(json, reply);
     json.EndObject();
     ReplyBuilder builder(shared, waiting.form, 201);
     AddWritten(builder, reply);
@@ -84,6 +82,36 @@ void WriteValueMembers(JsonWriter& json, const coordinator::ShownValue& value) {
   json.Key("value").Base64(value.bytes).Key("version").VersionObject(value.version);
   json.Key("timestamp").Int(value.written.ms).Key("content_type").Text(ShownType(value));
   if (value.expires_ms != 0) json.Key("expires").Int(value.expires_ms);
+}
+
+size_t ShownBytes(const coordinator::GetReply& reply) {
+  size_t bytes = 0;
+  for (const coordinator::ShownValue& value : reply.values) bytes += value.bytes.size();
+  return bytes;
+}
+
+void WriteShown(JsonWriter& json, const coordinator::GetReply& reply) {
+  const bool conflict = reply.values.size() > 1;
+  if (conflict) {
+    json.Key("version").VersionObject(reply.version).Key("timestamp").Int(reply.timestamp.ms);
+  } else {
+    WriteValueMembers(json, reply.values.front());
+  }
+  json.Key("context").Text(reply.context).Key("conflict").Bool(conflict);
+  json.Key("siblings").BeginArray();
+  for (size_t i = 0; conflict && i < reply.values.size(); ++i) {
+    json.BeginObject();
+    WriteValueMembers(json, reply.values[i]);
+    json.EndObject();
+  }
+  json.EndArray();
+  WriteReplicas(json, reply.replicas);
+}
+
+void WriteWritten(JsonWriter& json, const WriteReply& reply) {
+  json.Key("version").VersionObject(reply.version).Key("context").Text(reply.context);
+  json.Key("timestamp").Int(reply.timestamp.ms);
+  WriteReplicas(json, reply.replicas);
 }
 
 void WriteReplicas(JsonWriter& json, const coordinator::Participation& replicas) {

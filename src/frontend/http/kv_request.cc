@@ -41,16 +41,12 @@ base::Result<Level> ReadLevel(const Request& request) {
        {Header::kConsistency, Header::kXConsistencyLevel, Header::kXConsistency}) {
     const auto text = request.Get(header);
     if (!text) continue;
-    const auto* found = std::find_if(std::begin(kLevels), std::end(kLevels), [&](const auto& row) {
-      return EqualsIgnoringCase(row.first, *text);
-    });
-    if (found == std::end(kLevels)) {
-      return Bad("unknown consistency level '" + std::string(*text) + "'");
-    }
-    if (level && *level != found->second) {
+    const auto found = ParseLevel(*text);
+    if (!found) return found;
+    if (level && *level != *found) {
       return Bad("Consistency, X-Consistency-Level and X-Consistency disagree");
     }
-    level = found->second;
+    level = *found;
   }
   return level.value_or(Level::kBucketDefault);
 }
@@ -62,34 +58,11 @@ base::Status ReadParameter(const Parameter& parameter, Consistency& consistency)
     consistency.sloppy = value == "true";
     return {};
   }
-  std::optional<int64_t>* field = name == "r"            ? &consistency.r
-                                  : name == "w"          ? &consistency.w
-                                  : name == "pr"         ? &consistency.pr
-                                  : name == "pw"         ? &consistency.pw
-                                  : name == "timeout_ms" ? &consistency.timeout_ms
-                                                         : nullptr;
+  std::optional<int64_t>* field = CountOf(name, consistency);
   if (field == nullptr) return base::Fail(UnknownParameter(parameter));
   *field = ParseCount(value);
   if (!*field) return Bad("query parameter '" + name + "' must be a whole number");
   return {};
-}
-
-base::Result<Consistency> ReadConsistency(const Request& request) {
-  Consistency consistency;
-  auto level = ReadLevel(request);
-  if (!level) return base::Fail(std::move(level.error()));
-  consistency.level = *level;
-  if (request.query.empty()) return consistency;
-  auto parameters = ParseQuery(request.query);
-  if (!parameters) return base::Fail(std::move(parameters.error()));
-  for (const Parameter& parameter : *parameters) {
-    if (auto read = ReadParameter(parameter, consistency); !read) return base::Fail(read.error());
-  }
-  const auto timeout = consistency.timeout_ms;
-  if (timeout && (*timeout < 1 || *timeout > kTimeoutMsMax)) {
-    return Bad("timeout_ms must be 1 to " + std::to_string(kTimeoutMsMax));
-  }
-  return consistency;
 }
 
 // What every operation on a key has: `To` is one of KvService's requests.
@@ -100,10 +73,7 @@ base::Result<To> ReadCommon(const Request& request) {
   if (!bucket) return base::Fail(std::move(bucket.error()));
   auto key = PercentDecode(request.key_segment.value_or(""));
   if (!key) return Bad("bad percent-encoding in the key");
-  if (key->empty() || key->size() > membership::kKeyBytesMax) {
-    return Bad("a key has 1 to " + std::to_string(membership::kKeyBytesMax) + " bytes, not " +
-               std::to_string(key->size()));
-  }
+  if (auto size = CheckKeySize(*key); !size) return base::Fail(size.error());
   auto consistency = ReadConsistency(request);
   if (!consistency) return base::Fail(std::move(consistency.error()));
   to.bucket = std::move(*bucket);
@@ -115,8 +85,7 @@ base::Result<To> ReadCommon(const Request& request) {
 base::Result<std::optional<std::string>> ReadIfMatch(const Request& request) {
   const auto text = request.Get(Header::kIfMatch);
   if (!text) return std::nullopt;
-  if (*text == "*") return std::optional<std::string>("*");
-  const std::string_view context = ContextOfTag(*text);
+  const std::string_view context = ContextOfIfMatch(*text);
   if (context.empty()) return BadHeader(Header::kIfMatch, "one ETag or context in quotes, or *");
   return std::optional<std::string>(context);
 }
@@ -124,9 +93,9 @@ base::Result<std::optional<std::string>> ReadIfMatch(const Request& request) {
 base::Result<std::optional<std::string>> ReadIdempotencyKey(const Request& request) {
   const auto text = request.Get(Header::kIdempotencyKey);
   if (!text) return std::nullopt;
-  const auto uuid = base::Uuid::Parse(*text);
-  if (!uuid) return BadHeader(Header::kIdempotencyKey, "a UUID (8-4-4-4-12 hexadecimal digits)");
-  return std::optional<std::string>(uuid->ToString());
+  auto key = ParseIdempotencyKey(*text, HeaderName(Header::kIdempotencyKey));
+  if (!key) return base::Fail(std::move(key.error()));
+  return std::optional<std::string>(std::move(*key));
 }
 
 // What both kinds of write have.
@@ -155,6 +124,59 @@ base::Status ReadCountHeader(const Request& request, Header header, std::optiona
 }
 
 }  // namespace
+
+base::Result<Consistency> ReadConsistency(const Request& request) {
+  Consistency consistency;
+  auto level = ReadLevel(request);
+  if (!level) return base::Fail(std::move(level.error()));
+  consistency.level = *level;
+  if (request.query.empty()) return consistency;
+  auto parameters = ParseQuery(request.query);
+  if (!parameters) return base::Fail(std::move(parameters.error()));
+  for (const Parameter& parameter : *parameters) {
+    if (auto read = ReadParameter(parameter, consistency); !read) return base::Fail(read.error());
+  }
+  if (auto timeout = CheckTimeout(consistency); !timeout) return base::Fail(timeout.error());
+  return consistency;
+}
+
+base::Result<Level> ParseLevel(std::string_view text) {
+  const auto* found = std::find_if(std::begin(kLevels), std::end(kLevels), [&](const auto& row) {
+    return EqualsIgnoringCase(row.first, text);
+  });
+  if (found != std::end(kLevels)) return found->second;
+  return Bad("unknown consistency level '" + std::string(text) + "'");
+}
+
+std::optional<int64_t>* CountOf(std::string_view name, Consistency& consistency) {
+  if (name == "r") return &consistency.r;
+  if (name == "w") return &consistency.w;
+  if (name == "pr") return &consistency.pr;
+  if (name == "pw") return &consistency.pw;
+  return name == "timeout_ms" ? &consistency.timeout_ms : nullptr;
+}
+
+base::Status CheckTimeout(const Consistency& consistency) {
+  const auto timeout = consistency.timeout_ms;
+  if (!timeout || (*timeout >= 1 && *timeout <= kTimeoutMsMax)) return {};
+  return Bad("timeout_ms must be 1 to " + std::to_string(kTimeoutMsMax));
+}
+
+base::Status CheckKeySize(std::string_view key) {
+  if (!key.empty() && key.size() <= membership::kKeyBytesMax) return {};
+  return Bad("a key has 1 to " + std::to_string(membership::kKeyBytesMax) + " bytes, not " +
+             std::to_string(key.size()));
+}
+
+std::string_view ContextOfIfMatch(std::string_view text) {
+  return text == "*" ? text : ContextOfTag(text);
+}
+
+base::Result<std::string> ParseIdempotencyKey(std::string_view text, std::string_view name) {
+  const auto uuid = base::Uuid::Parse(text);
+  if (uuid) return uuid->ToString();
+  return Bad(std::string(name) + " must be a UUID (8-4-4-4-12 hexadecimal digits)");
+}
 
 base::Result<std::string> BucketOf(const Request& request) {
   if (!request.bucket_segment) return std::string(kDefaultBucket);

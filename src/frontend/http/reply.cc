@@ -219,14 +219,19 @@ Reply JsonReply(Shared& shared, const ReplyForm& form, int status, std::string_v
   return ReplyBuilder(shared, form, status).Copy(kJsonType, body);
 }
 
+void WriteError(JsonWriter& json, const Refusal& refusal) {
+  json.Key("error").BeginObject();
+  json.Key("code").Text(refusal.code).Key("message").Text(refusal.message);
+  if (refusal.needed > 0) json.Key("needed").Uint(refusal.needed).Key("alive").Uint(refusal.alive);
+  json.EndObject();
+}
+
 Reply RefusalReply(Shared& shared, const ReplyForm& form, const Refusal& refusal,
                    std::string_view context) {
   std::string body;
   JsonWriter json(&body);
-  json.BeginObject().Key("error").BeginObject();
-  json.Key("code").Text(refusal.code).Key("message").Text(refusal.message);
-  if (refusal.needed > 0) json.Key("needed").Uint(refusal.needed).Key("alive").Uint(refusal.alive);
-  json.EndObject();
+  json.BeginObject();
+  WriteError(json, refusal);
   if (!context.empty()) json.Key("context").Text(context);
   json.EndObject();
   ReplyBuilder reply(shared, form, refusal.status);

@@ -142,6 +142,18 @@ class FakeAdmin : public coordinator::AdminService {
     last_cancelled = task;
     End(std::move(done));
   }
+  void DeleteBucket(std::string bucket, coordinator::Caller caller,
+                    coordinator::TicketDone done) override {
+    last_caller = std::move(caller);
+    last_deleted = std::move(bucket);
+    if (error) return done(base::Fail(*error));
+    done(coordinator::ChangeTicket{8, true, "its data follows"});
+  }
+  void FinalizeUpgrade(coordinator::Caller caller, coordinator::StatusDone done) override {
+    last_caller = std::move(caller);
+    ++calls;
+    End(std::move(done));
+  }
   coordinator::ClusterPlan Plan() const override { return plan; }
   std::vector<coordinator::TaskStatus> Tasks() const override { return tasks; }
   void Repair(coordinator::RepairRequest request, coordinator::TicketDone done) override {
@@ -165,6 +177,7 @@ class FakeAdmin : public coordinator::AdminService {
   int calls = 0;                     // requests for changes
   coordinator::ChangeRequest last_change;
   std::optional<uint64_t> last_cancelled;
+  std::string last_deleted;  // bucket
   coordinator::Caller last_caller;  // of what has no request of its own
   std::vector<coordinator::RepairRequest> repairs;
   coordinator::RepairStatus repair_status{.enabled = true};

@@ -157,6 +157,8 @@ class FakeAdmin : public coordinator::AdminService {
   void RequestChange(coordinator::ChangeRequest, coordinator::TicketDone) override {}
   void Commit(coordinator::Caller, coordinator::StatusDone) override {}
   void Cancel(uint64_t, coordinator::Caller, coordinator::StatusDone) override {}
+  void DeleteBucket(std::string, coordinator::Caller, coordinator::TicketDone) override {}
+  void FinalizeUpgrade(coordinator::Caller, coordinator::StatusDone) override {}
   coordinator::ClusterPlan Plan() const override { return {}; }
   std::vector<coordinator::TaskStatus> Tasks() const override { return {}; }
   void Repair(coordinator::RepairRequest, coordinator::TicketDone) override {}

@@ -29,6 +29,8 @@ enum class StateKey : uint8_t {
   kInDoubt = 9,
   kProgress = 20,
   kTwin = 21,
+  kFeatureLevel = 75,
+  kDeletedBuckets = 76,
 };
 
 void AppendUuid(const base::Uuid& id, base::ByteWriter* out) {
@@ -118,6 +120,12 @@ bool ReadState(uint64_t key, std::string_view value, NodeStates* states) {
     case StateKey::kTwin:
       states->twin_address = value;
       return true;
+    case StateKey::kFeatureLevel:
+      if (!ReadNumber(in, &number)) return false;
+      states->feature_level = static_cast<uint32_t>(std::min<uint64_t>(number, UINT32_MAX));
+      return true;
+    case StateKey::kDeletedBuckets:
+      return ReadNumber(in, &states->deleted_buckets);
   }
   return true;
 }
@@ -208,6 +216,8 @@ std::string EncodeStates(const NodeStates& states) {
   if (!states.twin_address.empty()) {
     AppendState(StateKey::kTwin, states.twin_address, &writer);
   }
+  AppendNumber(StateKey::kFeatureLevel, states.feature_level, &writer);
+  AppendNumber(StateKey::kDeletedBuckets, states.deleted_buckets, &writer);
   return bytes;
 }
 

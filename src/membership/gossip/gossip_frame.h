@@ -44,6 +44,8 @@ struct NodeStates {
   wire::Progress progress;              // of that run; durable before it is told
   // Where another process with the same identity was found; neither serves. Empty: none.
   std::string twin_address;
+  uint32_t feature_level = 0;    // of its build (feature_level.h)
+  uint64_t deleted_buckets = 0;  // of deleted ones up to this number it stores nothing any more
   bool operator==(const NodeStates&) const = default;
 };
 

@@ -55,6 +55,7 @@ void ShardRecords::Owe(const membership::View& view, ring::NodeIndex node,
   const uint64_t target = view.MemberAt(node).Number();
   const uint64_t token = key.token;
   OnOwner(token, [key = std::move(key), target](ShardRecords& owner) mutable {
+    if (owner.Dropped(key.bucket)) return;
     const auto mark = replica::DirtyMark::Of(target, key.bucket, key.token);
     owner.world_.replica.Owe({key.bucket, {key.token}, std::move(key.key), target},
                              owner.world_.env.clock.Wall(),
@@ -115,6 +116,14 @@ base::Status ShardRecords::CheckFence(uint64_t fence) const {
   return Fail(Code::kStaleEpoch, "the request was planned by the topology of epoch " +
                                      std::to_string(fence) + ", this node has that of " +
                                      std::to_string(view ? view->fence() : 0));
+}
+
+// A bucket's last writes, hints and pages may still come when it has been deleted.
+bool ShardRecords::Dropped(storage::BucketId bucket) const {
+  const auto& view = world_.peers.view();
+  if (!view || !view->WasDeleted(bucket)) return false;
+  world_.metrics.deleted_bucket_dropped.Add();
+  return true;
 }
 
 base::Status ShardRecords::CheckHintFor(uint64_t member) const {
@@ -278,6 +287,7 @@ void ShardRecords::Ingest(replica::KeyRef key, std::string object, ShardHost::St
     // The sender's view was checked, on another shard and some time ago, and the change that a page
     // was fetched for may be cancelled. A record where nobody looks for it would be old when the
     // range comes back.
+    if (owner.Dropped(key.bucket)) return back(owner, base::Status());
     const auto* bucket =
         owner.world_.peers.view() ? owner.world_.peers.view()->FindBucket(key.bucket) : nullptr;
     const bool is_replica = bucket && owner.world_.peers.view()->IsReplica(key.token, *bucket);

@@ -77,6 +77,8 @@ class ShardRecords {
   void HandOver(uint32_t to, env::Task task);
   void SendHandedOver(uint32_t to);
   base::Status CheckHintFor(uint64_t member) const;
+  // Whether the bucket was deleted; what came for it is counted.
+  bool Dropped(storage::BucketId bucket) const;
   // On the shard that owns the token.
   void ReadHere(wire::ReadRequest&& request, uint64_t fence, ReadDone&& done);
   void WriteHere(wire::WriteRequest&& request, uint64_t fence, WriteDone&& done);

@@ -347,6 +347,8 @@ void RocksEngine::ResumeIfThereIsRoom(uint64_t turn) {
   state_->Die(status.ToString());
 }
 
+void RocksEngine::FreeRemoved() { free_rounds_.store(kFreeRounds, std::memory_order_relaxed); }
+
 // A delete frees nothing until compaction has brought it together with what it covers, and on a
 // full disk nothing else that is written sets one going. It goes on until all of it is freed: just
 // below the reserve the next writes would be refused at once.

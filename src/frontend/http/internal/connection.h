@@ -37,6 +37,7 @@ class HttpConnection final : public connection::Connection {
   void OnBodyTooLarge();
   void OnRequest();
   void Begin();
+  bool PromiseReply();
   Exchange MakeExchange(telemetry::Op op) { return {TurnOf(number_), started_, op}; }
   // Answers the request that is being read; the rest of its body is skipped.
   void RefuseEarly(const Refusal& refusal);

@@ -17,6 +17,9 @@ void GetJson(Request& request, Exchange exchange);
 void PutJson(Request& request, Exchange exchange);
 void DeleteJson(Request& request, Exchange exchange);
 
+// batch/batch.cc
+void PostBatch(Request& request, Exchange exchange);
+
 // buckets.cc
 void ListBuckets(Request& request, Exchange exchange);
 void GetBucket(Request& request, Exchange exchange);
@@ -41,6 +44,8 @@ void Remove(Request& request, Exchange exchange);
 void Reweight(Request& request, Exchange exchange);
 void CommitChanges(Request& request, Exchange exchange);
 void CancelChange(Request& request, Exchange exchange);
+void DeleteBucket(Request& request, Exchange exchange);
+void FinalizeUpgrade(Request& request, Exchange exchange);
 void Drain(Request& request, Exchange exchange);
 void GetRepair(Request& request, Exchange exchange);
 void PostRepair(Request& request, Exchange exchange);

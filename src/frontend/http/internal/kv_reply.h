@@ -26,6 +26,10 @@ Reply NotModified(Shared& shared, const Pending& waiting, const coordinator::Get
 std::string_view ShownType(const coordinator::ShownValue& value);
 // The members value, version, timestamp, content_type, expires.
 void WriteValueMembers(JsonWriter& json, const coordinator::ShownValue& value);
+size_t ShownBytes(const coordinator::GetReply& reply);  // of all values
+// What a reply in JSON says behind the key. REQUIRES: a value.
+void WriteShown(JsonWriter& json, const coordinator::GetReply& reply);
+void WriteWritten(JsonWriter& json, const coordinator::WriteReply& reply);
 void WriteReplicas(JsonWriter& json, const coordinator::Participation& replicas);
 
 }  // namespace lariat::frontend::http

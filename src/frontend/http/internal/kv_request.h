@@ -3,6 +3,7 @@
 // have in common. Everything unknown or malformed is kInvalidArgument.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,5 +27,18 @@ base::Result<coordinator::WriteRequest> ReadDelete(const Request& request);
 
 // Fit for a reply's head, and short.
 base::Status CheckContentType(std::string_view type);
+
+// --- the same texts where they stand elsewhere than in head and query (batch/)
+
+// The levels of the head and the parameters of the query.
+base::Result<coordinator::Consistency> ReadConsistency(const Request& request);
+base::Result<coordinator::Level> ParseLevel(std::string_view text);
+// Of the parameter with this name; null: it is none.
+std::optional<int64_t>* CountOf(std::string_view name, coordinator::Consistency& consistency);
+base::Status CheckTimeout(const coordinator::Consistency& consistency);
+base::Status CheckKeySize(std::string_view key);
+// The context in an If-Match ("*": any value); empty: it is none.
+std::string_view ContextOfIfMatch(std::string_view text);
+base::Result<std::string> ParseIdempotencyKey(std::string_view text, std::string_view name);
 
 }  // namespace lariat::frontend::http

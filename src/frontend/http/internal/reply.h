@@ -17,6 +17,8 @@ namespace lariat::frontend::http {
 
 using connection::Reply;
 
+class JsonWriter;
+
 // What the request says about the form of its reply.
 struct ReplyForm {
   bool head_only = false;  // HEAD: everything but the body
@@ -27,6 +29,7 @@ struct ReplyForm {
 };
 
 constexpr std::string_view kJsonType = "application/json";
+constexpr size_t kBatchReplyBytesMax = 16 << 20;
 
 // "name: value\r\n". Control bytes in a value are replaced: stored texts must not break a head.
 void AppendField(std::string& out, std::string_view name, std::string_view value);
@@ -53,6 +56,8 @@ class ReplyBuilder {
 };
 
 Reply JsonReply(Shared& shared, const ReplyForm& form, int status, std::string_view body);
+// The member "error".
+void WriteError(JsonWriter& json, const Refusal& refusal);
 // `context`: what a 404 tells about the key's past; may be empty.
 Reply RefusalReply(Shared& shared, const ReplyForm& form, const Refusal& refusal,
                    std::string_view context = {});

@@ -18,6 +18,7 @@ enum class BodyRule : uint8_t {
   kNone,          // a body is refused
   kValue,         // the bytes of a value; length or chunks required
   kValueJson,     // a JSON envelope with a value; length or chunks required
+  kBatchJson,     // a JSON envelope of operations; length or chunks required
   kSmallJson,     // a JSON object without values; length or chunks required
   kOptionalJson,  // as kSmallJson, or nothing
 };

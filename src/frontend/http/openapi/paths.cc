@@ -45,11 +45,12 @@ std::string_view BodyErrors(BodyRule body) {
 }
 
 bool IsClientRequest(const Route& route) {
+  if (route.body == BodyRule::kBatchJson) return true;  // its items are counted
   return route.op != telemetry::Op::kCount && route.op != telemetry::Op::kBucket;
 }
 
 std::string TagOf(const Route& route) {
-  if (route.op == telemetry::Op::kCount) return "operations";
+  if (route.op == telemetry::Op::kCount && !IsClientRequest(route)) return "operations";
   if (route.op == telemetry::Op::kBucket) return "buckets";
   return route.pattern.starts_with("/v1/") ? "json" : "raw";
 }
@@ -57,8 +58,7 @@ std::string TagOf(const Route& route) {
 std::string OperationId(const Route& route) {
   std::string id(route.name);
   id[0] = static_cast<char>(id[0] - 'A' + 'a');
-  const bool both = route.pattern.find("{bucket}") != std::string_view::npos &&
-                    route.pattern.find("{key}") != std::string_view::npos;
+  const bool both = route.pattern.find("{bucket}/kv/") != std::string_view::npos;
   return both ? id + "InBucket" : id;
 }
 

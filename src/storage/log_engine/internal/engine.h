@@ -62,6 +62,10 @@ class LogEngine final : public Engine {
   bool died_of_damage() const override { return files_->died_of_damage(); }
   EngineStats Stats() const override;
   void SetClockAhead(int64_t seconds) override { files_->SetClockAhead(seconds); }
+  void FreeRemoved() override {
+    freed_ = true;
+    files_->FreeRemoved();
+  }
 
  private:
   struct Read {
@@ -148,7 +152,7 @@ class LogEngine final : public Engine {
   std::vector<FlushWaiter> flush_waiters_;
   std::atomic<uint64_t> flushes_{0};
   std::atomic<uint64_t> flush_nanoseconds_{0};
-  std::atomic<bool> freed_{false};  // deletes went on while the disk was full
+  std::atomic<bool> freed_{false};  // what the files get next gives room back
   base::Instant flushed_{};         // when the last flush began
   std::thread flusher_;
 };

@@ -79,6 +79,7 @@ class RocksEngine final : public Files {
   bool died_of_damage() const override { return state_->died_of_damage(); }
   EngineStats Stats() const override;
   void SetClockAhead(int64_t seconds) override { clock_ahead_s_ = seconds; }
+  void FreeRemoved() override;
 
   std::vector<base::Result<std::string>> GetMany(Space space,
                                                  const std::vector<std::string>& keys) override;
