@@ -74,7 +74,12 @@ base::Status ReadParameter(const Parameter& parameter, Consistency& consistency)
   return {};
 }
 
-base::Result<Consistency> ReadConsistency(const Request& request) {
+// `own` takes what a request has besides: an error, done, or nothing for what it does not know.
+using OwnParameter = std::optional<base::Status>;
+OwnParameter NoOther(const Parameter&) { return std::nullopt; }
+
+template <typename Own>
+base::Result<Consistency> ReadConsistency(const Request& request, Own own) {
   Consistency consistency;
   auto level = ReadLevel(request);
   if (!level) return base::Fail(std::move(level.error()));
@@ -83,7 +88,9 @@ base::Result<Consistency> ReadConsistency(const Request& request) {
   auto parameters = ParseQuery(request.query);
   if (!parameters) return base::Fail(std::move(parameters.error()));
   for (const Parameter& parameter : *parameters) {
-    if (auto read = ReadParameter(parameter, consistency); !read) return base::Fail(read.error());
+    OwnParameter taken = own(parameter);
+    const auto read = taken ? std::move(*taken) : ReadParameter(parameter, consistency);
+    if (!read) return base::Fail(read.error());
   }
   const auto timeout = consistency.timeout_ms;
   if (timeout && (*timeout < 1 || *timeout > kTimeoutMsMax)) {
@@ -104,7 +111,7 @@ base::Result<To> ReadCommon(const Request& request) {
     return Bad("a key has 1 to " + std::to_string(membership::kKeyBytesMax) + " bytes, not " +
                std::to_string(key->size()));
   }
-  auto consistency = ReadConsistency(request);
+  auto consistency = ReadConsistency(request, NoOther);
   if (!consistency) return base::Fail(std::move(consistency.error()));
   to.bucket = std::move(*bucket);
   to.key = std::move(*key);
@@ -198,6 +205,75 @@ base::Result<coordinator::WriteRequest> ReadDelete(const Request& request) {
   auto del = ReadWrite(request);
   if (del) del->write.is_delete = true;
   return del;
+}
+
+namespace {
+
+base::Status ReadFlag(const Parameter& parameter, bool& flag) {
+  if (parameter.value != "true" && parameter.value != "false") {
+    return Bad(parameter.name + " must be true or false");
+  }
+  flag = parameter.value == "true";
+  return {};
+}
+
+OwnParameter ReadBound(const Parameter& parameter, coordinator::KeyBounds& bounds) {
+  if (parameter.value.size() > membership::kKeyBytesMax) {
+    return Bad(parameter.name + " has more than " + std::to_string(membership::kKeyBytesMax) +
+               " bytes");
+  }
+  (parameter.name == "start" ? bounds.start : bounds.prefix) = parameter.value;
+  if (parameter.name == "end") {
+    bounds.end = std::move(bounds.prefix);
+    bounds.prefix.clear();
+  }
+  return base::Status{};
+}
+
+OwnParameter ReadListParameter(const Parameter& parameter, ListKind kind,
+                               coordinator::ListRequest& list) {
+  const auto& [name, value] = parameter;
+  if (kind == ListKind::kStats) return std::nullopt;
+  if (name == "values") return ReadFlag(parameter, list.values);
+  if (name == "cursor") {
+    if (value.empty()) return Bad("the cursor is empty");
+    list.cursor = value;
+    return base::Status{};
+  }
+  if (name == "limit") {
+    list.limit = ParseCount(value).value_or(0);
+    const bool fits = list.limit >= 1 && list.limit <= coordinator::kListLimitMax;
+    if (fits) return base::Status{};
+    return Bad("limit must be 1 to " + std::to_string(coordinator::kListLimitMax));
+  }
+  if (name == "reverse" && kind == ListKind::kRange) {
+    bool reverse = false;
+    auto read = ReadFlag(parameter, reverse);
+    if (!read || !reverse) return read;
+    return base::Fail(Code::kUnsupported,
+                      "reverse is not in this version; read the range forwards and turn it round");
+  }
+  const bool bound = (kind == ListKind::kPrefix && name == "prefix") ||
+                     (kind == ListKind::kRange && (name == "start" || name == "end"));
+  if (bound) return ReadBound(parameter, *list.bounds);
+  return std::nullopt;
+}
+
+}  // namespace
+
+base::Result<coordinator::ListRequest> ReadList(const Request& request, ListKind kind) {
+  coordinator::ListRequest list;
+  auto bucket = BucketOf(request);
+  if (!bucket) return base::Fail(std::move(bucket.error()));
+  list.bucket = std::move(*bucket);
+  if (kind == ListKind::kPrefix || kind == ListKind::kRange) list.bounds.emplace();
+  auto consistency = ReadConsistency(request, [&](const Parameter& parameter) {
+    return ReadListParameter(parameter, kind, list);
+  });
+  if (!consistency) return base::Fail(std::move(consistency.error()));
+  if (consistency->level == Level::kAny) return Bad("ANY is for writes only");
+  list.consistency = *consistency;
+  return list;
 }
 
 base::Status CheckContentType(std::string_view type) {

@@ -17,6 +17,12 @@ void GetJson(Request& request, Exchange exchange);
 void PutJson(Request& request, Exchange exchange);
 void DeleteJson(Request& request, Exchange exchange);
 
+// kv_list.cc
+void ListKeys(Request& request, Exchange exchange);
+void GetBucketStats(Request& request, Exchange exchange);
+void ListPrefix(Request& request, Exchange exchange);
+void ListRange(Request& request, Exchange exchange);
+
 // buckets.cc
 void ListBuckets(Request& request, Exchange exchange);
 void GetBucket(Request& request, Exchange exchange);
