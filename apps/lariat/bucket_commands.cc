@@ -9,6 +9,8 @@
 #include "apps/lariat/change_watch.h"
 #include "apps/lariat/commands.h"
 #include "apps/lariat/terminal/table.h"
+#include "apps/lariat/terminal/text.h"
+#include "base/base64.h"
 
 namespace lariat::cli {
 
@@ -73,6 +75,42 @@ Exit ShowOne(const Common& common, const BucketOptions& o) {
   if (!client) return Exit::kUsage;
   auto reply = Ask(*client, BucketRequest(o.name, "GET"));
   return reply ? Show(common, *reply) : reply.error();
+}
+
+Exit ShowStats(const Common& common, const BucketOptions& o) {
+  auto client = Connect(common, kUsualWait);
+  if (!client) return Exit::kUsage;
+  net::Request request = BucketRequest(o.name, "GET");
+  request.target += "/stats";
+  auto reply = Ask(*client, request);
+  if (!reply) return reply.error();
+  if (common.json) {
+    PrintAnswer(*client);
+    return Exit::kDone;
+  }
+  const char* about = FlagOf(*reply, "exact") ? "" : "about ";
+  const auto count = [&](const char* name) {
+    return static_cast<uint64_t>(NumberOf(*reply, name));
+  };
+  Table table({"", ""});
+  table.Add({"keys", about + CountText(count("keys"))});
+  table.Add({"bytes of values", about + BytesText(count("value_bytes"))});
+  table.Add({"keys with siblings", about + CountText(count("conflicts"))});
+  Print("{}", table.Render());
+  const json::array& largest = ArrayOf(*reply, "largest");
+  if (largest.empty()) return Exit::kDone;
+  Print("\nLargest of {} keys looked at:\n", CountText(count("sampled")));
+  Table keys({"KEY", "BYTES"});
+  for (const json::value& large : largest) {
+    const json::value* key = large.as_object().if_contains("key");
+    const bool text = key != nullptr && key->is_string();
+    const std::string bytes =
+        text ? TextOf(large, "key")
+             : base::Base64Decode(key == nullptr ? "" : TextOf(*key, "base64")).value_or("");
+    keys.Add({Printable(bytes), TextOf(large, "bytes")});
+  }
+  Print("{}", keys.Render());
+  return Exit::kDone;
 }
 
 Exit List(const Common& common) {
@@ -249,6 +287,13 @@ void AddBucketCommands(CLI::App& app, Session& session) {
   });
 
   AddDelete(*bucket, session);
+  auto stats = std::make_shared<BucketOptions>();
+  command = AddCommand(*bucket, session, "stats", "How much a bucket holds, from samples",
+                       "  lariat bucket stats default");
+  command->add_option("NAME", stats->name)->required();
+  command->callback([&session, stats] {
+    session.run = [&session, stats] { return ShowStats(session.common, *stats); };
+  });
 
   auto set = std::make_shared<BucketOptions>();
   command = AddCommand(*bucket, session, "set", "Change properties of a bucket",

@@ -145,6 +145,7 @@ int Main(int argc, const char* const* argv) {
   AddChangeCommands(app, session);
   AddTopologyCommands(app, session);
   AddRepairCommands(app, session);
+  AddListCommands(app, session);
   AddTransferCommands(app, session);
   AddBenchCommand(app, session);
   AddPlanCommand(app, session);

@@ -10,6 +10,7 @@
 
 #include "apps/lariat/commands.h"
 #include "apps/lariat/terminal/text.h"
+#include "apps/lariat/transfer/export_bucket.h"
 #include "apps/lariat/transfer/jobs.h"
 #include "apps/lariat/transfer/out_file.h"
 #include "apps/lariat/transfer/pump.h"
@@ -249,6 +250,12 @@ std::optional<KeyReader::Form> KeysForm(const TransferOptions& o) {
 }
 
 Exit Export(const Common& common, const TransferOptions& o) {
+  if (o.reader.path.empty()) {
+    return transfer::ExportBucket(common, {o.bucket, o.out, o.resume, o.r, o.consistency});
+  }
+  if (!o.resume.empty()) {
+    return Complain(Exit::kUsage, "--resume is for whole buckets: without --keys");
+  }
   const auto form = KeysForm(o);
   if (!form) {
     return Complain(Exit::kUsage,
@@ -328,13 +335,15 @@ void AddTransferCommands(CLI::App& app, Session& session) {
 
   auto out = std::make_shared<TransferOptions>();
   out->exporting = true;
-  command = AddCommand(app, session, "export", "Read the keys that a file names, as NDJSON",
-                       "  lariat export --bucket users --keys keys.txt > users.ndjson\n"
-                       "  lariat export --bucket users --keys users.ndjson > again.ndjson\n"
-                       "A whole bucket can be exported once 'lariat scan' exists: until then the "
-                       "keys must be named.");
-  command->add_option("--keys", out->reader.path, "One key per line; - is standard input")
-      ->required();
+  command = AddCommand(app, session, "export",
+                       "Read a whole bucket, or the keys that a file names, as NDJSON",
+                       "  lariat export --bucket users > users.ndjson\n"
+                       "  lariat export --bucket users --out users.ndjson --resume users.state\n"
+                       "  lariat export --bucket users --keys keys.txt > some.ndjson");
+  command->add_option("--keys", out->reader.path,
+                      "Only these: one key per line; - is standard input");
+  command->add_option("--resume", out->resume,
+                      "State file of a whole bucket with --out: go on where an earlier run stopped");
   command->add_option("--keys-format", out->keys_format,
                       "lines (the bytes of each line) or ndjson (strings, {\"base64\": ...}, or "
                       "what import reads); default: by the name");

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "coordinator/internal/forwards.h"
+#include "coordinator/pages/estimate.h"
 
 namespace lariat::coordinator {
 
@@ -15,6 +16,7 @@ Coordinator::Coordinator(env::Env env, const config::Settings& settings, Replica
       reads_(context_),
       flights_(context_, admission_, reads_),
       covering_(context_, flights_),
+      pages_(context_, admission_, flights_),
       writes_(context_, admission_, reads_) {}
 
 Coordinator::~Coordinator() { context_.Close(); }
@@ -25,6 +27,7 @@ void Coordinator::Tick(base::Instant now) {
   writes_.Tick(now);
   flights_.Tick(now);
   covering_.Tick(now);
+  pages_.Tick(now);
 }
 
 void Coordinator::OnForwarded(wire::ForwardedWrite request,
@@ -41,6 +44,14 @@ void Coordinator::Get(GetRequest request, GetDone done) {
 
 void Coordinator::Write(WriteRequest request, WriteDone done) {
   writes_.Start(std::move(request), /*forwarded=*/false, std::move(done));
+}
+
+void Coordinator::List(ListRequest request, ListDone done) {
+  pages_.List(std::move(request), std::move(done));
+}
+
+void Coordinator::Estimate(EstimateRequest request, EstimateDone done) {
+  EstimateBucket(pages_, std::move(request), std::move(done));
 }
 
 std::vector<membership::BucketProperties> Coordinator::Buckets() const { return buckets_.All(); }

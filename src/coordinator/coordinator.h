@@ -18,6 +18,7 @@
 #include "coordinator/internal/reads.h"
 #include "coordinator/internal/write_jobs.h"
 #include "coordinator/kv_service.h"
+#include "coordinator/pages/pages.h"
 #include "coordinator/ports.h"
 
 namespace lariat::coordinator {
@@ -42,6 +43,8 @@ class Coordinator final : public KvService {
 
   void Get(GetRequest request, GetDone done) override;
   void Write(WriteRequest request, WriteDone done) override;
+  void List(ListRequest request, ListDone done) override;
+  void Estimate(EstimateRequest request, EstimateDone done) override;
   std::vector<membership::BucketProperties> Buckets() const override;
   base::Result<membership::BucketProperties> Bucket(const std::string& name) const override;
   void SetBucket(membership::BucketProperties bucket, Caller caller, StatusDone done) override;
@@ -54,6 +57,7 @@ class Coordinator final : public KvService {
   Reads reads_;
   ReadFlights flights_;
   CoveringReads covering_;
+  Pages pages_;
   WriteJobs writes_;
 };
 

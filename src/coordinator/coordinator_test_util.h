@@ -21,7 +21,7 @@
 namespace lariat::coordinator {
 
 enum class Fate { kDeliver, kRefuse, kLoseRequest, kLoseReply };
-enum class Message { kRead, kWrite, kForward };
+enum class Message { kRead, kWrite, kForward, kScan };
 
 template <typename T>
 struct Answer {
@@ -37,6 +37,7 @@ struct Answer {
 };
 using GotPtr = std::shared_ptr<Answer<GetReply>>;
 using WrotePtr = std::shared_ptr<Answer<WriteReply>>;
+using ListedPtr = std::shared_ptr<Answer<ListReply>>;
 
 class TestNode;
 
@@ -145,6 +146,7 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   TestNode(TestCluster& cluster, size_t index, std::shared_ptr<const membership::View> view);
 
   GotPtr Get(const std::string& key, Consistency consistency = {});
+  ListedPtr List(ListRequest request);
   WrotePtr Put(WriteRequest request);
   WrotePtr Put(const std::string& key, const std::string& value,
                std::optional<std::string> context = std::nullopt);
@@ -159,6 +161,7 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   // ports
   void Read(const Destination& to, wire::ReadRequest&& request, ReadDone done) override;
   void Write(const Destination& to, wire::WriteRequest&& request, WriteDone done) override;
+  void Scan(const Destination& to, wire::ScanRequest&& request, ScanDone done) override;
   void Forward(const Destination& to, wire::ForwardedWrite request, ForwardDone done) override;
   void Update(UpdateRequest&& request, UpdateDone updated, DurableDone durable) override;
   void Owe(const membership::View& of, ring::NodeIndex node, OwedKey key) override {
@@ -216,6 +219,7 @@ class TestNode final : public ReplicaPort, public ClusterPort {
   void UpdateHint(UpdateRequest from, UpdateDone updated, DurableDone durable);
   void LocalRead(wire::ReadRequest request, ReadDone done);
   void LocalWrite(wire::WriteRequest request, WriteDone done);
+  void LocalScan(wire::ScanRequest request, ScanDone done);
   template <typename Reply, typename Done>
   bool Refuses(uint64_t asked, Done& done);
 

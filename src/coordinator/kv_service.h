@@ -96,6 +96,65 @@ struct WriteReply {
   bool replayed = false;  // the answer of an earlier request with the same Idempotency-Key
 };
 
+// Keys with the prefix, from `start` on and before `end`, in byte order. "" and nothing: no bound.
+struct KeyBounds {
+  std::string prefix;
+  std::string start;
+  std::optional<std::string> end;
+};
+
+inline constexpr int64_t kListLimitDefault = 100;
+inline constexpr int64_t kListLimitMax = 1000;
+
+// A page of a bucket's keys that have a value. With bounds, those between them in byte order; they
+// have to lie in one {hash tag}. Without, all keys of the bucket in the order of their tokens.
+struct ListRequest {
+  std::string bucket;
+  std::optional<KeyBounds> bounds;
+  int64_t limit = kListLimitDefault;
+  std::string cursor;  // of an earlier reply; empty: from the start
+  bool values = false;
+  // Goes on at this token, and ends behind the last key of a token, so that a token is all that a
+  // cursor has to say. Without bounds and cursor.
+  std::optional<uint64_t> from_token;
+  Consistency consistency;
+  Caller caller;
+};
+struct ListedKey {
+  std::string key;
+  GetReply shown;  // as a Get of the key shows it; empty if values were not asked for
+};
+// May be empty and go on all the same: the work of a page is bounded by what is looked at.
+struct ListReply {
+  std::vector<ListedKey> keys;
+  std::string cursor;       // empty: nothing is left
+  uint64_t next_token = 0;  // of a request with from_token; 0: nothing is left
+};
+
+// How much a bucket holds, from samples of its keys at places spread over it. Exact where it is not
+// much; otherwise within a few percent, unless a few hash tags hold most of the keys.
+struct EstimateRequest {
+  std::string bucket;
+  bool values = false;  // of the values too
+  Consistency consistency;
+  Caller caller;
+};
+struct EstimateReply {
+  uint64_t keys = 0;
+  bool exact = false;
+  uint64_t sampled = 0;  // keys looked at
+  // With values:
+  uint64_t value_bytes = 0;
+  uint64_t conflicts = 0;  // keys with siblings
+  struct LargeKey {
+    std::string key;
+    uint64_t bytes = 0;
+  };
+  std::vector<LargeKey> largest;  // of those sampled, the largest first
+};
+
+using EstimateDone = base::UniqueFunction<void(base::Result<EstimateReply>)>;
+using ListDone = base::UniqueFunction<void(base::Result<ListReply>)>;
 using GetDone = base::UniqueFunction<void(base::Result<GetReply>)>;
 using WriteDone = base::UniqueFunction<void(base::Result<WriteReply>)>;
 using StatusDone = base::UniqueFunction<void(base::Status)>;
@@ -105,6 +164,11 @@ class KvService {
   virtual ~KvService() = default;
   virtual void Get(GetRequest request, GetDone done) = 0;
   virtual void Write(WriteRequest request, WriteDone done) = 0;
+  // A quorum read of a page. Every key that has a value from the first page's begin to the last
+  // one's end is in exactly one of the pages, whatever becomes of the cluster meanwhile.
+  // kInvalidArgument: a limit out of bounds, a cursor that is none, or of another list.
+  virtual void List(ListRequest request, ListDone done) = 0;
+  virtual void Estimate(EstimateRequest request, EstimateDone done) = 0;
 
   virtual std::vector<membership::BucketProperties> Buckets() const = 0;  // sorted by name
   virtual base::Result<membership::BucketProperties> Bucket(const std::string& name) const = 0;

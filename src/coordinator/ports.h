@@ -72,6 +72,7 @@ class ReplicaPort {
   virtual ~ReplicaPort() = default;
   using ReadDone = base::UniqueFunction<void(wire::ReadReply)>;
   using WriteDone = base::UniqueFunction<void(wire::WriteReply)>;
+  using ScanDone = base::UniqueFunction<void(wire::ScanReply)>;
   // An error: it was certainly not sent. What the other node says, and that nothing is known, is a
   // reply with an outcome.
   using ForwardDone = base::UniqueFunction<void(base::Result<wire::ForwardedWriteReply>)>;
@@ -81,6 +82,8 @@ class ReplicaPort {
   // A reply that never comes is given as Code::kTimeout after `timeout`.
   virtual void Read(const Destination& to, wire::ReadRequest&& request, ReadDone done) = 0;
   virtual void Write(const Destination& to, wire::WriteRequest&& request, WriteDone done) = 0;
+  // kUnsupported: the node's build is older.
+  virtual void Scan(const Destination& to, wire::ScanRequest&& request, ScanDone done) = 0;
   // An error kUnavailable: another node may be asked.
   virtual void Forward(const Destination& to, wire::ForwardedWrite request, ForwardDone done) = 0;
   // On this node's own replica.

@@ -42,7 +42,8 @@ wire::Refused NoRoom() {
 bool CarriesRecords(const wire::Body& body) {
   return std::holds_alternative<wire::ReadReply>(body) ||
          std::holds_alternative<wire::FetchReply>(body) ||
-         std::holds_alternative<wire::RangePage>(body);
+         std::holds_alternative<wire::RangePage>(body) ||
+         std::holds_alternative<wire::ScanReply>(body);
 }
 
 base::Error TooLarge(std::string_view message) {

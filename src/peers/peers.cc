@@ -144,6 +144,16 @@ void Peers::SetUnusable(std::shared_ptr<const std::set<uint64_t>> nodes) {
 
 // --- events ------------------------------------------------------------------------------------
 
+bool Peers::TakesScans(PeerHandle peer) const {
+  const auto found = peers_.find(peer);
+  return found != peers_.end() && found->second.takes_scans;
+}
+
+void Peers::NoteScans(PeerHandle peer, bool takes) {
+  const auto found = peers_.find(peer);
+  if (found != peers_.end()) found->second.takes_scans = takes;
+}
+
 bool Peers::OnUp(PeerHandle peer, const base::Uuid& node) {
   const auto found = peers_.find(peer);
   if (found == peers_.end()) return false;

@@ -72,6 +72,9 @@ class Peers {
   Met MetAt(const std::string& address) const;
   // As PeerTransport::Resolve.
   void Resolve(const std::string& address, PeerTransport::Resolved done);
+  // Whether the node at the other end takes ScanRequests, as it says in the handshake.
+  bool TakesScans(PeerHandle peer) const;
+  void NoteScans(PeerHandle peer, bool takes);
   // Null if the handle is closed.
   const std::string* AddressOf(PeerHandle peer) const;
   // Why there is no connection to another member, for people; empty if there is one.
@@ -108,6 +111,7 @@ class Peers {
     std::optional<base::Uuid> member;  // who it must be; nothing: whoever answers there
     std::optional<base::Uuid> node{};  // who it was, as the handshake told
     bool up = false;
+    bool takes_scans = false;
   };
 
   void OpenMember(ring::NodeIndex index);

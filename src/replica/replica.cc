@@ -16,6 +16,7 @@ Replica::Replica(ReplicaOptions options, storage::Engine& engine, storage::Compl
       watch_(metrics, log),
       registers_(records_, clock, incarnation_, options.watch_since, metrics),
       reader_(records_, registers_, metrics),
+      scanner_(env_, records_),
       merger_(records_, registers_, watch_, metrics),
       event_maker_({records_, registers_, watch_, incarnation_}, queue, metrics),
       hint_keeper_(records_, hints_, env_),

@@ -39,6 +39,7 @@
 #include "replica/requests/merger.h"
 #include "replica/requests/reader.h"
 #include "replica/requests/requests.h"
+#include "replica/requests/scanner.h"
 #include "replica/tree/leaf_check.h"
 #include "replica/tree/upkeep.h"
 #include "replica/tree/walk.h"
@@ -71,6 +72,10 @@ class Replica {
   // kUnavailable while this node's records of the bucket are in doubt.
   void Read(const KeyRef& key, ReadOptions options, ReadDone done) {
     reader_.Read(key, std::move(options), std::move(done));
+  }
+  // A stretch of the node's records, of all its shards, for a page of a list.
+  void Scan(ScanQuery query, Scanner::MayGoOn may_go_on, Scanner::Done done) {
+    scanner_.Scan(std::move(query), std::move(may_go_on), std::move(done));
   }
   void SetDoubt(std::shared_ptr<const Doubt> doubt) {  // null: none
     records_.SetDoubt(std::move(doubt));
@@ -162,6 +167,7 @@ class Replica {
   RecordWatch watch_;
   RegisterRules registers_;
   Reader reader_;
+  Scanner scanner_;
   Merger merger_;
   EventMaker event_maker_;
   HintKeeper hint_keeper_;

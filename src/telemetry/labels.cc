@@ -14,6 +14,8 @@ std::string_view LabelText(Op label) {
       return "delete";
     case Op::kBucket:
       return "bucket";
+    case Op::kList:
+      return "list";
     case Op::kCount:
       break;
   }

@@ -7,7 +7,7 @@
 
 namespace lariat::telemetry {
 
-enum class Op : uint8_t { kGet, kPut, kDelete, kBucket, kCount };
+enum class Op : uint8_t { kGet, kPut, kDelete, kBucket, kList, kCount };
 enum class Outcome : uint8_t {
   kOk,
   kNotFound,

@@ -108,6 +108,7 @@ bool TakeKnown(uint32_t from, Enum last, Enum* to) {
   return true;
 }
 bool TakeNumber(uint32_t from, PushKind* to) { return TakeKnown(from, PushKind::kHint, to); }
+bool TakeNumber(uint32_t from, ScanForm* to) { return TakeKnown(from, ScanForm::kObjects, to); }
 bool TakeNumber(uint32_t from, SweepStep* to) { return TakeKnown(from, SweepStep::kFold, to); }
 // What is not known yet counts as what is none of the others.
 bool TakeNumber(uint32_t from, RunPhase* to) {
@@ -182,6 +183,8 @@ template <>
 constexpr size_t kListMax<TreeReply::Hash> = kSpansMax;
 template <>
 constexpr size_t kListMax<RangePage::Entry> = SIZE_MAX;  // as many as a message can hold
+template <>
+constexpr size_t kListMax<ScanReply::Entry> = SIZE_MAX;
 
 template <typename T, typename List>
 void PutValue(std::vector<T>&& from, List* to) {

@@ -127,6 +127,7 @@ struct HelloReply {
   // none lately.
   std::string other_address;
   uint64_t other_age_ms = 0;
+  bool takes_scans = false;  // builds before it end the connection at a ScanRequest
 };
 
 struct JoinRequest {
@@ -214,6 +215,34 @@ struct RangePage {
   bool done = false;      // nothing is left after last_key
   uint64_t checksum = 0;  // PageChecksum of the entries
 };
+// --- pages of lists -------------------------------------------------------------------------------
+
+// What of a record is wanted. All forms have its key and the digest of its object.
+enum class ScanForm : uint8_t {
+  kDigests = 0,  // nothing else
+  kLive = 1,     // whether it shows a value
+  kObjects = 2,  // its object
+};
+// The receiver's own records of a bucket from one position on and before another one, in order. A
+// position is [token, 8 bytes big-endian][key]: what of storage::DataKey stands behind the bucket.
+struct ScanRequest {
+  uint32_t bucket = 0;
+  std::string from, to;  // `to` "": to the end of the bucket
+  uint32_t entries_max = 0;
+  uint32_t bytes_max = 0;
+  ScanForm form = ScanForm::kDigests;
+};
+struct ScanReply {
+  struct Entry {
+    std::string key;       // its position
+    base::Hash128 digest;  // of the object; zero: it is there and cannot be read
+    bool live = false;    // by the receiver's clock; of kLive
+    std::string object;   // causal::Object bytes; of kObjects
+  };
+  Outcome outcome;
+  std::vector<Entry> entries;  // tombstones too
+  std::string next;            // what stands before this position was looked at; "": all up to `to`
+};
 // In the place of any reply, to a request of which only the number is known. Only for whoever sent
 // or takes parts.
 struct Refused {
@@ -230,7 +259,7 @@ using Body =
                  RegisterReply, Gossip, GossipReply, ProgressRequest, ProgressReply, RangePull,
                  RangePage, TreeRequest, TreeReply, LeafRequest, LeafReply, FetchRequest,
                  FetchReply, RecordPush, RecordPushReply, HintsRequest, HintsReply, SweepRequest,
-                 SweepReply, Refused>;
+                 SweepReply, Refused, ScanRequest, ScanReply>;
 
 struct Envelope {
   uint64_t id = 0;     // chosen by the asker, unique within its shard; a reply carries it back

@@ -18,6 +18,15 @@ namespace json = boost::json;
 
 namespace {
 
+// What belongs to a value beside its bytes.
+void CopySettings(const json::value& from, json::object* to) {
+  std::string type = TextOf(from, "content_type");
+  // What a value without a type of its own is shown as.
+  if (!type.empty() && type != "application/octet-stream") (*to)["content_type"] = type;
+  const json::value* expires = from.as_object().if_contains("expires");
+  if (expires != nullptr && expires->is_int64()) (*to)["expires"] = *expires;
+}
+
 // The reply's base64 member "value" as text where the bytes are text, else as base64.
 bool CopyValue(const json::value& from, json::object* to) {
   if (!from.is_object() || from.as_object().if_contains("value") == nullptr) return false;
@@ -36,31 +45,34 @@ bool CopyValue(const json::value& from, json::object* to) {
 std::optional<std::string> ExportLine(std::string_view key, std::string_view reply) {
   json::error_code problem;
   json::value parsed = json::parse({reply.data(), reply.size()}, problem);
-  if (problem || !parsed.is_object()) return std::nullopt;
+  if (problem) return std::nullopt;
+  return ExportLine(key, parsed);
+}
+
+std::optional<std::string> ExportLine(std::string_view key, const json::value& shown) {
+  if (!shown.is_object()) return std::nullopt;
   json::object line;
   if (IsUtf8(key)) {
     line["key"] = json::string(key.data(), key.size());
   } else {
     line["key"] = json::object{{"base64", base::Base64Encode(key)}};
   }
-  const json::value* siblings = parsed.as_object().if_contains("siblings");
-  if (siblings != nullptr && siblings->is_array() && !siblings->as_array().empty()) {
-    json::array values;
-    for (const json::value& sibling : siblings->as_array()) {
-      json::object value;
-      if (!CopyValue(sibling, &value)) return std::nullopt;
-      values.push_back(std::move(value));
-    }
-    line["siblings"] = std::move(values);
-    line["context"] = TextOf(parsed, "context");
-  } else if (!CopyValue(parsed, &line)) {
-    return std::nullopt;
+  const bool of_list = shown.as_object().if_contains("values") != nullptr;
+  const json::array& siblings = ArrayOf(shown, of_list ? "values" : "siblings");
+  if (siblings.empty()) {
+    if (!CopyValue(shown, &line)) return std::nullopt;
+    CopySettings(shown, &line);
+    return json::serialize(line);
   }
-  std::string type = TextOf(parsed, "content_type");
-  // What a value without a type of its own is shown as.
-  if (!type.empty() && type != "application/octet-stream") line["content_type"] = type;
-  const json::value* expires = parsed.as_object().if_contains("expires");
-  if (expires != nullptr && expires->is_int64()) line["expires"] = *expires;
+  json::array values;
+  for (const json::value& sibling : siblings) {
+    json::object value;
+    if (!CopyValue(sibling, &value)) return std::nullopt;
+    CopySettings(sibling, &value);
+    values.push_back(std::move(value));
+  }
+  line["siblings"] = std::move(values);
+  line["context"] = TextOf(shown, "context");
   return json::serialize(line);
 }
 

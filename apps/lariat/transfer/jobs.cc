@@ -21,6 +21,7 @@ std::string IdempotencyKey(const ImportOptions& options, const Record& record) {
   writer.Sized(record.content_type);
   writer.U64(static_cast<uint64_t>(record.ttl_s.value_or(-1)));
   if (record.expires_ms) writer.U64(static_cast<uint64_t>(*record.expires_ms));
+  if (record.sibling > 0) writer.U32(record.sibling);
   writer.Raw(record.value);
   base::Hash128 hash = base::HashOf128(parts);
   constexpr uint64_t kVersionBits = 0xF000;

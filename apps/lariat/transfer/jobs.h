@@ -2,6 +2,7 @@
 // The jobs: write each record, read each record back and compare, read keys and print them.
 #pragma once
 
+#include <boost/json/value.hpp>
 #include <functional>
 
 #include "apps/lariat/transfer/job.h"
@@ -61,6 +62,8 @@ class ExportJob : public Job {
 // The line of an export for one reply of the JSON dialect; nothing if the reply is not as it should
 // be. Pure.
 std::optional<std::string> ExportLine(std::string_view key, std::string_view reply);
+// The same of a reply, or of one of the pairs of a list.
+std::optional<std::string> ExportLine(std::string_view key, const boost::json::value& shown);
 
 // The keys that a file names, one on each line: as their bytes (without the line end), or as JSON:
 // a string, {"base64": "..."}, or an object that import takes.

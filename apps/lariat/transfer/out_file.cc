@@ -24,6 +24,11 @@ bool OutFile::Write(std::string_view bytes) {
   return error_.empty();
 }
 
+bool OutFile::Flush() {
+  if (file_ != nullptr && std::fflush(file_) != 0) Failed();
+  return error_.empty();
+}
+
 void OutFile::Close() {
   if (file_ != nullptr && std::fclose(std::exchange(file_, nullptr)) != 0) Failed();
 }

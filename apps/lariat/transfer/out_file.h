@@ -17,6 +17,7 @@ class OutFile {
   OutFile& operator=(const OutFile&) = delete;
 
   bool Write(std::string_view bytes);
+  bool Flush();  // into the file, as far as this process is concerned
   // Nothing is written after it.
   void Close();
   // Of opening, writing or closing; empty if all went well.

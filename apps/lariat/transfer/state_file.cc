@@ -70,4 +70,39 @@ std::string Mismatch(const ImportState& saved, const ImportState& now) {
   return "";
 }
 
+base::Result<std::optional<ExportState>> LoadExportState(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return std::optional<ExportState>();
+  const std::string text(std::istreambuf_iterator<char>(in), {});
+  json::error_code problem;
+  const json::value parsed = json::parse(text, problem);
+  auto bad = base::Fail(base::Code::kCorruption, path + ": not a state file of lariat export");
+  if (problem || !parsed.is_object()) return bad;
+  const json::object& object = parsed.as_object();
+  for (const char* name : {"bucket", "cursor"}) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr || !value->is_string()) return bad;
+  }
+  ExportState state{std::string(object.at("bucket").as_string()),
+                    std::string(object.at("cursor").as_string())};
+  for (auto [name, field] : {std::pair{"bytes", &state.bytes}, {"records", &state.records}}) {
+    const json::value* value = object.if_contains(name);
+    if (value == nullptr) return bad;
+    *field = value->to_number<uint64_t>(problem);
+    if (problem) return bad;
+  }
+  const json::value* done = object.if_contains("done");
+  state.done = done != nullptr && done->is_bool() && done->as_bool();
+  return std::optional<ExportState>(std::move(state));
+}
+
+base::Status SaveExportState(const std::string& path, const ExportState& state) {
+  const json::object out = {{"bucket", state.bucket},
+                            {"cursor", state.cursor},
+                            {"bytes", state.bytes},
+                            {"records", state.records},
+                            {"done", state.done}};
+  return local::WriteAtomically(path, json::serialize(out) + "\n");
+}
+
 }  // namespace lariat::cli::transfer

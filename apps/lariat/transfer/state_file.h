@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state file of `lariat import --resume`: how far an import came. JSON.
+// The state files of `lariat import --resume` and `lariat export --resume`: how far one came. JSON.
 #pragma once
 
 #include <optional>
@@ -28,5 +28,17 @@ base::Status SaveState(const std::string& path, const ImportState& state);
 
 // Why `saved` is not the state of an import of `now`; empty text if it is.
 std::string Mismatch(const ImportState& saved, const ImportState& now);
+
+// Of an export of a whole bucket.
+struct ExportState {
+  std::string bucket;
+  std::string cursor;  // where the walk goes on; empty: at its start
+  uint64_t bytes = 0;  // of the output, of all before the cursor
+  uint64_t records = 0;
+  bool done = false;
+  bool operator==(const ExportState&) const = default;
+};
+base::Result<std::optional<ExportState>> LoadExportState(const std::string& path);
+base::Status SaveExportState(const std::string& path, const ExportState& state);
 
 }  // namespace lariat::cli::transfer

@@ -91,7 +91,7 @@ TEST_F(TransferTest, NdjsonGoesOnBehindBadLines) {
                           "\n"
                           R"({"key":"k","value_base64":"?"})"
                           "\n"
-                          R"({"key":"k","siblings":[{"value":"a"}]})"
+                          R"({"key":"k","siblings":[{"no":"value"}]})"
                           "\n"
                           R"({"key":"k","value":"v","ttl":-1})"
                           "\n"
@@ -99,6 +99,27 @@ TEST_F(TransferTest, NdjsonGoesOnBehindBadLines) {
                           "\n");
   auto reader = Open({path, {}, "", "", ""});
   EXPECT_THAT(All(*reader), ElementsAre("!", "!", "!", "!", "!", "!", "!", "ok="));
+}
+
+TEST_F(TransferTest, SiblingsOfALineAreRecordsThatEndTogether) {
+  const std::string first = R"({"key":"a","value":"1"})";
+  std::string path = File("a.json", first + "\n" +
+                                        R"({"key":"k","siblings":[{"value":"x","content_type":"t/x"},)"
+                                        R"({"value_base64":"/w=="}],"context":"C"})"
+                                        "\n");
+  auto reader = Open({path, {}, "", "", ""});
+  Record record;
+  std::string why;
+  ASSERT_EQ(reader->Read(&record, &why), Next::kRecord);
+  ASSERT_EQ(reader->Read(&record, &why), Next::kRecord);
+  EXPECT_EQ(record.key + record.value + record.content_type, "kxt/x");
+  EXPECT_EQ(record.end, first.size() + 1);
+  const std::string id = IdempotencyKey({"b", "f", "", ""}, record);
+  ASSERT_EQ(reader->Read(&record, &why), Next::kRecord);
+  EXPECT_EQ(record.key + record.value, "k\xFF");
+  EXPECT_GT(record.end, first.size() + 1);
+  EXPECT_NE(IdempotencyKey({"b", "f", "", ""}, record), id);
+  EXPECT_EQ(reader->Read(&record, &why), Next::kEnd);
 }
 
 TEST_F(TransferTest, NdjsonWithItsOwnKeyFieldsKeepsTheLine) {

@@ -39,6 +39,11 @@ inline GotPtr TestNode::Get(const std::string& key, Consistency consistency) {
   });
 }
 
+inline ListedPtr TestNode::List(ListRequest request) {
+  if (request.bucket.empty()) request.bucket = "default";
+  return Answering<ListReply>([&](auto done) { coordinator.List(std::move(request), done); });
+}
+
 inline WrotePtr TestNode::Put(WriteRequest request) {
   if (request.bucket.empty()) request.bucket = "default";
   return Answering<WriteReply>([&](auto done) { coordinator.Write(std::move(request), done); });
@@ -120,6 +125,45 @@ inline void TestNode::Write(const Destination& to, wire::WriteRequest&& request,
   if (at == index) return serve(std::move(done));
   cluster_.Send<wire::WriteReply>(index, at, Message::kWrite, to.timeout, std::move(serve),
                                   std::move(done));
+}
+
+inline void TestNode::Scan(const Destination& to, wire::ScanRequest&& request, ScanDone done) {
+  const size_t at = IndexOf(to.view, to.node);
+  TestNode& target = cluster_.node(at);
+  auto serve = [&target, asked = to.view.fence(),
+                request = std::move(request)](auto reply) mutable {
+    if (target.Refuses<wire::ScanReply>(asked, reply)) return;
+    target.LocalScan(std::move(request), std::move(reply));
+  };
+  if (at == index) return serve(std::move(done));
+  cluster_.Send<wire::ScanReply>(index, at, Message::kScan, to.timeout, std::move(serve),
+                                 std::move(done));
+}
+
+inline void TestNode::LocalScan(wire::ScanRequest request, ScanDone done) {
+  const std::string bucket = storage::DataKey(request.bucket, 0, "").substr(0, 4);
+  replica::ScanQuery query;
+  query.bucket = request.bucket;
+  query.from = bucket + request.from;
+  query.to = request.to.empty() ? storage::DataKey(request.bucket + 1, 0, "") : bucket + request.to;
+  query.entries_max = request.entries_max;
+  query.bytes_max = request.bytes_max;
+  query.form = static_cast<replica::ScanForm>(request.form);
+  query.now = cluster_.wall;
+  replica.Scan(std::move(query), [] { return true; },
+               [done = std::move(done)](base::Result<replica::ScanResult> result) mutable {
+                 wire::ScanReply reply;
+                 if (!result) {
+                   reply.outcome = wire::Outcome::From(result.error());
+                   return done(std::move(reply));
+                 }
+                 for (auto& entry : result->entries) {
+                   reply.entries.push_back({entry.key.substr(4), entry.digest, entry.live,
+                                            std::move(entry.object)});
+                 }
+                 if (!result->next.empty()) reply.next = result->next.substr(4);
+                 done(std::move(reply));
+               });
 }
 
 inline void TestNode::Forward(const Destination& to, wire::ForwardedWrite request,

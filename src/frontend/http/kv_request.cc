@@ -65,6 +65,31 @@ base::Status ReadParameter(const Parameter& parameter, Consistency& consistency)
   return {};
 }
 
+// `own` takes what a request has besides: an error, done, or nothing for what it does not know.
+using OwnParameter = std::optional<base::Status>;
+OwnParameter NoOther(const Parameter&) { return std::nullopt; }
+
+template <typename Own>
+base::Result<Consistency> ReadConsistency(const Request& request, Own own) {
+  Consistency consistency;
+  auto level = ReadLevel(request);
+  if (!level) return base::Fail(std::move(level.error()));
+  consistency.level = *level;
+  if (request.query.empty()) return consistency;
+  auto parameters = ParseQuery(request.query);
+  if (!parameters) return base::Fail(std::move(parameters.error()));
+  for (const Parameter& parameter : *parameters) {
+    OwnParameter taken = own(parameter);
+    const auto read = taken ? std::move(*taken) : ReadParameter(parameter, consistency);
+    if (!read) return base::Fail(read.error());
+  }
+  const auto timeout = consistency.timeout_ms;
+  if (timeout && (*timeout < 1 || *timeout > kTimeoutMsMax)) {
+    return Bad("timeout_ms must be 1 to " + std::to_string(kTimeoutMsMax));
+  }
+  return consistency;
+}
+
 // What every operation on a key has: `To` is one of KvService's requests.
 template <typename To>
 base::Result<To> ReadCommon(const Request& request) {
@@ -74,7 +99,7 @@ base::Result<To> ReadCommon(const Request& request) {
   auto key = PercentDecode(request.key_segment.value_or(""));
   if (!key) return Bad("bad percent-encoding in the key");
   if (auto size = CheckKeySize(*key); !size) return base::Fail(size.error());
-  auto consistency = ReadConsistency(request);
+  auto consistency = ReadConsistency(request, NoOther);
   if (!consistency) return base::Fail(std::move(consistency.error()));
   to.bucket = std::move(*bucket);
   to.key = std::move(*key);
@@ -126,18 +151,7 @@ base::Status ReadCountHeader(const Request& request, Header header, std::optiona
 }  // namespace
 
 base::Result<Consistency> ReadConsistency(const Request& request) {
-  Consistency consistency;
-  auto level = ReadLevel(request);
-  if (!level) return base::Fail(std::move(level.error()));
-  consistency.level = *level;
-  if (request.query.empty()) return consistency;
-  auto parameters = ParseQuery(request.query);
-  if (!parameters) return base::Fail(std::move(parameters.error()));
-  for (const Parameter& parameter : *parameters) {
-    if (auto read = ReadParameter(parameter, consistency); !read) return base::Fail(read.error());
-  }
-  if (auto timeout = CheckTimeout(consistency); !timeout) return base::Fail(timeout.error());
-  return consistency;
+  return ReadConsistency(request, NoOther);
 }
 
 base::Result<Level> ParseLevel(std::string_view text) {
@@ -220,6 +234,75 @@ base::Result<coordinator::WriteRequest> ReadDelete(const Request& request) {
   auto del = ReadWrite(request);
   if (del) del->write.is_delete = true;
   return del;
+}
+
+namespace {
+
+base::Status ReadFlag(const Parameter& parameter, bool& flag) {
+  if (parameter.value != "true" && parameter.value != "false") {
+    return Bad(parameter.name + " must be true or false");
+  }
+  flag = parameter.value == "true";
+  return {};
+}
+
+OwnParameter ReadBound(const Parameter& parameter, coordinator::KeyBounds& bounds) {
+  if (parameter.value.size() > membership::kKeyBytesMax) {
+    return Bad(parameter.name + " has more than " + std::to_string(membership::kKeyBytesMax) +
+               " bytes");
+  }
+  (parameter.name == "start" ? bounds.start : bounds.prefix) = parameter.value;
+  if (parameter.name == "end") {
+    bounds.end = std::move(bounds.prefix);
+    bounds.prefix.clear();
+  }
+  return base::Status{};
+}
+
+OwnParameter ReadListParameter(const Parameter& parameter, ListKind kind,
+                               coordinator::ListRequest& list) {
+  const auto& [name, value] = parameter;
+  if (kind == ListKind::kStats) return std::nullopt;
+  if (name == "values") return ReadFlag(parameter, list.values);
+  if (name == "cursor") {
+    if (value.empty()) return Bad("the cursor is empty");
+    list.cursor = value;
+    return base::Status{};
+  }
+  if (name == "limit") {
+    list.limit = ParseCount(value).value_or(0);
+    const bool fits = list.limit >= 1 && list.limit <= coordinator::kListLimitMax;
+    if (fits) return base::Status{};
+    return Bad("limit must be 1 to " + std::to_string(coordinator::kListLimitMax));
+  }
+  if (name == "reverse" && kind == ListKind::kRange) {
+    bool reverse = false;
+    auto read = ReadFlag(parameter, reverse);
+    if (!read || !reverse) return read;
+    return base::Fail(Code::kUnsupported,
+                      "reverse is not in this version; read the range forwards and turn it round");
+  }
+  const bool bound = (kind == ListKind::kPrefix && name == "prefix") ||
+                     (kind == ListKind::kRange && (name == "start" || name == "end"));
+  if (bound) return ReadBound(parameter, *list.bounds);
+  return std::nullopt;
+}
+
+}  // namespace
+
+base::Result<coordinator::ListRequest> ReadList(const Request& request, ListKind kind) {
+  coordinator::ListRequest list;
+  auto bucket = BucketOf(request);
+  if (!bucket) return base::Fail(std::move(bucket.error()));
+  list.bucket = std::move(*bucket);
+  if (kind == ListKind::kPrefix || kind == ListKind::kRange) list.bounds.emplace();
+  auto consistency = ReadConsistency(request, [&](const Parameter& parameter) {
+    return ReadListParameter(parameter, kind, list);
+  });
+  if (!consistency) return base::Fail(std::move(consistency.error()));
+  if (consistency->level == Level::kAny) return Bad("ANY is for writes only");
+  list.consistency = *consistency;
+  return list;
 }
 
 base::Status CheckContentType(std::string_view type) {

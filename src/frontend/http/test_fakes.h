@@ -45,6 +45,20 @@ class FakeKv : public coordinator::KvService {
     (request.write.is_delete ? last_delete : last_put) = std::move(request);
     Written(std::move(done));
   }
+  void List(coordinator::ListRequest request, coordinator::ListDone done) override {
+    ++calls;
+    last_list = std::move(request);
+    base::Result<coordinator::ListReply> page = list_page;
+    if (error) page = base::Fail(*error);
+    Later([done = std::move(done), page = std::move(page)]() mutable { done(std::move(page)); });
+  }
+  void Estimate(coordinator::EstimateRequest request, coordinator::EstimateDone done) override {
+    ++calls;
+    last_estimate = std::move(request);
+    base::Result<coordinator::EstimateReply> reply = estimate;
+    if (error) reply = base::Fail(*error);
+    Later([done = std::move(done), reply = std::move(reply)]() mutable { done(std::move(reply)); });
+  }
   std::vector<membership::BucketProperties> Buckets() const override {
     std::vector<membership::BucketProperties> all;
     for (const auto& [name, bucket] : buckets) all.push_back(bucket);
@@ -75,6 +89,10 @@ class FakeKv : public coordinator::KvService {
   static constexpr int64_t kWritten = 784111777000;      // Sun, 06 Nov 1994 08:49:37 GMT
   std::map<std::string, coordinator::GetReply> replies;  // "bucket/key"
   std::map<std::string, membership::BucketProperties> buckets = {{"default", {.name = "default"}}};
+  coordinator::ListRequest last_list;
+  coordinator::ListReply list_page;
+  coordinator::EstimateRequest last_estimate;
+  coordinator::EstimateReply estimate;
   std::optional<base::Error> error;
   bool defer = false;
   bool replayed = false;

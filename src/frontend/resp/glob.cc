@@ -1,49 +1,56 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/resp/internal/glob.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstddef>
 
 namespace lariat::frontend::resp {
 namespace {
 
-char Lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
+char Folded(char c, Case matters) {
+  if (matters == Case::kMatters) return c;
+  return static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+}
 
 // Whether the class at the front of `pattern`, "[a-c]", has `c`; takes it from the pattern.
-bool InClass(std::string_view* pattern, char c) {
+bool InClass(std::string_view* pattern, char c, Case matters) {
   pattern->remove_prefix(1);
   const bool inverted = pattern->starts_with('^');
   if (inverted) pattern->remove_prefix(1);
   bool found = false;
   while (!pattern->empty() && pattern->front() != ']') {
     if (pattern->front() == '\\' && pattern->size() > 1) pattern->remove_prefix(1);
-    const char low = Lower(pattern->front());
+    const char low = Folded(pattern->front(), matters);
     char high = low;
     if (pattern->size() > 2 && (*pattern)[1] == '-' && (*pattern)[2] != ']') {
-      high = Lower((*pattern)[2]);
+      high = Folded((*pattern)[2], matters);
       pattern->remove_prefix(2);
     }
     pattern->remove_prefix(1);
-    found = found || (low <= c && c <= high) || (high <= c && c <= low);
+    const auto at = static_cast<unsigned char>(c);
+    const auto [first, last] =
+        std::minmax(static_cast<unsigned char>(low), static_cast<unsigned char>(high));
+    found = found || (first <= at && at <= last);
   }
   if (!pattern->empty()) pattern->remove_prefix(1);
   return found != inverted;
 }
 
 // Takes what stands for one character from the pattern's front.
-bool MatchesOne(std::string_view* pattern, char c) {
-  c = Lower(c);
-  if (pattern->front() == '[') return InClass(pattern, c);
+bool MatchesOne(std::string_view* pattern, char c, Case matters) {
+  c = Folded(c, matters);
+  if (pattern->front() == '[') return InClass(pattern, c, matters);
   const bool any = pattern->front() == '?';
   if (pattern->front() == '\\' && pattern->size() > 1) pattern->remove_prefix(1);
-  const bool matches = any || Lower(pattern->front()) == c;
+  const bool matches = any || Folded(pattern->front(), matters) == c;
   pattern->remove_prefix(1);
   return matches;
 }
 
 }  // namespace
 
-bool GlobMatches(std::string_view pattern, std::string_view text) {
+bool GlobMatches(std::string_view pattern, std::string_view text, Case matters) {
   // The last star, and what it has taken: when the rest does not fit it takes one more.
   std::string_view after_star;
   std::string_view taken_to;
@@ -57,7 +64,7 @@ bool GlobMatches(std::string_view pattern, std::string_view text) {
       continue;
     }
     if (text.empty() && pattern.empty()) return true;
-    if (!text.empty() && !pattern.empty() && MatchesOne(&pattern, text.front())) {
+    if (!text.empty() && !pattern.empty() && MatchesOne(&pattern, text.front(), matters)) {
       text.remove_prefix(1);
       continue;
     }

@@ -40,6 +40,34 @@ class FakeKv : public coordinator::KvService {
       done(Change(std::move(request)));
     });
   }
+  // Keys in the order of their names, each a token of its own: the number of it, from 1.
+  void List(coordinator::ListRequest request, coordinator::ListDone done) override {
+    Later([this, request = std::move(request), done = std::move(done)]() mutable {
+      if (error) return done(base::Fail(*error));
+      coordinator::ListReply page;
+      uint64_t token = 0;
+      for (const auto& [place, value] : stored) {
+        if (!place.starts_with(request.bucket + '/') || Live(place) == nullptr) continue;
+        if (++token < request.from_token.value_or(0)) continue;
+        if (page.keys.size() == static_cast<size_t>(request.limit)) {
+          page.next_token = token;
+          break;
+        }
+        page.keys.push_back({place.substr(request.bucket.size() + 1), {}});
+      }
+      done(std::move(page));
+    });
+  }
+  void Estimate(coordinator::EstimateRequest request, coordinator::EstimateDone done) override {
+    Later([this, request = std::move(request), done = std::move(done)]() mutable {
+      if (error) return done(base::Fail(*error));
+      coordinator::EstimateReply reply;
+      for (const auto& [place, value] : stored) {
+        reply.keys += place.starts_with(request.bucket + '/') ? 1 : 0;
+      }
+      done(reply);
+    });
+  }
   std::vector<membership::BucketProperties> Buckets() const override { return {}; }
   base::Result<membership::BucketProperties> Bucket(const std::string& name) const override {
     const auto found = buckets.find(name);

@@ -58,6 +58,19 @@ void CoordinatorPorts::Write(const coordinator::Destination& to, wire::WriteRequ
   Ask<wire::WriteReply>(to, std::move(request), std::move(done));
 }
 
+void CoordinatorPorts::Scan(const coordinator::Destination& to, wire::ScanRequest&& request,
+                            ScanDone done) {
+  if (to.node == to.view.self) {
+    return world_.records.Scan(std::move(request), to.view.fence(), std::move(done));
+  }
+  const std::optional<PeerHandle> peer = world_.peers.PeerIn(to.view, to.node);
+  if (peer && !world_.peers.TakesScans(*peer)) {
+    return done({{Code::kUnsupported, "node '" + to.view.MemberAt(to.node).name +
+                                          "' is of a build without lists, or cannot be reached"}});
+  }
+  Ask<wire::ScanReply>(to, std::move(request), std::move(done));
+}
+
 void CoordinatorPorts::Forward(const coordinator::Destination& to, wire::ForwardedWrite request,
                                ForwardDone done) {
   LARIAT_CHECK(to.node != to.view.self, "a write is forwarded to another node");

@@ -31,6 +31,8 @@ class CoordinatorPorts final : public coordinator::ReplicaPort, public coordinat
             ReadDone done) override;
   void Write(const coordinator::Destination& to, wire::WriteRequest&& request,
              WriteDone done) override;
+  void Scan(const coordinator::Destination& to, wire::ScanRequest&& request,
+            ScanDone done) override;
   void Forward(const coordinator::Destination& to, wire::ForwardedWrite request,
                ForwardDone done) override;
   void Update(coordinator::UpdateRequest&& request, UpdateDone updated,

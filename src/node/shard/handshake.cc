@@ -34,6 +34,7 @@ wire::HelloReply Handshake::OnHello(const wire::Hello& hello) {
   reply.node = peers_.self().id;
   reply.cluster = ClusterId();
   reply.name = peers_.self().name;
+  reply.takes_scans = true;
   const auto refuse = [&](Code code, std::string why) {
     reply.outcome = {code, std::move(why)};
     return reply;
@@ -52,6 +53,7 @@ wire::HelloReply Handshake::OnHello(const wire::Hello& hello) {
 }
 
 base::Status Handshake::OnHelloReply(peers::PeerHandle peer, const wire::HelloReply& reply) {
+  peers_.NoteScans(peer, reply.takes_scans);
   const std::string* address = peers_.AddressOf(peer);
   if (address == nullptr) return {};
   return host_.past().OnHelloReply(*address, reply);

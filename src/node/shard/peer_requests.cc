@@ -75,6 +75,11 @@ void PeerRequests::OnRequest(const base::Uuid& from, LinkId link, wire::Envelope
     if (!same) return answer(refused(same, wire::ForwardedWriteReply{}));
     return world_.coordinator.OnForwarded(std::move(*forwarded), answer);
   }
+  if (auto* scan = std::get_if<wire::ScanRequest>(&request.body)) {
+    const base::Status welcome = CheckSender(from, request);
+    if (!welcome) return answer(refused(welcome, wire::ScanReply{}));
+    return world_.records.Scan(std::move(*scan), request.epoch, answer);
+  }
   if (std::holds_alternative<wire::Heartbeat>(request.body)) {
     // As the clock itself says: each member's is one vote.
     return answer(wire::HeartbeatReply{world_.clock.judged().OwnMicros() / 1000});

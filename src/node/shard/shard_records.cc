@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/shard/shard_records.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
+#include "replica/range_reader.h"
 #include "wire/codec.h"
 
 namespace lariat::node {
@@ -41,6 +43,44 @@ wire::WriteReply ToReply(const base::Status& status,
     reply.standing = answer->standing;
     reply.greater = answer->greater;
   }
+  return reply;
+}
+
+constexpr size_t kBucketBytes = 4;  // of a data key; what follows is a position
+constexpr size_t kScanEntriesMax = 10000;
+constexpr size_t kScanBytesMax = 1 << 20;
+constexpr base::Duration kScanTime = base::Millis(50);
+
+replica::ScanQuery QueryOf(wire::ScanRequest&& request, base::WallTime now) {
+  replica::ScanQuery query;
+  query.bucket = request.bucket;
+  const std::string bucket = storage::DataKey(request.bucket, 0, "").substr(0, kBucketBytes);
+  query.from = bucket + request.from;
+  query.to = request.to.empty() ? replica::KeyAfterToken(request.bucket, UINT64_MAX)
+                                : bucket + request.to;
+  query.entries_max = std::clamp<size_t>(request.entries_max, 1, kScanEntriesMax);
+  query.bytes_max = std::clamp<size_t>(request.bytes_max, 1, kScanBytesMax);
+  query.form = request.form == wire::ScanForm::kObjects ? replica::ScanForm::kObjects
+               : request.form == wire::ScanForm::kLive  ? replica::ScanForm::kLive
+                                                        : replica::ScanForm::kDigests;
+  query.now = now;
+  return query;
+}
+
+wire::ScanReply ToReply(replica::ScanResult&& result) {
+  wire::ScanReply reply;
+  reply.entries.reserve(result.entries.size());
+  for (auto& entry : result.entries) {
+    reply.entries.push_back(
+        {entry.key.substr(kBucketBytes), entry.digest, entry.live, std::move(entry.object)});
+  }
+  if (!result.next.empty()) reply.next = result.next.substr(kBucketBytes);
+  return reply;
+}
+
+wire::ScanReply RefusedScan(const base::Error& why) {
+  wire::ScanReply reply;
+  reply.outcome = wire::Outcome::From(why);
   return reply;
 }
 
@@ -152,6 +192,26 @@ void ShardRecords::ReadHere(wire::ReadRequest&& request, uint64_t fence, ReadDon
   world_.replica.Read(key, {request.digest_only, std::move(request.idempotency_key)},
                       [done = std::move(done)](base::Result<replica::ReadResult>&& result) mutable {
                         done(ToReply(std::move(result)));
+                      });
+}
+
+void ShardRecords::Scan(wire::ScanRequest&& request, uint64_t fence, ScanDone done) {
+  if (auto status = CheckFence(fence); !status) return done(RefusedScan(status.error()));
+  if (scans_ >= static_cast<size_t>(world_.settings.limits_list_scans)) {
+    world_.metrics.list_pages_refused.Add();
+    return done(RefusedScan({Code::kOverloaded, "too many lists are read (limits.list_scans)"}));
+  }
+  world_.metrics.list_scans.Set(static_cast<int64_t>(++scans_));
+  const env::Clock& clock = world_.env.clock;
+  world_.replica.Scan(QueryOf(std::move(request), clock.Wall()),
+                      [&clock, until = clock.Now() + kScanTime] { return clock.Now() < until; },
+                      [this, fence, done = std::move(done)](
+                          base::Result<replica::ScanResult> result) mutable {
+                        world_.metrics.list_scans.Set(static_cast<int64_t>(--scans_));
+                        const base::Status same = CheckFence(fence);
+                        if (!same) return done(RefusedScan(same.error()));
+                        if (!result) return done(RefusedScan(result.error()));
+                        done(ToReply(std::move(*result)));
                       });
 }
 

@@ -36,6 +36,7 @@ class ShardRecords {
  public:
   using ReadDone = coordinator::ReplicaPort::ReadDone;
   using WriteDone = coordinator::ReplicaPort::WriteDone;
+  using ScanDone = coordinator::ReplicaPort::ScanDone;
   using UpdateDone = coordinator::ReplicaPort::UpdateDone;
   using DurableDone = coordinator::ReplicaPort::DurableDone;
   // All outlive this.
@@ -52,6 +53,9 @@ class ShardRecords {
 
   // They are refused with kStaleEpoch if the shard that owns the token works by another fence.
   void Read(wire::ReadRequest&& request, uint64_t fence, ReadDone&& done);
+  // Of the node's records, whichever shard owns them; for a page of a list. The fence holds from the
+  // request to the answer, so that nothing was removed meanwhile because of another topology.
+  void Scan(wire::ScanRequest&& request, uint64_t fence, ScanDone done);
   // For comparisons: also while reads are refused.
   void ReadInDoubt(uint64_t fence, replica::KeyRef key, ReadDone done);
   void Write(wire::WriteRequest&& request, uint64_t fence, WriteDone&& done);
@@ -90,6 +94,7 @@ class ShardRecords {
   const uint32_t shard_;
   const AllRecords& all_;
   World world_;
+  size_t scans_ = 0;                                 // under way
   std::set<replica::DirtyMark> dirty_;               // to be marked: hints could not be kept
   std::vector<std::vector<env::Task>> handed_over_;  // by shard: in this turn
 };

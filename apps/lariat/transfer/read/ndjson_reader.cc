@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
 #include <charconv>
 
 #include "base/base64.h"
@@ -129,24 +132,59 @@ base::Status NdjsonReader::FindValue(const Members& members, std::string_view li
   return FindSettings(members, record);
 }
 
-base::Status NdjsonReader::Parse(std::string_view line, Record* record) const {
+// All but the last end where the line begins: what is taken up again there begins with the first.
+base::Status NdjsonReader::QueueSiblings(const JsonMember& siblings, const Record& record) {
+  boost::json::error_code problem;
+  const auto parsed = boost::json::parse(
+      {siblings.source.data(), siblings.source.size()}, problem);
+  if (problem || !parsed.is_array() || parsed.as_array().empty()) {
+    return Bad("'siblings' is no list of values");
+  }
+  for (const boost::json::value& sibling : parsed.as_array()) {
+    const std::string text = boost::json::serialize(sibling);
+    const auto members = ParseJsonLine(text);
+    if (!members) return Bad("'siblings' is no list of objects");
+    Record one = record;
+    one.sibling = static_cast<uint32_t>(siblings_.size());
+    if (auto status = FindValue(*members, text, &one); !status) return status;
+    siblings_.push_back(std::move(one));
+  }
+  return {};
+}
+
+base::Status NdjsonReader::Parse(std::string_view line, Record* record) {
   auto members = ParseJsonLine(line);
   if (!members) return base::Fail(members.error());
   if (auto status = FindKey(*members, record); !status) return status;
-  return FindValue(*members, line, record);
+  const auto siblings = FindMember(*members, "siblings");
+  const auto value = FindMember(*members, "value");
+  const bool is_export = !key_ && value_.empty() && siblings && *siblings != nullptr &&
+                         (*siblings)->source.starts_with('[') && value && *value == nullptr;
+  return is_export ? QueueSiblings(**siblings, *record) : FindValue(*members, line, record);
 }
 
 RecordReader::Next NdjsonReader::Read(Record* record, std::string* why) {
   std::string_view line;
   while (true) {
+    if (!siblings_.empty()) {
+      *record = std::move(siblings_.front());
+      siblings_.pop_front();
+      return Next::kRecord;
+    }
     *record = {};
+    const uint64_t start = source_->offset();
     record->line = source_->line();
     if (!source_->Next(&line)) return End(why);
     record->end = source_->offset();
     line = WithoutLineEnd(line);
     if (line.find_first_not_of(" \t") == std::string_view::npos && !source_->cut()) continue;
     base::Status parsed = source_->cut() ? Bad("the line is too long") : Parse(line, record);
-    if (parsed) return Next::kRecord;
+    if (parsed && siblings_.empty()) return Next::kRecord;
+    if (parsed) {
+      for (size_t i = 0; i + 1 < siblings_.size(); ++i) siblings_[i].end = start;
+      continue;
+    }
+    siblings_.clear();
     *why = parsed.error().message;
     return Next::kBad;
   }

@@ -22,6 +22,7 @@ struct Record {
   std::string content_type;  // empty = none
   std::optional<int64_t> ttl_s;
   std::optional<int64_t> expires_ms;  // since 1970; wins over ttl_s
+  uint32_t sibling = 0;               // its number among the values of its key, from 0
 };
 
 enum class Format : uint8_t { kNdjson, kCsv, kDeb822 };

@@ -19,6 +19,11 @@ void DeleteJson(Request& request, Exchange exchange);
 
 // batch/batch.cc
 void PostBatch(Request& request, Exchange exchange);
+// kv_list.cc
+void ListKeys(Request& request, Exchange exchange);
+void GetBucketStats(Request& request, Exchange exchange);
+void ListPrefix(Request& request, Exchange exchange);
+void ListRange(Request& request, Exchange exchange);
 
 // buckets.cc
 void ListBuckets(Request& request, Exchange exchange);

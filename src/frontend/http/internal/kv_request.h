@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,10 @@ base::Result<coordinator::GetRequest> ReadGet(const Request& request);
 // All but the value, its content type and what a JSON body may add.
 base::Result<coordinator::WriteRequest> ReadPut(const Request& request);
 base::Result<coordinator::WriteRequest> ReadDelete(const Request& request);
+
+// What is listed: all keys, those with a prefix, those between two bounds; or nothing, but counted.
+enum class ListKind : uint8_t { kWalk, kPrefix, kRange, kStats };
+base::Result<coordinator::ListRequest> ReadList(const Request& request, ListKind kind);
 
 // Fit for a reply's head, and short.
 base::Status CheckContentType(std::string_view type);
