@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "causal/serial.h"
+
 namespace lariat::causal {
 
 using base::Code;
@@ -61,6 +63,10 @@ base::Status ClientWrite::Check() const {
 }
 
 base::Status ClientWrite::CheckFor(Kind kind, std::string_view bucket, std::string_view key) const {
+  if (IsAgreed(kind)) return CheckForSerial(*this, bucket, key);
+  if (expect || expect_absent) {
+    return Fail(Code::kInvalidArgument, "'expect' is for serial buckets only");
+  }
   if (client_timestamp_ms && !IsOrderedByClock(kind)) {
     return Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only");
   }

@@ -39,6 +39,7 @@
 #include "replica/requests/merger.h"
 #include "replica/requests/reader.h"
 #include "replica/requests/requests.h"
+#include "replica/requests/voter.h"
 #include "replica/tree/leaf_check.h"
 #include "replica/tree/upkeep.h"
 #include "replica/tree/walk.h"
@@ -161,6 +162,7 @@ class Replica {
   Records records_;
   RecordWatch watch_;
   RegisterRules registers_;
+  Voter voter_;
   Reader reader_;
   Merger merger_;
   EventMaker event_maker_;
