@@ -50,6 +50,9 @@ struct Consistency {
 // For people: node name -> that node's events. In serial buckets one number that only grows, under
 // the empty name.
 using Version = std::map<std::string, uint64_t>;
+inline bool IsSerialVersion(const Version& version) {
+  return version.size() == 1 && version.begin()->first.empty();
+}
 
 // How many replicas answered with success before the reply.
 struct Participation {

@@ -70,9 +70,6 @@ base::Status CheckBucket(const BucketProperties& b) {
                 "a serial bucket works by majorities: r = w = " + std::to_string(majority) +
                     ", pr = pw = 0 and sloppy = false");
   }
-  if (causal::IsAgreed(b.conflict) && b.durability != Durability::kSync) {
-    return Fail(Code::kInvalidArgument, "a serial bucket has durability sync");
-  }
   if (b.Eventual() && !b.allow_eventual) {
     return Fail(
         Code::kInvalidArgument,

@@ -52,15 +52,15 @@ std::string SerialContext(uint64_t version, const std::string& bucket, const std
   return causal::EncodeContext({{}, {version}, 0}, bucket, key);
 }
 
-base::Result<WriteReply> SerialReply(base::Result<SerialResult> result,
+base::Result<WriteReply> SerialReply(base::Result<serial::Outcome> result,
                                      const WriteRequest& request) {
   if (!result) return Fail(std::move(result.error()));
-  if (result->kind == SerialResult::Kind::kTooManyIds) {
+  if (result->kind == serial::Outcome::Kind::kTooManyIds) {
     return Fail(Code::kOverloaded,
-                "the key remembers " + std::to_string(kSerialAnswersMax) +
+                "the key remembers " + std::to_string(serial::kAnswersMax) +
                     " Idempotency-Keys of the last 24 hours, and no more");
   }
-  if (result->kind == SerialResult::Kind::kLost) {
+  if (result->kind == serial::Outcome::Kind::kLost) {
     base::Error error{Code::kPreconditionFailed, "the condition does not hold"};
     base::Winner winner{result->version, std::nullopt};
     if (result->value) winner.value = std::move(result->value->bytes);

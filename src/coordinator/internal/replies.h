@@ -8,7 +8,7 @@
 #include "coordinator/kv_service.h"
 #include "coordinator/ports.h"
 #include "coordinator/read_op.h"
-#include "coordinator/serial/serial_core.h"
+#include "serial/ops.h"
 
 namespace lariat::coordinator {
 
@@ -22,7 +22,7 @@ WriteReply NothingToDelete(const ReadResult& found, const UpdateRequest& update,
 Version SerialVersion(uint64_t version);
 std::string SerialContext(uint64_t version, const std::string& bucket, const std::string& key);
 // Of a write in a serial bucket. kPreconditionFailed, with what won: its condition did not hold.
-base::Result<WriteReply> SerialReply(base::Result<SerialResult> result,
+base::Result<WriteReply> SerialReply(base::Result<serial::Outcome> result,
                                      const WriteRequest& request);
 // The reply that an earlier write with the same Idempotency-Key was recorded with. kCorruption: it
 // is malformed.

@@ -150,7 +150,7 @@ void WriteJobs::Coordinate(const JobPtr& job) {
 void WriteJobs::Agree(const JobPtr& job) {
   const std::string bucket = job->request.bucket;
   const std::string key = job->request.key;
-  auto op = SerialOpOf(&job->request.write, job->request.idempotency_key.value_or(""),
+  auto op = serial::OpOf(&job->request.write, job->request.idempotency_key.value_or(""),
                        {.kind = job->target.bucket->conflict,
                         .bucket = bucket,
                         .key = key,
@@ -163,7 +163,7 @@ void WriteJobs::Agree(const JobPtr& job) {
     return End(job, Fail(std::move(right.error())));
   }
   rounds_.Submit({bucket, key}, std::move(*op), job->deadline,
-                 [this, job](base::Result<SerialResult> result) {
+                 [this, job](base::Result<serial::Outcome> result) {
                    auto reply = SerialReply(std::move(result), job->request);
                    if (job->home.expired()) return job->done(std::move(reply));
                    End(job, std::move(reply));

@@ -94,8 +94,8 @@ void SerialReads::Get(GetRequest request, GetDone done) {
 void SerialReads::Settle(const std::string& bucket, const std::string& key) {
   const auto name = std::make_pair(bucket, key);
   if (settling_.size() >= kSettlesMax || !settling_.insert(name).second) return;
-  rounds_.Submit({bucket, key}, SerialOp(), context_.clock().Now() + kSettleTime,
-                 [this, name, home = context_.home()](const base::Result<SerialResult>&) {
+  rounds_.Submit({bucket, key}, serial::Op(), context_.clock().Now() + kSettleTime,
+                 [this, name, home = context_.home()](const base::Result<serial::Outcome>&) {
                    if (!home.expired()) settling_.erase(name);
                  });
 }
@@ -195,8 +195,8 @@ void SerialReads::Judge(const JobPtr& job) {
     if (!object || object->serial() == nullptr) {
       return End(job, Fail(Code::kCorruption, "the state of the key cannot be read"));
     }
-    const SerialTerms terms{context_.clock().Wall(), context_.settings().limits_clock_drift_ms};
-    const bool expired = !object->serial()->value.tombstone && IsGone(object->serial()->value, terms);
+    const serial::Terms terms{context_.clock().Wall(), context_.settings().limits_clock_drift_ms};
+    const bool expired = !object->serial()->value.tombstone && serial::IsGone(object->serial()->value, terms);
     if (expired) return RunRound(job);
     context_.metrics().serial_fast_reads.Add();
     return Show(job, *object->serial());
@@ -220,8 +220,8 @@ void SerialReads::GoOn(const JobPtr& job) {
 
 void SerialReads::RunRound(const JobPtr& job) {
   ++job->ask;
-  rounds_.Submit({job->request.bucket, job->request.key}, SerialOp(), job->deadline,
-                 [this, job](base::Result<SerialResult> result) {
+  rounds_.Submit({job->request.bucket, job->request.key}, serial::Op(), job->deadline,
+                 [this, job](base::Result<serial::Outcome> result) {
                    if (job->home.expired() || !job->done) return;
                    if (!result) return End(job, Fail(std::move(result.error())));
                    causal::SerialState state;

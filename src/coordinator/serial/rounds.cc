@@ -39,8 +39,8 @@ struct SerialRounds::Round {
   Target target;
   Lineup lineup;
   std::vector<WaiterPtr> batch;
-  std::vector<SerialOp> ops;          // of the batch, in order
-  std::vector<SerialResult> results;  // by the last change that was made
+  std::vector<serial::Op> ops;          // of the batch, in order
+  std::vector<serial::Outcome> results;  // by the last change that was made
   std::weak_ptr<bool> home;
   std::optional<ProposerCore> core;
   base::Instant deadline{};
@@ -51,18 +51,18 @@ struct SerialRounds::Round {
   bool over = false;
 };
 
-void SerialRounds::Waiter::End(base::Result<SerialResult> result) {
+void SerialRounds::Waiter::End(base::Result<serial::Outcome> result) {
   if (done) std::exchange(done, nullptr)(std::move(result));
 }
 
 SerialRounds::SerialRounds(OpContext& context)
     : context_(context), prng_(context.entropy().Next()) {}
 
-SerialTerms SerialRounds::Terms() const {
+serial::Terms SerialRounds::Terms() const {
   return {context_.clock().Wall(), context_.settings().limits_clock_drift_ms};
 }
 
-void SerialRounds::Submit(const Place& place, SerialOp op, base::Instant deadline, Done done) {
+void SerialRounds::Submit(const Place& place, serial::Op op, base::Instant deadline, Done done) {
   // Not make_shared: the deadline that outlives it shall keep only the control block.
   auto waiter = WaiterPtr(new Waiter{std::move(op), deadline, std::move(done), false});
   waiters_.Add(deadline, waiter);
@@ -186,9 +186,9 @@ std::optional<std::string> SerialRounds::Change(Round& round,
   }
   // Who was told meanwhile that nothing of it was done has to be right.
   for (size_t i = 0; i < round.ops.size(); ++i) {
-    if (!round.batch[i]->done) round.ops[i] = SerialOp();
+    if (!round.batch[i]->done) round.ops[i] = serial::Op();
   }
-  round.changes = ApplySerial(round.ops, Terms(), &state, &round.results);
+  round.changes = serial::Apply(round.ops, Terms(), &state, &round.results);
   return round.changes ? std::optional(state.Body()) : std::nullopt;
 }
 
@@ -368,8 +368,6 @@ void SerialRounds::Finish(const RoundPtr& round) {
   Leave(round, std::move(again));
 }
 
-// Operations without an effect of their own may be made again. So may those that are known to be
-// in no state that can still be decided: the confirmed one has not their version, or not their id.
 void SerialRounds::Resolve(const RoundPtr& round, const ProposerCore::Result& result,
                            std::vector<WaiterPtr>* again) {
   std::optional<causal::SerialState> state;
@@ -379,15 +377,11 @@ void SerialRounds::Resolve(const RoundPtr& round, const ProposerCore::Result& re
   }
   for (size_t i = 0; i < round->batch.size(); ++i) {
     const WaiterPtr& waiter = round->batch[i];
-    const SerialResult& made = round->results[i];
-    const bool had_effect =
-        waiter->op.id || (waiter->op.IsWrite() && made.kind == SerialResult::Kind::kDone);
-    const auto answer =
-        state && waiter->op.id ? AnswerTo(*waiter->op.id, *state, Terms()) : std::nullopt;
-    const bool is_out = state && (waiter->op.id ? !answer : state->version < made.version);
-    if (answer) {
-      waiter->End(*answer);
-    } else if ((!had_effect || is_out) && context_.clock().Now() < waiter->deadline) {
+    const serial::Fate fate =
+        serial::FateOf(waiter->op, round->results[i], state ? &*state : nullptr, Terms());
+    if (fate == serial::Fate::kAnswered) {
+      waiter->End(*serial::AnswerTo(*waiter->op.id, *state, Terms()));
+    } else if (fate == serial::Fate::kOut && context_.clock().Now() < waiter->deadline) {
       waiter->sent = false;
       again->push_back(waiter);
     } else {

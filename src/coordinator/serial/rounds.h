@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The proposer of the keys of serial buckets: for each key one line of operations and at most one
 // round at a time, which takes up to kSerialBatchMax of them (consensus/proposer_core.h decides,
-// serial_core.h says what they do to the key). Acceptors are the key's replicas; while its range
+// serial/ops.h says what they do to the key). Acceptors are the key's replicas; while its range
 // moves a round needs a majority of both lists.
 //
 //   prepare = wire::ReadRequest with `promise`     accept = wire::WriteRequest with the new state
@@ -28,7 +28,7 @@
 #include "coordinator/deadlines.h"
 #include "coordinator/internal/op_context.h"
 #include "coordinator/plan.h"
-#include "coordinator/serial/serial_core.h"
+#include "serial/ops.h"
 
 namespace lariat::coordinator {
 
@@ -36,24 +36,24 @@ inline constexpr size_t kSerialBatchMax = 64;
 
 class SerialRounds {
  public:
-  using Done = base::UniqueFunction<void(base::Result<SerialResult>)>;
+  using Done = base::UniqueFunction<void(base::Result<serial::Outcome>)>;
   struct Place {
     std::string bucket, key;
   };
 
   explicit SerialRounds(OpContext& context);
 
-  void Submit(const Place& place, SerialOp op, base::Instant deadline, Done done);
+  void Submit(const Place& place, serial::Op op, base::Instant deadline, Done done);
   void Tick(base::Instant now);
 
  private:
   // An operation from its arrival to its answer.
   struct Waiter {
-    SerialOp op;
+    serial::Op op;
     base::Instant deadline{};
     Done done;          // empty: it was answered
     bool sent = false;  // in a proposal
-    void End(base::Result<SerialResult> result);
+    void End(base::Result<serial::Outcome> result);
   };
   using WaiterPtr = std::shared_ptr<Waiter>;  // co-owned by its line, its round and its deadline
   struct Round;
@@ -89,7 +89,7 @@ class SerialRounds {
   // Nothing waits: kept for its cache, or forgotten.
   void Rest(const std::string& name, const Line& line);
   base::Duration TimeLeft(const Round& round) const;
-  SerialTerms Terms() const;
+  serial::Terms Terms() const;
 
   OpContext& context_;
   base::Prng prng_;

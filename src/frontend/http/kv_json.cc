@@ -42,8 +42,21 @@ base::Status ReadValue(JsonMember& member, std::string& value) {
   return {};
 }
 
+// null: the key has to have no value.
+base::Status ReadExpect(JsonMember& member, causal::ClientWrite& write) {
+  write.expect_absent = member.is_null();
+  if (write.expect_absent) return {};
+  auto text = TakeText(member);
+  if (!text) return base::Fail(std::move(text.error()));
+  auto bytes = base::Base64Decode(*text);
+  if (!bytes) return Bad("'expect' is not base64");
+  write.expect = std::move(*bytes);
+  return {};
+}
+
 base::Status ReadPutMember(JsonMember& member, causal::ClientWrite& put) {
   if (member.name == "value") return ReadValue(member, put.value);
+  if (member.name == "expect") return ReadExpect(member, put);
   const bool known =
       member.name == "context" || member.name == "ttl" || member.name == "content_type";
   if (!known) return Bad("unknown member '" + member.name + "'");
@@ -77,6 +90,10 @@ base::Status ReadDeleteBody(std::string_view body, causal::ClientWrite& del) {
   auto members = ParseFlatJson(body);
   if (!members) return base::Fail(std::move(members.error()));
   for (JsonMember& member : *members) {
+    if (member.name == "expect") {
+      if (auto read = ReadExpect(member, del); !read) return read;
+      continue;
+    }
     if (member.name != "context") return Bad("unknown member '" + member.name + "'");
     if (member.is_null()) continue;
     if (auto read = ReadContext(member, del.context); !read) return read;

@@ -74,7 +74,8 @@ base::Status ReadParameter(const Parameter& parameter, Consistency& consistency)
   return {};
 }
 
-base::Result<Consistency> ReadConsistency(const Request& request) {
+// `confirm`: null where it has no meaning.
+base::Result<Consistency> ReadConsistency(const Request& request, bool* confirm) {
   Consistency consistency;
   auto level = ReadLevel(request);
   if (!level) return base::Fail(std::move(level.error()));
@@ -83,6 +84,13 @@ base::Result<Consistency> ReadConsistency(const Request& request) {
   auto parameters = ParseQuery(request.query);
   if (!parameters) return base::Fail(std::move(parameters.error()));
   for (const Parameter& parameter : *parameters) {
+    if (confirm != nullptr && parameter.name == "confirm") {
+      if (parameter.value != "true" && parameter.value != "false") {
+        return Bad("confirm must be true or false");
+      }
+      *confirm = parameter.value == "true";
+      continue;
+    }
     if (auto read = ReadParameter(parameter, consistency); !read) return base::Fail(read.error());
   }
   const auto timeout = consistency.timeout_ms;
@@ -104,7 +112,9 @@ base::Result<To> ReadCommon(const Request& request) {
     return Bad("a key has 1 to " + std::to_string(membership::kKeyBytesMax) + " bytes, not " +
                std::to_string(key->size()));
   }
-  auto consistency = ReadConsistency(request);
+  bool* confirm = nullptr;
+  if constexpr (requires { to.confirm; }) confirm = &to.confirm;
+  auto consistency = ReadConsistency(request, confirm);
   if (!consistency) return base::Fail(std::move(consistency.error()));
   to.bucket = std::move(*bucket);
   to.key = std::move(*key);

@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "coordinator/serial/serial_core.h"
+#include "serial/ops.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace lariat::coordinator {
+namespace lariat::serial {
 namespace {
 
 using causal::SerialState;
 
-std::optional<causal::Value> LiveValue(const SerialState& state, const SerialTerms& terms) {
+std::optional<causal::Value> LiveValue(const SerialState& state, const Terms& terms) {
   if (IsGone(state.value, terms)) return std::nullopt;
   return state.value;
 }
 
-SerialResult Shown(const SerialState& state, const SerialTerms& terms) {
-  return {SerialResult::Kind::kDone, false, state.version, state.value.written.ms,
+causal::Value Tombstone(const Terms& terms) {
+  causal::Value value;
+  value.tombstone = true;
+  value.written = terms.now;
+  return value;
+}
+
+Outcome Shown(const SerialState& state, const Terms& terms) {
+  return {Outcome::Kind::kDone, false, state.version, state.value.written.ms,
           LiveValue(state, terms)};
 }
 
-bool Holds(const SerialOp& op, const SerialState& state, bool live) {
+bool Holds(const Op& op, const SerialState& state, bool live) {
   if (op.if_none && live) return false;
   const bool wants_value = op.if_any || op.if_version || op.if_version_2 || op.expect;
   if (wants_value && !live) return false;
@@ -28,46 +35,46 @@ bool Holds(const SerialOp& op, const SerialState& state, bool live) {
   return !op.expect || *op.expect == state.value.bytes;
 }
 
-void BuryExpired(const SerialTerms& terms, SerialState* state) {
+void BuryExpired(const Terms& terms, SerialState* state) {
   ++state->version;
-  state->value = causal::Value{.tombstone = true, .written = terms.now};
+  state->value = Tombstone(terms);
 }
 
 // Without its id. True: the state became another one.
-bool ApplyOne(const SerialOp& op, const SerialTerms& terms, SerialState* state,
-              SerialResult* result) {
+bool ApplyOne(const Op& op, const Terms& terms, SerialState* state,
+              Outcome* result) {
   const bool live = !IsGone(state->value, terms);
   if (!Holds(op, *state, live)) {
     *result = Shown(*state, terms);
-    result->kind = SerialResult::Kind::kLost;
+    result->kind = Outcome::Kind::kLost;
     return false;
   }
-  const bool nothing_to_do = !op.IsWrite() || (op.kind == SerialOp::Kind::kDelete && !live);
+  const bool nothing_to_do = !op.IsWrite() || (op.kind == Op::Kind::kDelete && !live);
   if (!nothing_to_do) {
     ++state->version;
-    state->value = op.kind == SerialOp::Kind::kPut
+    state->value = op.kind == Op::Kind::kPut
                        ? op.value
-                       : causal::Value{.tombstone = true, .written = terms.now};
+                       : Tombstone(terms);
   }
   *result = Shown(*state, terms);
   if (op.IsWrite()) result->value.reset();
   return !nothing_to_do;
 }
 
-void ForgetOldAnswers(const SerialTerms& terms, SerialState* state) {
+void ForgetOldAnswers(const Terms& terms, SerialState* state) {
   std::erase_if(state->answers, [&](const SerialState::Answer& answer) {
-    return answer.written_ms < terms.now.ms - kSerialAnswerMs;
+    return answer.written_ms < terms.now.ms - kAnswerMs;
   });
 }
 
 }  // namespace
 
-bool IsGone(const causal::Value& value, const SerialTerms& terms) {
+bool IsGone(const causal::Value& value, const Terms& terms) {
   if (value.tombstone) return true;
   return value.expires_ms != 0 && value.expires_ms <= terms.now.ms - terms.drift_ms;
 }
 
-base::Result<SerialOp> SerialOpOf(causal::ClientWrite* write, const std::string& idempotency_key,
+base::Result<Op> OpOf(causal::ClientWrite* write, const std::string& idempotency_key,
                                   const causal::ChangeTerms& terms) {
   const auto version_in = [&](const std::optional<std::string>& text)
       -> base::Result<std::optional<uint64_t>> {
@@ -76,7 +83,7 @@ base::Result<SerialOp> SerialOpOf(causal::ClientWrite* write, const std::string&
     if (!version) return base::Fail(std::move(version.error()));
     return std::optional(*version);
   };
-  SerialOp op;
+  Op op;
   auto by_match = version_in(write->if_match);
   if (!by_match) return base::Fail(std::move(by_match.error()));
   auto by_context = version_in(write->context);
@@ -92,17 +99,17 @@ base::Result<SerialOp> SerialOpOf(causal::ClientWrite* write, const std::string&
   write->if_match.reset();
   auto change = causal::Change::Of(write, terms);
   if (!change) return base::Fail(std::move(change.error()));
-  op.kind = change->IsDelete() ? SerialOp::Kind::kDelete : SerialOp::Kind::kPut;
+  op.kind = change->IsDelete() ? Op::Kind::kDelete : Op::Kind::kPut;
   op.value = std::move(change->value);
   return op;
 }
 
-std::optional<SerialResult> AnswerTo(const base::Hash128& id, const SerialState& state,
-                                     const SerialTerms& terms) {
+std::optional<Outcome> AnswerTo(const base::Hash128& id, const SerialState& state,
+                                     const Terms& terms) {
   for (const SerialState::Answer& answer : state.answers) {
     if (answer.id != id) continue;
-    SerialResult result;
-    result.kind = answer.lost ? SerialResult::Kind::kLost : SerialResult::Kind::kDone;
+    Outcome result;
+    result.kind = answer.lost ? Outcome::Kind::kLost : Outcome::Kind::kDone;
     result.replayed = true;
     result.version = answer.version;
     result.written_ms = answer.written_ms;
@@ -113,16 +120,27 @@ std::optional<SerialResult> AnswerTo(const base::Hash128& id, const SerialState&
   return std::nullopt;
 }
 
-bool ApplySerial(std::span<const SerialOp> ops, const SerialTerms& terms, SerialState* state,
-                 std::vector<SerialResult>* results) {
+// Versions only grow along the chain of states, and each is one write. So a confirmed state of a
+// lower version than the write would have is not made from it; and it can be decided no more,
+// because a majority has accepted a greater ballot.
+Fate FateOf(const Op& op, const Outcome& made, const SerialState* confirmed, const Terms& terms) {
+  const bool had_effect = op.id || (op.IsWrite() && made.kind == Outcome::Kind::kDone);
+  if (!had_effect) return Fate::kOut;
+  if (confirmed == nullptr) return Fate::kUnknown;
+  if (op.id) return AnswerTo(*op.id, *confirmed, terms) ? Fate::kAnswered : Fate::kOut;
+  return confirmed->version < made.version ? Fate::kOut : Fate::kUnknown;
+}
+
+bool Apply(std::span<const Op> ops, const Terms& terms, SerialState* state,
+                 std::vector<Outcome>* results) {
   results->clear();
   bool changed = false;
   if (!state->value.tombstone && IsGone(state->value, terms)) {
     BuryExpired(terms, state);
     changed = true;
   }
-  for (const SerialOp& op : ops) {
-    SerialResult& result = results->emplace_back();
+  for (const Op& op : ops) {
+    Outcome& result = results->emplace_back();
     if (!op.id) {
       changed = ApplyOne(op, terms, state, &result) || changed;
       continue;
@@ -132,16 +150,16 @@ bool ApplySerial(std::span<const SerialOp> ops, const SerialTerms& terms, Serial
       continue;
     }
     ForgetOldAnswers(terms, state);
-    if (state->answers.size() >= kSerialAnswersMax) {
-      result.kind = SerialResult::Kind::kTooManyIds;
+    if (state->answers.size() >= kAnswersMax) {
+      result.kind = Outcome::Kind::kTooManyIds;
       continue;
     }
     ApplyOne(op, terms, state, &result);
-    const bool lost = result.kind == SerialResult::Kind::kLost;
+    const bool lost = result.kind == Outcome::Kind::kLost;
     state->answers.push_back({*op.id, terms.now.ms, lost, result.version});
     changed = true;
   }
   return changed;
 }
 
-}  // namespace lariat::coordinator
+}  // namespace lariat::serial

@@ -21,13 +21,13 @@
 #include "causal/change.h"
 #include "causal/serial.h"
 
-namespace lariat::coordinator {
+namespace lariat::serial {
 
 // Requests with an id that a key remembers, for so long: further ones are refused meanwhile.
-inline constexpr size_t kSerialAnswersMax = 1000;
-inline constexpr int64_t kSerialAnswerMs = 24 * 3600 * 1000;
+inline constexpr size_t kAnswersMax = 1000;
+inline constexpr int64_t kAnswerMs = 24 * 3600 * 1000;
 
-struct SerialOp {
+struct Op {
   enum class Kind : uint8_t { kRead, kPut, kDelete };
   Kind kind = Kind::kRead;
   causal::Value value;  // of a put
@@ -43,10 +43,10 @@ struct SerialOp {
 };
 
 // Takes value and content type out of the write. `ttl_s`: the bucket's.
-base::Result<SerialOp> SerialOpOf(causal::ClientWrite* write, const std::string& idempotency_key,
+base::Result<Op> OpOf(causal::ClientWrite* write, const std::string& idempotency_key,
                                   const causal::ChangeTerms& terms);
 
-struct SerialResult {
+struct Outcome {
   enum class Kind : uint8_t { kDone, kLost, kTooManyIds };
   Kind kind = Kind::kDone;
   bool replayed = false;
@@ -55,18 +55,28 @@ struct SerialResult {
   std::optional<causal::Value> value;  // reads and kLost: what is there, if anything
 };
 
-struct SerialTerms {
+struct Terms {
   base::WallTime now;
   int64_t drift_ms = 0;  // expiries are honoured so much later
 };
 
 // Whether the value has expired beyond doubt, or is a tombstone.
-bool IsGone(const causal::Value& value, const SerialTerms& terms);
+bool IsGone(const causal::Value& value, const Terms& terms);
 // Applies the operations in order; a result for each. True: the state became another one.
-bool ApplySerial(std::span<const SerialOp> ops, const SerialTerms& terms,
-                 causal::SerialState* state, std::vector<SerialResult>* results);
+bool Apply(std::span<const Op> ops, const Terms& terms,
+                 causal::SerialState* state, std::vector<Outcome>* results);
 // The recorded answer to the request, if the state knows it.
-std::optional<SerialResult> AnswerTo(const base::Hash128& id, const causal::SerialState& state,
-                                     const SerialTerms& terms);
+std::optional<Outcome> AnswerTo(const base::Hash128& id, const causal::SerialState& state,
+                                     const Terms& terms);
 
-}  // namespace lariat::coordinator
+// What became of an operation whose round ended as unknown. `made`: what came of it in the proposal
+// that went out; `confirmed`: what the key held afterwards by a round, null if that is not known.
+enum class Fate : uint8_t {
+  kUnknown,
+  kAnswered,  // it is in: AnswerTo says how
+  kOut        // it is in no state that can still be decided, or had no effect: it may be made again
+};
+Fate FateOf(const Op& op, const Outcome& made, const causal::SerialState* confirmed,
+            const Terms& terms);
+
+}  // namespace lariat::serial
