@@ -16,6 +16,7 @@ void AddRepairCommands(CLI::App& app, Session& session);    // repair, repair st
 void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
 void AddBenchCommand(CLI::App& app, Session& session);
+void AddLockCommand(CLI::App& app, Session& session);
 void AddPlanCommand(CLI::App& app, Session& session);
 
 }  // namespace lariat::cli

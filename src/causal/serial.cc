@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "causal/serial.h"
 
-#include <charconv>
-
 namespace lariat::causal {
 namespace {
 
@@ -43,13 +41,6 @@ SerialState DecodeSerialBody(base::ByteReader* in) {
     answer.version = in->Varint();
   }
   return state;
-}
-
-std::optional<uint64_t> NumberIn(std::string_view text) {
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
 }
 
 }  // namespace
@@ -110,31 +101,6 @@ std::string SerialObject(const consensus::Ballot& accepted, std::string_view bod
   accepted.Encode(&out);
   out.Raw(body);
   return object;
-}
-
-base::Result<uint64_t> SerialVersionOf(std::string_view text, std::string_view bucket,
-                                       std::string_view key) {
-  if (const auto number = NumberIn(text)) return *number;
-  auto context = DecodeContext(text, bucket, key);
-  if (!context) return Fail(std::move(context.error()));
-  if (!context->seen.Empty() || context->lww_node != 0) {
-    return Fail(Code::kInvalidArgument, "the context is of another kind of bucket");
-  }
-  return context->lww_stamp.packed;
-}
-
-base::Status CheckForSerial(const ClientWrite& write, std::string_view bucket,
-                            std::string_view key) {
-  if (write.client_timestamp_ms) {
-    return Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only");
-  }
-  for (const auto* text : {&write.context, &write.if_match}) {
-    if (!*text || **text == "*") continue;
-    if (auto version = SerialVersionOf(**text, bucket, key); !version) {
-      return Fail(std::move(version.error()));
-    }
-  }
-  return {};
 }
 
 }  // namespace lariat::causal

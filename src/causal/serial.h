@@ -79,11 +79,4 @@ struct SerialParts {
 std::optional<SerialParts> SerialPartsOf(std::string_view object);
 std::string SerialObject(const consensus::Ballot& accepted, std::string_view body);
 
-// The version that a condition names: a number as text, or a context. kInvalidArgument: neither.
-base::Result<uint64_t> SerialVersionOf(std::string_view text, std::string_view bucket,
-                                       std::string_view key);
-// ClientWrite::CheckFor of serial buckets.
-base::Status CheckForSerial(const ClientWrite& write, std::string_view bucket,
-                            std::string_view key);
-
 }  // namespace lariat::causal

@@ -63,11 +63,11 @@ class ProposerCore {
   struct Options {
     size_t acceptors = 0;
     size_t quorum = 0;           // 0: a majority. Two quorums must always meet.
+    uint32_t attempts_max = 16;  // the last conflict is a failure
+    bool ask_next = false;       // ask for the promise that fills Result::cache
     // Not empty: the lists that each acceptor is in, as bits; a quorum has a majority of each list
     // that anybody is in, and `quorum` is 0. For registers whose acceptors are being changed.
     std::vector<uint8_t> lists = {};
-    uint32_t attempts_max = 16;  // the last conflict is a failure
-    bool ask_next = false;       // ask for the promise that fills Result::cache
   };
 
   enum class ActionKind : uint8_t {

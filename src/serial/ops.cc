@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "causal/serial_version.h"
+
 namespace lariat::serial {
 namespace {
 

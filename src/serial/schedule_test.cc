@@ -398,6 +398,7 @@ std::optional<uint64_t> FindBad(Bug bug, uint64_t seeds) {
   return std::nullopt;
 }
 
+// Guards M31, M32: 4,000 schedules.
 TEST(SerialSchedule, EveryHistoryIsLinearizable) {
   EXPECT_EQ(FindBad(Bug::kNone, 4000), std::nullopt);
 }
@@ -416,6 +417,7 @@ TEST(SerialSchedule, TheSchedulesReachWhatTheyAreFor) {
   EXPECT_GT(fast, 300U);
 }
 
+// Guards M31, M32: 6 mutants.
 TEST(SerialSchedule, PlantedBugsAreFound) {
   for (const Bug bug : {Bug::kPromiseNotSynced, Bug::kReadMajorityOfOne, Bug::kSecondValueOfBallot,
                         Bug::kCopyBelowPromise, Bug::kNewcomerTooEarly, Bug::kLostIsNotConfirmed}) {

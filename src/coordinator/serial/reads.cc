@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "causal/serial.h"
+#include "causal/serial_version.h"
 #include "coordinator/internal/replies.h"
 #include "coordinator/quorum.h"
 
