@@ -17,6 +17,7 @@ void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddListCommands(CLI::App& app, Session& session);      // scan, count
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
 void AddBenchCommand(CLI::App& app, Session& session);
+void AddLockCommand(CLI::App& app, Session& session);
 void AddPlanCommand(CLI::App& app, Session& session);
 
 }  // namespace lariat::cli

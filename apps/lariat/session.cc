@@ -149,6 +149,7 @@ int Main(int argc, const char* const* argv) {
   AddTransferCommands(app, session);
   AddBenchCommand(app, session);
   AddPlanCommand(app, session);
+  AddLockCommand(app, session);
   AddCompletion(app, session);
   CheckNumbers(app);
   session.words = Words(argc, argv);

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -39,12 +41,20 @@ enum class Code : uint8_t {
 
 std::string_view CodeName(Code code);
 
+// What a key of a serial bucket holds instead of what a condition asked for.
+struct Winner {
+  uint64_t version = 0;
+  std::optional<std::string> value;  // nullopt: none, or it is not known any more
+};
+
 struct [[nodiscard]] Error {
   Code code = Code::kInternal;
   std::string message;
   // For kInsufficientReplicas: what the consistency level needs and what is alive. 0 elsewhere.
   uint32_t needed = 0;
   uint32_t alive = 0;
+  // Of kPreconditionFailed in serial buckets; co-owned by the error's copies.
+  std::shared_ptr<const Winner> winner = nullptr;
 };
 
 template <typename T>

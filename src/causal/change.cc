@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "causal/serial_version.h"
+
 namespace lariat::causal {
 
 using base::Code;
@@ -31,6 +33,20 @@ base::Result<Context> ContextOf(const ClientWrite& write, std::string_view bucke
                                 std::string_view key) {
   const std::string* text = ContextTextOf(write);
   return text != nullptr ? DecodeContext(*text, bucket, key) : Context{};
+}
+
+base::Status CheckForSerial(const ClientWrite& write, std::string_view bucket,
+                            std::string_view key) {
+  if (write.client_timestamp_ms) {
+    return Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only");
+  }
+  for (const auto* text : {&write.context, &write.if_match}) {
+    if (!*text || **text == "*") continue;
+    if (auto version = SerialVersionOf(**text, bucket, key); !version) {
+      return Fail(std::move(version.error()));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -61,6 +77,10 @@ base::Status ClientWrite::Check() const {
 }
 
 base::Status ClientWrite::CheckFor(Kind kind, std::string_view bucket, std::string_view key) const {
+  if (IsAgreed(kind)) return CheckForSerial(*this, bucket, key);
+  if (expect || expect_absent) {
+    return Fail(Code::kInvalidArgument, "'expect' is for serial buckets only");
+  }
   if (client_timestamp_ms && !IsOrderedByClock(kind)) {
     return Fail(Code::kInvalidArgument, "X-Client-Timestamp is for lww buckets only");
   }

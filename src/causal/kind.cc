@@ -19,13 +19,13 @@ base::Result<Kind> ParseKind(std::string_view name) {
   for (const KindRow& row : kKinds) {
     if (row.name == name) return row.kind;
   }
-  for (const char* later : {"serial", "counter", "set", "map", "register", "flag", "hll"}) {
+  for (const char* later : {"counter", "set", "map", "register", "flag", "hll"}) {
     if (name == later) {
       return Fail(Code::kUnsupported, "conflict '" + std::string(name) +
-                                          "' is not in this version; use siblings or lww");
+                                          "' is not in this version; use siblings, lww or serial");
     }
   }
-  return Fail(Code::kInvalidArgument, "conflict is one of siblings, lww");
+  return Fail(Code::kInvalidArgument, "conflict is one of siblings, lww, serial");
 }
 
 }  // namespace lariat::causal

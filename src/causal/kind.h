@@ -14,7 +14,7 @@
 namespace lariat::causal {
 
 // Numbers are stored and sent; never reuse one.
-enum class Kind : uint8_t { kSiblings = 1, kLww = 2 };
+enum class Kind : uint8_t { kSiblings = 1, kLww = 2, kSerial = 10 };
 
 struct KindRow {
   Kind kind;
@@ -23,9 +23,13 @@ struct KindRow {
   // have to be brought into that order everywhere (coordinator/put_core.h, replica/registers). The
   // writes of other kinds are events of actors, and causality decides.
   bool ordered_by_clock;
+  // Each write of a key is agreed by a majority of its replicas (coordinator/serial); plain writes
+  // never meet such a key.
+  bool agreed = false;
 };
 inline constexpr KindRow kKinds[] = {{Kind::kSiblings, "siblings", false},
-                                     {Kind::kLww, "lww", true}};
+                                     {Kind::kLww, "lww", true},
+                                     {Kind::kSerial, "serial", false, true}};
 
 constexpr const KindRow& RowOf(Kind kind) {
   for (const KindRow& row : kKinds) {
@@ -34,6 +38,7 @@ constexpr const KindRow& RowOf(Kind kind) {
   return kKinds[0];
 }
 constexpr bool IsOrderedByClock(Kind kind) { return RowOf(kind).ordered_by_clock; }
+constexpr bool IsAgreed(Kind kind) { return RowOf(kind).agreed; }
 
 // Nothing for a number that no kind has.
 std::optional<Kind> KindOf(uint32_t number);

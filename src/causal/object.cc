@@ -56,6 +56,19 @@ std::optional<RegisterId> Object::RegisterIdOf(std::string_view encoded) {
   return id;
 }
 
+bool Object::IsAgreed(std::string_view encoded) {
+  base::ByteReader in(encoded);
+  const bool known = in.U8() == kObjectVersion;
+  const auto kind = KindOf(in.U8());
+  return in.ok() && known && kind && causal::IsAgreed(*kind);
+}
+
+bool Object::IsNothing(std::string_view encoded) {
+  if (!IsAgreed(encoded)) return false;
+  base::ByteReader in(encoded.substr(2));
+  return consensus::Ballot::Decode(&in).IsZero() && in.ok();
+}
+
 std::string Object::Encode() const {
   std::string bytes;
   const auto encode = [&bytes](const auto& state) {
@@ -150,7 +163,8 @@ bool Object::HasTombstone() const {
 }
 
 ObjectTraits Object::Traits() const {
-  if (Empty()) return {};
+  // Nothing of an agreed kind is ever purged or folded, and it expires by agreement.
+  if (Empty() || causal::IsAgreed(kind())) return {};
   ObjectTraits traits{true, false, false};
   traits.foldable = std::visit([](const auto& state) { return state.CanFold(); }, state_);
   ForEachValue([&traits](const Dot&, const Value& value) {

@@ -21,6 +21,7 @@
 #include "causal/dvv_set.h"
 #include "causal/kind.h"
 #include "causal/lww.h"
+#include "causal/serial.h"
 
 namespace lariat::causal {
 
@@ -46,6 +47,9 @@ class Object {
   static base::Hash128 Digest(std::string_view encoded) { return base::HashOf128(encoded); }
   // Of an encoded register; nothing if the bytes are not one. Reads no further.
   static std::optional<RegisterId> RegisterIdOf(std::string_view encoded);
+  // Of an agreed kind, from the bytes alone. IsNothing: nothing was accepted yet.
+  static bool IsAgreed(std::string_view encoded);
+  static bool IsNothing(std::string_view encoded);
 
   Kind kind() const {
     return std::visit([](const auto& state) { return state.kKind; }, state_);
@@ -111,10 +115,12 @@ class Object {
   const DvvSet* dvv() const { return std::get_if<DvvSet>(&state_); }
   LwwRegister* lww() { return std::get_if<LwwRegister>(&state_); }
   const LwwRegister* lww() const { return std::get_if<LwwRegister>(&state_); }
+  SerialState* serial() { return std::get_if<SerialState>(&state_); }
+  const SerialState* serial() const { return std::get_if<SerialState>(&state_); }
   bool operator==(const Object&) const = default;
 
  private:
-  std::variant<DvvSet, LwwRegister> state_;
+  std::variant<DvvSet, LwwRegister, SerialState> state_;
 };
 
 }  // namespace lariat::causal

@@ -14,6 +14,8 @@ std::optional<std::string> ReadOnly(std::optional<std::string_view> /*current*/)
 ProposerCore::ProposerCore(Options options, BallotSource* ballots, Change change,
                            ProposerCache cache)
     : options_(options), ballots_(ballots), change_(std::move(change)), cache_(std::move(cache)) {
+  if (options_.lists.empty()) options_.lists.assign(options_.acceptors, 1);
+  LARIAT_CHECK(options_.lists.size() == options_.acceptors, "lists of each acceptor");
   if (options_.quorum == 0) options_.quorum = options_.acceptors / 2 + 1;
   LARIAT_CHECK(options_.quorum <= options_.acceptors, "a quorum is of the acceptors");
   LARIAT_CHECK(options_.quorum * 2 > options_.acceptors, "two quorums must meet");
@@ -61,7 +63,7 @@ ProposerCore::Actions ProposerCore::OnPrepareReply(size_t acceptor, const Prepar
     highest_ = reply.accepted;
     highest_value_ = reply.value;
   }
-  if (Count(Reply::kYes) < options_.quorum) return {};
+  if (!Said(Reply::kYes)) return {};
   return Propose(highest_, std::move(highest_value_));
 }
 
@@ -80,7 +82,7 @@ ProposerCore::Actions ProposerCore::Propose(const Ballot& highest,
   made_.push_back({ballot_, lineage});
   proposal_ = {ballot_, std::move(current), Ballot{}};
   if (options_.ask_next) proposal_.next = ballots_->Next().value_or(Ballot{});
-  next_promises_ = 0;
+  next_promises_.assign(options_.acceptors, false);
   phase_ = Phase::kAccept;
   return ToAll(ActionKind::kAccept);
 }
@@ -106,8 +108,8 @@ ProposerCore::Actions ProposerCore::OnAcceptReply(size_t acceptor, const AcceptR
     return CheckHopeless();
   }
   replies_[acceptor] = Reply::kYes;
-  if (reply.next_promised) ++next_promises_;
-  if (Count(Reply::kYes) < options_.quorum) return {};
+  if (reply.next_promised) next_promises_[acceptor] = true;
+  if (!Said(Reply::kYes)) return {};
   return FinishDecided();
 }
 
@@ -131,15 +133,34 @@ bool ProposerCore::Awaited(size_t acceptor, Phase phase, const Ballot& ballot) c
   return phase_ == phase && ballot_ == ballot && replies_[acceptor] != Reply::kYes;
 }
 
-size_t ProposerCore::Count(Reply reply) const {
-  return static_cast<size_t>(std::count(replies_.begin(), replies_.end(), reply));
+template <typename Counts>
+bool ProposerCore::IsQuorum(Counts counts) const {
+  for (size_t list = 0; list < kListsMax; ++list) {
+    size_t all = 0;
+    size_t counted = 0;
+    for (size_t i = 0; i < options_.acceptors; ++i) {
+      if ((options_.lists[i] >> list & 1) == 0) continue;
+      ++all;
+      if (counts(i)) ++counted;
+    }
+    const size_t needed = list == 0 && all == options_.acceptors ? options_.quorum : all / 2 + 1;
+    if (all > 0 && counted < needed) return false;
+  }
+  return true;
+}
+
+bool ProposerCore::Said(Reply reply) const {
+  return IsQuorum([&](size_t i) { return replies_[i] == reply; });
 }
 
 ProposerCore::Actions ProposerCore::CheckHopeless() {
-  if (Count(Reply::kFailed) > options_.acceptors - options_.quorum) {
+  if (!IsQuorum([&](size_t i) { return replies_[i] != Reply::kFailed; })) {
     return GiveUp(base::Code::kUnavailable, "too few acceptors answered");
   }
-  if (Count(Reply::kYes) + Count(Reply::kNone) >= options_.quorum) return {};
+  const auto may_say_yes = [&](size_t i) {
+    return replies_[i] == Reply::kYes || replies_[i] == Reply::kNone;
+  };
+  if (IsQuorum(may_say_yes)) return {};
   if (attempt_ >= options_.attempts_max) {
     return GiveUp(base::Code::kUnavailable, "other proposers were always faster");
   }
@@ -171,7 +192,7 @@ ProposerCore::Actions ProposerCore::FinishDecided() {
   result.changed = lineage == Lineage::kHasChange;
   result.confirmed = true;
   result.value = proposal_.value;
-  if (next_promises_ >= options_.quorum) {
+  if (IsQuorum([&](size_t i) { return next_promises_[i]; })) {
     result.cache.ballot_ = proposal_.next;
     result.cache.value_ = proposal_.value;
   }

@@ -65,6 +65,9 @@ class ProposerCore {
     size_t quorum = 0;           // 0: a majority. Two quorums must always meet.
     uint32_t attempts_max = 16;  // the last conflict is a failure
     bool ask_next = false;       // ask for the promise that fills Result::cache
+    // Not empty: the lists that each acceptor is in, as bits; a quorum has a majority of each list
+    // that anybody is in, and `quorum` is 0. For registers whose acceptors are being changed.
+    std::vector<uint8_t> lists = {};
   };
 
   enum class ActionKind : uint8_t {
@@ -130,7 +133,11 @@ class ProposerCore {
   Actions Propose(const Ballot& highest, std::optional<std::string> current);
   Lineage LineageOf(const Ballot& highest) const;
   bool Awaited(size_t acceptor, Phase phase, const Ballot& ballot) const;
-  size_t Count(Reply reply) const;
+  // Whether a quorum is among those of whom `counts` is true.
+  template <typename Counts>
+  bool IsQuorum(Counts counts) const;
+  bool Said(Reply reply) const;  // a quorum did
+  static constexpr size_t kListsMax = 8;
   Actions CheckHopeless();
   Actions ToAll(ActionKind kind);
   Actions Finish(Result result);
@@ -145,7 +152,7 @@ class ProposerCore {
   uint32_t attempt_ = 0;
   Ballot ballot_;
   std::vector<Reply> replies_;  // to what this phase of this attempt asked
-  size_t next_promises_ = 0;
+  std::vector<bool> next_promises_;
   Ballot highest_;  // accepted by those who promised in this attempt
   std::optional<std::string> highest_value_;
   Proposal proposal_;

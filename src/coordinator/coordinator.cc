@@ -17,7 +17,9 @@ Coordinator::Coordinator(env::Env env, const config::Settings& settings, Replica
       flights_(context_, admission_, reads_),
       covering_(context_, flights_),
       pages_(context_, admission_, flights_),
-      writes_(context_, admission_, reads_) {}
+      rounds_(context_),
+      serial_reads_(context_, admission_, rounds_),
+      writes_(context_, admission_, reads_, rounds_) {}
 
 Coordinator::~Coordinator() { context_.Close(); }
 
@@ -28,6 +30,8 @@ void Coordinator::Tick(base::Instant now) {
   flights_.Tick(now);
   covering_.Tick(now);
   pages_.Tick(now);
+  rounds_.Tick(now);
+  serial_reads_.Tick(now);
 }
 
 void Coordinator::OnForwarded(wire::ForwardedWrite request,
@@ -39,6 +43,12 @@ void Coordinator::OnForwarded(wire::ForwardedWrite request,
 }
 
 void Coordinator::Get(GetRequest request, GetDone done) {
+  if (serial_reads_.Serves(request.bucket)) {
+    return serial_reads_.Get(std::move(request), std::move(done));
+  }
+  if (request.confirm) {
+    return done(base::Fail(base::Code::kInvalidArgument, "confirm is for serial buckets only"));
+  }
   covering_.Get(std::move(request), std::move(done));
 }
 

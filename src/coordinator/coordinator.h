@@ -20,6 +20,8 @@
 #include "coordinator/kv_service.h"
 #include "coordinator/pages/pages.h"
 #include "coordinator/ports.h"
+#include "coordinator/serial/reads.h"
+#include "coordinator/serial/rounds.h"
 
 namespace lariat::coordinator {
 
@@ -39,6 +41,10 @@ class Coordinator final : public KvService {
   // A write that another node accepted and handed to this replica.
   void OnForwarded(wire::ForwardedWrite request,
                    base::UniqueFunction<void(wire::ForwardedWriteReply)> done);
+  // A key of a serial bucket that copies cannot mend: by a round, in the background.
+  void Settle(const std::string& bucket, const std::string& key) {
+    serial_reads_.Settle(bucket, key);
+  }
   size_t InFlight() const { return admission_.InFlight(); }
 
   void Get(GetRequest request, GetDone done) override;
@@ -58,6 +64,8 @@ class Coordinator final : public KvService {
   ReadFlights flights_;
   CoveringReads covering_;
   Pages pages_;
+  SerialRounds rounds_;
+  SerialReads serial_reads_;
   WriteJobs writes_;
 };
 

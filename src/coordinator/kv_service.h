@@ -47,8 +47,12 @@ struct Consistency {
   std::optional<int64_t> timeout_ms;
 };
 
-// For people: node name -> that node's events.
+// For people: node name -> that node's events. In serial buckets one number that only grows, under
+// the empty name.
 using Version = std::map<std::string, uint64_t>;
+inline bool IsSerialVersion(const Version& version) {
+  return version.size() == 1 && version.begin()->first.empty();
+}
 
 // How many replicas answered with success before the reply.
 struct Participation {
@@ -71,6 +75,8 @@ struct GetRequest {
   Caller caller;
   // Answered only with a state that covers this, otherwise with kNotCovered; empty is none.
   std::optional<std::string> context = {};
+  // In serial buckets: by a full round, which settles what an earlier unknown write left.
+  bool confirm = false;
 };
 struct GetReply {
   std::vector<ShownValue> values;  // none = not found; several = siblings

@@ -53,8 +53,26 @@ struct Side {
   const std::optional<int64_t>&count, &primaries;
 };
 
+// Majorities, by consensus, and nothing else.
+base::Result<Quorum> ResolveSerial(const Consistency& asked,
+                                   const membership::BucketProperties& bucket,
+                                   int64_t default_timeout_ms) {
+  const bool serial = asked.level == Level::kBucketDefault || asked.level == Level::kSerial;
+  if (!serial || asked.r || asked.w || asked.pr || asked.pw || asked.sloppy.value_or(false)) {
+    return Fail(Code::kInvalidArgument,
+                "the bucket is serial: it knows no consistency but SERIAL, and no r, w, pr, pw or "
+                "sloppy");
+  }
+  const int64_t timeout_ms = asked.timeout_ms.value_or(default_timeout_ms);
+  if (timeout_ms < 1 || timeout_ms > kTimeoutMsMax) {
+    return Fail(Code::kInvalidArgument, "timeout_ms is 1 to 600000");
+  }
+  return Quorum{membership::MajorityOf(bucket.n), 0, timeout_ms, Level::kQuorum, false};
+}
+
 base::Result<Quorum> Resolve(const Consistency& asked, const membership::BucketProperties& bucket,
                              int64_t default_timeout_ms, uint32_t other_n, const Side& side) {
+  if (causal::IsAgreed(bucket.conflict)) return ResolveSerial(asked, bucket, default_timeout_ms);
   const uint32_t n_max = std::max(bucket.n, other_n);
   auto of_level = CountOf(asked.level, bucket.n, side.write);
   if (!of_level) return Fail(of_level.error());

@@ -62,6 +62,14 @@ base::Status CheckBucket(const BucketProperties& b) {
   if (!within(b.pr)) return Fail(Code::kInvalidArgument, "pr is 0 to n");
   if (!within(b.pw)) return Fail(Code::kInvalidArgument, "pw is 0 to n");
   if (b.read_repair > 100) return Fail(Code::kInvalidArgument, "read_repair is 0 to 100 percent");
+  const uint32_t majority = MajorityOf(b.n);
+  const bool by_majority =
+      b.r == majority && b.w == majority && b.pr == 0 && b.pw == 0 && !b.sloppy;
+  if (causal::IsAgreed(b.conflict) && !by_majority) {
+    return Fail(Code::kInvalidArgument,
+                "a serial bucket works by majorities: r = w = " + std::to_string(majority) +
+                    ", pr = pw = 0 and sloppy = false");
+  }
   if (b.Eventual() && !b.allow_eventual) {
     return Fail(
         Code::kInvalidArgument,

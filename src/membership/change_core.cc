@@ -370,6 +370,11 @@ Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked)
   if (TicketOf(now, ChangeKind::kReplication, {}, bucket.name) != 0) {
     return Fail(Code::kConflict, "a change of n of this bucket has not ended; cancel it or wait");
   }
+  // Fewer replicas could have a majority that none of the others' majorities meets: each key would
+  // have to be confirmed first.
+  if (causal::IsAgreed(bucket.conflict) && n < own.n) {
+    return Fail(Code::kUnsupported, "n of a serial bucket can grow but not shrink in this version");
+  }
   Change change;
   change.kind = ChangeKind::kReplication;
   change.bucket = bucket.name;

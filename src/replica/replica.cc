@@ -15,9 +15,10 @@ Replica::Replica(ReplicaOptions options, storage::Engine& engine, storage::Compl
       records_(options.queue_max, env_, riders_, hints_, [this] { incarnation_.GiveUp(); }),
       watch_(metrics, log),
       registers_(records_, clock, incarnation_, options.watch_since, metrics),
-      reader_(records_, registers_, metrics),
+      voter_(records_, metrics),
+      reader_(records_, registers_, voter_, metrics),
       scanner_(env_, records_),
-      merger_(records_, registers_, watch_, metrics),
+      merger_(records_, registers_, watch_, voter_, metrics),
       event_maker_({records_, registers_, watch_, incarnation_}, queue, metrics),
       hint_keeper_(records_, hints_, env_),
       mender_(records_) {}

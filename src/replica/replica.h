@@ -40,6 +40,7 @@
 #include "replica/requests/reader.h"
 #include "replica/requests/requests.h"
 #include "replica/requests/scanner.h"
+#include "replica/requests/voter.h"
 #include "replica/tree/leaf_check.h"
 #include "replica/tree/upkeep.h"
 #include "replica/tree/walk.h"
@@ -166,6 +167,7 @@ class Replica {
   Records records_;
   RecordWatch watch_;
   RegisterRules registers_;
+  Voter voter_;
   Reader reader_;
   Scanner scanner_;
   Merger merger_;

@@ -30,6 +30,9 @@ void PutOutcome(Outcome&& from, pb::Outcome* to) {
   if (!from.error.empty()) to->set_error(std::move(from.error));
   to->set_needed(from.needed);
   to->set_alive(from.alive);
+  if (!from.winner) return;
+  to->set_winner_version(from.winner->version);
+  if (from.winner->value) to->set_winner_value(*from.winner->value);
 }
 
 bool TakeOutcome(const pb::Outcome& from, Outcome* to) {
@@ -37,17 +40,29 @@ bool TakeOutcome(const pb::Outcome& from, Outcome* to) {
   const bool exact = from.exact() > 0 && from.exact() <= kCodeMax;
   const auto code = static_cast<base::Code>(exact ? from.exact() : from.code());
   *to = {code, from.error(), from.needed(), from.alive()};
+  if (!from.has_winner_version()) return true;
+  base::Winner winner{from.winner_version(), std::nullopt};
+  if (from.has_winner_value()) winner.value = from.winner_value();
+  to->winner = std::make_shared<const base::Winner>(std::move(winner));
   return true;
 }
 
 // What the table does not say of a message: here, and in TakeRest.
 template <typename Message, typename Pb>
 void PutRest(const Message&, Pb*) {}
-void PutRest(const WriteRequest&, pb::WriteRequest* to) {
+void PutRest(const WriteRequest& from, pb::WriteRequest* to) {
+  if (from.next.IsZero()) to->clear_next();
   if (to->idempotency_key().empty()) to->clear_idempotency_answer();
 }
 void PutRest(const WriteReply& from, pb::WriteReply* to) {
   if (from.standing == causal::Standing::kHeld) to->clear_greater();
+  if (from.promised.IsZero()) to->clear_promised();
+}
+void PutRest(const ReadRequest& from, pb::ReadRequest* to) {
+  if (from.promise.IsZero()) to->clear_promise();
+}
+void PutRest(const ReadReply& from, pb::ReadReply* to) {
+  if (from.promised.IsZero()) to->clear_promised();
 }
 void PutRest(const ForwardedWrite& from, pb::ForwardedWrite* to) {
   to->set_timeout_ms(static_cast<uint64_t>(from.timeout_ms));

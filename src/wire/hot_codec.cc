@@ -73,13 +73,14 @@ struct Fields<WriteReply> {
 };
 
 // What codec.cc leaves to its own rules.
-bool IsPlain(const ReadRequest&) { return true; }
-bool IsPlain(const ReadReply& m) { return m.outcome.ok(); }
+bool IsPlain(const ReadRequest& m) { return m.promise.IsZero(); }
+bool IsPlain(const ReadReply& m) { return m.outcome.ok() && m.promised.IsZero(); }
 bool IsPlain(const WriteRequest& m) {
-  return !m.idempotency_key.empty() || m.idempotency_answer.empty();
+  return m.next.IsZero() && (!m.idempotency_key.empty() || m.idempotency_answer.empty());
 }
 bool IsPlain(const WriteReply& m) {
-  return m.outcome.ok() && (m.standing != causal::Standing::kHeld || m.greater.packed == 0);
+  return m.outcome.ok() && m.promised.IsZero() &&
+         (m.standing != causal::Standing::kHeld || m.greater.packed == 0);
 }
 template <typename Message>
 bool IsValid(const Message&) {

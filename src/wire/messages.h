@@ -33,6 +33,8 @@ struct ReadRequest {
   // Number of a member for which the receiver stands in: what it keeps for that one is read. 0:
   // what it holds itself.
   uint64_t hint_for = 0;
+  // Not zero, in serial buckets: also promise to accept nothing below this ballot (consensus).
+  consensus::Ballot promise;
 };
 struct ReadReply {
   Outcome outcome;
@@ -40,6 +42,7 @@ struct ReadReply {
   std::string object;    // causal::Object bytes; empty for digests and for absent keys
   base::Hash128 digest;  // of the object; zero for absent keys
   std::string idempotency_answer;
+  consensus::Ballot promised;  // the promise that holds now; asked for if it is the one asked for
 };
 
 struct WriteRequest {
@@ -52,12 +55,16 @@ struct WriteRequest {
   std::string idempotency_key;  // stored with the object, in the same batch
   std::string idempotency_answer;
   uint64_t hint_for = 0;  // as in ReadRequest: kept for that member until it can be delivered
+  // Not zero, in serial buckets: whoever accepts the object also promises this greater ballot.
+  consensus::Ballot next;
 };
 struct WriteReply {
   Outcome outcome;
   // Of a register that was sent; with the stamp of the greater one that the replica holds.
   causal::Standing standing = causal::Standing::kHeld;
   causal::HlcStamp greater;
+  // In serial buckets the promise that holds now; accepted if `standing` is kHeld.
+  consensus::Ballot promised;
 };
 
 // --- node to node: a client's write handed to a replica ----------------------------------------

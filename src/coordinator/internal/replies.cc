@@ -45,6 +45,36 @@ WriteReply NothingToDelete(const ReadResult& found, const UpdateRequest& update,
   return reply;
 }
 
+Version SerialVersion(uint64_t version) { return {{"", version}}; }
+
+std::string SerialContext(uint64_t version, const std::string& bucket, const std::string& key) {
+  if (version == 0) return "";
+  return causal::EncodeContext({{}, {version}, 0}, bucket, key);
+}
+
+base::Result<WriteReply> SerialReply(base::Result<serial::Outcome> result,
+                                     const WriteRequest& request) {
+  if (!result) return Fail(std::move(result.error()));
+  if (result->kind == serial::Outcome::Kind::kTooManyIds) {
+    return Fail(Code::kOverloaded,
+                "the key remembers " + std::to_string(serial::kAnswersMax) +
+                    " Idempotency-Keys of the last 24 hours, and no more");
+  }
+  if (result->kind == serial::Outcome::Kind::kLost) {
+    base::Error error{Code::kPreconditionFailed, "the condition does not hold"};
+    base::Winner winner{result->version, std::nullopt};
+    if (result->value) winner.value = std::move(result->value->bytes);
+    error.winner = std::make_shared<const base::Winner>(std::move(winner));
+    return Fail(std::move(error));
+  }
+  WriteReply reply;
+  reply.version = SerialVersion(result->version);
+  reply.context = SerialContext(result->version, request.bucket, request.key);
+  reply.timestamp = {result->written_ms};
+  reply.replayed = result->replayed;
+  return reply;
+}
+
 base::Result<WriteReply> ReplayedReply(const std::string& answer, const membership::View& view) {
   auto decoded = wire::DecodeWriteAnswer(answer);
   if (!decoded) {

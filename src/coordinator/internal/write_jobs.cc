@@ -64,7 +64,7 @@ void WriteJobs::Plan(const JobPtr& job) {
   if (job->forwarded && !is_replica) {
     return End(job, Fail(Code::kStaleEpoch, "this node does not coordinate the key"));
   }
-  if (is_replica && (job->forwarded || !MeetsOthers(job->request))) return Coordinate(job);
+  if (is_replica && (job->forwarded || !MeetsOthers(*job))) return Coordinate(job);
   auto candidates = Coordinators(context_, *job);
   if (candidates.empty()) return CoordinateAsFallback(job);
   if (candidates.front() == job->target.view->self) return Coordinate(job);
@@ -134,6 +134,7 @@ void WriteJobs::OnForwardReply(const JobPtr& job, ring::NodeIndex node,
 // --- the event -----------------------------------------------------------------------------------
 
 void WriteJobs::Coordinate(const JobPtr& job) {
+  if (causal::IsAgreed(job->target.bucket->conflict)) return Agree(job);
   auto update = MakeUpdate(job.get(), context_.clock().WallMicros(),
                            static_cast<size_t>(context_.settings().limits_siblings));
   if (!update) return End(job, Fail(std::move(update.error())));
@@ -144,6 +145,29 @@ void WriteJobs::Coordinate(const JobPtr& job) {
   }
   if (!NeedsRead(*job)) return RunUpdate(job, std::move(*update));
   ReadThenUpdate(job, std::move(*update));
+}
+
+void WriteJobs::Agree(const JobPtr& job) {
+  const std::string bucket = job->request.bucket;
+  const std::string key = job->request.key;
+  auto op = serial::OpOf(&job->request.write, job->request.idempotency_key.value_or(""),
+                       {.kind = job->target.bucket->conflict,
+                        .bucket = bucket,
+                        .key = key,
+                        .ttl_s = job->target.bucket->ttl_s,
+                        .now_us = context_.clock().WallMicros()});
+  if (!op) return End(job, Fail(std::move(op.error())));
+  const bool timed = op->value.expires_ms != 0;
+  if (auto right = timed ? context_.cluster().CheckClock() : base::Status(); !right) {
+    context_.metrics().clock_off_refused.Add();
+    return End(job, Fail(std::move(right.error())));
+  }
+  rounds_.Submit({bucket, key}, std::move(*op), job->deadline,
+                 [this, job](base::Result<serial::Outcome> result) {
+                   auto reply = SerialReply(std::move(result), job->request);
+                   if (job->home.expired()) return job->done(std::move(reply));
+                   End(job, std::move(reply));
+                 });
 }
 
 void WriteJobs::RunUpdate(const JobPtr& job, UpdateRequest update) {

@@ -4,7 +4,7 @@
 // planned again when the topology turns out to be another one.
 //
 // Writes are coordinated by a replica of the read list (lists.h); a node that is none forwards.
-// Conditional and idempotent writes go to the first live one, so that those on one key meet in one
+// Writes of serial buckets (serial/rounds.h), conditional and idempotent ones go to the first live one, so that those on one key meet in one
 // place. If none is alive, a sloppy write of another kind is coordinated by the node that took it,
 // which then stands in for the first one.
 //
@@ -20,6 +20,7 @@
 #include "coordinator/internal/op_context.h"
 #include "coordinator/internal/reads.h"
 #include "coordinator/internal/write_plan.h"
+#include "coordinator/serial/rounds.h"
 #include "wire/messages.h"
 
 namespace lariat::coordinator {
@@ -28,8 +29,8 @@ class WriteOp;
 
 class WriteJobs {
  public:
-  WriteJobs(OpContext& context, Admission& admission, Reads& reads)
-      : context_(context), admission_(admission), reads_(reads) {}
+  WriteJobs(OpContext& context, Admission& admission, Reads& reads, SerialRounds& rounds)
+      : context_(context), admission_(admission), reads_(reads), rounds_(rounds) {}
 
   // As KvService::Write. `forwarded`: another node has handed it to this one.
   void Start(WriteRequest request, bool forwarded, WriteDone done);
@@ -48,6 +49,8 @@ class WriteJobs {
                       std::vector<ring::NodeIndex> candidates);
   void Coordinate(const JobPtr& job);
   void CoordinateAsFallback(const JobPtr& job);
+  // In serial buckets: by a round of the key's replicas.
+  void Agree(const JobPtr& job);
   void RunUpdate(const JobPtr& job, UpdateRequest update);
   void OnWritten(const JobPtr& job, base::Result<WriteReply> reply,
                  std::unique_ptr<UpdateRequest> stale);
@@ -59,6 +62,7 @@ class WriteJobs {
   OpContext& context_;
   Admission& admission_;
   Reads& reads_;
+  SerialRounds& rounds_;
   // Operations hold themselves alive through their callbacks; these find them for time-outs.
   Deadlines<std::weak_ptr<WriteOp>> deadlines_;
 };

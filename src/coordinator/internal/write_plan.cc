@@ -34,6 +34,10 @@ bool MeetsOthers(const WriteRequest& request) {
   return request.write.IsConditional() || request.idempotency_key;
 }
 
+bool MeetsOthers(const WriteJob& job) {
+  return MeetsOthers(job.request) || causal::IsAgreed(job.target.bucket->conflict);
+}
+
 bool NeedsRead(const WriteJob& job) {
   return job.request.write.NeedsRead(job.target.bucket->conflict) || job.request.idempotency_key;
 }
@@ -66,7 +70,12 @@ base::Status LocateWrite(const OpContext& context, WriteJob* job) {
   const membership::BucketProperties& bucket = *target->bucket;
   auto status = request.write.CheckFor(bucket.conflict, request.bucket, request.key);
   if (!status) return status;
-  auto quorum = WriteQuorum(request.consistency, bucket, context.settings().request_timeout_ms,
+  Consistency asked = request.consistency;
+  // The numbers of a forwarded write are those of its sender, which has checked what was asked.
+  if (job->forwarded && causal::IsAgreed(bucket.conflict)) {
+    asked = {.level = Level::kSerial, .timeout_ms = asked.timeout_ms};
+  }
+  auto quorum = WriteQuorum(asked, bucket, context.settings().request_timeout_ms,
                             context.view()->topology.NextN(bucket));
   if (!quorum) return Fail(quorum.error());
   job->target = std::move(*target);
@@ -95,7 +104,7 @@ std::vector<ring::NodeIndex> Coordinators(const OpContext& context, const WriteJ
   }
   // Conditional and repeated writes of a key have to meet, so each goes to the first live replica.
   // That it is preferred or not is hearsay, which one node has and another has not.
-  if (MeetsOthers(job.request)) return nodes;
+  if (MeetsOthers(job)) return nodes;
   std::stable_partition(nodes.begin(), nodes.end(), [&](ring::NodeIndex node) {
     return context.replicas().IsPreferred(*target.view, node);
   });

@@ -38,6 +38,8 @@ struct WriteJob {
 base::Status CheckRequest(const WriteRequest& request, uint64_t value_bytes_max);
 // Conditional or repeatable: has to meet the others of its key at one replica.
 bool MeetsOthers(const WriteRequest& request);
+// The same by its bucket too: all writes of a serial one.
+bool MeetsOthers(const WriteJob& job);
 // It can only be judged by what enough replicas hold. Of the job's target.
 bool NeedsRead(const WriteJob& job);
 // Takes parts of the job's write. An error is the write's outcome, definitely not done.

@@ -60,6 +60,8 @@ Refusal ToRefusal(base::Error error) {
     refusal.alive = error.alive;
   }
   refusal.retry_after = row.retry_after;
+  refusal.winner = std::move(error.winner);
+  if (refusal.winner) refusal.version = refusal.winner->version;
   if (error.code == Code::kUnknown && refusal.message.find(kMayBeApplied) == std::string::npos) {
     refusal.message += refusal.message.empty() ? "" : "; ";
     refusal.message += "the write may or may not have been applied";

@@ -160,6 +160,7 @@ JsonWriter& JsonWriter::Null() {
 }
 
 JsonWriter& JsonWriter::VersionObject(const coordinator::Version& version) {
+  if (coordinator::IsSerialVersion(version)) return Uint(version.begin()->second);
   BeginObject();
   for (const auto& [node, events] : version) Key(node).Uint(events);
   return EndObject();

@@ -42,6 +42,18 @@ base::Status ReadValue(JsonMember& member, std::string& value) {
   return {};
 }
 
+// null: the key has to have no value.
+base::Status ReadExpect(JsonMember& member, causal::ClientWrite& write) {
+  write.expect_absent = member.is_null();
+  if (write.expect_absent) return {};
+  auto text = TakeText(member);
+  if (!text) return base::Fail(std::move(text.error()));
+  auto bytes = base::Base64Decode(*text);
+  if (!bytes) return Bad("'expect' is not base64");
+  write.expect = std::move(*bytes);
+  return {};
+}
+
 base::Status ReadPutBody(std::string_view body, causal::ClientWrite& put) {
   auto members = ParseFlatJson(body);
   if (!members) return base::Fail(std::move(members.error()));
@@ -88,6 +100,7 @@ Reply ShownAsJson(Shared& shared, const Pending& waiting, const GetReply& reply)
 
 base::Status ReadPutMember(JsonMember& member, causal::ClientWrite& put) {
   if (member.name == "value") return ReadValue(member, put.value);
+  if (member.name == "expect") return ReadExpect(member, put);
   const bool known =
       member.name == "context" || member.name == "ttl" || member.name == "content_type";
   if (!known) return Bad("unknown member '" + member.name + "'");
@@ -105,6 +118,7 @@ base::Status ReadPutMember(JsonMember& member, causal::ClientWrite& put) {
 }
 
 base::Status ReadDeleteMember(JsonMember& member, causal::ClientWrite& del) {
+  if (member.name == "expect") return ReadExpect(member, del);
   if (member.name != "context") return Bad("unknown member '" + member.name + "'");
   return member.is_null() ? base::Status() : ReadContext(member, del.context);
 }

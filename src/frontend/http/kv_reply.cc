@@ -45,7 +45,10 @@ void AnswerDeleted(Exchange& exchange, base::Result<WriteReply> result) {
 
 void AnswerNotFound(Exchange& exchange, const coordinator::GetReply& reply) {
   exchange.Answer(Outcome::kNotFound, [&](Shared& shared, const Pending& waiting) {
-    const Refusal refusal = ToRefusal({base::Code::kNotFound, "the key has no value"});
+    Refusal refusal = ToRefusal({base::Code::kNotFound, "the key has no value"});
+    if (coordinator::IsSerialVersion(reply.version)) {
+      refusal.version = reply.version.begin()->second;
+    }
     return RefusalReply(shared, waiting.form, refusal, reply.context);
   });
 }

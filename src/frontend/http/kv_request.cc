@@ -90,6 +90,14 @@ base::Result<Consistency> ReadConsistency(const Request& request, Own own) {
   return consistency;
 }
 
+OwnParameter ReadConfirm(const Parameter& parameter, bool* confirm) {
+  if (parameter.value != "true" && parameter.value != "false") {
+    return base::Status(Bad("confirm must be true or false"));
+  }
+  *confirm = parameter.value == "true";
+  return base::Status();
+}
+
 // What every operation on a key has: `To` is one of KvService's requests.
 template <typename To>
 base::Result<To> ReadCommon(const Request& request) {
@@ -99,7 +107,12 @@ base::Result<To> ReadCommon(const Request& request) {
   auto key = PercentDecode(request.key_segment.value_or(""));
   if (!key) return Bad("bad percent-encoding in the key");
   if (auto size = CheckKeySize(*key); !size) return base::Fail(size.error());
-  auto consistency = ReadConsistency(request, NoOther);
+  auto consistency = ReadConsistency(request, [&to](const Parameter& parameter) {
+    if constexpr (requires { to.confirm; }) {
+      if (parameter.name == "confirm") return ReadConfirm(parameter, &to.confirm);
+    }
+    return NoOther(parameter);
+  });
   if (!consistency) return base::Fail(std::move(consistency.error()));
   to.bucket = std::move(*bucket);
   to.key = std::move(*key);

@@ -116,6 +116,7 @@ std::string ImfFixdate(base::WallTime time) {
 }
 
 std::string VersionText(const coordinator::Version& version) {
+  if (coordinator::IsSerialVersion(version)) return std::to_string(version.begin()->second);
   std::string out = "[";
   for (const auto& [node, events] : version) {
     out += out.size() == 1 ? "(" : ",(";
@@ -223,6 +224,10 @@ void WriteError(JsonWriter& json, const Refusal& refusal) {
   json.Key("error").BeginObject();
   json.Key("code").Text(refusal.code).Key("message").Text(refusal.message);
   if (refusal.needed > 0) json.Key("needed").Uint(refusal.needed).Key("alive").Uint(refusal.alive);
+  if (refusal.winner) {
+    json.Key("version").Uint(refusal.winner->version).Key("value");
+    refusal.winner->value ? json.Base64(*refusal.winner->value) : json.Null();
+  }
   json.EndObject();
 }
 
@@ -235,6 +240,7 @@ Reply RefusalReply(Shared& shared, const ReplyForm& form, const Refusal& refusal
   if (!context.empty()) json.Key("context").Text(context);
   json.EndObject();
   ReplyBuilder reply(shared, form, refusal.status);
+  if (refusal.version) reply.Add("X-Version", std::to_string(*refusal.version));
   if (!refusal.allow.empty()) reply.Add("Allow", refusal.allow);
   if (refusal.retry_after) reply.Add("Retry-After", "1");
   return reply.AddContext(context).Copy(kJsonType, body);

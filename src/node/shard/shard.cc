@@ -60,7 +60,10 @@ Shard::Shard(Options options, World world, const NodeParts& node, const config::
       coordinator_(world_.env, settings, ports_, ports_, metrics),
       handshake_(options_.index, options_.stored_cluster, peers_, metrics, node.host),
       requests_(options_.index, {world_.transport, peers_, clock_, records_, coordinator_, *this,
-                                 metrics, node.host}) {}
+                                 metrics, node.host}) {
+  records_.SetSettle(
+      [this](const ShardRecords::SerialKey& key) { coordinator_.Settle(key.bucket, key.key); });
+}
 
 void Shard::Start() {
   replica_.SetRecordLimits(RecordLimitsOf(settings_));

@@ -31,6 +31,7 @@ wire::ReadReply ToReply(base::Result<replica::ReadResult> result) {
   reply.object = std::move(result->object);
   reply.digest = result->digest;
   reply.idempotency_answer = std::move(result->idempotency_answer);
+  reply.promised = result->promised;
   return reply;
 }
 
@@ -42,6 +43,7 @@ wire::WriteReply ToReply(const base::Status& status,
   } else if (answer != nullptr) {
     reply.standing = answer->standing;
     reply.greater = answer->greater;
+    reply.promised = answer->promised;
   }
   return reply;
 }
@@ -189,7 +191,11 @@ void ShardRecords::ReadHere(wire::ReadRequest&& request, uint64_t fence, ReadDon
   }
   const replica::KeyRef key{
       request.bucket, {request.token}, std::move(request.key), request.hint_for};
-  world_.replica.Read(key, {request.digest_only, std::move(request.idempotency_key)},
+  replica::ReadOptions options;
+  options.digest_only = request.digest_only;
+  options.idempotency_key = std::move(request.idempotency_key);
+  options.promise = request.promise;
+  world_.replica.Read(key, std::move(options),
                       [done = std::move(done)](base::Result<replica::ReadResult>&& result) mutable {
                         done(ToReply(std::move(result)));
                       });
@@ -257,7 +263,10 @@ void ShardRecords::WriteHere(wire::WriteRequest&& request, uint64_t fence, Write
   options.now = world_.clock.judged().Latest();
   options.for_client = !request.repair && request.hint_for == 0;
   options.stored_elsewhere = request.repair;
-  if (causal::Object::RegisterIdOf(request.object)) {
+  options.next = request.next;
+  const bool answers = causal::Object::RegisterIdOf(request.object) ||
+                       (causal::Object::IsAgreed(request.object) && !request.repair);
+  if (answers) {
     options.answer = std::make_shared<replica::RegisterAnswer>();
   }
   auto answer = options.answer;
@@ -359,10 +368,21 @@ void ShardRecords::Ingest(replica::KeyRef key, std::string object, ShardHost::St
     options.stored_elsewhere = true;
     if (why == healing::IngestWhy::kRepaired)
       options.changed = &owner.world_.metrics.repair_keys_received;
-    owner.world_.replica.Write(std::move(key), std::move(object), std::move(options),
-                               [&owner, back = std::move(back)](base::Status status) mutable {
-                                 back(owner, std::move(status));
-                               });
+    // Only to tell a round of the key of.
+    const bool serial = causal::Object::IsAgreed(object);
+    SerialKey settled = serial ? SerialKey{bucket->name, key.key} : SerialKey{};
+    owner.world_.replica.Write(
+        std::move(key), std::move(object), std::move(options),
+        [&owner, settled = std::move(settled), why,
+         back = std::move(back)](base::Status status) mutable {
+          const bool behind =
+              !settled.key.empty() && !status && status.error().code == base::Code::kConflict;
+          if (behind && owner.settle_) owner.settle_(std::move(settled));
+          // A comparison goes on, and finds the key again if the round fails. A stream has to wait
+          // for what the round brings: its range is not done without this state or a later one.
+          if (behind && why == healing::IngestWhy::kRepaired) status = {};
+          back(owner, std::move(status));
+        });
   });
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -65,6 +66,12 @@ class ShardRecords {
               healing::IngestWhy why);
   // As coordinator::ReplicaPort.
   void Owe(const membership::View& view, ring::NodeIndex node, coordinator::OwedKey key);
+  // Called with a key of a serial bucket of which a peer's state was refused, because this replica
+  // has promised more: a round has to settle it, since no copy can.
+  struct SerialKey {
+    std::string bucket, key;
+  };
+  void SetSettle(std::function<void(SerialKey)> settle) { settle_ = std::move(settle); }
   // Every few milliseconds: the ranges for which hints could not be kept, to be compared.
   void TellDirty();
 
@@ -95,6 +102,7 @@ class ShardRecords {
   const AllRecords& all_;
   World world_;
   size_t scans_ = 0;                                 // under way
+  std::function<void(SerialKey)> settle_;
   std::set<replica::DirtyMark> dirty_;               // to be marked: hints could not be kept
   std::vector<std::vector<env::Task>> handed_over_;  // by shard: in this turn
 };

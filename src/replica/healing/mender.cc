@@ -104,6 +104,8 @@ void Mender::Replace(std::string data_key, std::string damaged, std::string obje
     if (!found) return done(Fail(found.error()));
     if (!found->has_value()) return done(RecordState::kAbsent);
     if (**found != damaged || storage::ParseRecord(damaged)) return done(RecordState::kDifferent);
+    // What it had promised is not known any more, so that it must not vote for the key again.
+    if (causal::Object::IsAgreed(object)) return done(RecordState::kDifferent);
     const auto after = ReadImage(object);
     if (!after) return done(Fail(Code::kInvalidArgument, "a malformed object"));
     // Nothing is known of the own actor, so it is not continued.

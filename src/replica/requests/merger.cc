@@ -24,6 +24,9 @@ void Merger::Write(const KeyRef& key, std::string&& object, WriteOptions&& optio
 void Merger::Merge(const Place& place, std::string&& object, WriteOptions&& options,
                    StatusDone&& done, const Looked& record) {
   if (!record) return done(Fail(record.error()));
+  if (causal::Object::IsAgreed(object)) {
+    return voter_.Accept(place, std::move(object), std::move(options), std::move(done), record);
+  }
   auto incoming = causal::Object::Decode(object);
   if (!incoming) return done(Fail(Code::kInvalidArgument, "a peer sent a malformed object"));
   std::optional<causal::Actor> own_actor;

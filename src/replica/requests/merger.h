@@ -10,15 +10,20 @@
 #include "replica/record/records.h"
 #include "replica/registers/register_rules.h"
 #include "replica/requests/requests.h"
+#include "replica/requests/voter.h"
 #include "telemetry/metrics.h"
 
 namespace lariat::replica {
 
 class Merger {
  public:
-  Merger(Records& records, RegisterRules& registers, RecordWatch& watch,
+  Merger(Records& records, RegisterRules& registers, RecordWatch& watch, Voter& voter,
          telemetry::Metrics& metrics)
-      : records_(records), registers_(registers), watch_(watch), metrics_(metrics) {}
+      : records_(records),
+        registers_(registers),
+        watch_(watch),
+        voter_(voter),
+        metrics_(metrics) {}
 
   void Write(const KeyRef& key, std::string&& object, WriteOptions&& options, StatusDone&& done);
 
@@ -32,6 +37,7 @@ class Merger {
   Records& records_;
   RegisterRules& registers_;
   RecordWatch& watch_;
+  Voter& voter_;
   telemetry::Metrics& metrics_;
 };
 

@@ -17,6 +17,9 @@ void Reader::Read(const KeyRef& key, ReadOptions&& options, ReadDone&& done) {
   if (const Doubt* doubt = may_lack ? records_.DoubtAbout(key.bucket) : nullptr) {
     return done(Fail(Code::kUnavailable, std::string(kInDoubt) + ": " + doubt->why));
   }
+  if (!options.promise.IsZero()) {
+    return voter_.Promise(PlaceOf(key), std::move(options), std::move(done));
+  }
   ReadAnswer(PlaceOf(key), std::move(options), std::move(done));
 }
 
@@ -56,6 +59,7 @@ void Reader::Finish(Place&& place, ReadOptions&& options, ReadDone&& done, Looke
   if (!record->has_value()) return done(std::move(result));
   const auto parsed = records_.Parse(**record);
   if (!parsed) return done(Fail(parsed.error()));
+  if (causal::Object::IsNothing(parsed->object)) return done(std::move(result));
   result.found = true;
   registers_.OnRead(place, parsed->object);
   result.digest = causal::Object::Digest(parsed->object);

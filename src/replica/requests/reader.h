@@ -8,14 +8,15 @@
 #include "replica/record/records.h"
 #include "replica/registers/register_rules.h"
 #include "replica/requests/requests.h"
+#include "replica/requests/voter.h"
 #include "telemetry/metrics.h"
 
 namespace lariat::replica {
 
 class Reader {
  public:
-  Reader(Records& records, RegisterRules& registers, telemetry::Metrics& metrics)
-      : records_(records), registers_(registers), metrics_(metrics) {}
+  Reader(Records& records, RegisterRules& registers, Voter& voter, telemetry::Metrics& metrics)
+      : records_(records), registers_(registers), voter_(voter), metrics_(metrics) {}
 
   void Read(const KeyRef& key, ReadOptions&& options, ReadDone&& done);
 
@@ -27,6 +28,7 @@ class Reader {
 
   Records& records_;
   RegisterRules& registers_;
+  Voter& voter_;
   telemetry::Metrics& metrics_;
 };
 

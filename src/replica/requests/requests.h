@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "base/unique_function.h"
 #include "causal/object.h"
+#include "consensus/ballot.h"
 #include "ring/token.h"
 #include "storage/engine.h"
 #include "storage/record.h"
@@ -37,6 +38,7 @@ struct ReadResult {
   std::string object;  // causal::Object bytes; empty if only the digest was asked for
   base::Hash128 digest;
   std::string idempotency_answer;
+  consensus::Ballot promised;  // with ReadOptions::promise: the promise that holds now
 };
 using ReadDone = base::UniqueFunction<void(base::Result<ReadResult>)>;
 using StatusDone = base::UniqueFunction<void(base::Status)>;
@@ -45,12 +47,16 @@ struct ReadOptions {
   bool digest_only = false;
   std::string idempotency_key;
   bool even_in_doubt = false;  // for comparisons, which are what ends it
+  // Not zero: also promise (record/votes.h); only what serial buckets hold.
+  consensus::Ballot promise = {};
 };
 
 // What became of a register (of a kind ordered by clock) that a peer sent.
 struct RegisterAnswer {
   causal::Standing standing = causal::Standing::kHeld;
   causal::HlcStamp greater;  // what is there; of kNeverHeld and kUnsure
+  // In serial buckets: the promise that holds now. kHeld: the state was accepted.
+  consensus::Ballot promised = {};
 };
 
 struct WriteOptions {
@@ -63,6 +69,8 @@ struct WriteOptions {
   // Another replica has it already: it is taken however far ahead its stamp is, for refusing it
   // would only keep the two apart.
   bool stored_elsewhere = false;
+  // In serial buckets: promise this ballot with the accept of the object. Zero: none.
+  consensus::Ballot next = {};
   // Filled in before `done` is called with ok, which says that it is durable. Co-owned by `done`.
   std::shared_ptr<RegisterAnswer> answer;
 };

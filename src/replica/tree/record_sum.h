@@ -12,6 +12,7 @@ namespace lariat::replica {
 
 inline merkle::LeafSum RecordSum(std::string_view data_key, const RecordImage& image) {
   merkle::LeafSum sum;
+  if (causal::Object::IsNothing(image.object)) return sum;  // a promise alone: no replica's data
   sum.Add(merkle::EntryHash(data_key, causal::Object::Digest(image.object)),
           {image.traits.tombstone, image.traits.expiring, image.traits.foldable});
   return sum;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -20,6 +22,8 @@ struct Refusal {
   uint32_t needed = 0;     // for insufficient_replicas
   uint32_t alive = 0;
   bool retry_after = false;
+  std::optional<uint64_t> version = {};  // in serial buckets: what the key has
+  std::shared_ptr<const base::Winner> winner = {};
 };
 
 Refusal ToRefusal(base::Error error);
