@@ -14,7 +14,20 @@
 namespace lariat::causal {
 
 // Numbers are stored and sent; never reuse one.
-enum class Kind : uint8_t { kSiblings = 1, kLww = 2 };
+enum class Kind : uint8_t {
+  kSiblings = 1,
+  kLww = 2,
+  kCounter = 3,
+  kRegister = 4,
+  kFlag = 5,
+  kHll = 6,
+  kSet = 7,
+  kMap = 8
+};
+
+// How the bytes of a value that merges are shown (types/shown.h). kOpaque: values do not merge,
+// and are the client's own bytes.
+enum class Shape : uint8_t { kOpaque, kText, kNumber, kBool, kList, kFields };
 
 struct KindRow {
   Kind kind;
@@ -23,9 +36,17 @@ struct KindRow {
   // have to be brought into that order everywhere (coordinator/put_core.h, replica/registers). The
   // writes of other kinds are events of actors, and causality decides.
   bool ordered_by_clock;
+  Shape shape;
 };
-inline constexpr KindRow kKinds[] = {{Kind::kSiblings, "siblings", false},
-                                     {Kind::kLww, "lww", true}};
+inline constexpr KindRow kKinds[] = {
+    {Kind::kSiblings, "siblings", false, Shape::kOpaque},
+    {Kind::kLww, "lww", true, Shape::kOpaque},
+    {Kind::kCounter, "counter", false, Shape::kNumber},
+    {Kind::kRegister, "register", false, Shape::kText},
+    {Kind::kFlag, "flag", false, Shape::kBool},
+    {Kind::kHll, "hll", false, Shape::kNumber},
+    {Kind::kSet, "set", false, Shape::kList},
+    {Kind::kMap, "map", false, Shape::kFields}};
 
 constexpr const KindRow& RowOf(Kind kind) {
   for (const KindRow& row : kKinds) {
@@ -34,6 +55,12 @@ constexpr const KindRow& RowOf(Kind kind) {
   return kKinds[0];
 }
 constexpr bool IsOrderedByClock(Kind kind) { return RowOf(kind).ordered_by_clock; }
+// Values are changed by operations, and what is concurrent is joined by their type's own rule.
+constexpr bool Merges(Kind kind) { return RowOf(kind).shape != Shape::kOpaque; }
+// A write of plain bytes assigns.
+constexpr bool TakesBytes(Kind kind) {
+  return RowOf(kind).shape == Shape::kOpaque || RowOf(kind).shape == Shape::kText;
+}
 
 // Nothing for a number that no kind has.
 std::optional<Kind> KindOf(uint32_t number);

@@ -74,7 +74,7 @@ base::Status ReadParameter(const Parameter& parameter, Consistency& consistency)
   return {};
 }
 
-base::Result<Consistency> ReadConsistency(const Request& request) {
+base::Result<Consistency> ReadConsistency(const Request& request, TypeQuery* query) {
   Consistency consistency;
   auto level = ReadLevel(request);
   if (!level) return base::Fail(std::move(level.error()));
@@ -83,6 +83,11 @@ base::Result<Consistency> ReadConsistency(const Request& request) {
   auto parameters = ParseQuery(request.query);
   if (!parameters) return base::Fail(std::move(parameters.error()));
   for (const Parameter& parameter : *parameters) {
+    if (query != nullptr) {
+      const auto taken = TakeTypeParameter(parameter, query);
+      if (!taken) return base::Fail(taken.error());
+      if (*taken) continue;
+    }
     if (auto read = ReadParameter(parameter, consistency); !read) return base::Fail(read.error());
   }
   const auto timeout = consistency.timeout_ms;
@@ -94,7 +99,7 @@ base::Result<Consistency> ReadConsistency(const Request& request) {
 
 // What every operation on a key has: `To` is one of KvService's requests.
 template <typename To>
-base::Result<To> ReadCommon(const Request& request) {
+base::Result<To> ReadCommon(const Request& request, TypeQuery* query = nullptr) {
   To to;
   auto bucket = BucketOf(request);
   if (!bucket) return base::Fail(std::move(bucket.error()));
@@ -104,7 +109,7 @@ base::Result<To> ReadCommon(const Request& request) {
     return Bad("a key has 1 to " + std::to_string(membership::kKeyBytesMax) + " bytes, not " +
                std::to_string(key->size()));
   }
-  auto consistency = ReadConsistency(request);
+  auto consistency = ReadConsistency(request, query);
   if (!consistency) return base::Fail(std::move(consistency.error()));
   to.bucket = std::move(*bucket);
   to.key = std::move(*key);
@@ -164,8 +169,8 @@ base::Result<std::string> BucketOf(const Request& request) {
   return std::move(*bucket);
 }
 
-base::Result<coordinator::GetRequest> ReadGet(const Request& request) {
-  auto get = ReadCommon<coordinator::GetRequest>(request);
+base::Result<coordinator::GetRequest> ReadGet(const Request& request, TypeQuery* query) {
+  auto get = ReadCommon<coordinator::GetRequest>(request, query);
   if (get && get->consistency.level == Level::kAny) return Bad("ANY is for writes only");
   if (const auto seen = request.Get(Header::kXContext); get && seen) get->context = *seen;
   return get;

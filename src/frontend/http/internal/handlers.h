@@ -17,6 +17,9 @@ void GetJson(Request& request, Exchange exchange);
 void PutJson(Request& request, Exchange exchange);
 void DeleteJson(Request& request, Exchange exchange);
 
+// types/update.cc
+void UpdateJson(Request& request, Exchange exchange);
+
 // buckets.cc
 void ListBuckets(Request& request, Exchange exchange);
 void GetBucket(Request& request, Exchange exchange);
