@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// put, get and del. Values travel as raw bytes one way and as base64 the other (the envelope shows
+// put, update, get and del. Values travel as raw bytes one way and as base64 the other (the envelope shows
 // siblings and context together).
 #include <fmt/format.h>
 #include <unistd.h>
@@ -175,7 +175,7 @@ void TellRepeat(const Session& session, const KvOptions& o) {
   words.insert(words.end(), session.words.begin(), session.words.end());
   if (!o.id_is_given) {
     const auto command = std::find_if(words.begin(), words.end(), [](const std::string& word) {
-      return word == "put" || word == "del";
+      return word == "put" || word == "update" || word == "del";
     });
     words.insert(command + 1, {"--idempotency-key", *o.idempotency_key});
   }
@@ -268,6 +268,12 @@ std::string ShowBytes(const std::string& bytes) {
   return bytes.size() > kShown ? text + fmt::format("... ({} bytes)", bytes.size()) : text;
 }
 
+// A text as it is, anything else as JSON.
+std::string ShowTyped(const json::value& value) {
+  const json::string* text = value.if_string();
+  return text == nullptr ? json::serialize(value) : std::string(text->data(), text->size());
+}
+
 Exit ShowSiblings(const KvOptions& o, const json::value& reply) {
   const json::array& siblings = reply.at("siblings").as_array();
   Tell("lariat: {} concurrent values of {}:\n", siblings.size(), Printable(o.key));
@@ -295,6 +301,58 @@ bool IsText(std::string_view bytes) {
   return IsUtf8(bytes) && std::none_of(bytes.begin(), bytes.end(), is_control);
 }
 
+// An operation on a value that merges.
+Exit Update(const Session& session, KvOptions o) {
+  const Common& common = session.common;
+  if (!TakeKey(&o) || !CheckContexts(o)) return Exit::kUsage;
+  TakeId(&o);
+  auto operation = ReadValue(o);
+  if (!operation) return Exit::kUsage;
+  auto client = Connect(common, Wait(o));
+  if (!client) return Exit::kUsage;
+  net::Request request = Start(o, "POST", "/v1");
+  o.content_type = "application/json";
+  AddWriteHeaders(o, &request);
+  request.body = std::move(*operation);
+  auto reply = SendWrite(session, *client, o, request);
+  if (!reply) return reply.error();
+  if (common.json) {
+    PrintAnswer(*client);
+  } else if (reply->is_object() && reply->as_object().contains("value")) {
+    PrintLine(ShowTyped(reply->at("value")));
+  }
+  return Exit::kDone;
+}
+
+// The pages of a large set or map after the first one, put together with it.
+tl::expected<void, Exit> GetRest(net::Client& client, const KvOptions& o, json::value* reply) {
+  while (reply->as_object().contains("next_cursor")) {
+    net::Request request = Start(o, "GET", "/v1");
+    request.target += request.target.find('?') == std::string::npos ? '?' : '&';
+    request.target += "cursor=" + TextOf(*reply, "next_cursor");
+    auto page = Ask(client, request);
+    if (!page) return tl::unexpected(page.error());
+    if (!page->is_object() || !page->as_object().contains("value")) break;
+    json::value& value = page->at("value");
+    json::value& all = reply->at("value");
+    if (all.is_array() && value.is_array()) {
+      for (json::value& element : value.as_array()) all.as_array().push_back(std::move(element));
+    } else if (all.is_object() && value.is_object()) {
+      for (auto& field : value.as_object()) all.as_object().insert(std::move(field));
+    }
+    const std::string next = TextOf(*page, "next_cursor");
+    reply->as_object().erase("next_cursor");
+    if (!next.empty()) reply->as_object()["next_cursor"] = next;
+  }
+  return {};
+}
+
+Exit GetTyped(const Common& common, net::Client& client, const KvOptions& o, json::value reply) {
+  if (auto rest = GetRest(client, o, &reply); !rest) return rest.error();
+  PrintLine(common.json ? json::serialize(reply) : ShowTyped(reply.at("value")));
+  return Exit::kDone;
+}
+
 Exit Get(const Common& common, KvOptions o) {
   if (!TakeKey(&o)) return Exit::kUsage;
   auto client = Connect(common, Wait(o));
@@ -303,6 +361,9 @@ Exit Get(const Common& common, KvOptions o) {
   auto reply = Ask(*client, request);
   if (!reply) return reply.error();
   if (!reply->is_object()) return Complain(Exit::kFailed, "the answer is not a JSON object");
+  if (reply->as_object().contains("type") && reply->as_object().contains("value")) {
+    return GetTyped(common, *client, o, std::move(*reply));
+  }
   const json::value* siblings = reply->as_object().if_contains("siblings");
   bool conflict = siblings != nullptr && siblings->is_array() && !siblings->as_array().empty();
   if (common.json) PrintAnswer(*client);
@@ -420,6 +481,19 @@ void AddKvCommands(CLI::App& app, Session& session) {
                       "Milliseconds since 1970, lww buckets only");
   command->callback(
       [&session, put] { session.run = [&session, put] { return Put(session, *put); }; });
+
+  auto update = std::make_shared<KvOptions>();
+  command = AddCommand(app, session, "update", "Do an operation on a value that merges",
+                       "  lariat update visits '{\"increment\": 1}' --bucket counters\n"
+                       "  lariat update cart '{\"add\": [\"milk\"], \"remove\": [\"eggs\"]}' "
+                       "--bucket carts");
+  AddKeyOptions(command, update);
+  command->add_option("JSON", update->value, "The operation (docs/types.md), or - for standard input")
+      ->required();
+  AddWriteOptions(command, update);
+  command->add_option("--ttl", update->ttl, "Seconds until the value expires; 0 = never");
+  command->callback(
+      [&session, update] { session.run = [&session, update] { return Update(session, *update); }; });
 
   auto get = std::make_shared<KvOptions>();
   command = AddCommand(app, session, "get", "Read a value: its exact bytes on standard output",

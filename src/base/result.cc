@@ -49,6 +49,14 @@ std::string_view CodeName(Code code) {
       return "clock_off";
     case Code::kObjectTooLarge:
       return "object_too_large";
+    case Code::kWrongType:
+      return "wrong_type";
+    case Code::kElementTooLarge:
+      return "element_too_large";
+    case Code::kOperationTooLarge:
+      return "operation_too_large";
+    case Code::kTooManyElements:
+      return "too_many_elements";
   }
   return "internal";
 }

@@ -37,6 +37,11 @@ enum class Code : uint8_t {
   kObjectTooLarge = 21,  // limits.object_bytes reached: resolve first
   kNotCovered = 23,      // reads: nobody who could be asked in time has what the client has seen
   kClockOff = 22,  // definitely not done: this node's clock is not to be believed; ask another
+  // Values that merge (causal/types): all are definitely not done.
+  kWrongType = 40,          // the bucket's values are of another type
+  kElementTooLarge = 41,    // one element or field
+  kOperationTooLarge = 42,  // elements or bytes of one operation
+  kTooManyElements = 43,    // limits.object_bytes reached by what the key holds
 };
 
 std::string_view CodeName(Code code);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "causal/serial_version.h"
+#include "causal/types/operation.h"
 
 namespace lariat::causal {
 
@@ -49,15 +50,56 @@ base::Status CheckForSerial(const ClientWrite& write, std::string_view bucket,
   return {};
 }
 
+// Removals name what they have seen by its dots. Where dots do not say what they stand for (an
+// element's, a counter's), the events themselves have to be there when it is removed.
+bool RemovesWhatIsRead(const ClientWrite& write, Kind kind) {
+  if (!Merges(kind)) return false;
+  const bool removes = write.is_delete || (write.is_operation && Removes(write.value));
+  const bool has_context = ContextTextOf(write) != nullptr;
+  switch (RowOf(kind).shape) {
+    case Shape::kFields:
+      return removes || has_context;
+    case Shape::kList:
+      return removes;
+    case Shape::kNumber:
+      return write.is_delete;
+    default:
+      return removes && !has_context;
+  }
+}
+
+base::Status CheckType(const ClientWrite& write, Kind kind) {
+  if (write.is_delete) return {};
+  const std::string name(RowOf(kind).name);
+  if (write.is_operation && !Merges(kind)) {
+    return Fail(Code::kWrongType, "the bucket's values do not merge (conflict is '" + name +
+                                      "'): write them by PUT");
+  }
+  if (write.is_operation && KindOfOperation(write.value) != kind) {
+    return Fail(Code::kWrongType, "the bucket holds values of type '" + name +
+                                      "'; the operation is on another type");
+  }
+  if (!write.is_operation && !TakesBytes(kind)) {
+    return Fail(Code::kWrongType, "the bucket holds values of type '" + name +
+                                      "': change them by POST with an operation");
+  }
+  return {};
+}
+
 }  // namespace
 
 bool ClientWrite::NeedsRead(Kind kind) const {
   // A later stamp deletes whatever there is; other kinds have to name what they delete.
   const bool blind_delete = is_delete && !context && !IsOrderedByClock(kind);
-  return blind_delete || IsConditional();
+  return blind_delete || IsConditional() || RemovesWhatIsRead(*this, kind);
 }
 
 base::Status ClientWrite::Check() const {
+  if (is_operation) {
+    const auto operation = Operation::Decode(value);
+    if (!operation) return Fail(Code::kInvalidArgument, "the operation is malformed");
+    if (auto fits = operation->Check(); !fits) return fits;
+  }
   if (content_type.size() > 256) {
     return Fail(Code::kInvalidArgument, "the content type is longer than 256 bytes");
   }
@@ -77,6 +119,7 @@ base::Status ClientWrite::Check() const {
 }
 
 base::Status ClientWrite::CheckFor(Kind kind, std::string_view bucket, std::string_view key) const {
+  if (auto type = CheckType(*this, kind); !type) return type;
   if (IsAgreed(kind)) return CheckForSerial(*this, bucket, key);
   if (expect || expect_absent) {
     return Fail(Code::kInvalidArgument, "'expect' is for serial buckets only");
@@ -107,21 +150,23 @@ base::Result<Change> Change::Of(ClientWrite* write, const ChangeTerms& terms) {
     change.condition =
         *write->if_match == kAnyValue ? Condition::kAnyLiveValue : Condition::kContextCoversAll;
   }
-  change.sees_what_is_read = ContextTextOf(*write) == nullptr &&
-                             (write->is_delete || change.condition != Condition::kNone);
+  change.joins_what_is_read = RemovesWhatIsRead(*write, terms.kind);
+  change.sees_what_is_read =
+      ContextTextOf(*write) == nullptr &&
+      (write->is_delete || change.condition != Condition::kNone || change.joins_what_is_read);
   change.value.tombstone = write->is_delete;
   change.value.written = change.now;
   if (!write->is_delete) {
     const auto ttl_s = write->ttl_s ? static_cast<uint64_t>(*write->ttl_s) : terms.ttl_s;
     change.value.expires_ms = write->expires_ms.value_or(ExpiryOf(ttl_s, change.now));
     change.value.content_type = std::move(write->content_type);
-    change.value.bytes = std::move(write->value);
+    (write->is_operation ? change.operation : change.value.bytes) = std::move(write->value);
   }
   return change;
 }
 
 void Change::GiveBack(ClientWrite* write) && {
-  write->value = std::move(value.bytes);
+  write->value = std::move(write->is_operation ? operation : value.bytes);
   write->content_type = std::move(value.content_type);
 }
 

@@ -16,6 +16,7 @@
 #include "causal/context.h"
 #include "causal/hlc.h"
 #include "causal/kind.h"
+#include "causal/types/shown.h"
 #include "causal/value.h"
 
 namespace lariat::causal {
@@ -23,6 +24,7 @@ namespace lariat::causal {
 // As the client said it: contexts as text, times relative.
 struct ClientWrite {
   bool is_delete = false;
+  bool is_operation = false;  // on a value that merges: `value` is an encoded Operation
   std::string value;
   std::string content_type;
   std::optional<std::string> context;
@@ -38,9 +40,9 @@ struct ClientWrite {
   bool IsConditional() const { return if_match || if_none_match_any || expect || expect_absent; }
   // It can only be judged, or made, by what enough replicas hold.
   bool NeedsRead(Kind kind) const;
-  // kInvalidArgument: nobody could do this, wherever the key lies.
+  // kInvalidArgument, or a limit of operations: nobody could do this, wherever the key lies.
   base::Status Check() const;
-  // kInvalidArgument: not to this key in a bucket of this kind. A context's checksum is no secret,
+  // kInvalidArgument, kWrongType: not to this key in a bucket of this kind. A context's checksum is no secret,
   // so a client can make one that was never given out here.
   base::Status CheckFor(Kind kind, std::string_view bucket, std::string_view key) const;
 };
@@ -64,6 +66,13 @@ struct Change {
   Condition condition = Condition::kNone;
   // The client gave no context: what is read before the event counts as seen.
   bool sees_what_is_read = false;
+  // On a value that merges: an encoded Operation, and `value` is its time and expiry. Empty: an
+  // assignment or a delete.
+  std::string operation;
+  // It removes from a value that merges what was seen: what the read before it has found
+  // (Object::Inform) is joined in first, so that nothing of that is missed.
+  bool joins_what_is_read = false;
+  std::string read;
   std::optional<int64_t> client_timestamp_ms;
   size_t values_max = 100;
   base::WallTime now;
@@ -85,7 +94,9 @@ struct Change {
   // Its stamp is chosen by the clock of the node that makes the event.
   bool IsStampedByNode() const { return IsOrderedByClock(kind) && !client_timestamp_ms; }
   // What comes of it depends on the time that the node takes it to be.
-  bool UsesClock() const { return IsStampedByNode() || value.expires_ms != 0; }
+  bool UsesClock() const {
+    return IsStampedByNode() || value.expires_ms != 0 || RowOf(kind).shape == Shape::kText;
+  }
 };
 
 // By what an event is made: kinds ordered by clock use node and stamp, others the actor.
@@ -97,6 +108,8 @@ struct Author {
 struct Applied {
   Context context;      // the client's context and its new event
   bool changed = true;  // false: what was there is greater, and stays
+  Shown shown;          // of values that merge, after it
+  size_t discarded = 0;  // values of registers that nobody was shown, and that are gone now
 };
 
 }  // namespace lariat::causal

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "causal/dotted.h"
 
 namespace lariat::causal {
 
@@ -16,8 +17,6 @@ using base::Fail;
 namespace {
 
 constexpr size_t kValueBytesMin = 1 + 1 + 1 + 1 + 1;
-
-bool DotLess(const DottedValue& a, const DottedValue& b) { return a.dot < b.dot; }
 
 // The actors of the values, which are sorted by dot.
 size_t ActorsOf(const std::vector<DottedValue>& values) {
@@ -30,20 +29,10 @@ size_t ActorsOf(const std::vector<DottedValue>& values) {
 
 }  // namespace
 
-// The values are decided against both histories as they were, so the histories are joined last.
 void DvvSet::Join(const DvvSet& other) {
   if (&other == this) return;
-  std::erase_if(values_, [&other](const DottedValue& mine) {
-    const auto same = std::lower_bound(other.values_.begin(), other.values_.end(), mine, DotLess);
-    const bool both_have_it = same != other.values_.end() && same->dot == mine.dot;
-    return !both_have_it && other.history_.Contains(mine.dot);
-  });
-  const size_t kept = values_.size();
-  for (const DottedValue& theirs : other.values_) {
-    if (!history_.Contains(theirs.dot)) values_.push_back(theirs);
-  }
-  const auto middle = values_.begin() + static_cast<std::ptrdiff_t>(kept);
-  if (middle != values_.end()) std::inplace_merge(values_.begin(), middle, values_.end(), DotLess);
+  JoinDotted(&values_, other.values_, history_, other.history_,
+             [](const DottedValue& v) { return v.dot; });
   history_.Join(other.history_);
 }
 
@@ -58,7 +47,9 @@ Dot DvvSet::Update(const DotSet& context, Value value, const Actor& actor) {
   LARIAT_CHECK(dot.counter <= kCounterMax, "the actor has used up its counters");
   history_.Add(dot);
   DottedValue added{dot, std::move(value)};
-  const auto at = std::upper_bound(values_.begin(), values_.end(), added, DotLess);
+  const auto at = std::upper_bound(
+      values_.begin(), values_.end(), added,
+      [](const DottedValue& a, const DottedValue& b) { return a.dot < b.dot; });
   values_.insert(at, std::move(added));
   return dot;
 }

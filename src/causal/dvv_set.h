@@ -35,12 +35,6 @@
 
 namespace lariat::causal {
 
-struct DottedValue {
-  Dot dot;
-  Value value;
-  bool operator==(const DottedValue&) const = default;
-};
-
 class DvvSet {
  public:
   static constexpr Kind kKind = Kind::kSiblings;

@@ -8,6 +8,19 @@ namespace lariat::causal {
 using base::Code;
 using base::Fail;
 
+namespace {
+
+std::string Choices() {
+  std::string text = "conflict is one of";
+  for (const KindRow& row : kKinds) {
+    text += &row == kKinds ? " " : ", ";
+    text += row.name;
+  }
+  return text;
+}
+
+}  // namespace
+
 std::optional<Kind> KindOf(uint32_t number) {
   for (const KindRow& row : kKinds) {
     if (static_cast<uint32_t>(row.kind) == number) return row.kind;
@@ -19,13 +32,10 @@ base::Result<Kind> ParseKind(std::string_view name) {
   for (const KindRow& row : kKinds) {
     if (row.name == name) return row.kind;
   }
-  for (const char* later : {"counter", "set", "map", "register", "flag", "hll"}) {
-    if (name == later) {
-      return Fail(Code::kUnsupported, "conflict '" + std::string(name) +
-                                          "' is not in this version; use siblings, lww or serial");
-    }
+  if (name == "typed") {
+    return Fail(Code::kUnsupported, "conflict 'typed' is not in this version; " + Choices());
   }
-  return Fail(Code::kInvalidArgument, "conflict is one of siblings, lww, serial");
+  return Fail(Code::kInvalidArgument, Choices());
 }
 
 }  // namespace lariat::causal

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "causal/object.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "base/check.h"
@@ -111,7 +112,23 @@ base::Status Object::Meets(const Change& change) const {
   return covered ? base::Status() : lost("the key has changed since the context was given out");
 }
 
+base::Result<Applied> Object::Apply(Change&& change, const Author& author) {
+  const auto apply = [&]<typename State>(State& state) -> base::Result<Applied> {
+    if constexpr (Merges(State::kKind)) {
+      if (!change.joins_what_is_read) return state.Apply(std::move(change), author);
+      const auto read = Decode(change.read);
+      const auto* found = read ? std::get_if<State>(&read->state_) : nullptr;
+      if (found == nullptr) return Fail(Code::kInternal, "a removal has read nothing before");
+      return state.Apply(std::move(change), author, found);
+    } else {
+      return state.Apply(std::move(change), author);
+    }
+  };
+  return std::visit(apply, state_);
+}
+
 void Object::Inform(Change* change) const {
+  if (change->joins_what_is_read) change->read = Encode();
   if (const auto id = Id()) change->above = id->stamp;
   if (change->sees_what_is_read) change->context = WholeContext();
 }
@@ -142,6 +159,23 @@ std::vector<ValueView> Object::LiveValues(base::WallTime now) const {
     if (value.LiveAt(now)) live.push_back({dot, &value});
   });
   return live;
+}
+
+std::optional<Value> Object::Merged(base::WallTime now) const {
+  const auto show = [now]<typename State>(const State& state) -> std::optional<Value> {
+    if constexpr (Merges(State::kKind)) return state.Show(now);
+    return std::nullopt;
+  };
+  return std::visit(show, state_);
+}
+
+const MergingState* Object::merging() const {
+  return std::visit(
+      [](const auto& state) -> const MergingState* {
+        if constexpr (std::is_base_of_v<MergingState, std::decay_t<decltype(state)>>) return &state;
+        return nullptr;
+      },
+      state_);
 }
 
 bool Object::HasLiveValue(base::WallTime now) const {

@@ -22,6 +22,7 @@
 #include "causal/kind.h"
 #include "causal/lww.h"
 #include "causal/serial.h"
+#include "causal/types/merging.h"
 
 namespace lariat::causal {
 
@@ -66,11 +67,10 @@ class Object {
   // What a change learns when this was read before it is made.
   void Inform(Change* change) const;
   // Makes the event. kTooManySiblings: one value more than may be; the object is spoiled.
+  // Values that merge: kNotCovered, kPreconditionFailed, kInvalidArgument; likewise.
   // REQUIRES: of this kind; Meets. The author's actor, if used, is this record's own and has
   // counters left.
-  base::Result<Applied> Apply(Change&& change, const Author& author) {
-    return std::visit([&](auto& state) { return state.Apply(std::move(change), author); }, state_);
-  }
+  base::Result<Applied> Apply(Change&& change, const Author& author);
   // The last event of the actor that the history has; 0: none.
   uint64_t LastEventOf(const Actor& actor) const {
     return std::visit([&actor](const auto& state) { return state.LastEventOf(actor); }, state_);
@@ -88,6 +88,9 @@ class Object {
   void ForEachValue(Use use) const {
     std::visit([&use](const auto& state) { state.ForEachValue(use); }, state_);
   }
+  // Of a kind whose values merge: the one value, its bytes as types/shown.h says. Nothing = not
+  // found. LiveValues gives the operations that it is there by.
+  std::optional<Value> Merged(base::WallTime now) const;
   bool HasLiveValue(base::WallTime now) const;
   size_t StoredValues() const;  // tombstones and expired ones too: what limits.siblings counts
   bool HasTombstone() const;
@@ -117,10 +120,14 @@ class Object {
   const LwwRegister* lww() const { return std::get_if<LwwRegister>(&state_); }
   SerialState* serial() { return std::get_if<SerialState>(&state_); }
   const SerialState* serial() const { return std::get_if<SerialState>(&state_); }
+  const MergingState* merging() const;
   bool operator==(const Object&) const = default;
 
  private:
-  std::variant<DvvSet, LwwRegister, SerialState> state_;
+  std::variant<DvvSet, LwwRegister, SerialState, Merging<Kind::kCounter>,
+               Merging<Kind::kRegister>, Merging<Kind::kFlag>, Merging<Kind::kHll>,
+               Merging<Kind::kSet>, Merging<Kind::kMap>>
+      state_;
 };
 
 }  // namespace lariat::causal

@@ -7,6 +7,7 @@
 
 #include "base/coding.h"
 #include "base/time.h"
+#include "causal/actor.h"
 
 namespace lariat::causal {
 
@@ -25,6 +26,12 @@ struct Value {
   bool LiveAt(base::WallTime now) const { return !tombstone && !ExpiredAt(now); }
   // About, and rather more: so that what it is encoded to seldom grows.
   size_t BytesExpected() const { return bytes.size() + content_type.size() + kOverheadBytes; }
+};
+
+struct DottedValue {
+  Dot dot;
+  Value value;
+  bool operator==(const DottedValue&) const = default;
 };
 
 // Canonical, docs/formats/object.md. After bad bytes the reader is not ok().

@@ -80,6 +80,8 @@ struct GetRequest {
 };
 struct GetReply {
   std::vector<ShownValue> values;  // none = not found; several = siblings
+  // Of values that merge there is one, and its bytes are as causal/types/shown.h says.
+  causal::Kind kind = causal::Kind::kSiblings;
   Version version;
   base::WallTime timestamp;  // of the newest value shown
   std::string context;       // covers all that is shown; empty if the key was never written
@@ -100,6 +102,7 @@ struct WriteReply {
   base::WallTime timestamp;
   Participation replicas;
   bool replayed = false;  // the answer of an earlier request with the same Idempotency-Key
+  causal::Shown shown;    // what an operation has made of a value that merges
 };
 
 // Keys with the prefix, from `start` on and before `end`, in byte order. "" and nothing: no bound.

@@ -46,6 +46,7 @@ struct UpdateResult {
   // Of a kind ordered by clock; kUnsure: the replica may lack records.
   causal::Standing standing = causal::Standing::kHeld;
   bool tell_when_durable = false;  // nobody may be sent the event before it is durable here
+  causal::Shown shown;             // by an operation on a value that merges
 };
 
 // A replica as the operation knows it that sends to it. Indexes mean nothing in another view than

@@ -145,6 +145,7 @@ void WriteOp::Answer() {
   reply.version = NameVersion(result_.version, *options_.view);
   reply.context = causal::EncodeContext(result_.context, update_.bucket_name, update_.key);
   reply.timestamp = written_;
+  reply.shown = result_.shown;
   reply.replicas = {core_.Acks(), core_.FallbackAcks()};
   Finish(std::move(reply));
 }

@@ -149,7 +149,7 @@ class World {
     request.change.condition = put.condition;
     request.ack_when = put.ack_when;
     request.idempotency_key = put.idempotency_key;
-    request.make_answer = [value = put.value](const causal::Object&, const causal::Context&) {
+    request.make_answer = [value = put.value](const causal::Object&, const UpdateResult&) {
       return "answer of " + value;
     };
     request.change.values_max = put.siblings_max;

@@ -16,6 +16,8 @@ std::string_view LabelText(Op label) {
       return "bucket";
     case Op::kList:
       return "list";
+    case Op::kUpdate:
+      return "update";
     case Op::kCount:
       break;
   }
@@ -39,6 +41,26 @@ std::string_view LabelText(Outcome label) {
     case Outcome::kError:
       return "error";
     case Outcome::kCount:
+      break;
+  }
+  return "";
+}
+
+std::string_view LabelText(ValueType label) {
+  switch (label) {
+    case ValueType::kCounter:
+      return "counter";
+    case ValueType::kRegister:
+      return "register";
+    case ValueType::kFlag:
+      return "flag";
+    case ValueType::kHll:
+      return "hll";
+    case ValueType::kSet:
+      return "set";
+    case ValueType::kMap:
+      return "map";
+    case ValueType::kCount:
       break;
   }
   return "";

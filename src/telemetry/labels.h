@@ -7,7 +7,7 @@
 
 namespace lariat::telemetry {
 
-enum class Op : uint8_t { kGet, kPut, kDelete, kBucket, kList, kCount };
+enum class Op : uint8_t { kGet, kPut, kDelete, kBucket, kList, kUpdate, kCount };
 enum class Outcome : uint8_t {
   kOk,
   kNotFound,
@@ -18,6 +18,8 @@ enum class Outcome : uint8_t {
   kError,
   kCount
 };
+// The types of values that merge.
+enum class ValueType : uint8_t { kCounter, kRegister, kFlag, kHll, kSet, kMap, kCount };
 enum class ReplicaOp : uint8_t { kRead, kDigest, kUpdate, kWrite, kRepair, kCount };
 enum class PeerRefusal : uint8_t {
   kBadMagic,
@@ -76,6 +78,7 @@ enum class SweepBlock : uint8_t {
 std::string_view LabelText(Op label);
 std::string_view LabelText(Outcome label);
 std::string_view LabelText(ReplicaOp label);
+std::string_view LabelText(ValueType label);
 std::string_view LabelText(PeerRefusal label);
 std::string_view LabelText(HttpRefusal label);
 std::string_view LabelText(RespGroup label);

@@ -15,12 +15,23 @@
 namespace lariat::wire {
 namespace {
 
-constexpr uint32_t kCodeMax = static_cast<uint32_t>(base::Code::kClockOff);
+constexpr uint32_t kCodeMax = static_cast<uint32_t>(base::Code::kTooManyElements);
 
 // For nodes that do not know the code, and would take the message for damaged.
 base::Code EarlierCode(base::Code code) {
-  if (code == base::Code::kObjectTooLarge) return base::Code::kTooLarge;
-  return code == base::Code::kClockOff ? base::Code::kUnavailable : code;
+  switch (code) {
+    case base::Code::kObjectTooLarge:
+    case base::Code::kElementTooLarge:
+    case base::Code::kOperationTooLarge:
+    case base::Code::kTooManyElements:
+      return base::Code::kTooLarge;
+    case base::Code::kWrongType:
+      return base::Code::kConflict;
+    case base::Code::kClockOff:
+      return base::Code::kUnavailable;
+    default:
+      return code;
+  }
 }
 
 void PutOutcome(Outcome&& from, pb::Outcome* to) {
@@ -47,6 +58,15 @@ bool TakeOutcome(const pb::Outcome& from, Outcome* to) {
   return true;
 }
 
+// 0: a value that does not merge.
+uint32_t NumberOfShown(const causal::Shown& shown) {
+  return shown.Merges() ? static_cast<uint32_t>(shown.kind) : 0;
+}
+causal::Shown ShownOf(uint32_t kind, std::optional<std::string> bytes) {
+  const auto known = causal::KindOf(kind);
+  return known ? causal::Shown{*known, std::move(bytes)} : causal::Shown{};
+}
+
 // What the table does not say of a message: here, and in TakeRest.
 template <typename Message, typename Pb>
 void PutRest(const Message&, Pb*) {}
@@ -67,6 +87,10 @@ void PutRest(const ReadReply& from, pb::ReadReply* to) {
 void PutRest(const ForwardedWrite& from, pb::ForwardedWrite* to) {
   to->set_timeout_ms(static_cast<uint64_t>(from.timeout_ms));
 }
+void PutRest(const ForwardedWriteReply& from, pb::ForwardedWriteReply* to) {
+  to->set_shown_kind(NumberOfShown(from.shown));
+  if (from.shown.bytes) to->set_shown(*from.shown.bytes);
+}
 void PutRest(const JoinRequest& from, pb::JoinRequest* to) {
   if (from.founder.IsNil()) to->clear_founder();
   if (from.cluster.IsNil()) to->clear_cluster();
@@ -86,6 +110,11 @@ bool TakeRest(const pb::WriteRequest& from, WriteRequest*) {
 }
 bool TakeRest(const pb::ForwardedWrite& from, ForwardedWrite* to) {
   to->timeout_ms = static_cast<int64_t>(std::min<uint64_t>(from.timeout_ms(), INT32_MAX));
+  return true;
+}
+bool TakeRest(const pb::ForwardedWriteReply& from, ForwardedWriteReply* to) {
+  to->shown = ShownOf(from.shown_kind(), from.has_shown() ? std::optional(from.shown())
+                                                          : std::nullopt);
   return true;
 }
 bool TakeRest(const pb::TreeReply::Hash& from, TreeReply::Hash* to) {
@@ -403,6 +432,8 @@ std::string EncodeWriteAnswer(const WriteAnswer& answer) {
   m.set_context(answer.context);
   for (const auto& [node, events] : answer.version) (*m.mutable_version())[node] = events;
   m.set_written_ms(answer.written_ms);
+  m.set_shown_kind(NumberOfShown(answer.shown));
+  if (answer.shown.bytes) m.set_shown(*answer.shown.bytes);
   std::string bytes;
   AppendWithSortedMaps(m, &bytes);
   return bytes;
@@ -413,6 +444,7 @@ std::optional<WriteAnswer> DecodeWriteAnswer(std::string_view bytes) {
   if (!m.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
   WriteAnswer answer{std::move(*m.mutable_context()), {}, m.written_ms()};
   for (const auto& [node, events] : m.version()) answer.version[node] = events;
+  answer.shown = ShownOf(m.shown_kind(), m.has_shown() ? std::optional(m.shown()) : std::nullopt);
   return answer;
 }
 

@@ -31,6 +31,7 @@ struct WriteAnswer {
   std::string context;                   // as given to the client
   std::map<uint64_t, uint64_t> version;  // node number -> events
   int64_t written_ms = 0;
+  causal::Shown shown;  // by an operation on a value that merges
 };
 std::string EncodeWriteAnswer(const WriteAnswer& answer);
 std::optional<WriteAnswer> DecodeWriteAnswer(std::string_view bytes);

@@ -15,6 +15,7 @@
 #include "base/uuid.h"
 #include "causal/change.h"
 #include "causal/lww.h"
+#include "causal/types/shown.h"
 #include "consensus/ballot.h"
 #include "wire/outcome.h"
 #include "wire/progress.h"
@@ -88,6 +89,7 @@ struct ForwardedWriteReply {
   uint32_t primaries = 0;
   uint32_t fallbacks = 0;
   bool replayed = false;
+  causal::Shown shown;  // what an operation has made of a value that merges
 };
 
 // --- cluster ------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ void CopySettings(const json::value& from, json::object* to) {
 // The reply's base64 member "value" as text where the bytes are text, else as base64.
 bool CopyValue(const json::value& from, json::object* to) {
   if (!from.is_object() || from.as_object().if_contains("value") == nullptr) return false;
+  if (from.as_object().contains("type")) return false;  // it merges, and is no base64
   auto bytes = base::Base64Decode(TextOf(from, "value"));
   if (!bytes) return false;
   if (IsUtf8(*bytes)) {
@@ -87,7 +88,10 @@ Verdict ExportJob::Judge(const Record& record, const net::Response& response) {
   if (response.status == 404) return {Verdict::Kind::kFailed, "missing", "is not there"};
   if (!response.Ok()) return JudgeError(response);
   auto line = ExportLine(record.key, response.body);
-  if (!line) return {Verdict::Kind::kFailed, "bad reply", "the reply is not as it should be"};
+  if (!line) {
+    return {Verdict::Kind::kFailed, "bad reply",
+            "the reply is not base64 of a value; values that merge cannot be exported yet"};
+  }
   *line += '\n';
   if (!write_(*line)) return {Verdict::Kind::kStop, "output", "the line could not be written"};
   return {};

@@ -43,6 +43,7 @@ base::Result<WriteReply> ReplyOf(wire::ForwardedWriteReply reply) {
   to.timestamp = {reply.written_ms};
   to.replicas = {reply.primaries, reply.fallbacks};
   to.replayed = reply.replayed;
+  to.shown = std::move(reply.shown);
   return to;
 }
 
@@ -78,6 +79,7 @@ wire::ForwardedWriteReply MessageOf(base::Result<WriteReply> reply) {
     to.primaries = reply->replicas.primaries;
     to.fallbacks = reply->replicas.fallbacks;
     to.replayed = reply->replayed;
+    to.shown = std::move(reply->shown);
   }
   return to;
 }

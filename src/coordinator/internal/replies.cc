@@ -20,15 +20,18 @@ GetReply ShowObject(const ReadResult& result, const GetRequest& request,
   if (object.Empty()) return reply;
   reply.version = NameVersion(object.Version(), view);
   reply.context = causal::EncodeContext(object.WholeContext(), request.bucket, request.key);
+  reply.kind = object.kind();
+  const auto show = [&reply](causal::Value value, Version version) {
+    reply.timestamp = std::max(reply.timestamp, value.written);
+    reply.values.push_back({std::move(value.bytes), std::move(value.content_type), value.written,
+                            value.expires_ms, std::move(version)});
+  };
+  if (causal::Merges(object.kind())) {
+    if (auto merged = object.Merged(now)) show(std::move(*merged), reply.version);
+    return reply;
+  }
   for (const causal::ValueView& value : object.LiveValues(now)) {
-    ShownValue shown;
-    shown.bytes = value.value->bytes;
-    shown.content_type = value.value->content_type;
-    shown.written = value.value->written;
-    shown.expires_ms = value.value->expires_ms;
-    shown.version = NameVersion(object.VersionOf(value.dot), view);
-    reply.timestamp = std::max(reply.timestamp, shown.written);
-    reply.values.push_back(std::move(shown));
+    show(*value.value, NameVersion(object.VersionOf(value.dot), view));
   }
   return reply;
 }
@@ -84,6 +87,7 @@ base::Result<WriteReply> ReplayedReply(const std::string& answer, const membersh
   reply.version = NameVersion(decoded->version, view);
   reply.context = std::move(decoded->context);
   reply.timestamp = {decoded->written_ms};
+  reply.shown = std::move(decoded->shown);
   reply.replayed = true;
   return reply;
 }

@@ -248,9 +248,10 @@ inline void TestNode::Update(UpdateRequest&& from, UpdateDone updated, DurableDo
   to.key = {from.bucket, {from.token}, from.key};
   to.change = from.change;
   to.idempotency_key = from.idempotency_key;
-  to.make_answer = [from](const causal::Object& object, const causal::Context& context) {
-    return wire::EncodeWriteAnswer({causal::EncodeContext(context, from.bucket_name, from.key),
-                                    object.Version(), from.change.now.ms});
+  to.make_answer = [from](const causal::Object& object, const replica::UpdateResult& result) {
+    return wire::EncodeWriteAnswer(
+        {causal::EncodeContext(result.context, from.bucket_name, from.key), object.Version(),
+         from.change.now.ms, result.shown});
   };
   replica.Update(
       std::move(to),
@@ -258,7 +259,7 @@ inline void TestNode::Update(UpdateRequest&& from, UpdateDone updated, DurableDo
         if (!result) return updated(base::Fail(result.error()));
         updated(UpdateResult{result->object, result->context, result->version,
                              result->idempotency_answer, result->replayed, nullptr,
-                             result->standing, result->tell_when_durable});
+                             result->standing, result->tell_when_durable, result->shown});
       },
       std::move(durable));
 }

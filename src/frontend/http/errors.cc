@@ -36,6 +36,10 @@ constexpr Row kRows[] = {
     {Code::kConflict, 409, Outcome::kRefused, false},
     {Code::kNotCovered, 504, Outcome::kTimeout, false},
     {Code::kClockOff, 503, Outcome::kNotDone, true},
+    {Code::kWrongType, 409, Outcome::kRefused, false},
+    {Code::kElementTooLarge, 413, Outcome::kRefused, false},
+    {Code::kOperationTooLarge, 413, Outcome::kRefused, false},
+    {Code::kTooManyElements, 413, Outcome::kRefused, false},
 };
 // Corruption, I/O, internal and whatever comes later: nothing that a client did.
 constexpr Row kInternalRow = {Code::kInternal, 500, Outcome::kError, false};

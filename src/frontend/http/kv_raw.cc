@@ -92,6 +92,14 @@ Reply ShownRaw(Shared& shared, const Pending& waiting, GetReply& reply) {
 void AnswerGet(Exchange& exchange, base::Result<GetReply> result) {
   if (!result) return exchange.Refuse(std::move(result.error()));
   if (result->values.empty()) return AnswerNotFound(exchange, *result);
+  if (causal::Merges(result->kind)) {
+    // As JSON where that is named: the envelope, and not the value alone.
+    const Pending* waiting = exchange.pending();
+    if (waiting != nullptr && NamesJson(waiting->accept)) {
+      return AnswerTyped(exchange, *result, {});
+    }
+    MakeRaw(result->kind, &result->values.front());
+  }
   exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
     return ShownRaw(shared, waiting, *result);
   });

@@ -98,20 +98,27 @@ OwnParameter ReadConfirm(const Parameter& parameter, bool* confirm) {
   return base::Status();
 }
 
+OwnParameter ReadTypeParameter(const Parameter& parameter, TypeQuery* query) {
+  const auto taken = TakeTypeParameter(parameter, query);
+  if (!taken) return base::Status(base::Fail(taken.error()));
+  if (*taken) return base::Status();
+  return std::nullopt;
+}
+
 // What every operation on a key has: `To` is one of KvService's requests.
 template <typename To>
-base::Result<To> ReadCommon(const Request& request) {
+base::Result<To> ReadCommon(const Request& request, TypeQuery* query = nullptr) {
   To to;
   auto bucket = BucketOf(request);
   if (!bucket) return base::Fail(std::move(bucket.error()));
   auto key = PercentDecode(request.key_segment.value_or(""));
   if (!key) return Bad("bad percent-encoding in the key");
   if (auto size = CheckKeySize(*key); !size) return base::Fail(size.error());
-  auto consistency = ReadConsistency(request, [&to](const Parameter& parameter) {
+  auto consistency = ReadConsistency(request, [&](const Parameter& parameter) {
     if constexpr (requires { to.confirm; }) {
       if (parameter.name == "confirm") return ReadConfirm(parameter, &to.confirm);
     }
-    return NoOther(parameter);
+    return query != nullptr ? ReadTypeParameter(parameter, query) : NoOther(parameter);
   });
   if (!consistency) return base::Fail(std::move(consistency.error()));
   to.bucket = std::move(*bucket);
@@ -213,8 +220,8 @@ base::Result<std::string> BucketOf(const Request& request) {
   return std::move(*bucket);
 }
 
-base::Result<coordinator::GetRequest> ReadGet(const Request& request) {
-  auto get = ReadCommon<coordinator::GetRequest>(request);
+base::Result<coordinator::GetRequest> ReadGet(const Request& request, TypeQuery* query) {
+  auto get = ReadCommon<coordinator::GetRequest>(request, query);
   if (get && get->consistency.level == Level::kAny) return Bad("ANY is for writes only");
   if (const auto seen = request.Get(Header::kXContext); get && seen) get->context = *seen;
   return get;

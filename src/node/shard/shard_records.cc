@@ -332,9 +332,9 @@ void ShardRecords::MakeEvent(coordinator::UpdateRequest&& from, UpdateDone&& upd
   if (!request.idempotency_key.empty()) {
     request.make_answer = [bucket = std::move(from.bucket_name), key = request.key.key,
                            now = request.change.now](const causal::Object& object,
-                                                     const causal::Context& context) {
-      return wire::EncodeWriteAnswer(
-          {causal::EncodeContext(context, bucket, key), object.Version(), now.ms});
+                                                     const replica::UpdateResult& result) {
+      return wire::EncodeWriteAnswer({causal::EncodeContext(result.context, bucket, key),
+                                      object.Version(), now.ms, result.shown});
     };
   }
   auto convert = [updated =
@@ -343,7 +343,8 @@ void ShardRecords::MakeEvent(coordinator::UpdateRequest&& from, UpdateDone&& upd
     updated(coordinator::UpdateResult{std::move(result->object), std::move(result->context),
                                       std::move(result->version),
                                       std::move(result->idempotency_answer), result->replayed,
-                                      nullptr, result->standing, result->tell_when_durable});
+                                      nullptr, result->standing, result->tell_when_durable,
+                                      std::move(result->shown)});
   };
   world_.replica.Update(std::move(request), std::move(convert), std::move(durable));
 }

@@ -13,6 +13,37 @@ using base::Code;
 using base::Fail;
 using storage::Space;
 
+namespace {
+
+telemetry::ValueType ValueTypeOf(causal::Kind kind) {
+  using telemetry::ValueType;
+  switch (kind) {
+    case causal::Kind::kCounter:
+      return ValueType::kCounter;
+    case causal::Kind::kRegister:
+      return ValueType::kRegister;
+    case causal::Kind::kFlag:
+      return ValueType::kFlag;
+    case causal::Kind::kHll:
+      return ValueType::kHll;
+    case causal::Kind::kSet:
+      return ValueType::kSet;
+    default:
+      return ValueType::kMap;
+  }
+}
+
+// What grows by its elements cannot be written back smaller: it is too large by having too many.
+base::Error TooLargeOf(causal::Kind kind, base::Error error) {
+  const causal::Shape shape = causal::RowOf(kind).shape;
+  if (shape != causal::Shape::kList && shape != causal::Shape::kFields) return error;
+  return {Code::kTooManyElements,
+          "all elements of a key are one record, and it would be larger than limits.object_bytes; "
+          "nothing was done"};
+}
+
+}  // namespace
+
 void EventMaker::Update(UpdateRequest& request, UpdateDone&& updated, StatusDone&& durable) {
   metrics_.replica_requests[telemetry::ReplicaOp::kUpdate].Add();
   if (auto room = records_.CheckQueue(); !room) return updated(Fail(std::move(room.error())));
@@ -98,7 +129,7 @@ void EventMaker::Apply(UpdateRequest& request, const Place& place, UpdateDone&& 
   if (!change.IsDelete()) {
     const size_t bytes_before = record->stored ? record->stored->object.size() : 0;
     auto fits = watch_.CheckSize(bytes_before, result->object.size());
-    if (!fits) return updated(Fail(std::move(fits.error())));
+    if (!fits) return updated(Fail(TooLargeOf(object.kind(), std::move(fits.error()))));
   }
   watch_.OnValues(place.DataKey(), values_before, object.StoredValues(), change.now);
   result->version = object.Version();
@@ -117,7 +148,7 @@ void EventMaker::Stage(UpdateRequest& request, const Place& place, const Record&
   std::vector<PendingWrites::Put> puts;
   puts.push_back(std::move(*put));
   if (!request.idempotency_key.empty()) {
-    result.idempotency_answer = request.make_answer(record.object, result.context);
+    result.idempotency_answer = request.make_answer(record.object, result);
     puts.push_back({Space::kIdempotency, IdempotencyKey(place.DataKey(), request.idempotency_key),
                     result.idempotency_answer, is_delete});
   }
@@ -163,14 +194,18 @@ base::Result<UpdateResult> EventMaker::MakeEvent(causal::Change* change, const P
   // A counter that cannot grow (only a forged history brings one that far) is left for a fresh
   // actor.
   if (std::max(made, seen) >= causal::kCounterMax) actor = incarnation_.Mint();
+  const causal::Kind kind = change->kind;
   auto applied = object.Apply(std::move(*change), {*actor, {}});
   if (!applied) {
     if (applied.error().code == Code::kTooManySiblings) metrics_.siblings_refused.Add();
     return Fail(std::move(applied.error()));
   }
   metrics_.siblings_max.RaiseTo(static_cast<int64_t>(object.StoredValues()));
+  if (applied->discarded > 0) metrics_.register_discards.Add(applied->discarded);
+  if (causal::Merges(kind)) metrics_.type_operations[ValueTypeOf(kind)].Add();
   UpdateResult result;
   result.context = std::move(applied->context);
+  result.shown = std::move(applied->shown);
   return result;
 }
 

@@ -75,18 +75,20 @@ struct WriteOptions {
   std::shared_ptr<RegisterAnswer> answer;
 };
 
+struct UpdateResult;
 struct UpdateRequest {
   KeyRef key;
   causal::Change change;
   AckWhen ack_when = AckWhen::kSynced;
   std::string idempotency_key;
   // Makes the answer to record from the update's result; called only with an idempotency key.
-  base::UniqueFunction<std::string(const causal::Object&, const causal::Context&)> make_answer;
+  base::UniqueFunction<std::string(const causal::Object&, const UpdateResult&)> make_answer;
 };
 struct UpdateResult {
   std::string object;       // the new full state, to be replicated
   causal::Context context;  // the client's context and its new event
   std::map<uint64_t, uint64_t> version;
+  causal::Shown shown;  // by an operation on a value that merges
   std::string idempotency_answer;
   // Nothing was done now: idempotency_answer is the earlier answer, and what it tells of is
   // durable here. The rest is empty.

@@ -24,6 +24,8 @@ void ListKeys(Request& request, Exchange exchange);
 void GetBucketStats(Request& request, Exchange exchange);
 void ListPrefix(Request& request, Exchange exchange);
 void ListRange(Request& request, Exchange exchange);
+// types/update.cc
+void UpdateJson(Request& request, Exchange exchange);
 
 // buckets.cc
 void ListBuckets(Request& request, Exchange exchange);

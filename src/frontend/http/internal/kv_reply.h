@@ -7,6 +7,7 @@
 #include "coordinator/kv_service.h"
 #include "frontend/http/internal/exchange.h"
 #include "frontend/http/internal/json_writer.h"
+#include "frontend/http/types/typed_reply.h"
 
 namespace lariat::frontend::http {
 
@@ -18,6 +19,8 @@ void Write(Exchange exchange, coordinator::WriteRequest request);
 
 // What every reply that shows values has in its head.
 void AddShown(ReplyBuilder& builder, const coordinator::GetReply& reply, std::string_view tag);
+// A value that merges, as JSON, in either dialect.
+void AnswerTyped(Exchange& exchange, const coordinator::GetReply& reply, const TypeQuery& query);
 // 304, for a client that has what this tag names.
 Reply NotModified(Shared& shared, const Pending& waiting, const coordinator::GetReply& reply,
                   std::string_view tag);
