@@ -15,6 +15,7 @@ void AddTopologyCommands(CLI::App& app, Session& session);  // cluster ..., task
 void AddRepairCommands(CLI::App& app, Session& session);    // repair, repair status
 void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
+void AddLoginCommands(CLI::App& app, Session& session);     // login, user ..., role ...
 void AddBenchCommand(CLI::App& app, Session& session);
 void AddPlanCommand(CLI::App& app, Session& session);
 

@@ -358,6 +358,7 @@ std::string EncodeTopology(const Topology& topology) {
   for (const auto& [name, bucket] : topology.buckets) PutBucket(bucket, m.add_buckets());
   m.set_fence(topology.fence);
   PutChanges(topology, &m);
+  if (topology.access) m.set_access(*topology.access);
   return m.SerializeAsString();
 }
 
@@ -384,6 +385,8 @@ std::optional<Topology> DecodeTopology(std::string_view bytes) {
   }
   if (!TakeChanges(m, &topology) || topology.fence > topology.epoch) return std::nullopt;
   if (!topology.Formed() || !MembersConsistent(topology.members)) return std::nullopt;
+  if (m.access().size() > kAccessBytesMax) return std::nullopt;
+  if (!m.access().empty()) topology.access = std::make_shared<const std::string>(m.access());
   return topology;
 }
 

@@ -100,6 +100,7 @@ struct Finished {
 };
 inline constexpr size_t kFinishedMax = 32;
 inline constexpr size_t kQueueMax = 1000;  // changes waiting
+inline constexpr size_t kAccessBytesMax = 256 << 10;
 
 // An identity that never returns.
 struct Removed {
@@ -123,6 +124,9 @@ struct Topology {
   std::vector<Change> queue;           // changes that wait, in order of arrival
   std::vector<Finished> finished;      // oldest first
   std::vector<Removed> removed;
+  // Users, roles and grants, as security/book.h writes them; null: there are none yet. Decided with
+  // the rest, so those who decide about it are known. Co-owned by all copies: it is large.
+  std::shared_ptr<const std::string> access;
 
   bool Formed() const { return !cluster.IsNil(); }
   const Member* Find(const base::Uuid& id) const;

@@ -53,6 +53,7 @@ class Machine {
     options.identity = LoadIdentity(engine, time_, name).value();
     options.addresses = {"http", "resp", address};
     options.settings = settings;
+    options.first_password = first_password;
     options.stored = topology::LoadCluster(engine).value();
     options.past = LoadPast(engine, options.stored.topology).value();
     options.generation = peers::DrawGeneration(engine, time_.Wall()).value();
@@ -112,6 +113,7 @@ class Machine {
   std::string address;
   std::string name = "node" + std::to_string(number_);
   config::Settings settings;
+  std::string first_password;  // of access::FirstBook
 
  private:
   TestTime& time_;

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <string>
 
+#include "access/audit.h"
 #include "config/settings.h"
+#include "env/workers.h"
 #include "node/identity.h"
 #include "node/past/past.h"
 #include "topology/cluster.h"
@@ -24,6 +26,10 @@ struct NodeOptions {
   Past::Stored past;                 // LoadPast
   uint64_t generation = 1;           // peers::DrawGeneration
   std::string version;               // of the program, for people
+  // Where clients log in. `workers` and `audit` outlive the node; nullptr: none of its own.
+  std::string first_password;  // as of access::FirstBook
+  env::Workers* workers = nullptr;
+  access::AuditSink* audit = nullptr;
 };
 
 }  // namespace lariat::node

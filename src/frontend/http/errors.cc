@@ -36,6 +36,9 @@ constexpr Row kRows[] = {
     {Code::kConflict, 409, Outcome::kRefused, false},
     {Code::kNotCovered, 504, Outcome::kTimeout, false},
     {Code::kClockOff, 503, Outcome::kNotDone, true},
+    {Code::kUnauthenticated, 401, Outcome::kRefused, false},
+    {Code::kForbidden, 403, Outcome::kRefused, false},
+    {Code::kRateLimited, 429, Outcome::kNotDone, true},
 };
 // Corruption, I/O, internal and whatever comes later: nothing that a client did.
 constexpr Row kInternalRow = {Code::kInternal, 500, Outcome::kError, false};
