@@ -16,6 +16,7 @@ void AddRepairCommands(CLI::App& app, Session& session);    // repair, repair st
 void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddListCommands(CLI::App& app, Session& session);      // scan, count
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
+void AddLoginCommands(CLI::App& app, Session& session);     // login, user ..., role ...
 void AddBenchCommand(CLI::App& app, Session& session);
 void AddLockCommand(CLI::App& app, Session& session);
 void AddPlanCommand(CLI::App& app, Session& session);

@@ -27,6 +27,7 @@ void AddLocalCommands(CLI::App& app, Session& session) {
   command->add_option("--timeout-s", up->timeout_s, "Longest wait for all nodes to serve");
   command->add_option("--server", up->server, "Path of lariatd (default: beside lariat, or PATH)");
   command->callback([&session, up] {
+    session.needs_login = false;
     session.run = [&session, up] {
       up->json = session.common.json;
       return local::Up(*up);
@@ -39,6 +40,7 @@ void AddLocalCommands(CLI::App& app, Session& session) {
   command->add_option("--dir", down->dir, "The --dir of 'lariat up'")->required();
   command->add_option("--timeout-s", down->timeout_s, "Seconds before a node is killed");
   command->callback([&session, down] {
+    session.needs_login = false;
     session.run = [&session, down] {
       down->json = session.common.json;
       return local::Down(*down);

@@ -78,7 +78,10 @@ void AddPlanCommand(CLI::App& app, Session& session) {
   AddNodeOptions(command, in);
   AddFactorOptions(command, in);
   command->callback(
-      [&session, in] { session.run = [&session, in] { return RunPlan(session.common, *in); }; });
+      [&session, in] {
+        session.needs_login = false;
+        session.run = [&session, in] { return RunPlan(session.common, *in); };
+      });
 }
 
 }  // namespace lariat::cli

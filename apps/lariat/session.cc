@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "apps/lariat/commands.h"
+#include "apps/lariat/login/credentials.h"
 #include "apps/lariat/terminal/suggest.h"
 #include "apps/lariat/terminal/text.h"
 #include "base/base64.h"
@@ -41,6 +42,9 @@ void AddCommonOptions(CLI::App& command, Common& common) {
                   "Longest wait for one answer, over all nodes (default: by the command)")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.001, kWaitSecondsMax));
+  command.add_option("--user", common.user,
+                     "Log in as this user, with the password in LARIAT_PASSWORD or as typed "
+                     "(without: LARIAT_TOKEN, or the token of 'lariat login')");
   command
       .add_option("--connect-timeout", common.connect_timeout_s,
                   "Longest wait for a connection before the next node is tried (default 1)")
@@ -111,6 +115,7 @@ void AddCompletion(CLI::App& app, Session& session) {
   CLI::App* command = app.add_subcommand("completion", "A script that completes commands in bash");
   command->footer("Example:\n  eval \"$(lariat completion)\"");
   command->callback([&app, &session] {
+    session.needs_login = false;
     session.run = [&app] {
       Write(BashCompletion(app));
       return Exit::kDone;
@@ -147,6 +152,7 @@ int Main(int argc, const char* const* argv) {
   AddRepairCommands(app, session);
   AddListCommands(app, session);
   AddTransferCommands(app, session);
+  AddLoginCommands(app, session);
   AddBenchCommand(app, session);
   AddPlanCommand(app, session);
   AddLockCommand(app, session);
@@ -177,6 +183,12 @@ int Main(int argc, const char* const* argv) {
   }
   std::vector<std::string>& nodes = session.common.nodes;
   nodes.insert(nodes.begin(), before.nodes.begin(), before.nodes.end());
+  if (session.common.user.empty()) session.common.user = before.user;
+  if (session.needs_login) {
+    auto header = Authorization(session.common.user);
+    if (!header) return Finished(Complain(Exit::kUsage, header.error().message));
+    session.common.authorization = std::move(*header);
+  }
   return Finished(session.run());
 }
 
@@ -214,6 +226,7 @@ net::Limits Common::Limits(std::chrono::milliseconds usual, size_t count) const 
   // caller wants an end by then.
   limits.total = usual + limits.connect * static_cast<int64_t>(count);
   if (timeout_s) limits.total = Millis(*timeout_s);
+  limits.authorization = authorization;
   return limits;
 }
 
@@ -283,6 +296,7 @@ Exit Explain(const net::Response& response) {
   ErrorBody error = ParseErrorBody(response.body);
   std::string code = error.code.empty() ? fmt::format("HTTP {}", response.status) : error.code;
   std::string text = error.message.empty() ? code : fmt::format("{} ({})", error.message, code);
+  if (response.status == 401) text += "; 'lariat login --user NAME' logs in";
   return Complain(ExitOf(response), text);
 }
 

@@ -37,6 +37,8 @@ struct Common {
   bool json = false;
   std::optional<double> timeout_s;  // for one answer, over all nodes; none: what the command takes
   std::optional<double> connect_timeout_s;
+  std::string user;           // as given; empty: whoever logged in
+  std::string authorization;  // that requests bring; empty: none (login/credentials.h)
 
   // Of requests to one of `count` nodes by a command that usually waits for `usual`.
   net::Limits Limits(std::chrono::milliseconds usual, size_t count = 1) const;
@@ -52,6 +54,7 @@ inline constexpr std::string_view kKeyBase64Help =
 struct Session {
   Common common;  // what stood before the command is added to it
   std::function<Exit()> run;
+  bool needs_login = true;         // false: it brings no login of its own, or asks no node
   std::vector<std::string> words;  // the command line as it was typed, without the program
 };
 

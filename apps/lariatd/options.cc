@@ -130,6 +130,27 @@ bool IsWildcard(const std::string& address) {
   return any;
 }
 
+// Of a build without TLS there is no such setting.
+bool HasTls(const config::Settings& s) {
+  const config::SettingInfo* info = config::FindSetting("security.cert_file");
+  return info != nullptr && !std::get<config::Text>(config::Get(s, *info)).empty();
+}
+
+// What a node needs that others can reach, with the settings and the commands that make it; empty:
+// it has all of it.
+std::string MissingDoors(const config::Settings& s) {
+  std::string missing;
+  if (!HasTls(s)) {
+    missing = "there is no TLS (security.cert_file, security.key_file, security.ca_file; 'lariat "
+              "cert ca DIR' and 'lariat cert node DIR NAME' make the files)";
+  }
+  if (s.security_auth == "on") return missing;
+  missing += missing.empty() ? "" : " and ";
+  return missing + "there is no authentication (security.auth = \"on\", with "
+                   "security.bootstrap_password_file for the first administrator; 'openssl rand "
+                   "-base64 18 > FILE; chmod 600 FILE' makes one)";
+}
+
 }  // namespace
 
 tl::expected<Options, Exit> ParseOptions(int argc, char** argv, char** environment) {
@@ -166,9 +187,10 @@ base::Status CheckListeners(const config::Settings& s) {
                                 {"listen.resp", s.listen_resp, "advertise.resp", s.advertise_resp},
                                 {"listen.peer", s.listen_peer, "advertise.peer", s.advertise_peer}};
   for (const auto& [key, address, advertise_key, advertise] : listeners) {
-    if (s.security_insecure || IsLoopback(address)) continue;
-    std::string why = std::string(key) + " = " + address +
-                      " is open to other machines, and there is no authentication. Set " + key +
+    const std::string missing = MissingDoors(s);
+    if (s.security_insecure || missing.empty() || IsLoopback(address)) continue;
+    std::string why = std::string(key) + " = " + address + " is open to other machines, and " +
+                      missing + ". Or set " + key +
                       " to a loopback address (127.0.0.1:PORT), or set security.insecure = true if "
                       "everybody who can reach this machine may read and change all data";
     if (IsWildcard(address) && advertise.empty())

@@ -9,7 +9,9 @@
 #include <thread>
 #include <utility>
 
+#include "apps/lariatd/audit_file.h"
 #include "apps/lariatd/log.h"
+#include "apps/lariatd/secrets.h"
 #include "apps/lariatd/self_check.h"
 #include "apps/lariatd/version.h"
 #include "config/settings.h"
@@ -17,11 +19,13 @@
 #include "env/posix/file.h"
 #include "env/posix/shard_loop.h"
 #include "env/posix/signals.h"
+#include "env/posix/worker_threads.h"
 #include "frontend/connection/frontend.h"
 #include "frontend/http/http_frontend.h"
 #include "frontend/resp/resp_frontend.h"
 #include "node/node.h"
 #include "peers/peer_links.h"
+#include "security/password.h"
 #include "storage/log_engine/log_engine.h"
 #include "storage/rocksdb/rocksdb_engine.h"
 
@@ -44,6 +48,9 @@ constexpr uint64_t kStoreFilesMax = 65536;
 constexpr base::Duration kPeerUserTimeout = base::Seconds(10);
 constexpr uint64_t kPeerConnectionsMin = 16;  // of one shard
 constexpr uint64_t kFewDescriptors = 4096;
+// An Argon2 hash takes 19 MiB and some 20 ms of a core.
+constexpr size_t kHashingThreads = 2;
+constexpr size_t kHashesWaiting = 64;
 
 std::string HostName() {
   char name[256] = {};
@@ -106,6 +113,7 @@ struct Server::Impl {
         allowed(a),
         log(settings) {}
 
+  base::Status OpenAccess();
   base::Status PlanDescriptors(uint64_t members);
   void SayDescriptors();
   base::Status OpenStorage();
@@ -143,6 +151,9 @@ struct Server::Impl {
   node::Addresses addresses;
   std::vector<std::unique_ptr<ShardLoop>> loops;
   std::vector<std::unique_ptr<peers::PeerLinks>> links;
+  std::string first_password;
+  std::unique_ptr<AuditFile> audit;
+  std::unique_ptr<env::posix::WorkerThreads> workers;  // ends before the node and the loops
   std::unique_ptr<node::Node> node;
   std::vector<std::unique_ptr<SelfCheck>> checks;
   std::vector<env::Env> environments;  // frontends keep references
@@ -189,6 +200,27 @@ void Server::Impl::SayDescriptors() {
     metrics.http_connections_max.Set(static_cast<int64_t>(http.connections_of_shard));
     metrics.resp_connections_max.Set(static_cast<int64_t>(resp.connections_of_shard));
   }
+}
+
+// What logging in needs: hashing threads, the first password, the audit file.
+base::Status Server::Impl::OpenAccess() {
+  if (settings.security_auth == "off") return {};
+  if (!settings.security_bootstrap_password_file.empty()) {
+    auto password = ReadSecret(settings.security_bootstrap_password_file);
+    if (!password) return Fail(password.error());
+    if (auto good = security::CheckPassword(*password); !good) {
+      return Fail(Code::kInvalidArgument, "security.bootstrap_password_file = " +
+                                              settings.security_bootstrap_password_file + ": " +
+                                              good.error().message);
+    }
+    first_password = std::move(*password);
+  }
+  workers = std::make_unique<env::posix::WorkerThreads>(kHashingThreads, kHashesWaiting);
+  if (settings.security_audit_file.empty()) return {};
+  auto opened = AuditFile::Open(settings);
+  if (!opened) return Fail(opened.error());
+  audit = std::move(*opened);
+  return {};
 }
 
 base::Status Server::Impl::OpenStorage() {
@@ -286,6 +318,9 @@ void Server::Impl::BuildNode() {
   options.stored = std::move(stored);
   options.past = std::move(past);
   options.generation = generation;
+  options.first_password = std::move(first_password);
+  options.workers = workers.get();
+  options.audit = audit.get();
   node = std::make_unique<node::Node>(std::move(options), worlds, *engine, log);
   for (uint32_t i = 0; i < loops.size(); ++i) {
     links[i]->Attach(node->shard(i), node->shard(i).metrics());
@@ -332,9 +367,11 @@ void Server::Impl::MakeFrontends() {
   for (uint32_t i = 0; i < loops.size(); ++i) {
     node::Shard& shard = node->shard(i);
     http.frontends[i] = std::make_unique<frontend::http::HttpFrontend>(
-        shard.coordinator(), node->admin(i), start_settings, shard.metrics(), environments[i]);
+        node->kv(i), node->admin(i), start_settings, shard.metrics(), environments[i],
+        node->access(i));
     resp.frontends[i] = std::make_unique<frontend::resp::RespFrontend>(
-        shard.coordinator(), node->admin(i), start_settings, shard.metrics(), environments[i]);
+        node->kv(i), node->admin(i), start_settings, shard.metrics(), environments[i],
+        node->access(i));
   }
 }
 
@@ -532,6 +569,7 @@ Server::~Server() {
   // Frontends and node use the loops; the engine calls back into the node's shards.
   impl_->signals.reset();
   impl_->engine.reset();
+  impl_->workers.reset();
   impl_->http.frontends.clear();
   impl_->resp.frontends.clear();
   impl_->checks.clear();
@@ -567,6 +605,7 @@ base::Status Server::Open() {
   auto generation = peers::DrawGeneration(*impl_->engine, impl_->loops[0]->env().clock.Wall());
   if (!generation) return Fail(generation.error());
   impl_->generation = *generation;
+  if (auto status = impl_->OpenAccess(); !status) return status;
   if (auto status = impl_->OpenPeerListeners(); !status) return status;
   if (auto status = impl_->OpenDoors(); !status) return status;
   impl_->BuildNode();

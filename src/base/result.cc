@@ -47,6 +47,12 @@ std::string_view CodeName(Code code) {
       return "not_covered";
     case Code::kClockOff:
       return "clock_off";
+    case Code::kUnauthenticated:
+      return "unauthenticated";
+    case Code::kForbidden:
+      return "forbidden";
+    case Code::kRateLimited:
+      return "rate_limited";
     case Code::kObjectTooLarge:
       return "object_too_large";
     case Code::kWrongType:

@@ -36,6 +36,9 @@ enum class Code : uint8_t {
   kInternal = 18,
   kObjectTooLarge = 21,  // limits.object_bytes reached: resolve first
   kNotCovered = 23,      // reads: nobody who could be asked in time has what the client has seen
+  kUnauthenticated = 45,  // who asks has to say who that is, and prove it
+  kForbidden = 46,        // who asks may not do that
+  kRateLimited = 47,      // definitely not done: the caller's limit, not the node's; try later
   kClockOff = 22,  // definitely not done: this node's clock is not to be believed; ask another
   // Values that merge (causal/types): all are definitely not done.
   kWrongType = 40,          // the bucket's values are of another type

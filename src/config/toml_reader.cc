@@ -94,6 +94,10 @@ Result<Value> ReadValue(const SettingInfo& info, const toml::node& node) {
       break;
     case Type::kText:
       if (const auto* value = node.as_string()) return Value(value->get());
+      if (const auto* value = node.as_boolean()) {
+        const std::string_view meant = SwitchText(info, value->get());
+        if (!meant.empty()) return Value(Text(meant));
+      }
       break;
     case Type::kList:
       if (const auto* value = node.as_array()) return ReadList(info, *value);

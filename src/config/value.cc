@@ -197,6 +197,12 @@ Result<int64_t> ParseByteSize(std::string_view text) {
   return count * factor;
 }
 
+std::string_view SwitchText(const SettingInfo& info, bool on) {
+  const List choices = info.is_choice() ? Split(info.unit, '|') : List();
+  const std::string_view text = on ? "on" : "off";
+  return std::ranges::find(choices, text) == choices.end() ? std::string_view() : text;
+}
+
 Result<Value> ParseValue(const SettingInfo& info, std::string_view text) {
   Value value;
   switch (info.type()) {
@@ -212,6 +218,9 @@ Result<Value> ParseValue(const SettingInfo& info, std::string_view text) {
       if (ReadNumber(text, &value.emplace<Double>())) return value;
       return Bad(fmt::format("'{}' is not a number, {}", text, Allowed(info)));
     case Type::kText:
+      if (text == "true" || text == "false") {
+        if (const auto meant = SwitchText(info, text == "true"); !meant.empty()) text = meant;
+      }
       value.emplace<Text>(text);
       break;
     case Type::kList:

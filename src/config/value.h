@@ -18,6 +18,9 @@ inline constexpr size_t kListItemsMax = 1024;
 // also as 256MiB), the text itself, or a comma separated list.
 base::Result<Value> ParseValue(const SettingInfo& info, std::string_view text);
 
+// What true or false means to a choice that has "on" or "off"; empty where it has not.
+std::string_view SwitchText(const SettingInfo& info, bool on);
+
 // "256MiB" -> 268435456. Powers of 1024 are KiB, MiB, GiB, TiB; of 1000 KB, MB, GB, TB; B is bytes.
 base::Result<int64_t> ParseByteSize(std::string_view text);
 

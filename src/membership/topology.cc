@@ -400,6 +400,7 @@ std::string EncodeTopology(const Topology& topology) {
   for (const auto& [name, bucket] : topology.buckets) PutBucket(bucket, m.add_buckets());
   PutLevel(topology, &m);
   PutChanges(topology, &m);
+  if (topology.access) m.set_access(*topology.access);
   return m.SerializeAsString();
 }
 
@@ -427,6 +428,8 @@ std::optional<Topology> DecodeTopology(std::string_view bytes) {
   if (!TakeChanges(m, &topology) || topology.fence > topology.epoch) return std::nullopt;
   if (!topology.Formed() || !MembersConsistent(topology.members)) return std::nullopt;
   if (!BucketIdsConsistent(topology)) return std::nullopt;
+  if (m.access().size() > kAccessBytesMax) return std::nullopt;
+  if (!m.access().empty()) topology.access = std::make_shared<const std::string>(m.access());
   return topology;
 }
 

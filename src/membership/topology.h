@@ -103,6 +103,7 @@ struct Finished {
 };
 inline constexpr size_t kFinishedMax = 32;
 inline constexpr size_t kQueueMax = 1000;  // changes waiting
+inline constexpr size_t kAccessBytesMax = 256 << 10;
 
 // An identity that never returns.
 struct Removed {
@@ -138,6 +139,9 @@ struct Topology {
   // What every member's build understands (feature_level.h).
   uint32_t feature_level = 0;
   std::vector<DeletedBucket> deleted;  // by number
+  // Users, roles and grants, as security/book.h writes them; null: there are none yet. Decided with
+  // the rest, so those who decide about it are known. Co-owned by all copies: it is large.
+  std::shared_ptr<const std::string> access;
 
   bool Formed() const { return !cluster.IsNil(); }
   const Member* Find(const base::Uuid& id) const;

@@ -53,6 +53,7 @@ class Machine {
     options.identity = LoadIdentity(engine, time_, name).value();
     options.addresses = {"http", "resp", address};
     options.settings = settings;
+    options.first_password = first_password;
     options.stored = topology::LoadCluster(engine).value();
     options.past = LoadPast(engine, options.stored.topology).value();
     options.feature_level = feature_level;
@@ -114,6 +115,7 @@ class Machine {
   std::string name = "node" + std::to_string(number_);
   config::Settings settings;
   uint32_t feature_level = membership::kFeatureLevel;  // that its process tells
+  std::string first_password;  // of access::FirstBook
 
  private:
   TestTime& time_;

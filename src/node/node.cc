@@ -39,13 +39,34 @@ Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engin
     admins_.push_back(std::make_unique<NodeAdmin>(*this, *shards_[i]));
   }
   parts_.Build();
+  if (access::ParseMode(options_.settings.security_auth) == access::Mode::kOff) return;
+  env::Workers& workers = options_.workers != nullptr ? *options_.workers : no_workers_;
+  guards_ = std::make_unique<Guards>(Guards::World{
+      options_.settings, options_.identity.name, std::move(options_.first_password), shards_,
+      admins_, [this]() -> topology::Cluster& { return parts_.cluster(); }, workers, options_.audit,
+      log});
 }
 
 Node::~Node() = default;
 
 void Node::Start() {
   for (auto& shard : shards_) shard->Post([s = shard.get()] { s->Start(); });
-  PostHome([this] { parts_.Start(); });
+  PostHome([this] {
+    parts_.Start();
+    if (guards_) guards_->Start();
+  });
+}
+
+coordinator::KvService& Node::kv(uint32_t shard_index) {
+  return guards_ ? guards_->kv(shard_index) : shards_[shard_index]->coordinator();
+}
+
+coordinator::AdminService& Node::admin(uint32_t shard_index) {
+  return guards_ ? guards_->admin(shard_index) : *admins_[shard_index];
+}
+
+access::AccessService& Node::access(uint32_t shard_index) {
+  return guards_ ? guards_->access(shard_index) : access::NoAccess();
 }
 
 void Node::ApplySettings(const config::Settings& settings) {

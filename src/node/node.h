@@ -16,6 +16,7 @@
 #include "config/settings.h"
 #include "coordinator/admin_service.h"
 #include "node/admin_host.h"
+#include "node/guards.h"
 #include "node/home_parts.h"
 #include "node/notices.h"
 #include "node/options.h"
@@ -35,7 +36,10 @@ class Node final : public AdminHost {
   uint32_t shards() const { return records_.count; }
   Shard& shard(uint32_t index) { return *shards_[index]; }
   const Shard& shard(uint32_t index) const { return *shards_[index]; }
-  coordinator::AdminService& admin(uint32_t shard_index) { return *admins_[shard_index]; }
+  // For protocols: behind the gate, unless security.auth is off.
+  coordinator::KvService& kv(uint32_t shard_index);
+  coordinator::AdminService& admin(uint32_t shard_index);
+  access::AccessService& access(uint32_t shard_index);
   const std::shared_ptr<replica::HintBudget>& hint_budget() const { return hint_budget_; }
   Past& past() { return parts_.past(); }
   // Applies what can change live, on every shard. Thread-safe.
@@ -70,6 +74,8 @@ class Node final : public AdminHost {
   std::vector<std::unique_ptr<coordinator::AdminService>> admins_;
   Notices notices_;
   HomeParts parts_;
+  env::NoWorkers no_workers_;
+  std::unique_ptr<Guards> guards_;  // nullptr: security.auth is off
 };
 
 }  // namespace lariat::node

@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <string>
 
+#include "access/audit.h"
 #include "config/settings.h"
+#include "env/workers.h"
 #include "node/identity.h"
 #include "node/past/past.h"
 #include "topology/cluster.h"
@@ -26,6 +28,10 @@ struct NodeOptions {
   std::string version;               // of the program, for people
   // Lower: tests speak for an older build.
   uint32_t feature_level = membership::kFeatureLevel;
+  // Where clients log in. `workers` and `audit` outlive the node; nullptr: none of its own.
+  std::string first_password;  // as of access::FirstBook
+  env::Workers* workers = nullptr;
+  access::AuditSink* audit = nullptr;
 };
 
 }  // namespace lariat::node

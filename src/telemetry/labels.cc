@@ -150,6 +150,38 @@ std::string_view LabelText(RespGroup label) {
   return "";
 }
 
+std::string_view LabelText(LoginOutcome label) {
+  switch (label) {
+    case LoginOutcome::kOk:
+      return "ok";
+    case LoginOutcome::kWrong:
+      return "wrong";
+    case LoginOutcome::kLimited:
+      return "limited";
+    case LoginOutcome::kBusy:
+      return "busy";
+    case LoginOutcome::kFailed:
+      return "failed";
+    case LoginOutcome::kCount:
+      break;
+  }
+  return "";
+}
+
+std::string_view LabelText(AccessRefusal label) {
+  switch (label) {
+    case AccessRefusal::kUnauthenticated:
+      return "unauthenticated";
+    case AccessRefusal::kForbidden:
+      return "forbidden";
+    case AccessRefusal::kWouldRefuse:
+      return "would_refuse";
+    case AccessRefusal::kCount:
+      break;
+  }
+  return "";
+}
+
 std::string_view LabelText(RespRefusal label) {
   switch (label) {
     case RespRefusal::kProtocol:

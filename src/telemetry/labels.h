@@ -52,6 +52,10 @@ enum class RespGroup : uint8_t {
   kUnknown,
   kCount
 };
+// How an attempt to log in ended.
+enum class LoginOutcome : uint8_t { kOk, kWrong, kLimited, kBusy, kFailed, kCount };
+// Why a request was refused by the gate, or would have been (security.auth = permissive).
+enum class AccessRefusal : uint8_t { kUnauthenticated, kForbidden, kWouldRefuse, kCount };
 enum class RespRefusal : uint8_t { kProtocol, kTimeout, kTooManyConnections, kOverloaded, kCount };
 enum class GossipRefusal : uint8_t {
   kTooLarge,
@@ -82,6 +86,8 @@ std::string_view LabelText(ValueType label);
 std::string_view LabelText(PeerRefusal label);
 std::string_view LabelText(HttpRefusal label);
 std::string_view LabelText(RespGroup label);
+std::string_view LabelText(LoginOutcome label);
+std::string_view LabelText(AccessRefusal label);
 std::string_view LabelText(RespRefusal label);
 std::string_view LabelText(GossipRefusal label);
 std::string_view LabelText(ProbeOutcome label);

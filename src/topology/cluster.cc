@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "base/gather.h"
 #include "membership/change_core.h"
 
 namespace lariat::topology {
@@ -226,6 +227,7 @@ void Cluster::PushDocument(peers::PeerHandle peer) {
 wire::ProgressReply Cluster::Progress() const {
   wire::ProgressReply progress = ports_.streams();
   progress.fence = document_.fence();
+  progress.keeps_access = true;
   return progress;
 }
 
@@ -361,6 +363,30 @@ void Cluster::Propose(Changes::Edit edit, Changes::Done done) {
                                const base::Status&) mutable { done(std::move(result)); });
         });
   });
+}
+
+void Cluster::SetAccess(Changes::Edit edit, Changes::Done done) {
+  if (!home_.view()) return done(Fail(Code::kUnavailable, WaitingFor()));
+  const base::Gather<std::string> gather(
+      "", [this, edit = std::move(edit), done = std::move(done)](const std::string& loses) mutable {
+        if (loses.empty()) return Propose(std::move(edit), std::move(done));
+        done(Fail(Code::kConflict, "node '" + loses +
+                                       "' runs an earlier build, which would lose users and roles; "
+                                       "nothing was changed: update all nodes first"));
+      });
+  for (const membership::Member& member : home_.view()->topology.members) {
+    const auto peer = home_.peers().PeerOf(member.id);
+    if (!peer || member.id == home_.self().id || !home_.peers().IsAlive(member.id)) continue;
+    gather.Expect();
+    home_.peers().Call(*peer, wire::ProgressRequest{}, kClusterTimeout,
+                       [gather, name = member.name](const base::Result<wire::Body>& body) {
+                         const auto* reply =
+                             body ? std::get_if<wire::ProgressReply>(&*body) : nullptr;
+                         if (reply != nullptr && !reply->keeps_access) *gather = name;
+                         gather.Arrive();
+                       });
+  }
+  gather.Arrive();
 }
 
 void Cluster::SetBucket(membership::BucketProperties bucket, StatusDone done) {

@@ -23,6 +23,13 @@ constexpr base::Duration kAskAgainFor = base::Millis(2500);
 constexpr base::Duration kAskAgainAfter = base::Millis(50);
 constexpr uint64_t kBackOffMs = 30;  // longest wait after the first conflict; grows with each
 
+// A build that does not know of users leaves them out of what it proposes.
+bool Loses(const membership::Topology& before, const std::string& proposal) {
+  if (!before.access) return false;
+  const auto after = membership::DecodeTopology(proposal);
+  return !after || !after->access;
+}
+
 }  // namespace
 
 TopologyRegister::TopologyRegister(peers::Home& home, TopologyRecord& record, Ports ports,
@@ -68,6 +75,11 @@ void TopologyRegister::Accept(wire::RegisterRequest request, ReplyDone done) {
   }
   if (std::string why = ports_.why_not(request); !why.empty()) {
     reply.outcome = {Code::kUnavailable, std::move(why)};
+    return done(std::move(reply));
+  }
+  if (request.accept && Loses(*decided, request.value)) {
+    reply.outcome = {Code::kConflict, "the proposal would lose users and roles: who made it runs an "
+                                      "earlier build"};
     return done(std::move(reply));
   }
   if (request.epoch < epoch_) {  // never, unless documents were lost that votes were not

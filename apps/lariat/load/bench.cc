@@ -60,7 +60,8 @@ Exit Bench(const Common& common, const BenchOptions& options) {
   plan.conflict = *conflict;
   plan.driver = HttpDrivers({.bucket = net::PercentEncode(options.bucket),
                              .get_query = QueryOf("r", options.r),
-                             .put_query = QueryOf("w", options.w)});
+                             .put_query = QueryOf("w", options.w),
+                             .authorization = common.authorization});
   plan.siblings = *conflict == "siblings";
   if (plan.siblings) plan.contexts.resize(options.keys);
   double read_share = options.workload == "get"   ? 1

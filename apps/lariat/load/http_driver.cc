@@ -21,6 +21,9 @@ class HttpDriver : public Driver {
     AppendTarget(op, out);
     *out += " HTTP/1.1\r\nHost: ";
     *out += host_;
+    if (!options_->authorization.empty()) {
+      (*out += "\r\nAuthorization: ") += options_->authorization;
+    }
     if (op.get) {
       *out += "\r\n\r\n";
       return;

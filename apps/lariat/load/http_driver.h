@@ -11,6 +11,7 @@ struct HttpOptions {
   uint64_t buckets = 1;              // more than one: key k is in bucket-N, N = k % buckets
   bool json = false;                 // the JSON dialect; a get shows its envelope as the value
   std::string get_query, put_query;  // with their '?', or empty
+  std::string authorization = {};    // that each request brings; empty: none
 };
 
 MakeDriver HttpDrivers(HttpOptions options);

@@ -36,7 +36,11 @@ std::vector<size_t> Client::Order() const {
   return order;
 }
 
-Outcome Client::Send(const Request& request) {
+Outcome Client::Send(const Request& given) {
+  Request request = given;
+  if (!limits_.authorization.empty()) {
+    request.headers.emplace_back("Authorization", limits_.authorization);
+  }
   const auto deadline = Clock::now() + limits_.total;
   std::optional<Outcome> refused;  // a 503 says more than "no connection"
   std::string unreachable;

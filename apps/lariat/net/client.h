@@ -23,6 +23,7 @@ inline constexpr int kPatienceShare = 5;
 struct Limits {
   std::chrono::milliseconds total{10000};
   std::chrono::milliseconds connect{1000};
+  std::string authorization = {};  // that each request brings; empty: none
 };
 
 class Client {

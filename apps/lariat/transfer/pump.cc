@@ -103,8 +103,12 @@ bool Pump::ReadInto(Lane& lane) {
 
 void Pump::Send(Lane& lane) {
   ++lane.attempts;
+  net::Request request = job_.Make(lane.record);
+  if (!options_.authorization.empty()) {
+    request.headers.emplace_back("Authorization", options_.authorization);
+  }
   lane.connection->Send(
-      job_.Make(lane.record), options_.waits,
+      std::move(request), options_.waits,
       [this, &lane](net::Outcome outcome) { OnOutcome(lane, std::move(outcome)); });
 }
 

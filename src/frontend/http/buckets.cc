@@ -209,11 +209,13 @@ std::vector<PropertyInfo> PropertyTable() {
 
 void ListBuckets(Request& request, Exchange exchange) {
   if (!request.query.empty()) return exchange.Refuse(BadRequest("this path takes no query"));
-  exchange.Answer(Outcome::kOk, [](Shared& shared, const Pending& waiting) {
+  const coordinator::Caller caller = exchange.caller();
+  exchange.Answer(Outcome::kOk, [&caller](Shared& shared, const Pending& waiting) {
     std::string body;
     JsonWriter json(&body);
     json.BeginObject().Key("buckets").BeginArray();
     for (const BucketProperties& bucket : shared.kv.Buckets()) {
+      if (!shared.access.Sees(caller, bucket.name)) continue;
       WriteProperties(json, bucket, shared.settings);
       json.EndObject();
     }

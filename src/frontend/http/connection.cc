@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "frontend/http/internal/connection.h"
 
+#include <memory>
 #include <utility>
 
+#include "base/check.h"
 #include "frontend/http/internal/head_check.h"
 
 namespace lariat::frontend::http {
@@ -43,12 +45,12 @@ HttpRefusal ReasonOf(int status) {
 HttpConnection::HttpConnection(const std::shared_ptr<Shared>& shared, env::Stream& stream)
     : Connection(shared, stream),
       shared_(*shared),
-      caller_{"", stream.PeerAddress(), "http"},
+      visitor_(shared_, stream),
       parser_(static_cast<size_t>(shared_.settings.http_header_bytes_max)) {}
 
 HttpConnection::Progress HttpConnection::Read(std::string_view bytes) {
   size_t used = 0;
-  while (parser_.in_body() ? Reading() : MayBegin()) {
+  while (parser_.in_body() ? Reading() : MayBeginNext()) {
     const RequestParser::Step step = parser_.Feed(bytes.substr(used));
     used += step.used;
     if (step.event == RequestParser::Event::kNeedMore) break;
@@ -89,6 +91,15 @@ void HttpConnection::OnHead() {
     return RefuseEarly(*refusal);
   }
   route_ = std::get<const Route*>(found);
+  if (shared_.access.mode() != access::Mode::kOff) {
+    const Visitor::Seen seen = visitor_.Look(request);
+    if (seen == Visitor::Seen::kRefused) return RefuseEarly(ToRefusal(visitor_.error()));
+    has_password_ = seen == Visitor::Seen::kPassword;
+    if (auto may = has_password_ ? base::Status() : MayEnter(shared_, *route_, request, caller());
+        !may) {
+      return RefuseEarly(ToRefusal(std::move(may.error())));
+    }
+  }
   const uint64_t value_bytes_max = shared_.kv.ValueBytesMax();
   shared_.reply_bytes_max = value_bytes_max;
   if (const auto refusal = CheckHead(request, route_->body, value_bytes_max)) {
@@ -139,6 +150,8 @@ void HttpConnection::OnRequest() {
     Exchange exchange = MakeExchange(route_->op);
     if (!PromiseReply()) {
       exchange.Refuse(Crowded(kUnread));
+    } else if (has_password_) {
+      RunAfterLogin(std::move(exchange));
     } else {
       route_->handler(parser_.request(), std::move(exchange));
     }
@@ -150,6 +163,30 @@ void HttpConnection::OnRequest() {
 bool HttpConnection::PromiseReply() {
   if (route_->body == BodyRule::kBatchJson) return outbox().Promise(number_, kBatchReplyBytesMax);
   return route_->op != Op::kGet || outbox().Promise(number_, shared_.reply_bytes_max);
+}
+
+void HttpConnection::RunAfterLogin(Exchange exchange) {
+  logging_in_ = true;
+  // The parser goes on, and views of the request are into its own texts. Co-owned by nobody: shared
+  // only because callbacks are moved.
+  auto kept = std::make_unique<Request>(std::move(parser_.request()));
+  const auto found = FindRoute(*kept);
+  LARIAT_CHECK(std::get_if<const Route*>(&found) != nullptr, "the route was found before");
+  access::Attempt attempt = visitor_.TakeAttempt();
+  shared_.access.Login(
+      std::move(attempt),
+      [exchange = std::move(exchange), route = route_, kept = std::move(kept)](
+          base::Result<coordinator::Caller> caller) mutable {
+        HttpConnection* const self = exchange.connection();
+        if (self == nullptr || !exchange.shared().alive) return;
+        self->logging_in_ = false;
+        if (!self->visitor_.Settle(*kept, std::move(caller))) {
+          return exchange.Refuse(self->visitor_.error());
+        }
+        auto may = MayEnter(exchange.shared(), *route, *kept, self->caller());
+        if (!may) return exchange.Refuse(std::move(may.error()));
+        route->handler(*kept, std::move(exchange));
+      });
 }
 
 void HttpConnection::RefuseAndStop(const Refusal& refusal) {

@@ -40,6 +40,9 @@ constexpr Row kRows[] = {
     {Code::kElementTooLarge, 413, Outcome::kRefused, false},
     {Code::kOperationTooLarge, 413, Outcome::kRefused, false},
     {Code::kTooManyElements, 413, Outcome::kRefused, false},
+    {Code::kUnauthenticated, 401, Outcome::kRefused, false},
+    {Code::kForbidden, 403, Outcome::kRefused, false},
+    {Code::kRateLimited, 429, Outcome::kNotDone, true},
 };
 // Corruption, I/O, internal and whatever comes later: nothing that a client did.
 constexpr Row kInternalRow = {Code::kInternal, 500, Outcome::kError, false};

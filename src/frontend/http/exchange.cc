@@ -10,9 +10,11 @@ namespace lariat::frontend::http {
 Exchange::Exchange(connection::Turn turn, base::Instant start, telemetry::Op op)
     : turn_(std::move(turn)), start_(start), op_(op) {}
 
-const coordinator::Caller& Exchange::caller() const {
-  return static_cast<HttpConnection*>(turn_.connection())->caller();
+HttpConnection* Exchange::connection() const {
+  return static_cast<HttpConnection*>(turn_.connection());
 }
+
+const coordinator::Caller& Exchange::caller() const { return connection()->caller(); }
 
 Pending* Exchange::pending() const {
   auto* connection = static_cast<HttpConnection*>(turn_.connection());

@@ -45,10 +45,10 @@ connection::Counters CountersOf(telemetry::Metrics& metrics) {
 
 HttpFrontend::HttpFrontend(coordinator::KvService& kv, coordinator::AdminService& admin,
                            const config::Settings& settings, telemetry::Metrics& metrics,
-                           env::Env& env)
+                           env::Env& env, access::AccessService& access)
     : HttpFrontend(std::make_shared<Shared>(
           connection::Clients(LimitsOf(settings), CountersOf(metrics), env, kv.ValueBytesMax()), kv,
-          admin, settings, metrics)) {}
+          admin, access, settings, metrics)) {}
 
 HttpFrontend::HttpFrontend(std::shared_ptr<Shared> shared)
     : Frontend(shared, kFullReply), shared_(std::move(shared)) {}

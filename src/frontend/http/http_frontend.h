@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "access/access_service.h"
 #include "config/settings.h"
 #include "coordinator/admin_service.h"
 #include "coordinator/kv_service.h"
@@ -22,7 +23,8 @@ class HttpFrontend final : public connection::Frontend {
  public:
   // All must outlive the frontend.
   HttpFrontend(coordinator::KvService& kv, coordinator::AdminService& admin,
-               const config::Settings& settings, telemetry::Metrics& metrics, env::Env& env);
+               const config::Settings& settings, telemetry::Metrics& metrics, env::Env& env,
+               access::AccessService& access = access::NoAccess());
 
  private:
   explicit HttpFrontend(std::shared_ptr<Shared> shared);

@@ -29,6 +29,10 @@ std::string_view ReasonPhrase(int status) {
       return "Not Modified";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -49,6 +53,8 @@ std::string_view ReasonPhrase(int status) {
       return "Unsupported Media Type";
     case 417:
       return "Expectation Failed";
+    case 429:
+      return "Too Many Requests";
     case 431:
       return "Request Header Fields Too Large";
     case 503:
@@ -243,6 +249,9 @@ Reply RefusalReply(Shared& shared, const ReplyForm& form, const Refusal& refusal
   if (refusal.version) reply.Add("X-Version", std::to_string(*refusal.version));
   if (!refusal.allow.empty()) reply.Add("Allow", refusal.allow);
   if (refusal.retry_after) reply.Add("Retry-After", "1");
+  if (refusal.status == 401) {
+    reply.Add("WWW-Authenticate", R"(Basic realm="lariat", charset="UTF-8", Bearer)");
+  }
   return reply.AddContext(context).Copy(kJsonType, body);
 }
 

@@ -12,7 +12,7 @@ constexpr std::array<std::string_view, static_cast<size_t>(Header::kCount)> kHea
     "Accept",         "Content-Type",        "Content-Encoding", "Expect",
     "Consistency",    "X-Consistency-Level", "X-Consistency",    "X-Context",
     "X-TTL",          "X-Client-Timestamp",  "If-Match",         "If-None-Match",
-    "Idempotency-Key"};
+    "Idempotency-Key", "Authorization"};
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -54,6 +54,7 @@ void Request::Clear() {
   bucket_segment.reset();
   key_segment.reset();
   task_segment.reset();
+  name_segment.reset();
   present.reset();
 }
 

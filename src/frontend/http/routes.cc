@@ -14,8 +14,8 @@ using telemetry::Op;
 using Body = BodyRule;
 
 constexpr Route kRoutes[] = {
-#define LARIAT_ROUTE(pattern, method, body, op, handler, ...) \
-  {pattern, Method::method, Body::body, Op::op, handler, #handler, __VA_ARGS__},
+#define LARIAT_ROUTE(pattern, method, body, op, door, handler, ...) \
+  {pattern, Method::method, Body::body, Op::op, access::Door::door, handler, #handler, __VA_ARGS__},
 #include "frontend/http/routes.def"
 #undef LARIAT_ROUTE
 };
@@ -46,6 +46,7 @@ bool Matches(std::string_view pattern, std::string_view path, Request& request) 
   request.bucket_segment.reset();
   request.key_segment.reset();
   request.task_segment.reset();
+  request.name_segment.reset();
   for (;;) {
     const std::string_view wanted = TakeSegment(&pattern);
     const bool path_ends = path.find('/') == std::string_view::npos;
@@ -56,6 +57,8 @@ bool Matches(std::string_view pattern, std::string_view path, Request& request) 
       request.key_segment = given;
     } else if (wanted == "{task}") {
       request.task_segment = given;
+    } else if (wanted == "{user}" || wanted == "{role}") {
+      request.name_segment = given;
     } else if (wanted != given) {
       return false;
     }

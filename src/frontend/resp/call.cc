@@ -121,6 +121,10 @@ void Call::Count(Outcome outcome) {
 }
 
 std::string ErrorText(const base::Error& error) {
+  if (error.code == Code::kUnauthenticated) {
+    return "NOAUTH Authentication required: " + error.message;
+  }
+  if (error.code == Code::kForbidden) return "NOPERM " + error.message;
   std::string text = "ERR ";
   text += base::CodeName(error.code);
   text += ' ';

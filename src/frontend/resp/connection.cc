@@ -17,7 +17,7 @@ constexpr size_t kKeysInWorkMax = 512;
 constexpr size_t kPartialBytesFree = 65536;
 constexpr size_t kSlowTextMax = 64;
 
-constexpr Command kUnknownCommand{"", nullptr, 0, 0, {}, Group::kUnknown, "", "", ""};
+constexpr Command kUnknownCommand{"", nullptr, access::Door::kOpen, 0, kSecret, {}, Group::kUnknown, "", "", ""};
 
 ParserLimits LimitsBy(const config::Settings& settings) {
   ParserLimits limits;
@@ -37,11 +37,38 @@ bool IsHttp(Args args) {
 RespConnection::RespConnection(const std::shared_ptr<Shared>& shared, env::Stream& stream)
     : Connection(shared, stream),
       shared_(*shared),
-      caller_{"", stream.PeerAddress(), "resp"},
+      certified_(stream.PeerIdentity()),
+      nobody_("", stream.PeerAddress(), "resp"),
+      caller_(nobody_),
       id_(++shared_.next_client),
       made_(shared_.env.clock.Now()),
       parser_(LimitsBy(shared_.settings)) {
   ++shared_.connections_taken;
+  ForgetWho();
+}
+
+void RespConnection::LogIn(coordinator::Caller caller) {
+  caller_ = std::move(caller);
+  parser_.SetLimits(LimitsBy(shared_.settings));
+}
+
+void RespConnection::ForgetWho() {
+  caller_ = nobody_;
+  const bool limited = shared_.access.mode() == access::Mode::kOn && certified_.empty();
+  if (limited) parser_.SetLimits(LimitsBeforeLogin());
+}
+
+base::Status RespConnection::MayEnter(const Command& command) {
+  access::AccessService& access = shared_.access;
+  if (access.mode() == access::Mode::kOff) return {};
+  // At the first command: before, this node may not have known its users.
+  if (caller_.who().empty() && !certified_.empty()) {
+    auto named = access.ByCertificate(certified_, nobody_.from(), "resp");
+    if (named) caller_ = std::move(*named);
+  }
+  if (!command.UsesDatabase()) return access.Check(command.door, caller_, "");
+  // Its bucket is made on first use, but not for somebody who has nothing to do there.
+  return access.Check(access::Door::kBucket, caller_, session_.bucket);
 }
 
 RespConnection::Progress RespConnection::Read(std::string_view bytes) {
@@ -148,10 +175,13 @@ void RespConnection::Note(const Command& command, Args args, uint64_t number) {
   Asked& asked = asked_.Add(outbox().first(), number);
   asked.count = args.size();
   asked.name.assign(args[0].substr(0, kSlowTextMax));
-  asked.argument.assign(args.size() > 1 ? args[1].substr(0, kSlowTextMax) : std::string_view());
+  const bool shown = args.size() > 1 && (command.flags & kSecret) == 0;
+  if (!shown) asked.count = 1;
+  asked.argument.assign(shown ? args[1].substr(0, kSlowTextMax) : std::string_view());
 }
 
 void RespConnection::Run(const Command& command, Call call, Args args, std::string once) {
+  if (auto may = MayEnter(command); !may) return call.Refuse(may.error());
   if (!command.UsesDatabase() || shared_.databases.Ready(session_.database)) {
     once_ = std::move(once);
     command.handler(std::move(call), args);

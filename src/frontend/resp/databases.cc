@@ -32,7 +32,7 @@ void Databases::Make(Shared& shared, uint32_t database) {
   bucket.durability = like->durability;
   const base::Instant give_up =
       shared.env.clock.Now() + base::Millis(shared.settings.request_timeout_ms);
-  shared.kv.SetBucket(std::move(bucket), {},
+  shared.kv.SetBucket(std::move(bucket), coordinator::Caller::Node(),
                       [this, &shared, database, give_up](const base::Status& status) {
                         if (!status) return End(database, status);
                         Look(shared, database, give_up);

@@ -37,11 +37,11 @@ connection::Counters ConnectionCounters(telemetry::Metrics& metrics) {
 
 RespFrontend::RespFrontend(coordinator::KvService& kv, coordinator::AdminService& admin,
                            const config::Settings& settings, telemetry::Metrics& metrics,
-                           env::Env& env)
+                           env::Env& env, access::AccessService& access)
     : RespFrontend(std::make_shared<Shared>(
           connection::Clients(ConnectionLimits(settings), ConnectionCounters(metrics), env,
                               kv.ValueBytesMax()),
-          kv, admin, settings, metrics)) {}
+          kv, admin, access, settings, metrics)) {}
 
 RespFrontend::RespFrontend(std::shared_ptr<Shared> shared)
     : Frontend(shared, "-ERR max number of clients reached\r\n"), shared_(std::move(shared)) {}

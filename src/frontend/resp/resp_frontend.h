@@ -5,6 +5,7 @@
 
 #include <memory>
 
+#include "access/access_service.h"
 #include "config/settings.h"
 #include "coordinator/admin_service.h"
 #include "coordinator/kv_service.h"
@@ -21,7 +22,8 @@ class RespFrontend final : public connection::Frontend {
  public:
   // All must outlive the frontend.
   RespFrontend(coordinator::KvService& kv, coordinator::AdminService& admin,
-               const config::Settings& settings, telemetry::Metrics& metrics, env::Env& env);
+               const config::Settings& settings, telemetry::Metrics& metrics, env::Env& env,
+               access::AccessService& access = access::NoAccess());
 
  private:
   explicit RespFrontend(std::shared_ptr<Shared> shared);

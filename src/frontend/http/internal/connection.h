@@ -15,6 +15,7 @@
 #include "frontend/http/internal/parser.h"
 #include "frontend/http/internal/routes.h"
 #include "frontend/http/internal/shared.h"
+#include "frontend/http/internal/visitor.h"
 
 namespace lariat::frontend::http {
 
@@ -24,7 +25,8 @@ class HttpConnection final : public connection::Connection {
 
   // For Exchange: nullptr if that reply has left already.
   Pending* Waiting(uint64_t number) { return Waits(number) ? &pending_.At(number) : nullptr; }
-  const coordinator::Caller& caller() const { return caller_; }  // of all its requests
+  // Of the request whose handler runs.
+  const coordinator::Caller& caller() const { return visitor_.caller(); }
 
  private:
   Progress Read(std::string_view bytes) override;
@@ -36,6 +38,9 @@ class HttpConnection final : public connection::Connection {
   void OnHead();
   void OnBodyTooLarge();
   void OnRequest();
+  bool MayBeginNext() { return logging_in_ ? MayBeginAlone() : MayBegin(); }
+  // Runs the request's handler as soon as its password was checked.
+  void RunAfterLogin(Exchange exchange);
   void Begin();
   bool PromiseReply();
   Exchange MakeExchange(telemetry::Op op) { return {TurnOf(number_), started_, op}; }
@@ -45,7 +50,7 @@ class HttpConnection final : public connection::Connection {
   void RefuseAndStop(const Refusal& refusal);
 
   Shared& shared_;
-  const coordinator::Caller caller_;
+  Visitor visitor_;
   RequestParser parser_;
   connection::Places<Pending> pending_;
 
@@ -55,6 +60,8 @@ class HttpConnection final : public connection::Connection {
   base::Instant started_{};
   bool answered_early_ = false;
   bool may_be_sending_ = false;  // false: the client waits for 100 Continue
+  bool has_password_ = false;    // which is to be checked before it runs
+  bool logging_in_ = false;      // an earlier one has such a password
 };
 
 }  // namespace lariat::frontend::http

@@ -22,6 +22,8 @@ struct Pending {
   std::string if_none_match;  // of a read
 };
 
+class HttpConnection;
+
 class Exchange {
  public:
   // `turn` is of an HttpConnection. `op` kCount: not counted as a client request.
@@ -30,7 +32,8 @@ class Exchange {
   Exchange& operator=(Exchange&&) = default;
 
   Shared& shared() const { return static_cast<Shared&>(turn_.clients()); }
-  // Of all requests of the connection. REQUIRES: pending() != nullptr.
+  HttpConnection* connection() const;  // nullptr: it is gone
+  // Of this request. REQUIRES: its handler has not returned.
   const coordinator::Caller& caller() const;
   // nullptr when nobody waits any more.
   Pending* pending() const;

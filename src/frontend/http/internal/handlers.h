@@ -57,6 +57,19 @@ void Drain(Request& request, Exchange exchange);
 void GetRepair(Request& request, Exchange exchange);
 void PostRepair(Request& request, Exchange exchange);
 
+// users.cc: logging in; users, roles and grants
+void PostLogin(Request& request, Exchange exchange);
+void ListUsers(Request& request, Exchange exchange);
+void GetUser(Request& request, Exchange exchange);
+void PutUser(Request& request, Exchange exchange);
+void DeleteUser(Request& request, Exchange exchange);
+void ListRoles(Request& request, Exchange exchange);
+void GetRole(Request& request, Exchange exchange);
+void PutRole(Request& request, Exchange exchange);
+void DeleteRole(Request& request, Exchange exchange);
+void PostGrant(Request& request, Exchange exchange);
+void DeleteGrant(Request& request, Exchange exchange);
+
 // routes.cc: paths of the interface that this version does not have.
 void RefuseUnsupported(Request& request, Exchange exchange);
 

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <variant>
 
+#include "access/access_service.h"
 #include "frontend/http/internal/errors.h"
 #include "frontend/http/internal/exchange.h"
 #include "frontend/http/internal/request.h"
@@ -32,6 +33,7 @@ struct Route {
   Method method;
   BodyRule body;
   telemetry::Op op;
+  access::Door door;
   Handler handler;
   std::string_view name;  // of the handler
   std::string_view summary, parameters, takes, answers;

@@ -32,6 +32,8 @@ const char* ErrorOf(std::string_view status) {
       {"409", "Conflict"},    {"411", "LengthRequired"},
       {"413", "TooLarge"},    {"415", "UnsupportedMediaType"},
       {"503", "NotDone"},     {"504", "NoAnswer"},
+      {"401", "WhoAreYou"},   {"403", "Forbidden"},
+      {"429", "RateLimited"},
   };
   for (const auto& [code, name] : kErrors) {
     if (code == status) return name;
@@ -42,6 +44,11 @@ const char* ErrorOf(std::string_view status) {
 std::string_view BodyErrors(BodyRule body) {
   if (body == BodyRule::kNone) return "";
   return body == BodyRule::kOptionalJson ? " 413 415" : " 411 413 415";
+}
+
+// Where clients log in.
+std::string_view DoorErrors(access::Door door) {
+  return door == access::Door::kOpen ? "" : " 401 403";
 }
 
 bool IsClientRequest(const Route& route) {
@@ -69,7 +76,8 @@ json::object JsonContent(std::string_view schema) {
 json::object Responses(const Route& route, const json::object& known) {
   std::map<std::string, json::object> by_status;
   const std::string answers =
-      std::string(route.answers) + " 400" + std::string(BodyErrors(route.body));
+      std::string(route.answers) + " 400" + std::string(BodyErrors(route.body)) +
+      std::string(DoorErrors(route.door));
   for (const std::string& answer : Split(answers, ' ')) {
     const std::vector<std::string> parts = Split(answer, ':');
     const std::string name = parts.size() > 1 ? parts[1] : ErrorOf(parts[0]);

@@ -5,6 +5,7 @@
 #include "frontend/resp/internal/connection.h"
 #include "frontend/resp/internal/handlers.h"
 #include "frontend/resp/internal/server_facts.h"
+#include "security/password.h"
 
 namespace lariat::frontend::resp::commands {
 namespace {
@@ -36,7 +37,9 @@ std::string Described(const Shared& shared, const RespConnection& client) {
   std::string line = "id=" + std::to_string(client.id());
   line += " addr=" + std::string(client.caller().from()) + " name=" + session.name;
   line += " age=" + std::to_string(age) + " idle=" + std::to_string(idle);
-  line += " flags=N db=" + std::to_string(session.database) + " user=default resp=";
+  line += " flags=N db=" + std::to_string(session.database) + " user=";
+  line += client.caller().who().empty() ? kDefaultUser : client.caller().who();
+  line += " resp=";
   line += session.protocol == Protocol::kResp3 ? '3' : '2';
   line += " lib-name=" + session.library + " lib-ver=" + session.library_version + "\n";
   return line;
@@ -63,45 +66,117 @@ void Ping(Call call, Args args) {
 
 void Echo(Call call, Args args) { call.Bulk(std::string(args[1])); }
 
-// There are no passwords: the default user needs none, and nobody else is known.
-void Auth(Call call, Args args) {
-  if (args.size() > 3) return call.SyntaxError();
+namespace {
+
+constexpr std::string_view kWrongPass =
+    "WRONGPASS invalid username-password pair or user is disabled.";
+
+using Then = base::UniqueFunction<void(Call call, RespConnection& client)>;
+
+// Goes on with `then` if that is the user's password. Nothing else of the connection runs meanwhile.
+void LogIn(Call call, std::string_view user, std::string_view password, Then then) {
+  if (password.size() > security::kPasswordBytesMax) return call.Error(kWrongPass);
+  access::AccessService& access = call.shared().access;
+  access::Attempt attempt{std::string(user), std::string(password),
+                          std::string(call.connection()->caller().from()), "resp"};
+  access.Login(std::move(attempt),
+               [call = std::move(call),
+                then = std::move(then)](base::Result<coordinator::Caller> caller) mutable {
+                 RespConnection* client = call.connection();
+                 if (client == nullptr || !call.shared().alive) return;
+                 if (caller) {
+                   client->LogIn(std::move(*caller));
+                   return then(std::move(call), *client);
+                 }
+                 if (caller.error().code != base::Code::kUnauthenticated) {
+                   return call.Refuse(caller.error());
+                 }
+                 call.Error(kWrongPass);
+               });
+}
+
+// Without logins the default user needs no password, and nobody else is known.
+void AuthWithoutLogins(Call& call, Args args) {
   if (args.size() == 2) {
     return call.Error(
         "ERR AUTH <password> called without any password configured for the default user. Are "
         "you sure your configuration is correct?");
   }
   if (args[1] == kDefaultUser) return call.Ok();
-  call.Error("WRONGPASS invalid username-password pair or user is disabled.");
+  call.Error(kWrongPass);
 }
 
-void Hello(Call call, Args args) {
-  RespConnection& client = *call.connection();
-  Protocol protocol = client.session().protocol;
-  std::optional<std::string_view> name;
+struct Greeting {
+  Protocol protocol;
+  std::optional<std::string> name;
+  std::optional<std::pair<std::string_view, std::string_view>> login;
+};
+
+// Answers what is wrong, and gives nothing then.
+std::optional<Greeting> ReadHello(Call& call, Args args) {
+  const auto wrong = [&call](std::string_view text) -> std::optional<Greeting> {
+    call.Error(text);
+    return std::nullopt;
+  };
+  Greeting greeting{call.connection()->session().protocol, {}, {}};
   if (args.size() > 1) {
     const auto version = ParseInt(args[1]);
-    if (!version) return call.Error("ERR Protocol version is not an integer or out of range");
-    if (*version != 2 && *version != 3) return call.Error("NOPROTO unsupported protocol version");
-    protocol = static_cast<Protocol>(*version);
+    if (!version) return wrong("ERR Protocol version is not an integer or out of range");
+    if (*version != 2 && *version != 3) return wrong("NOPROTO unsupported protocol version");
+    greeting.protocol = static_cast<Protocol>(*version);
   }
   for (size_t i = 2; i < args.size(); ++i) {
     if (EqualsIgnoringCase(args[i], "auth") && i + 2 < args.size()) {
-      if (args[i + 1] != kDefaultUser) {
-        return call.Error("WRONGPASS invalid username-password pair or user is disabled.");
-      }
+      greeting.login = {args[i + 1], args[i + 2]};
       i += 2;
     } else if (EqualsIgnoringCase(args[i], "setname") && i + 1 < args.size()) {
-      name = args[++i];
-      if (!IsName(*name)) return call.Error(kBadName);
+      greeting.name = args[++i];
+      if (!IsName(*greeting.name)) return wrong(kBadName);
     } else {
-      return call.Error("ERR Syntax error in HELLO option '" + std::string(args[i].substr(0, 64)) +
-                        "'");
+      return wrong("ERR Syntax error in HELLO option '" + std::string(args[i].substr(0, 64)) + "'");
     }
   }
-  client.session().protocol = protocol;
-  if (name) client.session().name = *name;
+  return greeting;
+}
+
+void Greet(Call call, RespConnection& client, Greeting greeting) {
+  client.session().protocol = greeting.protocol;
+  if (greeting.name) client.session().name = std::move(*greeting.name);
   SayHello(call, client);
+}
+
+}  // namespace
+
+void Auth(Call call, Args args) {
+  if (args.size() > 3) return call.SyntaxError();
+  if (call.shared().access.mode() == access::Mode::kOff) return AuthWithoutLogins(call, args);
+  const std::string_view user = args.size() == 3 ? args[1] : kDefaultUser;
+  LogIn(std::move(call), user, args.back(), [](Call logged_in, RespConnection&) { logged_in.Ok(); });
+}
+
+void Hello(Call call, Args args) {
+  auto greeting = ReadHello(call, args);
+  if (!greeting) return;
+  RespConnection& client = *call.connection();
+  access::AccessService& access = call.shared().access;
+  if (access.mode() == access::Mode::kOff) {
+    if (greeting->login && greeting->login->first != kDefaultUser) return call.Error(kWrongPass);
+    return Greet(std::move(call), client, std::move(*greeting));
+  }
+  if (greeting->login) {
+    const auto [user, password] = *greeting->login;
+    return LogIn(std::move(call), user, password,
+                 [greeting = std::move(*greeting)](Call logged_in, RespConnection& known) mutable {
+                   Greet(std::move(logged_in), known, std::move(greeting));
+                 });
+  }
+  if (!access.Check(access::Door::kUser, client.caller(), "")) {
+    return call.Error(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
+        "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the "
+        "RESP protocol version at the same time");
+  }
+  Greet(std::move(call), client, std::move(*greeting));
 }
 
 void Quit(Call call, Args) {
@@ -111,6 +186,7 @@ void Quit(Call call, Args) {
 
 void Reset(Call call, Args) {
   call.connection()->session() = Session();
+  call.connection()->ForgetWho();
   ReplyWriter writer(Protocol::kResp2);
   call.Answer(writer.Simple("RESET"));
 }

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "access/access_service.h"
 #include "frontend/resp/internal/parser.h"
 #include "telemetry/labels.h"
 
@@ -28,6 +29,7 @@ inline constexpr uint32_t kFast = 1 << 3;      // of COMMAND
 inline constexpr uint32_t kAdmin = 1 << 4;     // of COMMAND
 inline constexpr uint32_t kAlone = 1 << 5;     // waits for the commands before it
 inline constexpr uint32_t kInBucket = 1 << 6;  // names a bucket before its key
+inline constexpr uint32_t kSecret = 1 << 7;    // its arguments are shown to nobody
 
 struct KeySpec {
   int first = 0;  // 0: it has no keys; positions count the command's name
@@ -38,6 +40,7 @@ struct KeySpec {
 struct Command {
   std::string_view name;  // "get"; "client|id" for a subcommand
   Handler handler;
+  access::Door door;  // of LARIAT.ONCE: the inner command has its own
   int arity;  // arguments with the name (of a subcommand: with both); negative: that many or more
   uint32_t flags;
   KeySpec keys;

@@ -31,7 +31,9 @@ class RespConnection final : public connection::Connection {
 
   Session& session() { return session_; }
   const Session& session() const { return session_; }
-  const coordinator::Caller& caller() const { return caller_; }  // of all its commands
+  const coordinator::Caller& caller() const { return caller_; }  // of the commands from now on
+  void LogIn(coordinator::Caller caller);
+  void ForgetWho();
   uint64_t id() const { return id_; }
   base::Instant made() const { return made_; }
   // Starts the handler of `command` when the database is there. `call` may have come as another
@@ -53,6 +55,7 @@ class RespConnection final : public connection::Connection {
   // False: it has to wait, and is read again.
   bool OnCommand(Args args);
   bool MayRun(const Command& command, Args args);
+  base::Status MayEnter(const Command& command);
   bool MeetsEarlier(uint64_t key, bool write) const;
   void Note(const Command& command, Args args, uint64_t number);
   bool PromiseFor(const Command& command, Args args, uint64_t number);
@@ -71,7 +74,9 @@ class RespConnection final : public connection::Connection {
   };
 
   Shared& shared_;
-  const coordinator::Caller caller_;
+  const std::string certified_;  // whom the client's certificate names; empty: there is none
+  const coordinator::Caller nobody_;
+  coordinator::Caller caller_;
   const uint64_t id_;
   const base::Instant made_;
   RequestParser parser_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "access/access_service.h"
 #include "config/settings.h"
 #include "coordinator/admin_service.h"
 #include "coordinator/kv_service.h"
@@ -28,11 +29,13 @@ struct SlowCommand {
 
 struct Shared : connection::Clients {
   Shared(const connection::Clients& clients, coordinator::KvService& k,
-         coordinator::AdminService& a, const config::Settings& s, telemetry::Metrics& m)
-      : Clients(clients), kv(k), admin(a), settings(s), metrics(m) {}
+         coordinator::AdminService& a, access::AccessService& who, const config::Settings& s,
+         telemetry::Metrics& m)
+      : Clients(clients), kv(k), admin(a), access(who), settings(s), metrics(m) {}
 
   coordinator::KvService& kv;
   coordinator::AdminService& admin;
+  access::AccessService& access;
   const config::Settings& settings;
   telemetry::Metrics& metrics;
 
