@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a request costs between the sockets of clients, or behind their protocol, and the disk: whole
-// nodes of one shard with an engine in memory, linked by streams in virtual time, all in one thread,
-// so that a run repeats to the instruction. Fifty requests are under way, spread over the nodes; all
-// of a turn arrive together. bench/request_cost runs it under callgrind with two numbers of
-// operations and takes the difference, so that start-up and what nodes do by themselves cancel.
+// What a request costs between the sockets of clients, or behind their protocol, and the disk:
+// whole nodes of one shard with an engine in memory, linked by streams in virtual time, all in one
+// thread, so that a run repeats to the instruction. Fifty requests are under way, spread over the
+// nodes; all of a turn arrive together. bench/request_cost runs it under callgrind with two numbers
+// of operations and takes the difference, so that start-up and what nodes do by themselves cancel.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
@@ -145,7 +145,8 @@ class Bench {
     if (options_.protocol == "http") {
       return std::string(put ? "PUT" : "GET") + " /buckets/redis-0/kv/" + key +
              " HTTP/1.1\r\nHost: 127.0.0.1:7480\r\n" +
-             (put ? "Content-Length: " + std::to_string(value.size()) + "\r\n\r\n" : "\r\n") + value;
+             (put ? "Content-Length: " + std::to_string(value.size()) + "\r\n\r\n" : "\r\n") +
+             value;
     }
     const auto bulk = [](const std::string& text) {
       return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
