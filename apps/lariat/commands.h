@@ -15,6 +15,8 @@ void AddTopologyCommands(CLI::App& app, Session& session);  // cluster ..., task
 void AddRepairCommands(CLI::App& app, Session& session);    // repair, repair status
 void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
+void AddTopCommand(CLI::App& app, Session& session);
+void AddDoctorCommand(CLI::App& app, Session& session);
 void AddBenchCommand(CLI::App& app, Session& session);
 void AddPlanCommand(CLI::App& app, Session& session);
 

@@ -145,6 +145,8 @@ int Main(int argc, const char* const* argv) {
   AddChangeCommands(app, session);
   AddTopologyCommands(app, session);
   AddRepairCommands(app, session);
+  AddTopCommand(app, session);
+  AddDoctorCommand(app, session);
   AddTransferCommands(app, session);
   AddBenchCommand(app, session);
   AddPlanCommand(app, session);
