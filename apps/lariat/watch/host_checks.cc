@@ -46,7 +46,8 @@ Finding Swap() {
   const std::string swaps = FileText("/proc/swaps");
   if (std::count(swaps.begin(), swaps.end(), '\n') <= 1) return Fine("no swap");
   const std::string swappiness = FileText("/proc/sys/vm/swappiness");
-  if (swappiness == "0\n" || swappiness == "1\n") return Fine("swap is a last resort (vm.swappiness)");
+  if (swappiness == "0\n" || swappiness == "1\n")
+    return Fine("swap is a last resort (vm.swappiness)");
   return {Grade::kAdvice, kHost,
           "memory of a node may be swapped out; then its p99 is that of the disk",
           "sysctl -w vm.swappiness=1, or swapoff -a"};
