@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a request costs between the clients' protocols and the disk: three whole nodes of one shard
-// with an engine in memory, linked by streams in virtual time, all in one thread, so that a run
-// repeats to the instruction. Fifty requests are under way, spread over the nodes; all of a turn
-// arrive together. bench/request_cost runs it under callgrind with two numbers of operations and
-// takes the difference, so that start-up and what nodes do by themselves cancel.
+// What a request costs between the sockets of clients, or behind their protocol, and the disk:
+// whole nodes of one shard with an engine in memory, linked by streams in virtual time, all in one
+// thread, so that a run repeats to the instruction. Fifty requests are under way, spread over the
+// nodes; all of a turn arrive together. bench/request_cost runs it under callgrind with two numbers
+// of operations and takes the difference, so that start-up and what nodes do by themselves cancel.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/check.h"
 #include "base/prng.h"
+#include "frontend/http/http_frontend.h"
+#include "frontend/resp/resp_frontend.h"
 #include "node/cluster_test_util.h"
 
 namespace lariat::bench {
@@ -20,16 +23,44 @@ namespace {
 struct Options {
   std::string workload = "put";
   std::string durability = "sync";
+  std::string protocol = "none";
+  size_t nodes = 3;
   size_t operations = 10000;
   size_t keys = 1000;
   size_t value_bytes = 500;
   size_t connections = 50;
 };
 
+// A client's connection: what is sent is parsed at once, and every reply leaves in one piece.
+class Client final : public env::Stream {
+ public:
+  using Answered = std::function<void(std::string_view reply)>;
+  Client(frontend::connection::Frontend& frontend, Answered answered)
+      : answered_(std::move(answered)), handler_(frontend.Accept(*this)) {}
+  ~Client() override { handler_->OnClosed("the run ends"); }
+  void Send(std::string_view request) {
+    LARIAT_CHECK(handler_->OnData(request) == request.size(), "a request is taken whole");
+  }
+  void Write(std::string_view bytes) override { answered_(bytes); }
+  void Write(std::string&& bytes) override { answered_(bytes); }
+  size_t UnsentBytes() const override { return 0; }
+  void PauseReading() override {}
+  void ResumeReading() override {}
+  void CloseAfterWrite() override {}
+  void Close() override {}
+  const std::string& PeerAddress() const override { return address_; }
+
+ private:
+  const std::string address_ = "127.0.0.1:1";
+  Answered answered_;
+  std::unique_ptr<env::StreamHandler> handler_;
+};
+
 class Bench {
  public:
   explicit Bench(Options options) : options_(std::move(options)) {
-    const std::vector<std::string> all = {node::Address(1), node::Address(2), node::Address(3)};
+    std::vector<std::string> all;
+    for (uint64_t i = 1; i <= options_.nodes; ++i) all.push_back(node::Address(i));
     for (uint64_t i = 1; i <= all.size(); ++i) {
       machines_.push_back(std::make_unique<node::Machine>(time_, net_, i, all, 1));
       machines_.back()->settings.repair_scrub_bytes_per_s = 0;
@@ -45,8 +76,11 @@ class Bench {
     LARIAT_CHECK(formed, "the nodes find each other");
     MakeBucket();
     time_.Run(base::Seconds(1));
+    if (options_.protocol != "none") Connect();
   }
   ~Bench() {
+    clients_.clear();
+    frontends_.clear();
     for (auto& machine : machines_) machine->StopLinks();
     net_.CloseAll();
     time_.Clear();
@@ -69,7 +103,9 @@ class Bench {
  private:
   void MakeBucket() {
     membership::BucketProperties bucket;
-    bucket.name = "bench";
+    bucket.name = "redis-0";
+    bucket.n = static_cast<uint32_t>(options_.nodes);
+    bucket.r = bucket.w = membership::MajorityOf(bucket.n);
     bucket.conflict = causal::Kind::kLww;
     if (options_.durability == "periodic") bucket.durability = membership::Durability::kPeriodic;
     bool done = false;
@@ -79,6 +115,45 @@ class Bench {
     });
     LARIAT_CHECK(time_.RunUntil([&done] { return done; }), "the bucket is made");
   }
+  void Connect() {
+    for (auto& machine : machines_) {
+      auto& kv = machine->coordinator();
+      auto& admin = machine->node().admin(0);
+      auto& metrics = machine->shard().metrics();
+      environments_.push_back(std::make_unique<env::Env>(time_.env()));
+      env::Env& env = *environments_.back();
+      if (options_.protocol == "http") {
+        frontends_.push_back(std::make_unique<frontend::http::HttpFrontend>(
+            kv, admin, machine->settings, metrics, env));
+      } else {
+        frontends_.push_back(std::make_unique<frontend::resp::RespFrontend>(
+            kv, admin, machine->settings, metrics, env));
+      }
+    }
+    for (size_t i = 0; i < options_.connections; ++i) {
+      clients_.push_back(std::make_unique<Client>(
+          *frontends_[i % frontends_.size()], [this, i](std::string_view reply) {
+            LARIAT_CHECK(reply.starts_with("HTTP/1.1 20") || reply[0] == '+' || reply[0] == '$',
+                         "a request is done");
+            Ended(i);
+          }));
+    }
+  }
+  std::string RequestOf(const std::string& key) const {
+    const bool put = options_.workload == "put";
+    const std::string value = put ? std::string(options_.value_bytes, 'v') : "";
+    if (options_.protocol == "http") {
+      return std::string(put ? "PUT" : "GET") + " /buckets/redis-0/kv/" + key +
+             " HTTP/1.1\r\nHost: 127.0.0.1:7480\r\n" +
+             (put ? "Content-Length: " + std::to_string(value.size()) + "\r\n\r\n" : "\r\n") +
+             value;
+    }
+    const auto bulk = [](const std::string& text) {
+      return "$" + std::to_string(text.size()) + "\r\n" + text + "\r\n";
+    };
+    return put ? "*3\r\n$3\r\nSET\r\n" + bulk(key) + bulk(value)
+               : "*2\r\n$3\r\nGET\r\n" + bulk(key);
+  }
   static std::string KeyOf(size_t number) { return "key-" + std::to_string(1'000'000 + number); }
 
   void Next(size_t connection) {
@@ -86,9 +161,13 @@ class Bench {
     --left_;
     node::Machine& machine = *machines_[connection % machines_.size()];
     const std::string key = KeyOf(random_.Below(options_.keys));
+    if (!clients_.empty()) {
+      ++under_way_;
+      return clients_[connection]->Send(RequestOf(key));
+    }
     if (options_.workload == "put") return Put(machine, key, connection);
     ++under_way_;
-    machine.coordinator().Get({"bench", key, {}, {}}, [this, connection](const auto& reply) {
+    machine.coordinator().Get({"redis-0", key, {}, {}}, [this, connection](const auto& reply) {
       LARIAT_CHECK(reply.has_value() && !reply->values.empty(), "a get finds the key");
       Ended(connection);
     });
@@ -97,7 +176,7 @@ class Bench {
   void Put(node::Machine& machine, std::string key, size_t connection = kNobody) {
     ++under_way_;
     coordinator::WriteRequest put;
-    put.bucket = "bench";
+    put.bucket = "redis-0";
     put.key = std::move(key);
     put.write.value = std::string(options_.value_bytes, 'v');
     machine.coordinator().Write(std::move(put), [this, connection](const auto& reply) {
@@ -119,6 +198,9 @@ class Bench {
   peers::TestTime time_;
   peers::TestNet net_{time_};
   std::vector<std::unique_ptr<node::Machine>> machines_;
+  std::vector<std::unique_ptr<env::Env>> environments_;
+  std::vector<std::unique_ptr<frontend::connection::Frontend>> frontends_;
+  std::vector<std::unique_ptr<Client>> clients_;
   base::Prng random_{1};
   size_t left_ = 0;
   size_t under_way_ = 0;
@@ -129,9 +211,11 @@ class Bench {
 
 int main(int argc, char** argv) {
   lariat::bench::Options options;
-  CLI::App app("What a request costs three nodes in one thread");
+  CLI::App app("What a request costs whole nodes in one thread");
   app.add_option("--workload", options.workload)->check(CLI::IsMember({"put", "get"}));
   app.add_option("--durability", options.durability)->check(CLI::IsMember({"sync", "periodic"}));
+  app.add_option("--protocol", options.protocol)->check(CLI::IsMember({"none", "http", "resp"}));
+  app.add_option("--nodes", options.nodes)->check(CLI::IsMember({1, 3}));
   app.add_option("--operations", options.operations);
   app.add_option("--keys", options.keys);
   app.add_option("--value-bytes", options.value_bytes);

@@ -55,6 +55,24 @@ class Test(unittest.TestCase):
         return reply
 
 
+class Watching(Test):
+    def test_top_shows_the_rates_of_every_node(self):
+        told = json.loads(self.cli(0, "top", "--json", "--times", "1", "--interval", "0.2"))
+        self.assertEqual({line["name"] for line in told["nodes"]}, {"node1", "node2", "node3"})
+        self.assertTrue(all(line["disk_bytes"] >= 0 for line in told["nodes"]))
+
+    def test_doctor_finds_the_node_that_is_down(self):
+        with Cluster(nodes=2) as small:
+            small.wait_ready()
+            self.cli(0, "doctor", "--dir", "/var/tmp", on=small)
+            small.nodes[1].kill9()
+            wait_until(lambda: small.cli("doctor", "--dir", "/var/tmp").returncode == 6,
+                       what="a bad node is told of")
+            told = json.loads(self.cli(6, "doctor", "--dir", "/var/tmp", "--json", on=small))
+            bad = [line for line in told["findings"] if line["grade"] == "bad"]
+            self.assertEqual([line["about"] for line in bad], ["node2"])
+
+
 class Health(Test):
     def test_probes(self):
         self.assertEqual(self.get("/livez").json(), {"live": True})

@@ -17,6 +17,8 @@ void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddListCommands(CLI::App& app, Session& session);      // scan, count
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
 void AddLoginCommands(CLI::App& app, Session& session);     // login, user ..., role ...
+void AddTopCommand(CLI::App& app, Session& session);
+void AddDoctorCommand(CLI::App& app, Session& session);
 void AddBenchCommand(CLI::App& app, Session& session);
 void AddLockCommand(CLI::App& app, Session& session);
 void AddPlanCommand(CLI::App& app, Session& session);

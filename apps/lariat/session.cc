@@ -151,6 +151,8 @@ int Main(int argc, const char* const* argv) {
   AddTopologyCommands(app, session);
   AddRepairCommands(app, session);
   AddListCommands(app, session);
+  AddTopCommand(app, session);
+  AddDoctorCommand(app, session);
   AddTransferCommands(app, session);
   AddLoginCommands(app, session);
   AddBenchCommand(app, session);

@@ -80,6 +80,7 @@ class GetCore {
   bool finished() const { return finished_; }
   // After kDone. The state to show, empty if the key was never written.
   const causal::Object& object() const { return joined_.object; }
+  causal::Object TakeObject() { return std::move(joined_.object); }  // nothing follows
   const std::string& encoded() const { return joined_.bytes; }
   // After kFail.
   const base::Error& error() const { return error_; }

@@ -51,9 +51,10 @@ void ReadOp::Run(const GetCore::Actions& actions) {
 
 void ReadOp::Answer() {
   if (core_.disagreed()) metrics_.digest_mismatches.Add();
-  Finish(ReadResult{core_.object(), core_.Answered(), core_.FallbacksAnswered(),
-                    core_.idempotency_answer()});
-  if (options_.core.strict) return;
+  const bool last = options_.core.strict;
+  Finish(ReadResult{last ? core_.TakeObject() : core_.object(), core_.Answered(),
+                    core_.FallbacksAnswered(), core_.idempotency_answer()});
+  if (last) return;
   if (options_.compare_all || core_.disagreed()) Run(core_.AfterAnswer(options_.compare_all));
 }
 

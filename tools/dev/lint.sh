@@ -62,11 +62,27 @@ verb_lint() {
   say "all checks passed"
 }
 
+# Tests that compare a page or file of docs/ with what the program makes of its tables.
+PAGE_TESTS=(config_test telemetry_test frontend_http_test frontend_resp_test)
+
+refresh_pages() {
+  local test
+  build release "${PAGE_TESTS[@]}" || return 1
+  for test in "${PAGE_TESTS[@]}"; do
+    LARIAT_UPDATE_DOCS=1 "build/release/bin/$test" --gtest_brief=1 || return 1
+  done
+}
+
 verb_fix() {
-  say "formatting the sources, refreshing src/README.md, docs/guarantees.md and the style ratchet"
+  say "formatting the sources, refreshing what is generated, tightening the style ratchet"
   need build check
   cxx_sources | xargs -r clang-format-14 -i
   tools/check_layers --write-table
   tools/check_guarantees --write-page
   tools/check_style --tighten
+  packaging/monitoring/dashboards
+  # Where nothing was built yet it would take minutes; `./dev build` first.
+  if [[ -d build/release ]]; then
+    quietly "$LOGS/pages.log" refresh_pages || die "no generated pages: see $LOGS/pages.log"
+  fi
 }

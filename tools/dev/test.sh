@@ -95,13 +95,17 @@ verb_test() {
   case ${1:-} in
     "") ;;
     --long) long=1 ;;
-    *)
-      say "test takes --long or nothing, not '$1'"
+    -*)
+      say "test takes --long, a pattern or nothing, not '$1'"
       exit 2
+      ;;
+    *)
+      test_matching "$1"
+      return
       ;;
   esac
   say "running every check and test; logs go to $LOGS"
-  need build check
+  need build check package
   mkdir -p "$LOGS"
   local check
   for check in "${LINT_CHECKS[@]}"; do
@@ -117,6 +121,15 @@ verb_test() {
   fi
   if [[ $long ]]; then long_steps; fi
   print_result
+}
+
+# The tests of the release build whose name matches, such as ring, http.Put or e2e.kv.
+test_matching() {
+  say "building, then running the tests that match '$1'"
+  need build check package
+  build release || die "the build failed"
+  ctest --test-dir build/release --parallel "$(nproc)" --output-on-failure --no-tests=error \
+    --tests-regex "$1"
 }
 
 long_steps() {

@@ -23,8 +23,8 @@ Reply OneValue(Shared& shared, const Pending& waiting, GetReply& reply, std::str
 }
 
 void AppendPart(std::string& body, const ShownValue& value) {
-  AppendField(body, "Content-Type", ShownType(value));
-  AppendField(body, "X-Version", VersionText(value.version));
+  AppendForeignField(body, "Content-Type", ShownType(value));
+  AppendForeignField(body, "X-Version", VersionText(value.version));
   AppendField(body, "Last-Modified", ImfFixdate(value.written));
   AppendField(body, "X-Timestamp", std::to_string(value.written.ms));
   body += "\r\n";

@@ -138,6 +138,13 @@ std::string VersionText(const coordinator::Version& version) {
 void AppendField(std::string& out, std::string_view name, std::string_view value) {
   out += name;
   out += ": ";
+  out += value;
+  out += "\r\n";
+}
+
+void AppendForeignField(std::string& out, std::string_view name, std::string_view value) {
+  out += name;
+  out += ": ";
   const size_t start = out.size();
   out += value;
   std::replace_if(out.begin() + static_cast<ptrdiff_t>(start), out.end(), IsControl, '?');
@@ -173,7 +180,8 @@ ReplyBuilder& ReplyBuilder::AddDate(std::string_view name, base::WallTime time) 
 }
 
 ReplyBuilder& ReplyBuilder::AddVersion(const coordinator::Version& version) {
-  return Add("X-Version", VersionText(version));
+  AppendForeignField(reply_.head, "X-Version", VersionText(version));  // nodes choose their names
+  return *this;
 }
 
 ReplyBuilder& ReplyBuilder::AddReplicas(const coordinator::Participation& replicas) {
@@ -191,7 +199,7 @@ ReplyBuilder& ReplyBuilder::AddContext(std::string_view context) {
 
 void ReplyBuilder::EndHead(std::string_view content_type, size_t body_size) {
   if (!content_type.empty()) {
-    Add("Content-Type", content_type);
+    AppendForeignField(reply_.head, "Content-Type", content_type);
     AddNumber("Content-Length", static_cast<int64_t>(body_size));
   }
   if (form_.varies) reply_.head += "Vary: Accept\r\n";

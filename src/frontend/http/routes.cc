@@ -99,6 +99,7 @@ std::variant<const Route*, Refusal> FindRoute(Request& request) {
   for (const Route& route : kRoutes) {
     const bool same_pattern = route.pattern == found;
     if (!found.empty() && !same_pattern) break;
+    if (!same_pattern && !request.path.starts_with(route.literal)) continue;
     if (!same_pattern && !Matches(route.pattern, request.path, request)) continue;
     found = route.pattern;
     if (Serves(route, request.method)) return &route;

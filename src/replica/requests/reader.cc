@@ -10,6 +10,18 @@ using base::Fail;
 using storage::Space;
 using telemetry::ReplicaOp;
 
+namespace {
+
+// A part of the bytes, in their own memory.
+std::string Within(std::string&& bytes, std::string_view part) {
+  const auto offset = static_cast<size_t>(part.data() - bytes.data());
+  bytes.resize(offset + part.size());
+  bytes.erase(0, offset);
+  return std::move(bytes);
+}
+
+}  // namespace
+
 void Reader::Read(const KeyRef& key, ReadOptions&& options, ReadDone&& done) {
   metrics_.replica_requests[options.digest_only ? ReplicaOp::kDigest : ReplicaOp::kRead].Add();
   // Hints are no part of what this node holds itself.
@@ -63,7 +75,7 @@ void Reader::Finish(Place&& place, ReadOptions&& options, ReadDone&& done, Looke
   result.found = true;
   registers_.OnRead(place, parsed->object);
   result.digest = causal::Object::Digest(parsed->object);
-  if (!options.digest_only) result.object = std::string(parsed->object);
+  if (!options.digest_only) result.object = Within(std::move(**record), parsed->object);
   PendingWrites& pending = records_.pending();
   if (pending.Find(place.space, place.key) == nullptr) return done(std::move(result));
   metrics_.reads_delayed_for_sync.Add();

@@ -31,8 +31,10 @@ struct ReplyForm {
 constexpr std::string_view kJsonType = "application/json";
 constexpr size_t kBatchReplyBytesMax = 16 << 20;
 
-// "name: value\r\n". Control bytes in a value are replaced: stored texts must not break a head.
+// "name: value\r\n", for what this program composes itself.
 void AppendField(std::string& out, std::string_view name, std::string_view value);
+// For what others have given. Control bytes are replaced: stored texts must not break a head.
+void AppendForeignField(std::string& out, std::string_view name, std::string_view value);
 
 class ReplyBuilder {
  public:

@@ -37,6 +37,8 @@ struct Route {
   Handler handler;
   std::string_view name;  // of the handler
   std::string_view summary, parameters, takes, answers;
+  // What every path of the pattern begins with: most rows are passed over by it.
+  std::string_view literal = pattern.substr(0, pattern.find('{'));
 };
 
 std::span<const Route> RouteTable();
