@@ -68,6 +68,20 @@ void GuardedAdmin::Cancel(uint64_t task, Caller caller, coordinator::StatusDone 
   admin_.Cancel(task, std::move(caller), std::move(done));
 }
 
+void GuardedAdmin::DeleteBucket(std::string bucket, Caller caller, coordinator::TicketDone done) {
+  if (auto may = gate_.Authorize(caller, Action::kAdmin, bucket, ""); !may) {
+    return done(Fail(std::move(may.error())));
+  }
+  done = Noted("delete_bucket", bucket, caller, std::move(done));
+  admin_.DeleteBucket(std::move(bucket), std::move(caller), std::move(done));
+}
+
+void GuardedAdmin::FinalizeUpgrade(Caller caller, coordinator::StatusDone done) {
+  if (auto may = MayAdminister(caller); !may) return done(std::move(may));
+  done = Noted("finalize_upgrade", "", caller, std::move(done));
+  admin_.FinalizeUpgrade(std::move(caller), std::move(done));
+}
+
 void GuardedAdmin::Drain(bool on, Caller caller, coordinator::StatusDone done) {
   if (auto may = MayAdminister(caller); !may) return done(std::move(may));
   done = Noted(on ? "drain" : "undrain", "", caller, std::move(done));

@@ -24,6 +24,9 @@ class GuardedAdmin final : public coordinator::AdminService {
   void RequestChange(coordinator::ChangeRequest request, coordinator::TicketDone done) override;
   void Commit(coordinator::Caller caller, coordinator::StatusDone done) override;
   void Cancel(uint64_t task, coordinator::Caller caller, coordinator::StatusDone done) override;
+  void DeleteBucket(std::string bucket, coordinator::Caller caller,
+                    coordinator::TicketDone done) override;
+  void FinalizeUpgrade(coordinator::Caller caller, coordinator::StatusDone done) override;
   coordinator::ClusterPlan Plan() const override { return admin_.Plan(); }
   std::vector<coordinator::TaskStatus> Tasks() const override { return admin_.Tasks(); }
   void Drain(bool on, coordinator::Caller caller, coordinator::StatusDone done) override;

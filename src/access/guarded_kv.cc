@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "access/guarded_kv.h"
 
+#include <algorithm>
+#include <string>
 #include <utility>
 
 namespace lariat::access {
 
 using base::Fail;
 using security::Action;
+
+namespace {
+
+// The first key behind all that begin with the prefix; empty: there is none.
+std::string Behind(std::string prefix) {
+  while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
+  if (!prefix.empty()) ++prefix.back();
+  return prefix;
+}
+
+}  // namespace
 
 void GuardedKv::Get(coordinator::GetRequest request, coordinator::GetDone done) {
   auto may = gate_.Authorize(request.caller, Action::kRead, request.bucket, request.key);
@@ -19,6 +32,27 @@ void GuardedKv::Write(coordinator::WriteRequest request, coordinator::WriteDone 
   auto may = gate_.Authorize(request.caller, action, request.bucket, request.key);
   if (!may) return done(Fail(std::move(may.error())));
   kv_.Write(std::move(request), std::move(done));
+}
+
+void GuardedKv::List(coordinator::ListRequest request, coordinator::ListDone done) {
+  std::string start, end;  // whole bucket
+  if (request.bounds) {
+    start = std::max(request.bounds->prefix, request.bounds->start);
+    end = Behind(request.bounds->prefix);
+    const auto& before = request.bounds->end;
+    if (before && (end.empty() || *before < end)) end = *before;
+    // Nothing lies in it: there is no key that could be judged.
+    if (before && *before <= start) end = start + '\0';
+  }
+  auto may = gate_.AuthorizeRange(request.caller, Action::kRead, request.bucket, start, end);
+  if (!may) return done(Fail(std::move(may.error())));
+  kv_.List(std::move(request), std::move(done));
+}
+
+void GuardedKv::Estimate(coordinator::EstimateRequest request, coordinator::EstimateDone done) {
+  auto may = gate_.AuthorizeRange(request.caller, Action::kRead, request.bucket, "", "");
+  if (!may) return done(Fail(std::move(may.error())));
+  kv_.Estimate(std::move(request), std::move(done));
 }
 
 void GuardedKv::SetBucket(membership::BucketProperties bucket, coordinator::Caller caller,

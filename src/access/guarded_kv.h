@@ -14,6 +14,8 @@ class GuardedKv final : public coordinator::KvService {
   GuardedKv(Gate& gate, coordinator::KvService& kv) : gate_(gate), kv_(kv) {}
   void Get(coordinator::GetRequest request, coordinator::GetDone done) override;
   void Write(coordinator::WriteRequest request, coordinator::WriteDone done) override;
+  void List(coordinator::ListRequest request, coordinator::ListDone done) override;
+  void Estimate(coordinator::EstimateRequest request, coordinator::EstimateDone done) override;
   // Which buckets there are, and how they are kept: for the protocols themselves. What of it a
   // client is shown is for the doors (Door::kBucket) to say.
   std::vector<membership::BucketProperties> Buckets() const override { return kv_.Buckets(); }

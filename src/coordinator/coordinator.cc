@@ -16,7 +16,8 @@ Coordinator::Coordinator(env::Env env, const config::Settings& settings, Replica
       reads_(context_),
       flights_(context_, admission_, reads_),
       covering_(context_, flights_),
-      pages_(context_, admission_, flights_),
+      pages_(context_, admission_,
+             [this](GetRequest get, GetDone done) { ReadListed(std::move(get), std::move(done)); }),
       rounds_(context_),
       serial_reads_(context_, admission_, rounds_),
       writes_(context_, admission_, reads_, rounds_) {}
@@ -54,6 +55,17 @@ void Coordinator::Get(GetRequest request, GetDone done) {
 
 void Coordinator::Write(WriteRequest request, WriteDone done) {
   writes_.Start(std::move(request), /*forwarded=*/false, std::move(done));
+}
+
+void Coordinator::ReadListed(GetRequest request, GetDone done) {
+  if (!serial_reads_.Serves(request.bucket)) {
+    return flights_.Get(std::move(request), std::move(done));
+  }
+  // The list's level says how many are asked for a page; such a key knows one level alone.
+  Consistency consistency;
+  consistency.timeout_ms = request.consistency.timeout_ms;
+  request.consistency = consistency;
+  serial_reads_.Get(std::move(request), std::move(done));
 }
 
 void Coordinator::List(ListRequest request, ListDone done) {

@@ -57,6 +57,8 @@ class Coordinator final : public KvService {
   uint64_t ValueBytesMax() const override;
 
  private:
+  void ReadListed(GetRequest request, GetDone done);
+
   OpContext context_;
   Admission admission_;
   coordinator::Buckets buckets_;

@@ -41,10 +41,10 @@ std::vector<ring::Token> Borders(const membership::View& view) {
 
 }  // namespace
 
-PageOp::PageOp(Options options, OpContext& context, ReadFlights& flights, ListDone done)
+PageOp::PageOp(Options options, OpContext& context, const ReadKey& read_key, ListDone done)
     : options_(std::move(options)),
       context_(context),
-      flights_(flights),
+      read_key_(read_key),
       home_(context.home()),
       began_(context.clock().Now()),
       done_(std::move(done)),
@@ -203,7 +203,7 @@ void PageOp::ReadDisputed() {
                    options_.request.consistency, options_.request.caller};
     get.consistency.timeout_ms = std::max<int64_t>(1, Left() / base::Millis(1));
     ++reads_out_;
-    flights_.Get(std::move(get), [self = shared_from_this(),
+    read_key_(std::move(get), [self = shared_from_this(),
                                   at = next_read_](base::Result<GetReply> reply) {
       if (!self->home_.expired()) self->OnRead(at, std::move(reply));
     });

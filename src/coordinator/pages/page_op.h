@@ -19,12 +19,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "coordinator/internal/op_context.h"
-#include "coordinator/internal/read_flights.h"
 #include "coordinator/kv_service.h"
 #include "coordinator/pages/merge.h"
 #include "coordinator/pages/position.h"
@@ -39,7 +39,9 @@ class PageOp : public std::enable_shared_from_this<PageOp> {
     Span span;            // from where the page begins, to where the list ends
     base::Instant deadline;
   };
-  PageOp(Options options, OpContext& context, ReadFlights& flights, ListDone done);
+  // A Get of one key, in whatever way its bucket is read.
+  using ReadKey = std::function<void(GetRequest, GetDone)>;
+  PageOp(Options options, OpContext& context, const ReadKey& read_key, ListDone done);
 
   void Start() { Plan(); }
   void OnHedge(uint64_t round);
@@ -89,7 +91,7 @@ class PageOp : public std::enable_shared_from_this<PageOp> {
 
   Options options_;
   OpContext& context_;  // may be gone when a late answer comes, which then finds nothing to do
-  ReadFlights& flights_;
+  const ReadKey& read_key_;
   std::weak_ptr<bool> home_;
   base::Instant began_;
   ListDone done_;

@@ -66,7 +66,7 @@ void Pages::List(ListRequest request, ListDone done) {
   const base::Instant due = options->deadline;
   // Not make_shared: the deadline that outlives it shall keep only the control block.
   auto op = std::shared_ptr<PageOp>(
-      new PageOp(std::move(*options), context_, flights_, std::move(leaving)));
+      new PageOp(std::move(*options), context_, read_key_, std::move(leaving)));
   deadlines_.Add(due, op);
   op->Start();
   Watch(op, now);

@@ -10,15 +10,14 @@
 #include "coordinator/deadlines.h"
 #include "coordinator/internal/admission.h"
 #include "coordinator/internal/op_context.h"
-#include "coordinator/internal/read_flights.h"
 #include "coordinator/pages/page_op.h"
 
 namespace lariat::coordinator {
 
 class Pages {
  public:
-  Pages(OpContext& context, Admission& admission, ReadFlights& flights)
-      : context_(context), admission_(admission), flights_(flights) {}
+  Pages(OpContext& context, Admission& admission, PageOp::ReadKey read_key)
+      : context_(context), admission_(admission), read_key_(std::move(read_key)) {}
 
   // As KvService::List.
   void List(ListRequest request, ListDone done);
@@ -36,7 +35,7 @@ class Pages {
 
   OpContext& context_;
   Admission& admission_;
-  ReadFlights& flights_;
+  const PageOp::ReadKey read_key_;
   size_t in_work_ = 0;
   Deadlines<std::weak_ptr<PageOp>> deadlines_;
   Deadlines<Hedge> hedges_;

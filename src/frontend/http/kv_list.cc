@@ -6,6 +6,7 @@
 #include "frontend/http/internal/handlers.h"
 #include "frontend/http/internal/kv_reply.h"
 #include "frontend/http/internal/kv_request.h"
+#include "frontend/http/types/typed_reply.h"
 
 namespace lariat::frontend::http {
 namespace {
@@ -28,7 +29,10 @@ void WritePair(JsonWriter& json, const ListedKey& listed) {
   json.BeginObject().Key("key");
   WriteListedKey(json, listed.key);
   const bool conflict = shown.values.size() > 1;
-  if (conflict) {
+  if (causal::Merges(shown.kind)) {
+    WriteTypedMembers(json, shown.kind, shown.values.front().bytes, {});
+    json.Key("version").VersionObject(shown.version).Key("timestamp").Int(shown.timestamp.ms);
+  } else if (conflict) {
     json.Key("values").BeginArray();
     for (const ShownValue& value : shown.values) {
       json.BeginObject();

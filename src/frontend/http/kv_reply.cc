@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "frontend/http/types/typed_reply.h"
+
 namespace lariat::frontend::http {
 namespace {
 
@@ -95,7 +97,10 @@ size_t ShownBytes(const coordinator::GetReply& reply) {
 
 void WriteShown(JsonWriter& json, const coordinator::GetReply& reply) {
   const bool conflict = reply.values.size() > 1;
-  if (conflict) {
+  if (causal::Merges(reply.kind)) {
+    WriteTypedMembers(json, reply.kind, reply.values.front().bytes, {});
+    json.Key("version").VersionObject(reply.version).Key("timestamp").Int(reply.timestamp.ms);
+  } else if (conflict) {
     json.Key("version").VersionObject(reply.version).Key("timestamp").Int(reply.timestamp.ms);
   } else {
     WriteValueMembers(json, reply.values.front());

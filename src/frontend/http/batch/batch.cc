@@ -111,7 +111,7 @@ void Start(const BatchPtr& batch, size_t index, coordinator::WriteRequest write)
                            });
 }
 
-base::Result<BatchDefaults> ReadDefaults(const Request& request) {
+base::Result<BatchDefaults> ReadDefaults(const Request& request, const Exchange& exchange) {
   for (const Header header : {Header::kXContext, Header::kIfMatch, Header::kIfNoneMatch,
                               Header::kXTtl, Header::kXClientTimestamp}) {
     if (request.Has(header)) {
@@ -119,6 +119,8 @@ base::Result<BatchDefaults> ReadDefaults(const Request& request) {
     }
   }
   BatchDefaults defaults;
+  defaults.shared = &exchange.shared();
+  defaults.caller = exchange.caller();
   auto bucket = BucketOf(request);
   if (!bucket) return base::Fail(std::move(bucket.error()));
   auto consistency = ReadConsistency(request);
@@ -136,7 +138,7 @@ base::Result<BatchDefaults> ReadDefaults(const Request& request) {
 }  // namespace
 
 void PostBatch(Request& request, Exchange exchange) {
-  const auto defaults = ReadDefaults(request);
+  const auto defaults = ReadDefaults(request, exchange);
   if (!defaults) return exchange.Refuse(defaults.error());
   const auto texts = SplitBatch(request.body);
   if (!texts) return exchange.Refuse(texts.error());

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/json/basic_parser_impl.hpp>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -12,6 +13,8 @@
 #include "frontend/http/internal/kv_reply.h"
 #include "frontend/http/internal/kv_request.h"
 #include "frontend/http/internal/reply.h"
+#include "frontend/http/types/typed_reply.h"
+#include "frontend/http/types/update.h"
 
 namespace lariat::frontend::http {
 namespace {
@@ -192,7 +195,9 @@ To RequestOf(Draft&& draft) {
   return to;
 }
 
-Read ReadGetItem(std::string_view text, Draft draft) {
+using Defaults = const BatchDefaults&;
+
+Read ReadGetItem(std::string_view text, Draft draft, Defaults) {
   auto members = ParseFlatJson(text);
   if (!members) return Fail(std::move(members.error()));
   std::optional<std::string> seen;
@@ -229,7 +234,7 @@ Read ReadWriteItem(std::vector<JsonMember>& members, Draft draft, ReadMember rea
   return BatchItem(std::move(to));
 }
 
-Read ReadPutItem(std::string_view text, Draft draft) {
+Read ReadPutItem(std::string_view text, Draft draft, Defaults) {
   auto members = ParseFlatJson(text);
   if (!members) return Fail(std::move(members.error()));
   const bool has_value = std::any_of(members->begin(), members->end(),
@@ -238,7 +243,7 @@ Read ReadPutItem(std::string_view text, Draft draft) {
   return ReadWriteItem(*members, std::move(draft), ReadPutMember);
 }
 
-Read ReadDeleteItem(std::string_view text, Draft draft) {
+Read ReadDeleteItem(std::string_view text, Draft draft, Defaults) {
   auto members = ParseFlatJson(text);
   if (!members) return Fail(std::move(members.error()));
   for (const JsonMember& member : *members) {
@@ -250,14 +255,57 @@ Read ReadDeleteItem(std::string_view text, Draft draft) {
   return ReadWriteItem(*members, std::move(draft), ReadDeleteMember);
 }
 
+// Members that a single update has in its head, its query or its path. The others are its body.
+bool IsOfUpdateHead(std::string_view name) {
+  constexpr std::string_view kNames[] = {
+      R"("op")", R"("bucket")", R"("key")", R"("consistency")", R"("sloppy")", R"("r")", R"("w")",
+      R"("pr")", R"("pw")", R"("timeout_ms")", R"("if_match")", R"("if_none_match")",
+      R"("idempotency_key")", R"("client_timestamp")", R"("ttl")"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
+}
+
+struct UpdateTexts {
+  std::string head = "{", body = "{";
+};
+UpdateTexts SplitUpdate(std::string_view text) {
+  UpdateTexts split;
+  Cursor cursor(text);
+  cursor.Take('{');
+  while (!cursor.Take('}')) {
+    const std::string_view name = cursor.TakeValue();
+    cursor.Take(':');
+    const std::string_view value = cursor.TakeValue();
+    cursor.Take(',');
+    std::string& part = IsOfUpdateHead(name) ? split.head : split.body;
+    if (part.size() > 1) part += ',';
+    part.append(name).append(":").append(value);
+  }
+  split.head += '}';
+  split.body += '}';
+  return split;
+}
+
+Read ReadUpdateItem(std::string_view text, Draft draft, Defaults defaults) {
+  const UpdateTexts split = SplitUpdate(text);
+  auto members = ParseFlatJson(split.head);
+  if (!members) return Fail(std::move(members.error()));
+  auto item = ReadWriteItem(*members, std::move(draft), ReadPutMember);
+  if (!item) return item;
+  auto& update = std::get<WriteRequest>(*item);
+  update.caller = defaults.caller;
+  if (auto read = ReadUpdateBody(split.body, *defaults.shared, &update); !read) return Fail(read.error());
+  return item;
+}
+
 struct Operation {
   std::string_view name;
-  Read (*read)(std::string_view text, Draft draft);  // of the whole item, which is JSON
+  Read (*read)(std::string_view text, Draft draft, Defaults defaults);  // of the whole item, which is JSON
 };
 constexpr Operation kOperations[] = {
     {"get", ReadGetItem},
     {"put", ReadPutItem},
     {"delete", ReadDeleteItem},
+    {"update", ReadUpdateItem},
 };
 
 base::Result<const Operation*> OperationOf(std::string_view text) {
@@ -273,12 +321,10 @@ base::Result<const Operation*> OperationOf(std::string_view text) {
       const bool quoted = value.size() == operation.name.size() + 2 && value.front() == '"';
       if (quoted && value.substr(1, operation.name.size()) == operation.name) return &operation;
     }
-    const bool later = value == R"("update")";
-    return Fail(later ? Code::kUnsupported : Code::kInvalidArgument,
-                "there is no operation " + std::string(value.substr(0, kOperationShown)) +
-                    (later ? " in this version" : "") + "; there are get, put and delete");
+    return Bad("there is no operation " + std::string(value.substr(0, kOperationShown)) +
+               "; there are get, put, delete and update");
   }
-  return Bad("'op' is missing: get, put or delete");
+  return Bad("'op' is missing: get, put, delete or update");
 }
 
 template <typename Write>
@@ -330,7 +376,7 @@ base::Result<BatchItem> ReadItem(std::string_view text, size_t index,
   Draft draft;
   draft.bucket = defaults.bucket;
   draft.consistency = defaults.consistency;
-  auto item = (*operation)->read(text, std::move(draft));
+  auto item = (*operation)->read(text, std::move(draft), defaults);
   if (!item) return item;
   const auto check = [](const auto& request) -> base::Status {
     if (auto size = CheckKeySize(request.key); !size) return size;
@@ -353,8 +399,10 @@ std::string GetResult(std::string_view key, const coordinator::GetReply& reply) 
 
 std::string WriteResult(std::string_view key, bool is_delete,
                         const coordinator::WriteReply& reply) {
-  return Result(is_delete ? 204 : 201, [&](JsonWriter& json) {
+  const bool typed = reply.shown.bytes.has_value() || causal::Merges(reply.shown.kind);
+  return Result(is_delete ? 204 : typed ? 200 : 201, [&](JsonWriter& json) {
     WriteItemKey(json, key);
+    if (typed) WriteOperated(json, reply.shown);
     WriteWritten(json, reply);
     if (reply.replayed) json.Key("replayed").Bool(true);
   });

@@ -13,6 +13,7 @@
 #include "coordinator/kv_service.h"
 #include "frontend/http/internal/errors.h"
 #include "frontend/http/internal/json_writer.h"
+#include "frontend/http/internal/shared.h"
 
 namespace lariat::frontend::http {
 
@@ -27,6 +28,9 @@ struct BatchDefaults {
   std::string bucket;
   coordinator::Consistency consistency;
   std::string idempotency_key;  // of the batch; empty: none
+  // What its buckets hold decides what an update says, if the caller may know that.
+  Shared* shared = nullptr;
+  coordinator::Caller caller;
 };
 
 using BatchItem = std::variant<coordinator::GetRequest, coordinator::WriteRequest>;

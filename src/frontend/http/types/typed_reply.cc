@@ -185,4 +185,11 @@ void MakeRaw(Kind kind, coordinator::ShownValue* value) {
   }
 }
 
+void WriteOperated(JsonWriter& json, const causal::Shown& shown) {
+  json.Key("type").Text(causal::RowOf(shown.kind).name);
+  if (!shown.bytes) return;
+  json.Key("value");
+  WriteTyped(json, shown.kind, *shown.bytes);
+}
+
 }  // namespace lariat::frontend::http

@@ -31,6 +31,9 @@ void WriteTyped(JsonWriter& json, causal::Kind kind, std::string_view bytes);
 void WriteTypedMembers(JsonWriter& json, causal::Kind kind, std::string_view bytes,
                        const TypeQuery& query);
 
+// The members "type" and, where it is not too much, "value" of what an operation has made.
+void WriteOperated(JsonWriter& json, const causal::Shown& shown);
+
 // Raw dialect: sets and maps become their JSON, and numbers text; a register stays what it is.
 void MakeRaw(causal::Kind kind, coordinator::ShownValue* value);
 

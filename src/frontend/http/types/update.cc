@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // POST on a key: one operation on a value that merges.
+#include "frontend/http/types/update.h"
+
 #include <utility>
 
 #include "frontend/http/internal/bad_request.h"
@@ -22,11 +24,7 @@ void AnswerUpdated(Exchange& exchange, base::Result<WriteReply> result) {
     JsonWriter json(&body);
     json.BeginObject();
     WriteKey(json, waiting.key);
-    json.Key("type").Text(causal::RowOf(reply.shown.kind).name);
-    if (reply.shown.bytes) {
-      json.Key("value");
-      WriteTyped(json, reply.shown.kind, *reply.shown.bytes);
-    }
+    WriteOperated(json, reply.shown);
     json.Key("version").VersionObject(reply.version).Key("context").Text(reply.context);
     json.Key("timestamp").Int(reply.timestamp.ms);
     WriteReplicas(json, reply.replicas);
@@ -38,12 +36,14 @@ void AnswerUpdated(Exchange& exchange, base::Result<WriteReply> result) {
   });
 }
 
-// Fills the request in; its limits and its bucket are checked by the service.
-base::Status ReadUpdate(const Request& request, const coordinator::KvService& kv,
-                        coordinator::WriteRequest* to) {
-  const auto bucket = kv.Bucket(to->bucket);
+}  // namespace
+
+base::Status ReadUpdateBody(std::string_view text, Shared& shared, coordinator::WriteRequest* to) {
+  auto may = shared.access.Check(access::Door::kBucket, to->caller, to->bucket);
+  if (!may) return may;
+  const auto bucket = shared.kv.Bucket(to->bucket);
   if (!bucket) return base::Fail(bucket.error());
-  auto body = ReadOperation(request.body, bucket->conflict);
+  auto body = ReadOperation(text, bucket->conflict);
   if (!body) return base::Fail(std::move(body.error()));
   causal::ClientWrite& write = to->write;
   if (body->context) {
@@ -59,15 +59,13 @@ base::Status ReadUpdate(const Request& request, const coordinator::KvService& kv
   return {};
 }
 
-}  // namespace
-
 void UpdateJson(Request& request, Exchange exchange) {
   auto update = ReadPut(request);
   if (!update) return exchange.Refuse(std::move(update.error()));
-  if (auto read = ReadUpdate(request, exchange.shared().kv, &*update); !read) {
+  update->caller = exchange.caller();
+  if (auto read = ReadUpdateBody(request.body, exchange.shared(), &*update); !read) {
     return exchange.Refuse(std::move(read.error()));
   }
-  update->caller = exchange.caller();
   exchange.pending()->key = update->key;
   exchange.shared().kv.Write(
       std::move(*update),
