@@ -104,7 +104,9 @@ class Cursor {
     for (++at; at < text_.size() && text_[at] != '"'; ++at) at += text_[at] == '\\' ? 1 : 0;
     return at;
   }
-  void SkipBlanks() { text_.remove_prefix(std::min(text_.find_first_not_of(kBlanks), text_.size())); }
+  void SkipBlanks() {
+    text_.remove_prefix(std::min(text_.find_first_not_of(kBlanks), text_.size()));
+  }
 
   std::string_view text_;
 };
@@ -250,17 +252,17 @@ Read ReadDeleteItem(std::string_view text, Draft draft) {
   return ReadWriteItem(*members, std::move(draft), ReadDeleteMember);
 }
 
-struct Operation {
+struct ItemKind {
   std::string_view name;
   Read (*read)(std::string_view text, Draft draft);  // of the whole item, which is JSON
 };
-constexpr Operation kOperations[] = {
+constexpr ItemKind kOperations[] = {
     {"get", ReadGetItem},
     {"put", ReadPutItem},
     {"delete", ReadDeleteItem},
 };
 
-base::Result<const Operation*> OperationOf(std::string_view text) {
+base::Result<const ItemKind*> OperationOf(std::string_view text) {
   Cursor cursor(text);
   cursor.Take('{');
   while (!cursor.Take('}')) {
@@ -269,7 +271,7 @@ base::Result<const Operation*> OperationOf(std::string_view text) {
     const std::string_view value = cursor.TakeValue();
     cursor.Take(',');
     if (name != R"("op")") continue;
-    for (const Operation& operation : kOperations) {
+    for (const ItemKind& operation : kOperations) {
       const bool quoted = value.size() == operation.name.size() + 2 && value.front() == '"';
       if (quoted && value.substr(1, operation.name.size()) == operation.name) return &operation;
     }
