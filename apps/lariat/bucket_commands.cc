@@ -246,7 +246,8 @@ void AddDelete(CLI::App& bucket, Session& session) {
       "What it does: the bucket is gone for clients at once, on every node; a node that is away\n"
       "  hears of it before it serves again. Each node then removes what it stored, slowly. A new\n"
       "  bucket of the name may be made at once, and never sees the old data.\n"
-      "What can go wrong: refused (exit code 1) for the bucket 'default', while its n changes, and\n"
+      "What can go wrong: refused (exit code 1) for the bucket 'default', while its n changes, "
+      "and\n"
       "  before 'lariat cluster finalize-upgrade' if nodes ran an older build.\n"
       "How to go back: not at all; 'lariat export' first.");
   command->add_option("NAME", o->name)->required();

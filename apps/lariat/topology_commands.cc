@@ -242,7 +242,8 @@ void AddFinalize(CLI::App& cluster, Session& session) {
 }  // namespace
 
 void AddTopologyCommands(CLI::App& app, Session& session) {
-  CLI::App* cluster = app.add_subcommand("cluster", "Plan, start, cancel and explain changes; finalize an upgrade");
+  CLI::App* cluster =
+      app.add_subcommand("cluster", "Plan, start, cancel and explain changes; finalize an upgrade");
   cluster->require_subcommand(1);
   CLI::App* command = AddCommand(
       *cluster, session, "plan", "What pending changes will move, and who owns what then",

@@ -68,11 +68,12 @@ class AdminService {
   virtual void Commit(Caller caller, StatusDone done) = 0;
   // Task 0: drops what is staged, or else ends the running change. Data stays where it was.
   virtual void Cancel(uint64_t task, Caller caller, StatusDone done) = 0;
-  // The bucket is gone for clients when it is done; its data follows, which Task tells of. kNotFound,
-  // or kConflict: it is the default one, or a member's build is too old for it.
+  // The bucket is gone for clients when it is done; its data follows, which Task tells of.
+  // kNotFound, or kConflict: it is the default one, or a member's build is too old for it.
   virtual void DeleteBucket(std::string bucket, Caller caller, TicketDone done) = 0;
-  // Switches on what this build can do and an older one cannot (membership/feature_level.h).
-  // kConflict: some member's build is older. There is no way back.
+  // Switches on what this build can do and an older one cannot
+  // (membership/upgrade/feature_level.h). kConflict: some member's build is older. There is no way
+  // back.
   virtual void FinalizeUpgrade(Caller caller, StatusDone done) = 0;
   virtual ClusterPlan Plan() const = 0;
   virtual std::vector<TaskStatus> Tasks() const = 0;  // newest first

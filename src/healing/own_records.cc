@@ -21,8 +21,8 @@ void RemoveFrom(LocalShard& shard, const std::function<bool(const LocalShard&)>&
   for (const std::string& key : data_keys) records.push_back({key, std::nullopt});
   shard.replica().RemoveIf(
       std::move(records), [&shard, allowed] { return allowed(shard); },
-      [keys = std::move(data_keys), done = std::move(done)](
-          base::Result<std::vector<replica::RecordState>> states) mutable {
+      [keys = std::move(data_keys),
+       done = std::move(done)](base::Result<std::vector<replica::RecordState>> states) mutable {
         if (!states) return done(Fail(std::move(states.error())));
         std::vector<std::string> skipped;
         for (size_t i = 0; i < keys.size(); ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What comparisons read of this node, put together from all its shards, and what is removed there. Lives on shard 0 and is
-// called on its thread only.
+// What comparisons read of this node, put together from all its shards, and what is removed there.
+// Lives on shard 0 and is called on its thread only.
 #pragma once
 
 #include <cstdint>

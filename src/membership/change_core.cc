@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "membership/feature_level.h"
 #include "membership/internal/edits.h"
 
 namespace lariat::membership {
@@ -327,7 +326,8 @@ static base::Result<BucketProperties> WhileNMoves(const BucketProperties& own,
 
 Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked) {
   if (auto status = CheckBucket(bucket); !status) return Fail(status.error());
-  const auto level = RequireLevel(now, LevelOf(bucket), "bucket '" + bucket.name + "'", asked);
+  const auto level =
+      RequireLevel(now, LevelOf(bucket), "bucket '" + bucket.name + "'", asked.level);
   if (!level) return Fail(level.error());
   const auto found = now.buckets.find(bucket.name);
   Topology next = now;
@@ -404,7 +404,8 @@ Next DeleteBucket(const Topology& now, const std::string& name, const Asked& ask
   if (name == kDefaultBucket) {
     return Fail(Code::kConflict, "bucket 'default' is always there and cannot be deleted");
   }
-  if (auto may = RequireLevel(now, 1, "deleting a bucket", asked); !may) return Fail(may.error());
+  if (auto may = RequireLevel(now, 1, "deleting a bucket", asked.level); !may)
+    return Fail(may.error());
   Topology next = now;
   next.fence = ++next.epoch;
   const Change* const coming = ComingN(&next, name);

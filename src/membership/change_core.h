@@ -25,6 +25,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "membership/topology.h"
+#include "membership/upgrade/feature_level.h"
 
 namespace lariat::membership {
 
@@ -36,8 +37,7 @@ struct Asked {
   IsAlive alive;  // as the node that was asked sees it
   // Whether it may have lost records, as it says itself; nothing: nobody may have.
   std::function<bool(const base::Uuid&)> in_doubt = nullptr;
-  // The feature level that a member tells; nothing: it has not been heard of.
-  std::function<std::optional<uint32_t>(const base::Uuid&)> level = nullptr;
+  LevelsTold level = nullptr;
 };
 
 // Takes a newcomer in (it joins when its turn comes), or one that takes the place of the dead

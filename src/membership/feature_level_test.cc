@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "membership/feature_level.h"
+#include "membership/upgrade/feature_level.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "membership/change_core.h"
 #include "membership/formation_core.h"
 #include "membership/membership_test_util.h"
 #include "messages.pb.h"
@@ -43,40 +44,41 @@ Topology Sealed(uint32_t level) {
 }
 
 TEST(FeatureLevel, NamesTheNodesToUpgradeAndThenTheCommand) {
-  const auto old = RequireLevel(Sealed(0), 1, "deleting a bucket", Told({{1, 1}, {3, 0}}));
+  const auto old = RequireLevel(Sealed(0), 1, "deleting a bucket", Told({{1, 1}, {3, 0}}).level);
   ASSERT_FALSE(old);
   EXPECT_EQ(old.error().code, Code::kConflict);
   EXPECT_THAT(old.error().message, HasSubstr("'node2' (not heard of), 'node3' (level 0)"));
   EXPECT_THAT(old.error().message, Not(HasSubstr("node1")));
-  const auto all = RequireLevel(Sealed(0), 1, "deleting a bucket", kAllNew);
+  const auto all = RequireLevel(Sealed(0), 1, "deleting a bucket", kAllNew.level);
   ASSERT_FALSE(all);
   EXPECT_THAT(all.error().message, HasSubstr("lariat cluster finalize-upgrade"));
-  EXPECT_TRUE(RequireLevel(Sealed(1), 1, "deleting a bucket", Told({})));
-  EXPECT_TRUE(RequireLevel(Sealed(0), 0, "anything", Told({})));
+  EXPECT_TRUE(RequireLevel(Sealed(1), 1, "deleting a bucket", Told({}).level));
+  EXPECT_TRUE(RequireLevel(Sealed(0), 0, "anything", Told({}).level));
 }
 
 TEST(FeatureLevel, IsFinalizedWhenEveryMemberHasIt) {
-  const Next early = FinalizeUpgrade(Sealed(0), Told({{1, 1}, {2, 0}, {3, 1}}));
+  const auto early = FinalizeUpgrade(Sealed(0), Told({{1, 1}, {2, 0}, {3, 1}}).level);
   ASSERT_FALSE(early);
   EXPECT_THAT(early.error().message, HasSubstr("'node2' (level 0)"));
-  EXPECT_THAT(WhyNotFinalized(Sealed(0), Told({{1, 1}, {2, 0}, {3, 1}})), HasSubstr("'node2'"));
-  EXPECT_THAT(WhyNotFinalized(Sealed(0), kAllNew), HasSubstr("finalize-upgrade"));
+  EXPECT_THAT(WhyNotFinalized(Sealed(0), Told({{1, 1}, {2, 0}, {3, 1}}).level),
+              HasSubstr("'node2'"));
+  EXPECT_THAT(WhyNotFinalized(Sealed(0), kAllNew.level), HasSubstr("finalize-upgrade"));
 
-  const Next next = FinalizeUpgrade(Sealed(0), kAllNew);
+  const auto next = FinalizeUpgrade(Sealed(0), kAllNew.level);
   ASSERT_TRUE(next && *next);
   EXPECT_EQ((*next)->feature_level, kFeatureLevel);
   EXPECT_EQ((*next)->epoch, 5U);
   EXPECT_EQ((*next)->fence, 5U) << "whoever cannot read it is refused by all others";
-  EXPECT_EQ(WhyNotFinalized(**next, Told({})), "");
-  const Next again = FinalizeUpgrade(**next, Told({}));
+  EXPECT_EQ(WhyNotFinalized(**next, Told({}).level), "");
+  const auto again = FinalizeUpgrade(**next, Told({}).level);
   EXPECT_TRUE(again && !*again) << "nothing to do";
 
   Topology gone = Sealed(0);
   gone.members[1].given_up = true;
-  EXPECT_TRUE(FinalizeUpgrade(gone, Told({{1, 1}, {3, 1}}))) << "nobody waits for it";
+  EXPECT_TRUE(FinalizeUpgrade(gone, Told({{1, 1}, {3, 1}}).level)) << "nobody waits for it";
   Topology busy = Sealed(0);
   busy.queue.push_back({.number = 3, .node = IdOf(2), .name = "node2"});
-  EXPECT_EQ(FinalizeUpgrade(busy, kAllNew).error().code, Code::kConflict);
+  EXPECT_EQ(FinalizeUpgrade(busy, kAllNew.level).error().code, Code::kConflict);
 }
 
 // As a build reads a document that knows of no levels: the fields it knows, and its rules.
@@ -217,8 +219,13 @@ TEST(DeletedBucket, RefusesWhatCannotBe) {
   EXPECT_EQ(old.error().code, Code::kConflict);
   EXPECT_THAT(old.error().message, HasSubstr("'node2' (level 0)"));
   Topology moving = Sealed(1);
-  const Change n = {.number = 3, .kind = ChangeKind::kReplication, .name = "carts",
-                    .bucket = "carts", .n = 2, .r = 2, .w = 2};
+  const Change n = {.number = 3,
+                    .kind = ChangeKind::kReplication,
+                    .name = "carts",
+                    .bucket = "carts",
+                    .n = 2,
+                    .r = 2,
+                    .w = 2};
   moving.operation = {n, Phase::kStream, 7};
   EXPECT_THAT(DeleteBucket(moving, "carts", kAllNew).error().message, HasSubstr("task 3"));
   moving.operation.reset();

@@ -3,7 +3,7 @@
 // do.
 #include <utility>
 
-#include "membership/feature_level.h"
+#include "membership/upgrade/feature_level.h"
 #include "node/admin.h"
 
 namespace lariat::node {
@@ -30,7 +30,7 @@ void NodeAdmin::DeleteBucket(std::string bucket, coordinator::Caller /*caller*/,
 void NodeAdmin::FinalizeUpgrade(coordinator::Caller /*caller*/, coordinator::StatusDone done) {
   node_.Propose(
       [&node = node_](const Topology& now) {
-        return membership::FinalizeUpgrade(now, node.Asked());
+        return membership::FinalizeUpgrade(now, node.Asked().level);
       },
       shard_,
       [done = std::move(done)](const base::Result<Topology>& result) mutable {
@@ -50,11 +50,10 @@ std::optional<uint32_t> NodeAdmin::FeatureLevelOf(const membership::Member& memb
 }
 
 std::string NodeAdmin::Upgrade() const {
-  membership::Asked asked;
-  asked.level = [this](const base::Uuid& id) {
+  const auto told = [this](const base::Uuid& id) {
     return FeatureLevelOf(*shard_.view()->topology.Find(id));
   };
-  return membership::WhyNotFinalized(shard_.view()->topology, asked);
+  return membership::WhyNotFinalized(shard_.view()->topology, told);
 }
 
 coordinator::TaskStatus NodeAdmin::DeletionOf(const DeletedBucket& deleted) const {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole nodes delete buckets: gone for clients at once, from the disks in time, for ever; and what
 // nodes of an older build have to do with it.
-#include "healing/deleted_buckets.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "healing/deleted_buckets.h"
 #include "node/cluster_test_util.h"
 
 namespace lariat::node {
@@ -177,11 +176,12 @@ TEST_F(DeletionTest, WhatComesLateIsDroppedAndCounted) {
   causal::Object object(causal::Kind::kLww);
   object.lww()->stamp.packed = uint64_t{5} << 16;
   object.lww()->value.bytes = "stray";
-  for (const auto why : {healing::IngestWhy::kMoved, healing::IngestWhy::kRepaired,
-                         healing::IngestWhy::kHinted}) {
+  for (const auto why :
+       {healing::IngestWhy::kMoved, healing::IngestWhy::kRepaired, healing::IngestWhy::kHinted}) {
     std::optional<base::Status> done;
-    machines[1]->shard().records().Ingest({id, ring::TokenOf("k"), "k"}, object.Encode(),
-                                          [&](base::Status s) { done = std::move(s); }, why);
+    machines[1]->shard().records().Ingest(
+        {id, ring::TokenOf("k"), "k"}, object.Encode(),
+        [&](base::Status s) { done = std::move(s); }, why);
     ASSERT_TRUE(time.RunUntil([&] { return done.has_value(); }));
     EXPECT_TRUE(*done) << done->error().message;
   }

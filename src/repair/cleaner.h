@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Removes records that this node has no use for any more, slowly: of ranges that it does not own
-// after a topology change, or of deleted buckets. Whoever starts it answers for it that nobody needs
-// them: a new owner that is still to be confirmed may.
+// after a topology change, or of deleted buckets. Whoever starts it answers for it that nobody
+// needs them: a new owner that is still to be confirmed may.
 //
 // Nothing is stored about how far it is: looking at an empty range again is cheap.
 //

@@ -31,7 +31,7 @@ class Changes {
     std::function<const membership::Topology*()> decided;  // as in TopologyRegister
     membership::IsAlive alive;
     std::function<bool(const base::Uuid&)> in_doubt;  // as in membership::Asked
-    std::function<std::optional<uint32_t>(const base::Uuid&)> level;  // likewise
+    membership::LevelsTold level;
     // How far this node itself is.
     std::function<wire::ProgressReply()> progress;
     // Tells the others of a document that was decided here.

@@ -31,7 +31,7 @@ class Cluster {
     std::function<void(std::shared_ptr<const membership::View>, StatusDone)> publish;
     membership::IsAlive alive;
     std::function<bool(const base::Uuid&)> in_doubt;  // as in membership::Asked
-    std::function<std::optional<uint32_t>(const base::Uuid&)> level;  // likewise
+    membership::LevelsTold level;
     // What this node tells of its streams; `fence` is filled in by the cluster.
     std::function<wire::ProgressReply()> streams;
     std::function<void(std::shared_ptr<const ChangesSeen>)> publish_changes;

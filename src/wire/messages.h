@@ -140,12 +140,12 @@ struct HelloReply {
 };
 
 struct JoinRequest {
-  std::string member;     // membership::Member bytes of the sender
-  uint32_t expected = 0;  // first members as the sender knows them, itself included
-  std::string replaces;   // name of a dead member whose place the sender takes; empty: none
-  base::Uuid founder;     // the first member that the sender waits for; nil: it knows none
-  base::Uuid cluster;     // that the sender is a member of; nil: none
-  uint32_t feature_level = 0;  // membership/feature_level.h; 0: a build that knows of none
+  std::string member;          // membership::Member bytes of the sender
+  uint32_t expected = 0;       // first members as the sender knows them, itself included
+  std::string replaces;        // name of a dead member whose place the sender takes; empty: none
+  base::Uuid founder;          // the first member that the sender waits for; nil: it knows none
+  base::Uuid cluster;          // that the sender is a member of; nil: none
+  uint32_t feature_level = 0;  // membership/upgrade/feature_level.h; 0: a build that knows of none
 };
 struct JoinReply {
   Outcome outcome;          // kUnavailable: not yet, ask again

@@ -163,8 +163,7 @@ TEST_F(BatchRequests, ItemsTakeWhatHeadAndQuerySayOfSingleRequests) {
 }
 
 TEST_F(BatchRequests, WhatTheBatchSaysIsForItemsThatSayNothing) {
-  const std::string head =
-      "Consistency: ONE\r\nIdempotency-Key: " + std::string(kUuid) + "\r\n";
+  const std::string head = "Consistency: ONE\r\nIdempotency-Key: " + std::string(kUuid) + "\r\n";
   Results({R"({"op":"get","key":"a"})", R"({"op":"put","key":"a","value":""})"}, head,
           "/v1/buckets/b/kv/batch?timeout_ms=90");
   EXPECT_EQ(node.kv.last_get.bucket, "b");
@@ -184,14 +183,14 @@ TEST_F(BatchRequests, WhatTheBatchSaysIsForItemsThatSayNothing) {
 
 TEST_F(BatchRequests, TheFormOfTheWholeIsRefusedAsAWhole) {
   const std::string item = R"({"op":"get","key":"a"})";
-  for (const std::string& body : {
-           std::string("{}"), std::string("[]"), std::string("7"), std::string("nonsense"),
-           std::string(R"({"operations":{}})"), std::string(R"({"operations":[]})"),
-           std::string(R"({"operations":[1]})"), std::string(R"({"operations":[[]]})"),
-           std::string(R"({"operations":null})"), "{\"operations\":[" + item + ",]}",
-           "{\"operations\":[" + item + "]} x", "{\"operations\":[" + item + "],\"more\":1}",
-           "{\"other\":[" + item + "]}", "{\"operations\":[" + item + item + "]}",
-           std::string(R"({"operations":[{"op":"get","key":}]})")}) {
+  for (const std::string& body :
+       {std::string("{}"), std::string("[]"), std::string("7"), std::string("nonsense"),
+        std::string(R"({"operations":{}})"), std::string(R"({"operations":[]})"),
+        std::string(R"({"operations":[1]})"), std::string(R"({"operations":[[]]})"),
+        std::string(R"({"operations":null})"), "{\"operations\":[" + item + ",]}",
+        "{\"operations\":[" + item + "]} x", "{\"operations\":[" + item + "],\"more\":1}",
+        "{\"other\":[" + item + "]}", "{\"operations\":[" + item + item + "]}",
+        std::string(R"({"operations":[{"op":"get","key":}]})")}) {
     const ParsedReply reply = Post(body);
     EXPECT_EQ(reply.status, 400) << body;
     EXPECT_TRUE(reply.body.starts_with(R"({"error":{"code":"invalid_argument")")) << reply.body;
@@ -217,8 +216,7 @@ TEST_F(BatchRequests, HasLimits) {
 // A reply is bounded: what does not fit is to be read by itself.
 TEST_F(BatchRequests, LargeValuesDoNotMakeABoundlessReply) {
   node.kv.replies["default/a"].values = {{std::string(1 << 20, 'x'), "", {1}}};
-  const json::array results =
-      Results(std::vector<std::string>(20, R"({"op":"get","key":"a"})"));
+  const json::array results = Results(std::vector<std::string>(20, R"({"op":"get","key":"a"})"));
   ASSERT_EQ(results.size(), 20U);
   EXPECT_EQ(StatusOf(results[0]), 200);
   EXPECT_EQ(StatusOf(results[19]), 413);

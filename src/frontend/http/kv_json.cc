@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Dialect 1: JSON envelopes.
+#include "frontend/http/internal/kv_json.h"
+
 #include <utility>
 
 #include "base/base64.h"
 #include "frontend/http/internal/bad_request.h"
 #include "frontend/http/internal/flat_json.h"
 #include "frontend/http/internal/handlers.h"
-#include "frontend/http/internal/kv_json.h"
 #include "frontend/http/internal/kv_reply.h"
 #include "frontend/http/internal/kv_request.h"
 #include "frontend/http/internal/negotiation.h"

@@ -195,7 +195,7 @@ class FakeAdmin : public coordinator::AdminService {
   int calls = 0;                     // requests for changes
   coordinator::ChangeRequest last_change;
   std::optional<uint64_t> last_cancelled;
-  std::string last_deleted;  // bucket
+  std::string last_deleted;         // bucket
   coordinator::Caller last_caller;  // of what has no request of its own
   std::vector<coordinator::RepairRequest> repairs;
   coordinator::RepairStatus repair_status{.enabled = true};

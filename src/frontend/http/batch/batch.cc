@@ -93,11 +93,10 @@ using BatchPtr = std::shared_ptr<Batch>;
 void Start(const BatchPtr& batch, size_t index, coordinator::GetRequest get) {
   get.caller = batch->caller();
   std::string key = get.key;
-  batch->shared().kv.Get(
-      std::move(get), [batch, index, key = std::move(key)](
-                          const base::Result<coordinator::GetReply>& result) {
-        batch->OnGet(index, key, result);
-      });
+  batch->shared().kv.Get(std::move(get), [batch, index, key = std::move(key)](
+                                             const base::Result<coordinator::GetReply>& result) {
+    batch->OnGet(index, key, result);
+  });
 }
 
 void Start(const BatchPtr& batch, size_t index, coordinator::WriteRequest write) {
@@ -115,7 +114,8 @@ base::Result<BatchDefaults> ReadDefaults(const Request& request, const Exchange&
   for (const Header header : {Header::kXContext, Header::kIfMatch, Header::kIfNoneMatch,
                               Header::kXTtl, Header::kXClientTimestamp}) {
     if (request.Has(header)) {
-      return Bad(std::string(HeaderName(header)) + " has no meaning for a batch, only for its items");
+      return Bad(std::string(HeaderName(header)) +
+                 " has no meaning for a batch, only for its items");
     }
   }
   BatchDefaults defaults;
@@ -144,7 +144,8 @@ void PostBatch(Request& request, Exchange exchange) {
   if (!texts) return exchange.Refuse(texts.error());
   std::vector<base::Result<BatchItem>> items;
   items.reserve(texts->size());
-  for (const std::string_view text : *texts) items.push_back(ReadItem(text, items.size(), *defaults));
+  for (const std::string_view text : *texts)
+    items.push_back(ReadItem(text, items.size(), *defaults));
   telemetry::Metrics& metrics = exchange.shared().metrics;
   metrics.batches.Add();
   metrics.batch_items.Add(items.size());

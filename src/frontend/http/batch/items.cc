@@ -107,7 +107,9 @@ class Cursor {
     for (++at; at < text_.size() && text_[at] != '"'; ++at) at += text_[at] == '\\' ? 1 : 0;
     return at;
   }
-  void SkipBlanks() { text_.remove_prefix(std::min(text_.find_first_not_of(kBlanks), text_.size())); }
+  void SkipBlanks() {
+    text_.remove_prefix(std::min(text_.find_first_not_of(kBlanks), text_.size()));
+  }
 
   std::string_view text_;
 };
@@ -297,18 +299,19 @@ Read ReadUpdateItem(std::string_view text, Draft draft, Defaults defaults) {
   return item;
 }
 
-struct Operation {
+struct ItemKind {
   std::string_view name;
-  Read (*read)(std::string_view text, Draft draft, Defaults defaults);  // of the whole item, which is JSON
+  // Of the whole item, which is JSON.
+  Read (*read)(std::string_view text, Draft draft, Defaults defaults);
 };
-constexpr Operation kOperations[] = {
+constexpr ItemKind kOperations[] = {
     {"get", ReadGetItem},
     {"put", ReadPutItem},
     {"delete", ReadDeleteItem},
     {"update", ReadUpdateItem},
 };
 
-base::Result<const Operation*> OperationOf(std::string_view text) {
+base::Result<const ItemKind*> OperationOf(std::string_view text) {
   Cursor cursor(text);
   cursor.Take('{');
   while (!cursor.Take('}')) {
@@ -317,7 +320,7 @@ base::Result<const Operation*> OperationOf(std::string_view text) {
     const std::string_view value = cursor.TakeValue();
     cursor.Take(',');
     if (name != R"("op")") continue;
-    for (const Operation& operation : kOperations) {
+    for (const ItemKind& operation : kOperations) {
       const bool quoted = value.size() == operation.name.size() + 2 && value.front() == '"';
       if (quoted && value.substr(1, operation.name.size()) == operation.name) return &operation;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The items of a batch: what each operation takes and what its result says. An item's members are
-// those of the single request, in its body, its head and its query alike. Another operation is a row
-// of kOperations in items.cc.
+// those of the single request, in its body, its head and its query alike. Another operation is a
+// row of kOperations in items.cc.
 #pragma once
 
 #include <string>

@@ -30,7 +30,7 @@ base::Result<std::vector<JsonMember>> ParseFlatJson(std::string_view text);
 
 // Each says which member is wrong: kInvalidArgument.
 base::Result<std::string> TakeText(JsonMember& member);
-base::Result<std::string> TakeBytes(JsonMember& member);  // a text, or {"base64": "..."}
+base::Result<std::string> TakeBytes(JsonMember& member);    // a text, or {"base64": "..."}
 base::Result<int64_t> TakeCount(const JsonMember& member);  // 0 and up
 base::Result<double> TakeNumber(const JsonMember& member);  // finite
 base::Result<bool> TakeBool(const JsonMember& member);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "membership/feature_level.h"
+#include "membership/upgrade/feature_level.h"
 
 namespace lariat::membership {
 
@@ -11,11 +11,11 @@ namespace {
 constexpr std::string_view kFinalize = "'lariat cluster finalize-upgrade'";
 
 // "'node2' (level 0), 'node3' (not heard of)": members that keep the cluster below a level.
-std::string Below(const Topology& now, uint32_t needed, const Asked& asked) {
+std::string Below(const Topology& now, uint32_t needed, const LevelsTold& told) {
   std::string names;
   for (const Member& member : now.members) {
     if (member.given_up) continue;
-    const std::optional<uint32_t> level = asked.level ? asked.level(member.id) : std::nullopt;
+    const std::optional<uint32_t> level = told ? told(member.id) : std::nullopt;
     if (level && *level >= needed) continue;
     names += (names.empty() ? "'" : ", '") + member.name + "' (" +
              (level ? "level " + std::to_string(*level) : std::string("not heard of")) + ")";
@@ -28,9 +28,9 @@ std::string Needs(uint32_t level) { return " needs feature level " + std::to_str
 }  // namespace
 
 base::Status RequireLevel(const Topology& now, uint32_t needed, std::string_view what,
-                          const Asked& asked) {
+                          const LevelsTold& told) {
   if (now.feature_level >= needed) return {};
-  const std::string below = Below(now, needed, asked);
+  const std::string below = Below(now, needed, told);
   if (!below.empty()) {
     return Fail(Code::kConflict, std::string(what) + Needs(needed) +
                                      " on every node; start a newer build on " + below + ", then " +
@@ -43,13 +43,13 @@ base::Status RequireLevel(const Topology& now, uint32_t needed, std::string_view
 
 uint32_t LevelOf(const BucketProperties& /*bucket*/) { return 0; }
 
-Next FinalizeUpgrade(const Topology& now, const Asked& asked) {
+base::Result<std::optional<Topology>> FinalizeUpgrade(const Topology& now, const LevelsTold& told) {
   if (now.feature_level >= kFeatureLevel) return std::nullopt;
   if (now.operation || !now.queue.empty()) {
     return Fail(Code::kConflict,
                 "a change of the cluster has not ended (lariat cluster why); wait or cancel it");
   }
-  if (const std::string below = Below(now, kFeatureLevel, asked); !below.empty()) {
+  if (const std::string below = Below(now, kFeatureLevel, told); !below.empty()) {
     return Fail(Code::kConflict, "these nodes are older than feature level " +
                                      std::to_string(kFeatureLevel) +
                                      "; start this build on them first: " + below);
@@ -61,9 +61,9 @@ Next FinalizeUpgrade(const Topology& now, const Asked& asked) {
   return next;
 }
 
-std::string WhyNotFinalized(const Topology& now, const Asked& asked) {
+std::string WhyNotFinalized(const Topology& now, const LevelsTold& told) {
   if (now.feature_level >= kFeatureLevel) return "";
-  const std::string below = Below(now, kFeatureLevel, asked);
+  const std::string below = Below(now, kFeatureLevel, told);
   if (!below.empty()) return "older builds run on " + below;
   return "every node runs the new build; " + std::string(kFinalize) +
          " switches its features on, and then no node goes back";

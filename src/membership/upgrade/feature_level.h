@@ -18,23 +18,29 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
-#include "membership/change_core.h"
+#include "base/result.h"
+#include "membership/topology.h"
 
 namespace lariat::membership {
+
+// The level that a member tells; nothing: it has not been heard of. Null: nobody has been.
+using LevelsTold = std::function<std::optional<uint32_t>(const base::Uuid&)>;
 
 // kConflict unless the cluster has the level: with the names of the members to upgrade, or that
 // the upgrade is to be finalized. `what` needs it: a phrase for people ("deleting a bucket").
 base::Status RequireLevel(const Topology& now, uint32_t needed, std::string_view what,
-                          const Asked& asked);
+                          const LevelsTold& told);
 // The level that such a bucket needs; asked when one is created or changed.
 uint32_t LevelOf(const BucketProperties& bucket);
 // Raises the cluster's level to that of the lowest member. kConflict: a member is older than this
 // build, or has not been heard of; or a change is under way. Nothing if it is raised already.
-Next FinalizeUpgrade(const Topology& now, const Asked& asked);
+base::Result<std::optional<Topology>> FinalizeUpgrade(const Topology& now, const LevelsTold& told);
 // What keeps the cluster from this build's level, in words; empty: it has it.
-std::string WhyNotFinalized(const Topology& now, const Asked& asked);
+std::string WhyNotFinalized(const Topology& now, const LevelsTold& told);
 
 }  // namespace lariat::membership
