@@ -269,6 +269,7 @@ const Plant kPlants[] = {
      {"held", "regular", "lost"},
      20,
      {{"nodes", "3"}, {"joins", "3"}, {"keys", "200"}, {"strike_percent", "0"}}},
+    {Bug::kPageCutShort, "lists", {"regular", "lost", "durable"}, 20, {{"nodes", "6"}}},
     // Guards M20.
     {Bug::kStaleAccepted, "late", {"durable", "held"}, 40},
     // Guards M22.

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/pages/position.h"
+
 namespace lariat::sim {
 
 using base::Code;
@@ -51,7 +53,8 @@ void Traffic::Client::Act() {
   const Options& o = cluster_.options();
   const std::string key = traffic_.keys_[prng_.Below(traffic_.keys_.size())];
   const int64_t weights[] = {o.mix_get,    o.mix_put,         o.mix_blind,
-                             o.mix_delete, o.mix_conditional, o.mix_idempotent};
+                             o.mix_delete, o.mix_conditional, o.mix_idempotent,
+                             o.mix_list};
   int64_t total = 0;
   for (const int64_t weight : weights) total += weight;
   int64_t pick = prng_.Between(0, total - 1);
@@ -68,8 +71,10 @@ void Traffic::Client::Act() {
       return Delete(key);
     case 4:
       return Conditional(key);
-    default:
+    case 5:
       return Idempotent(key);
+    default:
+      return List();
   }
 }
 
@@ -144,6 +149,75 @@ void Traffic::Client::Read(const std::string& key) {
                     ThinkThenAct();
                   });
             });
+}
+
+// --- lists -------------------------------------------------------------------------------------
+
+// One more page of this client's walk, through any machine.
+void Traffic::Client::List() {
+  size_t machine = 0;
+  uint32_t shard = 0;
+  if (!PickMachine(&machine, &shard)) return ThinkThenAct();
+  traffic_.report_.Count("requests: pages");
+  const uint64_t attempt =
+      traffic_.Begin({machine, shard, [this](const base::Error*) { ThinkThenAct(); }});
+  cluster_.scheduler().After(Patience(), [this, attempt] {
+    if (traffic_.End(attempt)) ThinkThenAct();
+  });
+  coordinator::ListRequest request;
+  request.bucket = kBucket;
+  request.limit = prng_.Between(1, 6);
+  request.values = true;
+  request.cursor = cursor_;
+  AtMachine(machine, shard, [this, request = std::move(request), attempt, machine, shard] {
+    const base::Instant started = cluster_.scheduler().Now();
+    cluster_.machine(machine).node().shard(shard).coordinator().List(
+        request, [this, request, attempt, machine,
+                  started](const base::Result<coordinator::ListReply>& page) {
+          if (!traffic_.End(attempt)) return;
+          if (page) {
+            traffic_.CheckServer(machine, started, request.cursor);
+            OnPage(started, request, *page);
+            cursor_ = page->cursor;
+          }
+          ThinkThenAct();
+        });
+  });
+}
+
+// A page is a read of each key that it passes, of those too that it does not show.
+void Traffic::Client::OnPage(base::Instant started, const coordinator::ListRequest& asked,
+                             const coordinator::ListReply& page) {
+  traffic_.report_.Count("requests: pages answered");
+  const uint32_t bucket = membership::BucketIdOf(kBucket);
+  coordinator::ListRequest next = asked;
+  next.cursor = page.cursor;
+  const std::string from =
+      asked.cursor.empty() ? "" : *coordinator::DecodeCursor(bucket, asked);
+  const std::string to = page.cursor.empty() ? "" : *coordinator::DecodeCursor(bucket, next);
+  std::map<std::string, coordinator::GetReply> shown;
+  for (const coordinator::ListedKey& listed : page.keys) {
+    if (shown.emplace(listed.key, listed.shown).second) continue;
+    traffic_.report_.Fail("lists", listed.key, "a page shows a key twice",
+                          cluster_.scheduler().Now());
+  }
+  const Options& o = cluster_.options();
+  coordinator::GetReply absent;
+  absent.replicas.primaries = static_cast<uint32_t>(o.r);
+  for (const std::string& key : traffic_.keys_) {
+    const std::string position = coordinator::PositionOf(ring::TokenOf(key), key);
+    const bool passed = position >= from && coordinator::IsBefore(position, to);
+    const auto found = shown.find(key);
+    const bool listed = found != shown.end();
+    if (listed && !passed) {
+      traffic_.report_.Fail("lists", key, "a page shows a key that it does not pass",
+                            cluster_.scheduler().Now());
+    }
+    if (!passed) continue;
+    std::vector<int> tokens;
+    traffic_.RecordRead(key, {started, o.r, false, true}, listed ? found->second : absent, &tokens);
+    Note(key, fmt::format("listed: t{}", fmt::join(tokens, " t")));
+  }
 }
 
 // --- writes ------------------------------------------------------------------------------------

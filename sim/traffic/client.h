@@ -41,6 +41,9 @@ class Traffic::Client {
 
   void Act();
   void Read(const std::string& key);
+  void List();
+  void OnPage(base::Instant started, const coordinator::ListRequest& asked,
+              const coordinator::ListReply& page);
   OrderRef NewOrder(const std::string& key, bool is_delete);
   void Put(const std::string& key, bool with_context);
   void Delete(const std::string& key);
@@ -71,6 +74,7 @@ class Traffic::Client {
   int number_;
   base::Prng prng_;
   std::map<std::string, Knowledge> knowledge_;
+  std::string cursor_;  // of the walk through the bucket that this client is on
 };
 
 }  // namespace lariat::sim

@@ -44,6 +44,7 @@ constexpr std::array<std::string_view, static_cast<size_t>(Bug::kCount)> kNames 
     "clock_agrees",
     "twin_untold",
     "old_untold",
+    "page_cut_short",
 };
 static_assert(!kNames.back().empty());
 

@@ -45,6 +45,7 @@ enum class Bug : uint8_t {
   kClockAgrees,          // the others' clocks are told to say what the own one says
   kTwinUntold,           // nobody is told of another run of a node in handshakes
   kOldUntold,            // nobody is told how far an earlier run of a node had got
+  kPageCutShort,         // pages of lists arrive as if nothing were left behind them
   kCount,
 };
 

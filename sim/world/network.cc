@@ -412,6 +412,8 @@ void Network::TamperWithReply(Party& receiver, wire::Envelope* reply) const {
     page->entries.clear();
     page->checksum = wire::PageChecksum(page->entries);
   }
+  auto* scan = std::get_if<wire::ScanReply>(&reply->body);
+  if (scan != nullptr && bug_ == Bug::kPageCutShort) scan->next.clear();
   auto* progress = std::get_if<wire::ProgressReply>(&reply->body);
   if (progress != nullptr && bug_ == Bug::kStepUntold) progress->fence = 0;
   auto* hints = std::get_if<wire::HintsReply>(&reply->body);

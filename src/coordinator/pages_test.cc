@@ -278,7 +278,7 @@ TEST(Pages, ArePlannedAnewWhenTheTopologyChangesUnderThem) {
   cluster.Advance(100);
   ASSERT_TRUE(listed->ok());
   EXPECT_EQ((*listed)->keys.size(), 30U);
-  EXPECT_GT(cluster.node(0).metrics.requests_planned_again.Value(), 0U);
+  EXPECT_GT(cluster.node(0).metrics.requests_planned_again.value(), 0U);
 }
 
 TEST(Pages, GoOnOverAGraveyardWithEmptyPages) {
@@ -300,7 +300,7 @@ TEST(Pages, GoOnOverAGraveyardWithEmptyPages) {
   ASSERT_TRUE(first->ok());
   EXPECT_TRUE((*first)->keys.empty());
   EXPECT_FALSE((*first)->cursor.empty());
-  EXPECT_LE(cluster.node(0).metrics.list_keys_examined.Value(), 20000U);
+  EXPECT_LE(cluster.node(0).metrics.list_keys_examined.value(), 10000U);
   EXPECT_EQ(Walk(cluster, {}, 1), Keys());
 }
 
@@ -405,7 +405,7 @@ TEST(Pages, AreLimitedInNumber) {
   const auto b = cluster.node(0).List({});
   const auto c = cluster.node(0).List({});
   EXPECT_EQ(c->code(), Code::kOverloaded);
-  EXPECT_EQ(cluster.node(0).metrics.list_pages_refused.Value(), 1U);
+  EXPECT_EQ(cluster.node(0).metrics.list_pages_refused.value(), 1U);
   cluster.RunAll();
   EXPECT_TRUE(a->ok());
   EXPECT_TRUE(b->ok());

@@ -163,6 +163,23 @@ TEST(Wire, RepairMessagesComeThroughWhole) {
   EXPECT_EQ(std::get<TreeReply>(hash->body).hashes[1].keys, 6U);
 }
 
+TEST(Wire, ScansComeThroughWhole) {
+  const std::vector<Body> bodies = {
+      ScanRequest{7, "from", "to", 100, 1 << 20, ScanForm::kObjects},
+      ScanReply{{}, {{"a", {1, 2}, true, ""}, {"b", {}, false, "object"}}, "next"},
+      ScanReply{{base::Code::kStaleEpoch, "stale", 0, 0}, {}, ""},
+  };
+  for (const Body& body : bodies) {
+    const std::string bytes = EncodeEnvelope({1, 2, body});
+    const auto decoded = DecodeEnvelope(bytes);
+    ASSERT_TRUE(decoded.has_value()) << body.index();
+    EXPECT_EQ(EncodeEnvelope(*decoded), bytes) << body.index();
+  }
+  ScanRequest later;
+  later.form = static_cast<ScanForm>(3);
+  EXPECT_FALSE(DecodeEnvelope(EncodeEnvelope({1, 1, later})).has_value());
+}
+
 TEST(Wire, RepairMessagesAreBounded) {
   TreeRequest many;
   many.spans.resize(kSpansMax + 1);

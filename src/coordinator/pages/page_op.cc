@@ -20,12 +20,17 @@ constexpr base::Duration kPageTime = base::Millis(50);
 constexpr size_t kReadsAtOnce = 32;
 constexpr size_t kTokenKeysMax = 100000;  // of a page that ends with a whole token
 
-// Who is asked, in no order: ranges with the same are one stretch.
-std::vector<ring::NodeIndex> ReadersOf(const membership::View& view, ring::Token token,
-                                       const membership::BucketProperties& bucket) {
-  auto nodes = view.ReplicasOf(token, bucket).read;
-  std::sort(nodes.begin(), nodes.end());
-  return nodes;
+// Who is asked, in no order, and whether the token moves: ranges with the same are one stretch.
+struct Readers {
+  std::vector<ring::NodeIndex> nodes;
+  bool moves = false;
+  bool operator==(const Readers&) const = default;
+};
+Readers ReadersOf(const membership::View& view, ring::Token token,
+                  const membership::BucketProperties& bucket) {
+  auto replicas = view.ReplicasOf(token, bucket);
+  std::sort(replicas.read.begin(), replicas.read.end());
+  return {std::move(replicas.read), !replicas.other.empty()};
 }
 
 // The tokens at which some list of replicas may end.
@@ -55,6 +60,11 @@ size_t PageOp::KeysLeft() const {
   const size_t left = limit - std::min(limit, reply_.keys.size());
   // The keys of a token that has to be finished.
   return left > 0 ? left : static_cast<size_t>(kListLimitMax);
+}
+
+uint64_t PageOp::ExaminedLeft() const {
+  const uint64_t left = kExaminedMax - std::min(kExaminedMax, examined_);
+  return left > 0 ? left : static_cast<uint64_t>(kListLimitMax);
 }
 
 size_t PageOp::BytesLeft() const { return kBytesMax - std::min(kBytesMax, bytes_); }
@@ -89,6 +99,9 @@ base::Status PageOp::PlanStretch(std::shared_ptr<const membership::View> view) {
   if (auto status = CheckAlive(*target, context_.replicas(), demand, none, false); !status) {
     return status;
   }
+  const bool strict = stretch_.needed + target->bucket->WritersOf(target->Ns().read) >
+                      target->Ns().read;
+  stretch_.read_each = strict && stretch_.needed > 1 && !target->replicas.other.empty();
   const Lineup lineup = ReadLineup(*target, context_.replicas(), false);
   for (size_t i = lineup.nodes.size(); i-- > 0;) {
     if (lineup.usable[i]) stretch_.spare.push_back(lineup.nodes[i]);
@@ -123,10 +136,10 @@ void PageOp::AskOneMore(bool whole) {
   scan.from = at_;
   scan.to = stretch_.to;
   // One more than can be shown, to see whether that was the end.
-  scan.entries_max = static_cast<uint32_t>(
-      std::min<size_t>(kExaminedMax, (KeysLeft() + 1) * eagerness_));
+  scan.entries_max =
+      static_cast<uint32_t>(std::min<uint64_t>(ExaminedLeft(), (KeysLeft() + 1) * eagerness_));
   scan.bytes_max = kBytesMax;
-  if (whole) scan.form = options_.request.values ? wire::ScanForm::kObjects : wire::ScanForm::kLive;
+  if (whole) scan.form = WantsObjects() ? wire::ScanForm::kObjects : wire::ScanForm::kLive;
   context_.replicas().Scan({*stretch_.view, node, Left()}, std::move(scan),
                            [self = shared_from_this(), source,
                             round = round_](wire::ScanReply&& page) {
@@ -178,9 +191,9 @@ void PageOp::OnHedge(uint64_t round) {
 
 void PageOp::Merge() {
   ++round_;  // those that are late are not needed any more
-  const bool values = options_.request.values;
-  MergedPages merged =
-      MergePages(std::move(stretch_.pages), !values, {KeysLeft(), std::max<size_t>(1, BytesLeft())});
+  MergedPages merged = MergePages(std::move(stretch_.pages), !WantsObjects(),
+                                  {KeysLeft(), std::max<size_t>(1, BytesLeft())});
+  for (JudgedKey& key : merged.keys) key.agreed &= !stretch_.read_each;
   examined_ += merged.examined;
   context_.metrics().list_keys_examined.Add(merged.examined);
   // Where most of it is dead the next step is longer, up to what a page may look at.

@@ -11,9 +11,8 @@
 // A replica that refuses, or is late, is joined by another one. When the topology has changed the
 // stretch is planned anew from where the page is: what it has already stays as it was read.
 //
-// What moves to other nodes (lists.h) is read where a Get reads it: every write that was done is
-// there. Unlike a Get a page does not see to it that what it shows is held by the new owners too;
-// a write whose outcome is not known may be shown by it and be gone afterwards.
+// While a range moves to other nodes (lists.h) what is shown has to be held by the new owners too, or
+// it might be gone when they are read; so each of its live keys is read as a Get reads it.
 //
 // Held alive by the callbacks it has given out; the shard's thread.
 #pragma once
@@ -60,6 +59,7 @@ class PageOp : public std::enable_shared_from_this<PageOp> {
     std::shared_ptr<const membership::View> view;
     uint32_t needed = 0;
     std::vector<ring::NodeIndex> spare;  // not asked yet, the best one last
+    bool read_each = false;              // whatever they say of it
     std::string to;
     std::vector<Source> sources;
     std::vector<wire::ScanReply> pages;
@@ -87,6 +87,8 @@ class PageOp : public std::enable_shared_from_this<PageOp> {
   bool WholeTokens() const { return options_.request.from_token.has_value(); }
   base::Duration Left() const { return options_.deadline - context_.clock().Now(); }
   size_t KeysLeft() const;
+  bool WantsObjects() const { return options_.request.values && !stretch_.read_each; }
+  uint64_t ExaminedLeft() const;
   size_t BytesLeft() const;
 
   Options options_;

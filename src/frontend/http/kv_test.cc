@@ -428,12 +428,6 @@ TEST_F(Kv, UnknownPathsAndMethods) {
 }
 
 TEST_F(Kv, LaterPartsOfTheInterfaceSaySo) {
-  for (const char* start : {"GET /kv?prefix=a", "GET /buckets/b/kv?prefix=a&limit=1",
-                            "GET /v1/kv/range?start=a&end=b", "GET /v1/buckets/b/kv/range"}) {
-    const ParsedReply reply = Send(start);
-    EXPECT_EQ(reply.status, 400) << start;
-    EXPECT_TRUE(reply.body.starts_with(R"({"error":{"code":"unsupported")")) << reply.body;
-  }
   EXPECT_EQ(Status("POST /v1/kv/batch", "", "{}"), 400);
   // The keys of these names are there all the same.
   EXPECT_EQ(Status("GET /v1/kv/%72ange"), 404);
@@ -446,7 +440,55 @@ TEST_F(Kv, LaterPartsOfTheInterfaceSaySo) {
     EXPECT_EQ(reply.status, 405) << start;
     EXPECT_NE(reply.body.find("a key of that name is written %62atch"), std::string::npos);
   }
-  EXPECT_NE(Send("GET /v1/kv/range").body.find("%72ange"), std::string::npos);
+  EXPECT_NE(Send("PUT /v1/kv/range", "", "{}").body.find("%72ange"), std::string::npos);
+}
+
+TEST_F(Kv, ListsAreAskedForAsTheyAreWritten) {
+  EXPECT_EQ(Status("GET /v1/buckets/b/keys?limit=7&cursor=C&values=true&r=2"), 200);
+  EXPECT_EQ(node.kv.last_list.bucket, "b");
+  EXPECT_EQ(node.kv.last_list.limit, 7);
+  EXPECT_EQ(node.kv.last_list.cursor, "C");
+  EXPECT_TRUE(node.kv.last_list.values);
+  EXPECT_EQ(node.kv.last_list.consistency.r, 2);
+  EXPECT_FALSE(node.kv.last_list.bounds);
+  EXPECT_EQ(Status("GET /kv?prefix=%7Bt%7D"), 200);
+  EXPECT_EQ(node.kv.last_list.bucket, "default");
+  EXPECT_EQ(node.kv.last_list.bounds->prefix, "{t}");
+  EXPECT_EQ(Status("GET /v1/buckets/b/kv/range?start=a&end=b&reverse=false"), 200);
+  EXPECT_EQ(node.kv.last_list.bounds->start, "a");
+  EXPECT_EQ(node.kv.last_list.bounds->end, "b");
+  for (const char* wrong : {"GET /v1/buckets/b/keys?limit=0", "GET /v1/buckets/b/keys?limit=1001",
+                            "GET /v1/buckets/b/keys?prefix=a", "GET /v1/buckets/b/keys?cursor=",
+                            "GET /kv?start=a", "GET /v1/kv/range?reverse=true",
+                            "GET /v1/kv/range?values=1", "GET /v1/buckets/b/stats?limit=1"}) {
+    EXPECT_EQ(Status(wrong), 400) << wrong;
+  }
+}
+
+TEST_F(Kv, PagesAreJson) {
+  node.kv.list_page.keys = {{"a", {}}, {"\xff", {}}};
+  node.kv.list_page.cursor = "C";
+  EXPECT_EQ(Send("GET /v1/buckets/b/keys").body,
+            R"({"keys":["a",{"base64":"/w=="}],"next_cursor":"C","has_more":true})");
+  node.kv.list_page = {};
+  EXPECT_EQ(Send("GET /v1/buckets/b/keys?values=true").body,
+            R"({"pairs":[],"next_cursor":null,"has_more":false})");
+  coordinator::GetReply one;
+  one.values = {{"v", "t/x", {5}, 9, {{"node1", 1}}}};
+  one.context = "X";
+  node.kv.list_page.keys = {{"k", one}};
+  EXPECT_EQ(Send("GET /v1/buckets/b/keys?values=true").body,
+            R"({"pairs":[{"key":"k","value":"dg==","version":{"node1":1},"timestamp":5,)"
+            R"("content_type":"t/x","expires":9,"conflict":false,"context":"X"}],)"
+            R"("next_cursor":null,"has_more":false})");
+}
+
+TEST_F(Kv, StatisticsAreJson) {
+  node.kv.estimate = {1000, false, 80, 5000, 2, {{"big", 70}}};
+  EXPECT_EQ(Send("GET /v1/buckets/b/stats").body,
+            R"({"bucket":"b","keys":1000,"exact":false,"sampled":80,"value_bytes":5000,)"
+            R"("conflicts":2,"largest":[{"key":"big","bytes":70}]})");
+  EXPECT_TRUE(node.kv.last_estimate.values);
 }
 
 TEST_F(Kv, StoredTextsCannotBreakAHead) {

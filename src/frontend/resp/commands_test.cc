@@ -23,6 +23,28 @@ class Commands : public ::testing::Test {
   Asker client_{node_};
 };
 
+TEST_F(Commands, AllKeysOfADatabase) {
+  EXPECT_EQ(Ask({"SCAN", "0"}), "*2\r\n$1\r\n0\r\n*0\r\n");
+  EXPECT_EQ(Ask({"RANDOMKEY"}), kNil);
+  EXPECT_EQ(Ask({"DBSIZE"}), ":0\r\n");
+  for (const char* key : {"a1", "a2", "b1"}) Ask({"SET", key, "v"});
+  EXPECT_EQ(Ask({"DBSIZE"}), ":3\r\n");
+  // The fake's tokens are the places of the keys, from 1.
+  EXPECT_EQ(Ask({"SCAN", "0", "COUNT", "2"}), "*2\r\n$1\r\n3\r\n*2\r\n$2\r\na1\r\n$2\r\na2\r\n");
+  EXPECT_EQ(Ask({"scan", "3", "count", "2"}), "*2\r\n$1\r\n0\r\n*1\r\n$2\r\nb1\r\n");
+  EXPECT_EQ(Ask({"SCAN", "0", "MATCH", "?1"}), "*2\r\n$1\r\n0\r\n*2\r\n$2\r\na1\r\n$2\r\nb1\r\n");
+  EXPECT_EQ(Ask({"SCAN", "0", "MATCH", "A*"}), "*2\r\n$1\r\n0\r\n*0\r\n");
+  EXPECT_EQ(Ask({"SCAN", "0", "TYPE", "hash"}), "*2\r\n$1\r\n0\r\n*0\r\n");
+  EXPECT_EQ(Ask({"SCAN", "18446744073709551615"}), "*2\r\n$1\r\n0\r\n*0\r\n");
+  EXPECT_EQ(Ask({"SCAN", "18446744073709551616"}), "-ERR invalid cursor\r\n");
+  EXPECT_EQ(Ask({"SCAN", "-1"}), "-ERR invalid cursor\r\n");
+  EXPECT_EQ(Ask({"SCAN", "0", "COUNT", "0"}), "-ERR syntax error\r\n");
+  EXPECT_EQ(Ask({"SCAN", "0", "COUNT", "x"}), kNotANumber);
+  EXPECT_EQ(Ask({"SCAN", "0", "MATCH"}), "-ERR syntax error\r\n");
+  EXPECT_EQ(Ask({"KEYS", "a*"}), "*2\r\n$2\r\na1\r\n$2\r\na2\r\n");
+  EXPECT_EQ(Ask({"RANDOMKEY"}).size(), 8U);
+}
+
 TEST_F(Commands, ValuesOfBytes) {
   const std::string binary("\0\r\n\xff", 4);
   EXPECT_EQ(Ask({"GET", "k"}), kNil);

@@ -67,7 +67,7 @@ TEST_F(RespConnections, ErrorsHaveRedisWords) {
   EXPECT_EQ(Ask({"CLIENT", "ID", "x"}),
             "-ERR wrong number of arguments for 'client|id' command\r\n");
   EXPECT_TRUE(Ask({"client|id"}).starts_with("-ERR unknown command"));
-  EXPECT_TRUE(Ask({"SCAN", "0"}).starts_with("-ERR not supported yet: SCAN ("));
+  EXPECT_TRUE(Ask({"LCS", "a", "b"}).starts_with("-ERR not supported yet: LCS ("));
   EXPECT_TRUE(Ask({"BLPOP", "a", "0"}).starts_with("-ERR unsupported: BLPOP ("));
   EXPECT_EQ(
       node_.metrics.resp_commands.At(telemetry::RespGroup::kUnknown, telemetry::Outcome::kRefused)

@@ -74,6 +74,8 @@ TEST(Glob, IsRedis) {
   }
   std::string pattern;
   for (int i = 0; i < 1000; ++i) pattern += "*a";
+  EXPECT_FALSE(GlobMatches("A*", "ab", Case::kMatters));
+  EXPECT_TRUE(GlobMatches("[A-C]*", "Bb", Case::kMatters));
   EXPECT_FALSE(GlobMatches(pattern + "b", std::string(5000, 'a')));
 }
 
