@@ -14,6 +14,7 @@ void AddChangeCommands(CLI::App& app, Session& session);    // decommission, rem
 void AddTopologyCommands(CLI::App& app, Session& session);  // cluster ..., tasks
 void AddRepairCommands(CLI::App& app, Session& session);    // repair, repair status
 void AddLocalCommands(CLI::App& app, Session& session);     // up, down
+void AddCertCommands(CLI::App& app, Session& session);      // cert ca|node|client
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
 void AddBenchCommand(CLI::App& app, Session& session);
 void AddPlanCommand(CLI::App& app, Session& session);

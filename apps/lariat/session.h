@@ -37,6 +37,8 @@ struct Common {
   bool json = false;
   std::optional<double> timeout_s;  // for one answer, over all nodes; none: what the command takes
   std::optional<double> connect_timeout_s;
+  net::TrustFiles files;                    // as given; the CA may also be in LARIAT_CA
+  std::shared_ptr<const net::Trust> trust;  // null: no TLS
 
   // Of requests to one of `count` nodes by a command that usually waits for `usual`.
   net::Limits Limits(std::chrono::milliseconds usual, size_t count = 1) const;

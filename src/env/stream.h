@@ -39,6 +39,10 @@ class Stream {
   // Closes now. OnClosed follows, never from inside this call.
   virtual void Close() = 0;
   virtual const std::string& PeerAddress() const = 0;  // "127.0.0.1:51234", for logs
+  // Whom the other side's certificate names, verified: a user where clients come in, a node where
+  // nodes do. Empty without TLS, without a certificate, and for a node that comes as a client. The
+  // same for as long as the stream lives.
+  virtual std::string_view PeerIdentity() const { return {}; }
 };
 
 // One protocol on one connection; owned by the network until it is closed.

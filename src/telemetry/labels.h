@@ -51,6 +51,18 @@ enum class RespGroup : uint8_t {
   kCount
 };
 enum class RespRefusal : uint8_t { kProtocol, kTimeout, kTooManyConnections, kOverloaded, kCount };
+enum class TlsFailure : uint8_t {
+  kNotTls,       // plain bytes
+  kOldVersion,   // below 1.2
+  kCertificate,  // none where one is asked for, expired, of another authority
+  kIdentity,     // it names somebody else
+  kRefused,      // the other side did not want to go on
+  kTimeout,
+  kTooMany,
+  kClosed,
+  kOther,
+  kCount
+};
 enum class GossipRefusal : uint8_t {
   kTooLarge,
   kBadChecksum,
@@ -80,6 +92,7 @@ std::string_view LabelText(PeerRefusal label);
 std::string_view LabelText(HttpRefusal label);
 std::string_view LabelText(RespGroup label);
 std::string_view LabelText(RespRefusal label);
+std::string_view LabelText(TlsFailure label);
 std::string_view LabelText(GossipRefusal label);
 std::string_view LabelText(ProbeOutcome label);
 std::string_view LabelText(SweepBlock label);
