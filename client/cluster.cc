@@ -30,7 +30,9 @@ int RankOf(bool is_owner, bool serves, const Node& node) {
 }  // namespace
 
 Cluster::Cluster(boost::asio::io_context& loop, const ClientOptions& options, Counters& counters)
-    : loop_(loop), options_(options), counters_(counters), timer_(loop) {}
+    : loop_(loop), options_(options), counters_(counters), timer_(loop) {
+  LoadSecure(options.tls, &secure_);  // they were good when the options were checked
+}
 
 void Cluster::Close() {
   closed_ = true;
@@ -49,7 +51,7 @@ std::shared_ptr<Node> Cluster::NodeAt(const std::string& address, Protocol proto
   std::shared_ptr<Node>& node = nodes_[(http ? "http " : "resp ") + address];
   if (node == nullptr) {
     auto make_wire = [http, address] { return http ? MakeHttpWire(address) : MakeRespWire(); };
-    node = std::make_shared<Node>(loop_, address, make_wire, options_, counters_);
+    node = std::make_shared<Node>(loop_, address, make_wire, options_, secure_, counters_);
   }
   return node;
 }

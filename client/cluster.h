@@ -66,6 +66,7 @@ class Cluster {
 
   boost::asio::io_context& loop_;
   const ClientOptions& options_;
+  Secure secure_;
   Counters& counters_;
   // By protocol and address. Shared with calls under way.
   std::unordered_map<std::string, std::shared_ptr<Node>> nodes_;

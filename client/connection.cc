@@ -3,6 +3,8 @@
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/write.hpp>
 #include <utility>
 
@@ -23,10 +25,12 @@ void Tell(Exchange& exchange, Answer answer) {
   if (auto done = std::exchange(exchange.done, nullptr)) done(std::move(answer));
 }
 
-Connection::Connection(asio::io_context& loop, std::string address, std::unique_ptr<Wire> wire)
+Connection::Connection(asio::io_context& loop, std::string address, std::unique_ptr<Wire> wire,
+                       Secure secure)
     : loop_(loop),
       address_(std::move(address)),
       wire_(std::move(wire)),
+      secure_(std::move(secure)),
       socket_(loop),
       resolver_(loop),
       connect_limit_(loop),
@@ -46,22 +50,21 @@ void Connection::Start(Events events, std::chrono::milliseconds connect_timeout)
     asio::post(loop_, [self = shared_from_this()] { self->Close("not of the form HOST:PORT"); });
     return;
   }
-  std::string host = address_.substr(0, colon);
-  const std::string port = address_.substr(colon + 1);
-  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
-  Resolve(host, port);
+  host_ = address_.substr(0, colon);
+  if (host_.size() > 2 && host_.front() == '[') host_ = host_.substr(1, host_.size() - 2);
+  Resolve(address_.substr(colon + 1));
 }
 
-void Connection::Resolve(const std::string& host, const std::string& port) {
+void Connection::Resolve(const std::string& port) {
   error_code error;
-  const auto literal = asio::ip::make_address(host, error);
+  const auto literal = asio::ip::make_address(host_, error);
   if (!error) {
     // What is no number, or too large, ends as port 0, which nobody can be reached at.
     const auto number = static_cast<uint16_t>(std::strtoul(port.c_str(), nullptr, 10));
     return Connect(asio::ip::tcp::resolver::results_type::create(
-        asio::ip::tcp::endpoint(literal, number), host, port));
+        asio::ip::tcp::endpoint(literal, number), host_, port));
   }
-  resolver_.async_resolve(host, port, [self = shared_from_this()](error_code e, auto results) {
+  resolver_.async_resolve(host_, port, [self = shared_from_this()](error_code e, auto results) {
     if (self->ended_) return;
     if (e) return self->Close(e.message());
     self->Connect(results);
@@ -74,12 +77,29 @@ void Connection::Connect(const asio::ip::tcp::resolver::results_type& endpoints)
     if (e) return self->Close(e.message());
     error_code ignored;
     self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-    self->connect_limit_.cancel();
-    self->connected_ = true;
-    self->heard_ = Clock::now();
-    self->Write();
-    self->Read();
+    if (self->secure_ == nullptr) return self->OnConnected();
+    self->Encrypt();
   });
+}
+
+// Within the time of the connection.
+void Connection::Encrypt() {
+  tls_.emplace(socket_, *secure_);
+  SSL_set_tlsext_host_name(tls_->native_handle(), host_.c_str());
+  tls_->set_verify_callback(asio::ssl::host_name_verification(host_));
+  tls_->async_handshake(asio::ssl::stream_base::client, [self = shared_from_this()](error_code e) {
+    if (self->ended_) return;
+    if (e) return self->Close(e.message());
+    self->OnConnected();
+  });
+}
+
+void Connection::OnConnected() {
+  connect_limit_.cancel();
+  connected_ = true;
+  heard_ = Clock::now();
+  Write();
+  Read();
 }
 
 void Connection::Send(std::shared_ptr<Exchange> exchange) {
@@ -105,23 +125,26 @@ void Connection::Write() {
   writing_now_.swap(out_);
   out_.clear();
   handed_ += writing_now_.size();
-  asio::async_write(socket_, asio::buffer(writing_now_),
-                    [self = shared_from_this()](error_code e, size_t) {
-                      if (self->ended_) return;
-                      if (e) return self->Close(e.message());
-                      self->Write();
-                    });
+  auto then = [self = shared_from_this()](error_code e, size_t) {
+    if (self->ended_) return;
+    if (e) return self->Close(e.message());
+    self->Write();
+  };
+  if (tls_) return asio::async_write(*tls_, asio::buffer(writing_now_), std::move(then));
+  asio::async_write(socket_, asio::buffer(writing_now_), std::move(then));
 }
 
 void Connection::Read() {
-  socket_.async_read_some(
-      asio::buffer(chunk_), [self = shared_from_this()](error_code e, size_t count) {
-        if (self->ended_) return;
-        if (e) return self->Close(e == asio::error::eof ? "the node closed it" : e.message());
-        self->heard_ = Clock::now();
-        self->in_.append(self->chunk_, 0, count);
-        if (self->TakeReplies()) self->Read();
-      });
+  auto then = [self = shared_from_this()](error_code e, size_t count) {
+    if (self->ended_) return;
+    const bool closed = e == asio::error::eof || e == asio::ssl::error::stream_truncated;
+    if (e) return self->Close(closed ? "the node closed it" : e.message());
+    self->heard_ = Clock::now();
+    self->in_.append(self->chunk_, 0, count);
+    if (self->TakeReplies()) self->Read();
+  };
+  if (tls_) return tls_->async_read_some(asio::buffer(chunk_), std::move(then));
+  socket_.async_read_some(asio::buffer(chunk_), std::move(then));
 }
 
 // False if the connection ended meanwhile.

@@ -5,15 +5,18 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "client/policy.h"
+#include "client/secure.h"
 #include "client/wire/wire.h"
 
 namespace lariat::client {
@@ -45,7 +48,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   };
 
   // `address` is "host:port".
-  Connection(boost::asio::io_context& loop, std::string address, std::unique_ptr<Wire> wire);
+  Connection(boost::asio::io_context& loop, std::string address, std::unique_ptr<Wire> wire,
+             Secure secure);
   // Connects. What it fails at is told later, never from within.
   void Start(Events events, std::chrono::milliseconds connect_timeout);
   void Send(std::shared_ptr<Exchange> exchange);
@@ -63,8 +67,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
     uint64_t begins;                     // its first byte, counted from the connection's first
   };
 
-  void Resolve(const std::string& host, const std::string& port);
+  void Resolve(const std::string& port);
   void Connect(const boost::asio::ip::tcp::resolver::results_type& endpoints);
+  void Encrypt();
+  void OnConnected();
   void WriteSoon();
   void Write();
   void Read();
@@ -73,9 +79,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   boost::asio::io_context& loop_;
   const std::string address_;
+  std::string host_;  // of the address
   std::unique_ptr<Wire> wire_;
+  const Secure secure_;  // null: no TLS
   Events events_;
   boost::asio::ip::tcp::socket socket_;
+  std::optional<boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>> tls_;  // over socket_
   boost::asio::ip::tcp::resolver resolver_;
   boost::asio::steady_timer connect_limit_;
   bool connected_ = false;

@@ -38,7 +38,8 @@ std::string CheckOptions(const ClientOptions& o) {
   for (const double number : {o.retry_ratio, o.retry_burst, o.hedge_ratio, o.hedge_burst}) {
     if (!(number >= 0)) return "ratios and bursts are 0 at least";
   }
-  return {};
+  Secure secure;
+  return LoadSecure(o.tls, &secure);
 }
 
 Engine::Engine(ClientOptions options, Bug bug)

@@ -15,11 +15,12 @@ constexpr std::chrono::milliseconds kSuspicionMax{5000};
 }  // namespace
 
 Node::Node(boost::asio::io_context& loop, std::string address, MakeWire make_wire,
-           const ClientOptions& options, Counters& counters)
+           const ClientOptions& options, Secure secure, Counters& counters)
     : loop_(loop),
       address_(std::move(address)),
       make_wire_(std::move(make_wire)),
       options_(options),
+      secure_(std::move(secure)),
       counters_(counters) {}
 
 size_t Node::in_flight() const {
@@ -48,7 +49,7 @@ std::shared_ptr<Connection> Node::Open() {
     self->suspect_until_ = {};
     self->Pump();
   };
-  auto connection = std::make_shared<Connection>(loop_, address_, make_wire_());
+  auto connection = std::make_shared<Connection>(loop_, address_, make_wire_(), secure_);
   // The connection owns what is called, so it is named and not held.
   events.on_end = [weak, raw = connection.get()](bool was_connected) {
     if (const auto self = weak.lock()) self->OnEnd(raw, was_connected);

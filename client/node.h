@@ -27,7 +27,7 @@ class Node : public std::enable_shared_from_this<Node> {
 
   // `options` and `counters` must outlive it.
   Node(boost::asio::io_context& loop, std::string address, MakeWire make_wire,
-       const ClientOptions& options, Counters& counters);
+       const ClientOptions& options, Secure secure, Counters& counters);
 
   void Send(std::shared_ptr<Exchange> exchange);
   // The time of `exchange` is over; nothing came.
@@ -50,6 +50,7 @@ class Node : public std::enable_shared_from_this<Node> {
   const std::string address_;
   const MakeWire make_wire_;
   const ClientOptions& options_;
+  const Secure secure_;
   Counters& counters_;
   // Shared with the operations of the loop.
   std::vector<std::shared_ptr<Connection>> connections_;

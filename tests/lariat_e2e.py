@@ -24,6 +24,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -132,8 +133,10 @@ class Http:
     """One keep-alive connection. A closed one is opened again for the next request; a request is
     never sent twice, since the first may have been carried out."""
 
-    def __init__(self, port, timeout=10.0, host="127.0.0.1"):
-        self.connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    def __init__(self, port, timeout=10.0, host="127.0.0.1", tls=None):
+        self.connection = (
+            http.client.HTTPSConnection(host, port, timeout=timeout, context=tls) if tls
+            else http.client.HTTPConnection(host, port, timeout=timeout))
 
     def request(self, method, path, body=None, headers=None):
         if isinstance(body, (dict, list)):
@@ -183,6 +186,7 @@ class Node:
     process: subprocess.Popen = None
     client: Http = None
     env: dict = field(default_factory=dict)  # besides this script's own
+    tls: ssl.SSLContext = None
 
     @property
     def http_address(self):
@@ -262,7 +266,7 @@ class Node:
 
     def connect(self, timeout=10.0):
         """A connection of its own, for a thread of its own."""
-        return Http(self.http_port, timeout, self.host)
+        return Http(self.http_port, timeout, self.host, self.tls)
 
     def http(self, method, path, body=None, headers=None):
         """Over one kept connection; not for several threads at once (they make an Http each)."""
@@ -292,11 +296,21 @@ class Node:
             self.client = None
 
 
-class Cluster:
-    """`settings` go to every node as --set key=value. With start=False nothing runs yet."""
+def cert_settings(certs, name):
+    return {"security.cert_file": os.path.join(certs, name + ".crt"),
+            "security.key_file": os.path.join(certs, name + ".key"),
+            "security.ca_file": os.path.join(certs, "ca.crt")}
 
-    def __init__(self, nodes=3, settings=None, args=None, start=True):
+
+class Cluster:
+    """`settings` go to every node as --set key=value. With start=False nothing runs yet. `secure`:
+    with TLS, by certificates in DIR/certs."""
+
+    def __init__(self, nodes=3, settings=None, args=None, start=True, secure=False):
         self.dir = tempfile.mkdtemp(prefix="lariat-e2e-")
+        self.certs = os.path.join(self.dir, "certs") if secure else None
+        if secure:
+            self.make_cert("ca")
         self.settings, self.args = dict(settings or {}), list(args or [])
         self.nodes = []
         _clusters.append(self)
@@ -318,10 +332,18 @@ class Cluster:
                     log_path=os.path.join(self.dir, f"{name}.log"),
                     join=[other.peer_address for other in self.nodes],
                     settings=self.settings, args=self.args + list(args))
+        if self.certs:
+            self.make_cert("node", name)
+            node.settings = {**self.settings, **cert_settings(self.certs, name)}
+            node.tls = ssl.create_default_context(cafile=os.path.join(self.certs, "ca.crt"))
         self.nodes.append(node)
         if start:
             node.start()
         return node
+
+    def make_cert(self, kind, *args):
+        made = run_cli("cert", kind, self.certs, *args)
+        assert made.returncode == 0, made.stderr
 
     def wait_ready(self, timeout=30.0):
         """Every node that runs serves."""
@@ -332,7 +354,10 @@ class Cluster:
     def cli(self, *args, stdin=None, timeout=30.0, node=None):
         """Runs `lariat ARGS` against the cluster; gives returncode, stdout and stderr as text."""
         address = (node or next(n for n in self.nodes if n.running())).http_address
-        return run_cli(*args, stdin=stdin, timeout=timeout, env={"LARIAT_NODE": address})
+        env = {"LARIAT_NODE": address}
+        if self.certs:
+            env["LARIAT_CA"] = os.path.join(self.certs, "ca.crt")
+        return run_cli(*args, stdin=stdin, timeout=timeout, env=env)
 
     def close(self):
         for node in self.nodes:

@@ -15,6 +15,7 @@ void AddTopologyCommands(CLI::App& app, Session& session);  // cluster ..., task
 void AddRepairCommands(CLI::App& app, Session& session);    // repair, repair status
 void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddListCommands(CLI::App& app, Session& session);      // scan, count
+void AddCertCommands(CLI::App& app, Session& session);      // cert ca|node|client
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
 void AddLoginCommands(CLI::App& app, Session& session);     // login, user ..., role ...
 void AddTopCommand(CLI::App& app, Session& session);

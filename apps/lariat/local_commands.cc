@@ -19,6 +19,8 @@ void AddLocalCommands(CLI::App& app, Session& session) {
                       "ones join");
   command->add_option("--dir", up->dir,
                       "Where data, logs and cluster.json go (default: temporary)");
+  command->add_flag("--secure", up->secure,
+                    "TLS for clients and between the nodes, with certificates in DIR/certs");
   command->add_flag("--detach", up->detach, "Return when the cluster serves; needs --dir");
   command->add_option("--base-port", up->base_port, "HTTP port of node1 (default 7480)");
   command->add_option("--shards", up->shards, "Event loops of a node (default: cores / nodes)");

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
@@ -50,6 +51,38 @@ void AddCommonOptions(CLI::App& command, Common& common) {
                   "Longest wait for a connection before the next node is tried (default 1)")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.001, kWaitSecondsMax));
+  command
+      .add_option("--ca", common.files.ca,
+                  "The nodes speak TLS; FILE has the authority to believe (or LARIAT_CA=FILE)")
+      ->type_name("FILE");
+  command.add_option("--cert", common.files.cert, "Certificate to show them; needs --key")
+      ->type_name("FILE");
+  command.add_option("--key", common.files.key, "Its private key")->type_name("FILE");
+}
+
+bool HasScheme(const std::vector<std::string>& nodes, const char* environment) {
+  const auto secure = [](const std::string& node) { return node.starts_with("https://"); };
+  return std::any_of(nodes.begin(), nodes.end(), secure) ||
+         (nodes.empty() && environment != nullptr &&
+          std::string_view(environment).find("https://") != std::string_view::npos);
+}
+
+// The files are read before the command runs. An error: usage.
+base::Status ReadTrust(Common* common) {
+  net::TrustFiles files = common->files;
+  const char* ca = std::getenv("LARIAT_CA");
+  if (files.ca.empty() && ca != nullptr) files.ca = ca;
+  if (files.ca.empty()) {
+    const bool wanted = !files.cert.empty() || !files.key.empty() ||
+                        HasScheme(common->nodes, std::getenv("LARIAT_NODE"));
+    if (!wanted) return {};
+    return base::Fail(base::Code::kInvalidArgument,
+                      "https:// and --cert need --ca FILE, or LARIAT_CA: whom to believe");
+  }
+  auto trust = net::LoadTrust(files);
+  if (!trust) return base::Fail(trust.error());
+  common->trust = std::move(*trust);
+  return {};
 }
 
 }  // namespace
@@ -144,6 +177,7 @@ int Main(int argc, const char* const* argv) {
   Common before;  // of its own: the parser fills both, and in an order of its own
   AddCommonOptions(app, before);
   AddLocalCommands(app, session);
+  AddCertCommands(app, session);
   AddKvCommands(app, session);
   AddBucketCommands(app, session);
   AddClusterCommands(app, session);
@@ -191,6 +225,13 @@ int Main(int argc, const char* const* argv) {
     if (!header) return Finished(Complain(Exit::kUsage, header.error().message));
     session.common.authorization = std::move(*header);
   }
+  net::TrustFiles& files = session.common.files;
+  if (files.ca.empty()) files.ca = before.files.ca;
+  if (files.cert.empty()) files.cert = before.files.cert;
+  if (files.key.empty()) files.key = before.files.key;
+  if (auto read = ReadTrust(&session.common); !read) {
+    return Finished(Complain(Exit::kUsage, read.error().message));
+  }
   return Finished(session.run());
 }
 
@@ -223,6 +264,7 @@ std::optional<net::Client> Connect(const Common& common, std::chrono::millisecon
 
 net::Limits Common::Limits(std::chrono::milliseconds usual, size_t count) const {
   net::Limits limits;
+  limits.trust = trust;
   if (connect_timeout_s) limits.connect = Millis(*connect_timeout_s);
   // What is spent on nodes that cannot be reached is not taken from the one that can, unless the
   // caller wants an end by then.

@@ -68,6 +68,7 @@ PumpOptions PumpFor(const Common& common, const TransferOptions& o,
   const net::Limits limits = common.Limits(std::chrono::milliseconds(o.timeout_ms + 1000));
   pump.waits = {limits.connect, limits.total};
   pump.authorization = limits.authorization;
+  pump.trust = limits.trust;
   pump.give_up = std::chrono::seconds(o.give_up_s);
   // A check is worth more when it counts everything.
   pump.errors_max = o.max_errors.value_or(o.verify || o.exporting ? UINT64_MAX : 1000);

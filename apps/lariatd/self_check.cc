@@ -29,7 +29,7 @@ class SelfCheck::Dial final : public env::StreamHandler {
       wire::AppendFrame(wire::EncodeEnvelope({0, 0, check.target_.self}), &frame);
       stream.Write(std::move(frame));
     }
-    timer_ = check.loop_.env().timers.After(kTimeout, [this] { stream_.Close(); });
+    timer_ = check.env_.timers.After(kTimeout, [this] { stream_.Close(); });
   }
 
   size_t OnData(std::string_view bytes) override {
@@ -45,7 +45,7 @@ class SelfCheck::Dial final : public env::StreamHandler {
 
   void OnClosed(const std::string&) override {
     if (alive_.expired()) return;
-    check_.loop_.env().timers.Cancel(timer_);
+    check_.env_.timers.Cancel(timer_);
     check_.OnEnd(trouble_);
   }
 
@@ -69,8 +69,8 @@ class SelfCheck::Dial final : public env::StreamHandler {
   std::string trouble_ = "what answers there is not this node";
 };
 
-SelfCheck::SelfCheck(env::posix::ShardLoop& loop, Target target, telemetry::LogSink& log)
-    : loop_(loop), target_(std::move(target)), log_(log) {}
+SelfCheck::SelfCheck(env::Env env, env::Network& network, Target target, telemetry::LogSink& log)
+    : env_(env), network_(network), target_(std::move(target)), log_(log) {}
 
 void SelfCheck::Start() { Try(); }
 
@@ -80,7 +80,7 @@ std::string SelfCheck::Setting() const {
 
 void SelfCheck::Try() {
   const std::weak_ptr<bool> alive = alive_;
-  loop_.network().Connect(
+  network_.Connect(
       target_.address, kTimeout,
       [this, alive](env::Stream& stream) -> std::unique_ptr<env::StreamHandler> {
         if (alive.expired()) return nullptr;
@@ -103,7 +103,7 @@ void SelfCheck::OnEnd(std::string trouble) {
              target_.address, trouble);
     said_ = std::move(trouble);
   }
-  loop_.env().timers.After(kAgain, [this, alive = std::weak_ptr<bool>(alive_)] {
+  env_.timers.After(kAgain, [this, alive = std::weak_ptr<bool>(alive_)] {
     if (!alive.expired()) Try();
   });
 }

@@ -8,7 +8,8 @@
 #include <memory>
 #include <string>
 
-#include "env/posix/shard_loop.h"
+#include "env/env.h"
+#include "env/stream.h"
 #include "telemetry/log.h"
 #include "wire/messages.h"
 
@@ -22,7 +23,7 @@ class SelfCheck {
     std::string address;
     wire::Hello self;
   };
-  SelfCheck(env::posix::ShardLoop& loop, Target target, telemetry::LogSink& log);
+  SelfCheck(env::Env env, env::Network& network, Target target, telemetry::LogSink& log);
   void Start();
 
  private:
@@ -31,7 +32,8 @@ class SelfCheck {
   void OnEnd(std::string trouble);  // empty: it led here
   std::string Setting() const;
 
-  env::posix::ShardLoop& loop_;
+  env::Env env_;
+  env::Network& network_;
   const Target target_;
   telemetry::LogSink& log_;
   std::string said_;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "apps/lariatd/audit_file.h"
+#include "apps/lariatd/certificates.h"
 #include "apps/lariatd/log.h"
 #include "apps/lariatd/secrets.h"
 #include "apps/lariatd/self_check.h"
@@ -55,6 +56,10 @@ constexpr size_t kHashesWaiting = 64;
 std::string HostName() {
   char name[256] = {};
   return gethostname(name, sizeof(name) - 1) == 0 && name[0] != 0 ? name : "node1";
+}
+
+std::string NodeName(const config::Settings& settings) {
+  return settings.node_name.empty() ? HostName() : settings.node_name;
 }
 
 uint32_t ShardCount(const config::Settings& settings) {
@@ -124,6 +129,9 @@ struct Server::Impl {
   void BuildNode();
   void Watch();
   void WatchClients();
+  base::Status OpenCertificates();
+  env::Network& Clients(size_t shard);
+  env::Network& Peers(size_t shard);
   void Salvage();
   std::string WhyNotSalvaged();
   void OnSignal(int signal);
@@ -149,6 +157,7 @@ struct Server::Impl {
   node::Past::Stored past;
   uint64_t generation = 1;
   node::Addresses addresses;
+  std::unique_ptr<Certificates> certificates;  // null without TLS; outlives the loops' streams
   std::vector<std::unique_ptr<ShardLoop>> loops;
   std::vector<std::unique_ptr<peers::PeerLinks>> links;
   std::string first_password;
@@ -223,6 +232,21 @@ base::Status Server::Impl::OpenAccess() {
   return {};
 }
 
+base::Status Server::Impl::OpenCertificates() {
+  auto opened = Certificates::Open(settings, NodeName(settings), log);
+  if (!opened) return Fail(opened.error());
+  certificates = std::move(*opened);
+  return {};
+}
+
+// What listens and connects for clients and for peers: with TLS or without.
+env::Network& Server::Impl::Clients(size_t shard) {
+  return certificates ? certificates->Clients(shard) : loops[shard]->network();
+}
+env::Network& Server::Impl::Peers(size_t shard) {
+  return certificates ? certificates->Peers(shard) : loops[shard]->network();
+}
+
 base::Status Server::Impl::OpenStorage() {
   if (auto planned = PlanDescriptors(1); !planned) return planned;
   if (auto status = env::posix::MakeDirectories(settings.node_data_dir); !status) return status;
@@ -231,6 +255,7 @@ base::Status Server::Impl::OpenStorage() {
   lock = std::move(*taken);
   for (uint32_t i = 0; i < ShardCount(settings); ++i) {
     loops.push_back(std::make_unique<ShardLoop>("shard" + std::to_string(i)));
+    if (certificates) certificates->AddShard(*loops.back());
   }
   auto opened = OpenEngine(settings, plan.store, loops[0]->env().clock);
   if (!opened) return Fail(opened.error());
@@ -255,9 +280,8 @@ base::Status Server::Impl::OpenStorage() {
             "({} bytes) and can be deleted. Check the disk",
             FileOptions(settings, plan.store).directory, engine->Stats().quarantine_bytes);
   }
-  const std::string name = settings.node_name.empty() ? HostName() : settings.node_name;
   env::Env env = loops[0]->env();
-  auto loaded = node::LoadIdentity(*engine, env.entropy, name);
+  auto loaded = node::LoadIdentity(*engine, env.entropy, NodeName(settings));
   // The directory of another node is a mistake in the configuration.
   if (!loaded && loaded.error().code == Code::kConflict) {
     return Fail(Code::kInvalidArgument, loaded.error().message);
@@ -269,17 +293,16 @@ base::Status Server::Impl::OpenStorage() {
 
 base::Status Server::Impl::OpenPeerListeners() {
   addresses.peer = settings.listen_peer;
-  for (auto& loop : loops) {
-    links.push_back(
-        std::make_unique<peers::PeerLinks>(loop->env(), loop->network(), settings, log));
+  for (size_t i = 0; i < loops.size(); ++i) {
+    links.push_back(std::make_unique<peers::PeerLinks>(loops[i]->env(), Peers(i), settings, log));
     env::ListenOptions listen;
     listen.address = addresses.peer;
     listen.joins_other_shard = links.size() > 1;
     listen.user_timeout = kPeerUserTimeout;
     listen.connections_max = std::max(plan.peers / loops.size(), kPeerConnectionsMin);
-    auto bound = loop->network().Listen(
-        std::move(listen),
-        [l = links.back().get()](env::Stream& stream) { return l->Accept(stream); });
+    auto bound = Peers(i).Listen(std::move(listen), [l = links.back().get()](env::Stream& stream) {
+      return l->Accept(stream);
+    });
     if (!bound) return Fail(bound.error().code, "peer listener: " + bound.error().message);
     addresses.peer = *bound;
   }
@@ -300,7 +323,8 @@ void Server::Impl::CheckAdvertised() {
   const auto start = [this](SelfCheck::Kind kind, const std::string& address) {
     if (address.empty()) return;
     checks.push_back(std::make_unique<SelfCheck>(
-        *loops[0], SelfCheck::Target{kind, address, node->shard(0).MakeHello()}, log));
+        loops[0]->env(), kind == SelfCheck::Kind::kPeer ? Peers(0) : Clients(0),
+        SelfCheck::Target{kind, address, node->shard(0).MakeHello()}, log));
     checks.back()->Start();
   };
   start(SelfCheck::Kind::kPeer, settings.advertise_peer);
@@ -324,6 +348,7 @@ void Server::Impl::BuildNode() {
   node = std::make_unique<node::Node>(std::move(options), worlds, *engine, log);
   for (uint32_t i = 0; i < loops.size(); ++i) {
     links[i]->Attach(node->shard(i), node->shard(i).metrics());
+    if (certificates) certificates->Attach(i, node->shard(i).metrics());
   }
 }
 
@@ -338,7 +363,7 @@ base::Status Server::Impl::OpenDoor(Door& door) {
     listen.make_room = [&frontend] { return frontend->MakeRoom(); };
     listen.refuse = [&frontend] { return frontend->Refuse(); };
     listen.joins_other_shard = i > 0;
-    auto bound = loops[i]->network().Listen(
+    auto bound = Clients(i).Listen(
         std::move(listen), [&frontend](env::Stream& stream) { return frontend->Accept(stream); });
     if (!bound) {
       return Fail(bound.error().code,
@@ -504,6 +529,7 @@ void Server::Impl::Linger() {
 }
 
 void Server::Impl::Reload() {
+  if (certificates) certificates->Reload();
   auto now = read_settings();
   if (!now) {
     log.Write(LogLevel::kError, "server", "configuration not applied: " + now.error().message);
@@ -529,6 +555,7 @@ void Server::Impl::Drain() {
     loops[i]->env().executor.Post([this, i] {
       // Peers may still finish what they have begun here; clients are sent elsewhere.
       loops[i]->network().StopListening();
+      if (certificates) certificates->StopListening(i);
       http.frontends[i]->Drain();
       resp.frontends[i]->Drain();
     });
@@ -586,6 +613,7 @@ void Server::IgnoreReload() {
 const config::Settings& Server::settings() const { return impl_->settings; }
 
 base::Status Server::Open() {
+  if (auto status = impl_->OpenCertificates(); !status) return status;
   if (auto status = impl_->OpenStorage(); !status) return status;
   auto stored = topology::LoadCluster(*impl_->engine);
   if (!stored) return Fail(stored.error());
@@ -621,6 +649,7 @@ int Server::Run() {
                                                     [&s](int signal) { s.OnSignal(signal); });
   s.node->Start();
   s.loops[0]->env().executor.Post([&s] {
+    if (s.certificates) s.certificates->Start();
     s.CheckAdvertised();
     s.Watch();
   });

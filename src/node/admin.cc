@@ -190,6 +190,9 @@ coordinator::HealthSummary NodeAdmin::Health() const {
   health.advertised = {addresses.http, addresses.resp, addresses.peer};
   health.uptime_s =
       static_cast<uint64_t>(base::ToSeconds(shard_.home().env().clock.Now() - started_));
+  if (!node_.options().settings.security_cert_file.empty()) {
+    health.certificate_days = shard_.metrics().tls_certificate_seconds.value() / 86400;
+  }
   switch (node_.engine().health()) {
     case storage::Health::kOk:
       health.storage = node_.engine().damaged() ? "damaged" : "ok";

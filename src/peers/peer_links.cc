@@ -38,6 +38,14 @@ wire::Refused NoRoom() {
            "the receiver has no memory for another large message (peer.message_bytes_max)"}};
 }
 
+// With TLS the name in the handshake has to be the one in the certificate. Empty: it is.
+std::string Contradiction(const env::Stream& stream, const std::string& name) {
+  const std::string_view certified = stream.PeerIdentity();
+  if (certified.empty() || certified == name) return "";
+  return "a node that says it is '" + name + "' shows the certificate of '" +
+         std::string(certified) + "'";
+}
+
 // Replies that are many times as large as their requests.
 bool CarriesRecords(const wire::Body& body) {
   return std::holds_alternative<wire::ReadReply>(body) ||
@@ -281,6 +289,8 @@ class PeerLinks::Outgoing final : public env::StreamHandler {
         hello == nullptr ? base::Status() : links_.events_->OnHelloReply(peer_, *hello);
     if (hello == nullptr) {
       failure_ = "the peer did not answer the handshake";
+    } else if (auto wrong = Contradiction(lane_.stream(), hello->name); !wrong.empty()) {
+      failure_ = std::move(wrong);
     } else if (!hello->outcome.ok()) {
       failure_ = hello->outcome.error;
     } else if (peer.expected && *peer.expected != hello->node) {
@@ -378,7 +388,7 @@ class PeerLinks::Incoming final : public env::StreamHandler {
       lane_.stream().Close();
       return false;
     }
-    wire::HelloReply reply = links_.events_->OnHello(*hello);
+    wire::HelloReply reply = Answer(*hello);
     reply.limits = links_.OwnLimits();
     const bool accepted = reply.outcome.ok();
     lane_.Send({envelope.id, 0, std::move(reply)});
@@ -394,6 +404,19 @@ class PeerLinks::Incoming final : public env::StreamHandler {
     from_ = hello->node;
     links_.links_[link_] = &lane_;
     return true;
+  }
+  wire::HelloReply Answer(const wire::Hello& hello) {
+    std::string wrong = Contradiction(lane_.stream(), hello.name);
+    if (wrong.empty()) return links_.events_->OnHello(hello);
+    const wire::Hello own = links_.events_->MakeHello();
+    links_.log_.Log(LogLevel::kWarn, "peer", "refused {}: {}", lane_.stream().PeerAddress(), wrong);
+    wire::HelloReply reply;
+    reply.outcome = {Code::kInvalidArgument, std::move(wrong)};
+    reply.protocol = own.protocol;
+    reply.node = own.node;
+    reply.cluster = own.cluster;
+    reply.name = own.name;
+    return reply;
   }
 
   PeerLinks& links_;

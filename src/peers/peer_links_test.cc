@@ -26,6 +26,7 @@ class Party final : public PeerEvents {
   Party(TestTime& time, TestNet& net, uint64_t number)
       : time_(time),
         id{number, number},
+        name("n" + std::to_string(number)),
         address("10.0.0." + std::to_string(number) + ":1"),
         network_(net),
         net_(net) {
@@ -49,12 +50,14 @@ class Party final : public PeerEvents {
     hello.protocol = 1;
     hello.node = id;
     hello.cluster = cluster;
+    hello.name = name;
     return hello;
   }
   wire::HelloReply OnHello(const wire::Hello& hello) override {
     wire::HelloReply reply;
     reply.protocol = 1;
     reply.node = id;
+    reply.name = name;
     if (hello.cluster != cluster) reply.outcome = {Code::kConflict, "another cluster"};
     return reply;
   }
@@ -80,7 +83,7 @@ class Party final : public PeerEvents {
   TestTime& time_;
   base::Uuid id;
   base::Uuid cluster{5, 5};
-  std::string address;
+  std::string name, address;
   config::Settings settings;
   telemetry::Metrics metrics;
   std::vector<base::Uuid> up;
@@ -206,6 +209,25 @@ TEST_F(PeerLinksTest, AnotherNodeAtTheAddressIsRefused) {
   time.Run(base::Seconds(1));
   EXPECT_TRUE(a.up.empty());
   a.links->Open(b.address, b.id);
+  time.Run(base::Seconds(1));
+  EXPECT_EQ(a.up.size(), 1U);
+}
+
+TEST_F(PeerLinksTest, M42_ANodeHasTheNameOfItsCertificate) {
+  const auto refused = [&] { return b.metrics.peer_refused[PeerRefusal::kHandshake].value(); };
+  const PeerHandle peer = a.links->Open(b.address, std::nullopt);
+  net.caller = "n3";  // 1 has the certificate of 3
+  net.certified[b.address] = "n2";
+  time.Run(base::Millis(10));
+  EXPECT_TRUE(a.up.empty());
+  EXPECT_EQ(refused(), 1U);
+  EXPECT_EQ(a.links->Trouble(peer), "a node that says it is 'n1' shows the certificate of 'n3'");
+  net.caller = "n1";
+  net.certified[b.address] = "n3";  // 2 has it
+  time.Run(base::Seconds(1));
+  EXPECT_TRUE(a.up.empty());
+  EXPECT_EQ(a.links->Trouble(peer), "a node that says it is 'n2' shows the certificate of 'n3'");
+  net.certified[b.address] = "n2";
   time.Run(base::Seconds(1));
   EXPECT_EQ(a.up.size(), 1U);
 }

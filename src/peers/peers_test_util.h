@@ -140,11 +140,13 @@ class TestNet {
     }
     void Close() override { net_.Close(this, "closed"); }
     const std::string& PeerAddress() const override { return peer_; }
+    std::string_view PeerIdentity() const override { return identity; }
 
     Side* other = nullptr;
     std::unique_ptr<env::StreamHandler> handler;
     std::string unsent;    // written here, not taken by the other side
     std::string received;  // taken from the other side, not used yet
+    std::string identity;  // whom the other side's certificate names
     bool paused = false;
     bool closed = false;
 
@@ -169,6 +171,8 @@ class TestNet {
       }
       Side* client = sides_.emplace_back(std::make_unique<Side>(*this, address)).get();
       Side* server = sides_.emplace_back(std::make_unique<Side>(*this, "a client")).get();
+      client->identity = certified[address];
+      server->identity = caller;
       client->other = server;
       server->other = client;
       server->handler = listener->second(*server);
@@ -182,6 +186,8 @@ class TestNet {
   }
 
   std::map<std::string, std::vector<std::string>> names;  // what they stand for
+  std::map<std::string, std::string> certified;           // what certificates name there
+  std::string caller;                                     // what those of callers name
   bool silent = false;                                    // bytes go nowhere
   // What becomes of what is sent at once, for planted bugs; empty: nothing else.
   std::function<std::string(std::string)> tamper;

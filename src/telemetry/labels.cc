@@ -108,6 +108,32 @@ std::string_view LabelText(PeerRefusal label) {
   return "";
 }
 
+std::string_view LabelText(TlsFailure label) {
+  switch (label) {
+    case TlsFailure::kNotTls:
+      return "not_tls";
+    case TlsFailure::kOldVersion:
+      return "old_version";
+    case TlsFailure::kCertificate:
+      return "certificate";
+    case TlsFailure::kIdentity:
+      return "identity";
+    case TlsFailure::kRefused:
+      return "refused";
+    case TlsFailure::kTimeout:
+      return "timeout";
+    case TlsFailure::kTooMany:
+      return "too_many";
+    case TlsFailure::kClosed:
+      return "closed";
+    case TlsFailure::kOther:
+      return "other";
+    case TlsFailure::kCount:
+      break;
+  }
+  return "";
+}
+
 std::string_view LabelText(HttpRefusal label) {
   switch (label) {
     case HttpRefusal::kMalformed:

@@ -57,6 +57,18 @@ enum class LoginOutcome : uint8_t { kOk, kWrong, kLimited, kBusy, kFailed, kCoun
 // Why a request was refused by the gate, or would have been (security.auth = permissive).
 enum class AccessRefusal : uint8_t { kUnauthenticated, kForbidden, kWouldRefuse, kCount };
 enum class RespRefusal : uint8_t { kProtocol, kTimeout, kTooManyConnections, kOverloaded, kCount };
+enum class TlsFailure : uint8_t {
+  kNotTls,       // plain bytes
+  kOldVersion,   // below 1.2
+  kCertificate,  // none where one is asked for, expired, of another authority
+  kIdentity,     // it names somebody else
+  kRefused,      // the other side did not want to go on
+  kTimeout,
+  kTooMany,
+  kClosed,
+  kOther,
+  kCount
+};
 enum class GossipRefusal : uint8_t {
   kTooLarge,
   kBadChecksum,
@@ -89,6 +101,7 @@ std::string_view LabelText(RespGroup label);
 std::string_view LabelText(LoginOutcome label);
 std::string_view LabelText(AccessRefusal label);
 std::string_view LabelText(RespRefusal label);
+std::string_view LabelText(TlsFailure label);
 std::string_view LabelText(GossipRefusal label);
 std::string_view LabelText(ProbeOutcome label);
 std::string_view LabelText(SweepBlock label);

@@ -43,6 +43,7 @@ std::string QueryOf(const char* name, const std::optional<uint32_t>& value) {
 }  // namespace
 
 Exit Bench(const Common& common, const BenchOptions& options) {
+  if (common.trust != nullptr) return Complain(Exit::kUsage, "bench does not speak TLS");
   auto addresses = ResolveNodes(common.nodes, std::getenv("LARIAT_NODE"));
   if (!addresses) return Complain(Exit::kUsage, addresses.error().message);
   Plan plan;

@@ -78,6 +78,13 @@ base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
                     node.peer, "--join",  join,      "--shards",   std::to_string(input.shards)};
     // No load balancer is in front of these nodes, so none has to be given time.
     node.command.insert(node.command.end(), {"--set", "shutdown.linger_ms=0"});
+    if (options.secure) {
+      const std::string certs = CertsDir(dir) + "/";
+      node.command.insert(node.command.end(),
+                          {"--set", "security.ca_file=" + certs + "ca.crt", "--set",
+                           "security.cert_file=" + certs + node.name + ".crt", "--set",
+                           "security.key_file=" + certs + node.name + ".key"});
+    }
     for (const std::string& setting : options.settings) {
       node.command.insert(node.command.end(), {"--set", setting});
     }
@@ -85,6 +92,8 @@ base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
   }
   return layout;
 }
+
+std::string CertsDir(const std::string& dir) { return dir + "/certs"; }
 
 std::string ShellText(const std::vector<std::string>& words) {
   std::string out;

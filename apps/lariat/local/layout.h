@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "apps/lariat/local/process.h"
+#include "apps/lariat/net/trust.h"
 #include "base/result.h"
 
 namespace lariat::cli::local {
@@ -25,6 +27,7 @@ struct UpOptions {
   std::vector<std::string> settings;  // section.key=value
   double timeout_s = 60;
   bool detach = false;
+  bool secure = false;  // TLS, with certificates in the directory
   bool json = false;
 };
 
@@ -32,11 +35,12 @@ struct NodePlan {
   std::string name;
   std::string http, resp, peer;  // host:port
   std::string data_dir, log;
-  std::vector<std::string> command;  // of lariatd, program first
-  bool joins = false;                // came later: it joins the cluster of the first ones
-  bool fresh = false;                // was not seen as a member yet
-  bool left = false;                 // is no member any more: not started
-  std::optional<ProcessId> running;  // started by an earlier `lariat up`
+  std::vector<std::string> command;         // of lariatd, program first
+  bool joins = false;                       // came later: it joins the cluster of the first ones
+  bool fresh = false;                       // was not seen as a member yet
+  bool left = false;                        // is no member any more: not started
+  std::optional<ProcessId> running;         // started by an earlier `lariat up`
+  std::shared_ptr<const net::Trust> trust;  // null: no TLS
 };
 
 struct Layout {
@@ -57,6 +61,9 @@ struct LayoutInput {
 
 base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
                                 const std::string& server, const std::string& dir);
+
+// Where `lariat up --secure` keeps what it makes; that it is there makes a directory secure.
+std::string CertsDir(const std::string& dir);
 
 // Shards per node when nobody says: the cores divided among the nodes.
 uint32_t DefaultShards(uint32_t cores, uint32_t nodes);

@@ -27,10 +27,13 @@ sigset_t OurSignals() {
 }
 
 // GET `target` of a node: the body of a 200.
-std::optional<std::string> AskNode(const std::string& http, const std::string& target) {
-  auto address = net::ParseAddress(http);
+std::optional<std::string> AskNode(const NodePlan& node, const std::string& target) {
+  auto address = net::ParseAddress(node.http);
   if (!address) return std::nullopt;
-  net::Client client({*address}, {std::chrono::milliseconds(1000)});
+  net::Limits limits;
+  limits.total = std::chrono::milliseconds(1000);
+  limits.trust = node.trust;
+  net::Client client({*address}, std::move(limits));
   net::Request request;
   request.target = target;
   net::Outcome outcome = client.Send(request);
@@ -40,7 +43,7 @@ std::optional<std::string> AskNode(const std::string& http, const std::string& t
 
 // Whether the cluster that `asked` knows has a member of this name; nothing if it does not answer.
 std::optional<bool> HasMember(const NodePlan& asked, const std::string& name) {
-  const auto body = AskNode(asked.http, "/v1/cluster/status");
+  const auto body = AskNode(asked, "/v1/cluster/status");
   boost::json::error_code problem;
   const auto status = body ? boost::json::parse(*body, problem) : boost::json::value();
   if (problem || !status.is_object()) return std::nullopt;
@@ -67,7 +70,7 @@ int WaitSignal(double seconds) {
   return std::max(signal, 0);
 }
 
-bool Serves(const NodePlan& node) { return AskNode(node.http, "/readyz").has_value(); }
+bool Serves(const NodePlan& node) { return AskNode(node, "/readyz").has_value(); }
 
 std::optional<bool> IsMember(const Layout& layout, size_t node) {
   for (const NodePlan& asked : layout.nodes) {

@@ -12,7 +12,7 @@ namespace lariat::cli::local {
 
 // up_plan.cc: from the options and what the directory holds. Says itself what is wrong. Makes the
 // directory, and moves the data of nodes that left aside if they are to start anew.
-tl::expected<Layout, Exit> PrepareLayout(const UpOptions& options);
+tl::expected<Layout, Exit> PrepareLayout(UpOptions options);
 
 // up_report.cc
 void TellDeath(const Layout& layout, const Supervisor::Death& death);

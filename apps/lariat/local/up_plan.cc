@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <thread>
 
+#include "apps/lariat/certs/cert_files.h"
 #include "apps/lariat/local/up_parts.h"
 
 namespace lariat::cli::local {
@@ -112,9 +113,31 @@ std::optional<Exit> SetAside(const ClusterFile& earlier, const Layout& layout) {
   return std::nullopt;
 }
 
+// An authority, and a certificate for each node that has none: those from before stay.
+std::optional<Exit> MakeCertificates(Layout* layout) {
+  constexpr int64_t kDays = 3650;
+  const certs::CertOptions options{CertsDir(layout->dir), kDays};
+  const auto failed = [](const base::Result<certs::Made>& made) {
+    return !made && made.error().code != base::Code::kConflict;
+  };
+  auto made = certs::MakeAuthority(options, "");
+  for (const NodePlan& node : layout->nodes) {
+    if (!failed(made)) made = certs::MakeNode(options, node.name, {});
+  }
+  if (failed(made)) return Complain(Exit::kFailed, made.error().message);
+  auto trust = net::LoadTrust({options.dir + "/ca.crt", "", ""});
+  if (!trust) return Complain(Exit::kFailed, trust.error().message);
+  for (NodePlan& node : layout->nodes) node.trust = *trust;
+  return std::nullopt;
+}
+
 }  // namespace
 
-tl::expected<Layout, Exit> PrepareLayout(const UpOptions& options) {
+tl::expected<Layout, Exit> PrepareLayout(UpOptions options) {
+  std::error_code ignored;
+  // A directory that was made with --secure stays so.
+  if (!options.dir.empty())
+    options.secure |= fs::exists(CertsDir(options.dir) + "/ca.crt", ignored);
   auto earlier = ReadEarlier(options);
   if (!earlier) return tl::unexpected(earlier.error());
   auto input = ChooseInput(options, *earlier);
@@ -136,6 +159,9 @@ tl::expected<Layout, Exit> PrepareLayout(const UpOptions& options) {
   Layout layout = *PlanLayout(options, *input, server, *dir);
   MarkWhatIsThere(options, *earlier, &layout);
   if (auto failed = SetAside(*earlier, layout)) return tl::unexpected(*failed);
+  if (options.secure) {
+    if (auto failed = MakeCertificates(&layout)) return tl::unexpected(*failed);
+  }
   return layout;
 }
 

@@ -33,8 +33,10 @@ boost::json::object AsJson(const Layout& layout, const ClusterFile& started, dou
                      {"data_dir", node.data_dir},
                      {"log", node.log}});
   }
-  return {
+  boost::json::object out = {
       {"nodes", nodes}, {"dir", layout.dir}, {"temporary", layout.temporary}, {"seconds", seconds}};
+  if (layout.nodes[0].trust != nullptr) out["ca"] = CertsDir(layout.dir) + "/ca.crt";
+  return out;
 }
 
 // "node4, node5" of those that `pick` takes.
@@ -79,11 +81,19 @@ void ShowNextSteps(const Layout& layout, bool detach) {
         "cancel{}\n",
         joining + (joining.find(',') == std::string::npos ? " is" : " are"), node, node);
   }
+  const bool secure = layout.nodes[0].trust != nullptr;
+  const std::string ca = ShellText({CertsDir(layout.dir) + "/ca.crt"});
+  if (secure) {
+    Print(
+        "\nThe nodes speak TLS. The authority to believe is\n  {0}\nTo let every command know "
+        "it:\n  export LARIAT_CA={0}\n",
+        ca);
+  }
   Print(
       "\nTry:\n  lariat put hello world{0}\n  lariat get hello{0}\n  lariat status{0}\n"
-      "  curl http://{1}/kv/hello\nTo let every command know all nodes:\n"
+      "  curl {3}://{1}/kv/hello\nTo let every command know all nodes:\n"
       "  export LARIAT_NODE={2}\n",
-      node, first, all);
+      node, first, all, secure ? "--cacert " + ca + " https" : "http");
   ShowHowToStop(layout, detach);
 }
 

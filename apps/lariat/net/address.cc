@@ -31,6 +31,7 @@ std::string Address::ToString() const {
 base::Result<Address> ParseAddress(std::string_view text) {
   std::string_view rest = text;
   if (rest.starts_with("http://")) rest.remove_prefix(7);
+  if (rest.starts_with("https://")) rest.remove_prefix(8);
   if (rest.ends_with('/')) rest.remove_suffix(1);
   size_t colon = rest.rfind(':');
   if (colon == std::string_view::npos || colon == 0 || !IsPort(rest.substr(colon + 1))) {

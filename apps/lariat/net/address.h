@@ -18,7 +18,7 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
-// "host:port", "[v6]:port", or either with "http://" in front and "/" behind.
+// "host:port", "[v6]:port", or either with "http://" or "https://" in front and "/" behind.
 base::Result<Address> ParseAddress(std::string_view text);
 
 // Everything but the unreserved characters of RFC 3986 becomes %XX. The texts "." and ".." are

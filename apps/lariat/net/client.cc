@@ -11,9 +11,10 @@ namespace lariat::cli::net {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-Client::Client(std::vector<Address> nodes, Limits limits) : hung_(nodes.size()), limits_(limits) {
+Client::Client(std::vector<Address> nodes, Limits limits)
+    : hung_(nodes.size()), limits_(std::move(limits)) {
   LARIAT_CHECK(!nodes.empty(), "a client needs a node");
-  for (Address& node : nodes) connections_.emplace_back(loop_, std::move(node));
+  for (Address& node : nodes) connections_.emplace_back(loop_, std::move(node), limits_.trust);
 }
 
 Outcome Client::SendTo(size_t node, const Request& request, Waits waits) {

@@ -19,11 +19,12 @@ namespace lariat::cli::net {
 inline constexpr std::chrono::milliseconds kPatience{2000};
 inline constexpr int kPatienceShare = 5;
 
-// The longest waits: for one answer over all nodes, and for one connection.
+// The longest waits: for one answer over all nodes, and for one connection. And whom to believe.
 struct Limits {
   std::chrono::milliseconds total{10000};
   std::chrono::milliseconds connect{1000};
   std::string authorization = {};  // that each request brings; empty: none
+  std::shared_ptr<const Trust> trust;  // null: no TLS
 };
 
 class Client {

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -20,6 +21,33 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using boost::system::error_code;
+
+class Trust {
+ public:
+  // Contexts are used by const objects all over OpenSSL, and by Asio's as if they changed.
+  mutable asio::ssl::context context{asio::ssl::context::tls_client};
+};
+
+base::Result<std::shared_ptr<const Trust>> LoadTrust(const TrustFiles& files) {
+  auto trust = std::make_shared<Trust>();
+  asio::ssl::context& context = trust->context;
+  const auto bad = [](const std::string& file, const error_code& why) {
+    return base::Fail(base::Code::kInvalidArgument, fmt::format("{}: {}", file, why.message()));
+  };
+  error_code e;
+  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
+  context.set_verify_mode(asio::ssl::verify_peer);
+  if (context.load_verify_file(files.ca, e); e) return bad(files.ca, e);
+  if (files.cert.empty() && files.key.empty()) return trust;
+  if (files.cert.empty() || files.key.empty()) {
+    return base::Fail(base::Code::kInvalidArgument, "--cert and --key belong together");
+  }
+  if (context.use_certificate_chain_file(files.cert, e); e) return bad(files.cert, e);
+  if (context.use_private_key_file(files.key, asio::ssl::context::pem, e); e) {
+    return bad(files.key, e);
+  }
+  return trust;
+}
 
 struct Loop::Impl {
   asio::io_context context{1};
@@ -47,8 +75,9 @@ void Loop::After(std::chrono::milliseconds delay, std::function<void()> then) {
 }
 
 struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
-  Impl(Loop& on, Address to)
+  Impl(Loop& on, Address to, std::shared_ptr<const Trust> whom)
       : loop(on.impl()),
+        trust(std::move(whom)),
         context(loop.context),
         resolver(context),
         lookup_limit(context),
@@ -94,20 +123,38 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
       if (e) return self->Finish(Failure::kNotSent, e);
       error_code ignored;
       self->stream.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
-      self->open = true;
-      self->Write();
+      self->Secure();
     });
+  }
+
+  // The time of the connection is also that of its handshake.
+  void Secure() {
+    if (trust == nullptr) return Opened();
+    tls.emplace(stream, trust->context);
+    SSL_set_tlsext_host_name(tls->native_handle(), address.host.c_str());
+    tls->set_verify_callback(asio::ssl::host_name_verification(address.host));
+    tls->async_handshake(asio::ssl::stream_base::client, [self = shared_from_this()](error_code e) {
+      if (e) return self->Finish(Failure::kNotSent, e);
+      self->Opened();
+    });
+  }
+
+  void Opened() {
+    open = true;
+    Write();
   }
 
   void Write() {
     stream.expires_after(waits.answer);
-    http::async_write(stream, request, [self = shared_from_this()](error_code e, size_t) {
+    auto then = [self = shared_from_this()](error_code e, size_t) {
       // A server may answer and close before it has read a body that it refuses.
       if (e && e != asio::error::broken_pipe && e != asio::error::connection_reset) {
         return self->Finish(Failure::kLost, e);
       }
       self->Read();
-    });
+    };
+    if (tls) return http::async_write(*tls, request, std::move(then));
+    http::async_write(stream, request, std::move(then));
   }
 
   void Read() {
@@ -115,7 +162,7 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
     parser->body_limit(uint64_t{256} << 20);
     parser->header_limit(256 << 10);
     if (request.method() == http::verb::head) parser->skip(true);
-    http::async_read(stream, buffer, *parser, [self = shared_from_this()](error_code e, size_t) {
+    auto then = [self = shared_from_this()](error_code e, size_t) {
       if (!e) return self->FinishWell();
       bool untouched = self->buffer.size() == 0 && !self->parser->got_some();
       // The server closed the idle connection before the request came: a new one is worth a try,
@@ -126,7 +173,9 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
         return self->Start();
       }
       self->Finish(Failure::kLost, e);
-    });
+    };
+    if (tls) return http::async_read(*tls, buffer, *parser, std::move(then));
+    http::async_read(stream, buffer, *parser, std::move(then));
   }
 
   void FinishWell() {
@@ -147,8 +196,10 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
   void Finish(Failure failure, error_code e) {
     const bool hung = e == beast::error::timeout;
     if (hung && failure != Failure::kNotSent) failure = Failure::kTimeout;
+    const bool opened = open;
     Close();
     std::string why = e == http::error::end_of_stream ? "the connection was closed" : e.message();
+    if (trust != nullptr && !opened && !hung) why += " (with TLS, since --ca is given)";
     if (hung) {
       const bool connecting = failure == Failure::kNotSent;
       const auto wait = connecting ? waits.connect : waits.answer;
@@ -175,11 +226,13 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
   }
 
   Loop::Impl& loop;
+  const std::shared_ptr<const Trust> trust;  // null: no TLS; co-owned by other connections
   asio::io_context& context;
   asio::ip::tcp::resolver resolver;
   asio::steady_timer lookup_limit;
   uint64_t lookup = 0;
   beast::tcp_stream stream;
+  std::optional<asio::ssl::stream<beast::tcp_stream&>> tls;  // over `stream`
   beast::flat_buffer buffer;
   Address address;
   http::request<http::string_body> request;
@@ -190,8 +243,8 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
   bool reused = false;
 };
 
-Connection::Connection(Loop& loop, Address address)
-    : impl_(std::make_shared<Impl>(loop, std::move(address))) {}
+Connection::Connection(Loop& loop, Address address, std::shared_ptr<const Trust> trust)
+    : impl_(std::make_shared<Impl>(loop, std::move(address), std::move(trust))) {}
 Connection::Connection(Connection&&) noexcept = default;
 Connection::~Connection() {
   if (impl_ == nullptr) return;

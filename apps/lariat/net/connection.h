@@ -9,6 +9,7 @@
 
 #include "apps/lariat/net/address.h"
 #include "apps/lariat/net/message.h"
+#include "apps/lariat/net/trust.h"
 
 namespace lariat::cli::net {
 
@@ -44,8 +45,8 @@ class Connection {
  public:
   using Done = std::function<void(Outcome)>;
 
-  // `loop` must outlive the connection.
-  Connection(Loop& loop, Address address);
+  // `loop` must outlive the connection. With `trust` it speaks TLS.
+  Connection(Loop& loop, Address address, std::shared_ptr<const Trust> trust);
   ~Connection();
   Connection(Connection&&) noexcept;
 

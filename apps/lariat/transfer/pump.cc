@@ -43,7 +43,7 @@ Pump::Pump(PumpOptions options, RecordReader& reader, Job& job, Tracker& tracker
       jitter_(static_cast<uint64_t>(Clock::now().time_since_epoch().count())) {
   for (size_t i = 0; i < lanes_.size(); ++i) {
     lanes_[i].node = i % options_.nodes.size();
-    lanes_[i].connection.emplace(loop_, options_.nodes[lanes_[i].node]);
+    lanes_[i].connection.emplace(loop_, options_.nodes[lanes_[i].node], options_.trust);
   }
 }
 
@@ -146,7 +146,7 @@ void Pump::MoveOn(Lane& lane, bool hung) {
   size_t steps = 0;
   while (steps < count && avoid_until_[(next + steps) % count] > Clock::now()) ++steps;
   lane.node = (next + steps % count) % count;
-  lane.connection.emplace(loop_, options_.nodes[lane.node]);
+  lane.connection.emplace(loop_, options_.nodes[lane.node], options_.trust);
 }
 
 void Pump::Retry(Lane& lane, const std::string& reason, Millis at_least) {

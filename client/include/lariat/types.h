@@ -114,10 +114,18 @@ enum class Protocol : uint8_t {
   Redis,  // LARIAT.GET, LARIAT.PUT and LARIAT.DEL over RESP3; the ring is still learned by HTTP
 };
 
+// For nodes that speak TLS: with an authority to believe all connections are encrypted. PEM files,
+// read when the client is made.
+struct TlsOptions {
+  std::string ca_file;
+  std::string cert_file, key_file;  // of the user, where nodes want to see them
+};
+
 struct ClientOptions {
   // HTTP addresses "host:port" of some nodes; the others are learned from them.
   std::vector<std::string> nodes{"127.0.0.1:7480"};
   Protocol protocol = Protocol::Http;
+  TlsOptions tls;
 
   std::chrono::milliseconds timeout{5000};          // of an operation, all tries together
   std::chrono::milliseconds attempt_timeout{1000};  // of one try, if another one is safe
