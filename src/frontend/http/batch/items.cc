@@ -295,7 +295,9 @@ Read ReadUpdateItem(std::string_view text, Draft draft, Defaults defaults) {
   if (!item) return item;
   auto& update = std::get<WriteRequest>(*item);
   update.caller = defaults.caller;
-  if (auto read = ReadUpdateBody(split.body, *defaults.shared, &update); !read) return Fail(read.error());
+  if (auto read = ReadUpdateBody(split.body, *defaults.shared, &update); !read) {
+    return Fail(read.error());
+  }
   return item;
 }
 
