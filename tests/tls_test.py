@@ -319,7 +319,13 @@ class OneNodeTest(unittest.TestCase):
             ca = os.path.join(where, "certs", "ca.crt")
             self.assertIn(f"export LARIAT_CA={ca}", told)
             self.assertIn("https://", told)
-            env = {"LARIAT_CA": ca, "LARIAT_NODE": f"127.0.0.1:{base}"}
+            env = {"LARIAT_CA": ca, "LARIAT_NODE": f"127.0.0.1:{base}", "HOME": self.dir,
+                   "XDG_CONFIG_HOME": self.dir}
+            self.assertEqual(run_cli("status", env=env).returncode, 4, "nobody has logged in")
+            secret = os.path.join(where, "admin.password")
+            self.assertEqual(os.stat(secret).st_mode & 0o077, 0)
+            login = run_cli("login", "--user", "admin", "--password-file", secret, env=env)
+            self.assertEqual(login.returncode, 0, login.stderr)
             self.assertEqual(run_cli("put", "a", "b", env=env).returncode, 0)
             self.assertEqual(run_cli("status", env=env).returncode, 0)
         finally:

@@ -126,6 +126,10 @@ base::Result<Issued> ReadAuthorityOf(const CertOptions& options) {
 
 }  // namespace
 
+base::Status WriteSecret(const std::string& path, std::string_view text) {
+  return WriteFile(path, text, kPrivate);
+}
+
 base::Result<Made> MakeAuthority(const CertOptions& options, const std::string& cluster) {
   if (auto status = CheckFree(options, PathsOf(options, "ca")); !status) {
     return Fail(status.error());

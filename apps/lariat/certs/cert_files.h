@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -28,5 +29,8 @@ base::Result<Made> MakeAuthority(const CertOptions& options, const std::string& 
 base::Result<Made> MakeNode(const CertOptions& options, const std::string& node,
                             std::vector<std::string> hosts);
 base::Result<Made> MakeUser(const CertOptions& options, const std::string& user);
+
+// A file that nobody else can read, in the place of one that is there.
+base::Status WriteSecret(const std::string& path, std::string_view text);
 
 }  // namespace lariat::cli::certs

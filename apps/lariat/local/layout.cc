@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 namespace lariat::cli::local {
@@ -83,7 +84,9 @@ base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
       node.command.insert(node.command.end(),
                           {"--set", "security.ca_file=" + certs + "ca.crt", "--set",
                            "security.cert_file=" + certs + node.name + ".crt", "--set",
-                           "security.key_file=" + certs + node.name + ".key"});
+                           "security.key_file=" + certs + node.name + ".key", "--set",
+                           "security.auth=on", "--set",
+                           "security.bootstrap_password_file=" + PasswordFile(dir)});
     }
     for (const std::string& setting : options.settings) {
       node.command.insert(node.command.end(), {"--set", setting});
@@ -94,6 +97,15 @@ base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
 }
 
 std::string CertsDir(const std::string& dir) { return dir + "/certs"; }
+
+std::string PasswordFile(const std::string& dir) { return dir + "/admin.password"; }
+
+std::string FirstPassword(const std::string& dir) {
+  std::ifstream file(PasswordFile(dir));
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
 
 std::string ShellText(const std::vector<std::string>& words) {
   std::string out;

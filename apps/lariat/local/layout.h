@@ -41,6 +41,7 @@ struct NodePlan {
   bool left = false;                        // is no member any more: not started
   std::optional<ProcessId> running;         // started by an earlier `lariat up`
   std::shared_ptr<const net::Trust> trust;  // null: no TLS
+  std::string authorization;                // of the administrator; empty: nobody has to log in
 };
 
 struct Layout {
@@ -64,6 +65,10 @@ base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
 
 // Where `lariat up --secure` keeps what it makes; that it is there makes a directory secure.
 std::string CertsDir(const std::string& dir);
+// The first password of its administrator, whose name is kAdministrator.
+std::string PasswordFile(const std::string& dir);
+inline constexpr const char* kAdministrator = "admin";
+std::string FirstPassword(const std::string& dir);  // empty if it cannot be read
 
 // Shards per node when nobody says: the cores divided among the nodes.
 uint32_t DefaultShards(uint32_t cores, uint32_t nodes);

@@ -33,6 +33,7 @@ std::optional<std::string> AskNode(const NodePlan& node, const std::string& targ
   net::Limits limits;
   limits.total = std::chrono::milliseconds(1000);
   limits.trust = node.trust;
+  limits.authorization = node.authorization;
   net::Client client({*address}, std::move(limits));
   net::Request request;
   request.target = target;

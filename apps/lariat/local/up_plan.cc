@@ -6,10 +6,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <random>
 #include <thread>
 
 #include "apps/lariat/certs/cert_files.h"
 #include "apps/lariat/local/up_parts.h"
+#include "base/base64.h"
 
 namespace lariat::cli::local {
 
@@ -131,6 +133,27 @@ std::optional<Exit> MakeCertificates(Layout* layout) {
   return std::nullopt;
 }
 
+// Drawn once. Whoever has changed it since keeps the one that is in force: the file is of the first
+// start, and this command then only knows less of the nodes.
+std::optional<Exit> MakeAdministrator(Layout* layout) {
+  constexpr size_t kWords = 6;
+  const std::string path = PasswordFile(layout->dir);
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) {
+    std::random_device entropy;
+    std::string bytes;
+    for (size_t i = 0; i < kWords; ++i) {
+      const uint32_t word = entropy();
+      bytes.append(reinterpret_cast<const char*>(&word), sizeof(word));
+    }
+    const auto written = certs::WriteSecret(path, base::Base64Encode(bytes) + "\n");
+    if (!written) return Complain(Exit::kFailed, written.error().message);
+  }
+  const std::string login = std::string(kAdministrator) + ":" + FirstPassword(layout->dir);
+  for (NodePlan& node : layout->nodes) node.authorization = "Basic " + base::Base64Encode(login);
+  return std::nullopt;
+}
+
 }  // namespace
 
 tl::expected<Layout, Exit> PrepareLayout(UpOptions options) {
@@ -161,6 +184,7 @@ tl::expected<Layout, Exit> PrepareLayout(UpOptions options) {
   if (auto failed = SetAside(*earlier, layout)) return tl::unexpected(*failed);
   if (options.secure) {
     if (auto failed = MakeCertificates(&layout)) return tl::unexpected(*failed);
+    if (auto failed = MakeAdministrator(&layout)) return tl::unexpected(*failed);
   }
   return layout;
 }

@@ -85,15 +85,18 @@ void ShowNextSteps(const Layout& layout, bool detach) {
   const std::string ca = ShellText({CertsDir(layout.dir) + "/ca.crt"});
   if (secure) {
     Print(
-        "\nThe nodes speak TLS. The authority to believe is\n  {0}\nTo let every command know "
-        "it:\n  export LARIAT_CA={0}\n",
-        ca);
+        "\nThe nodes speak TLS and ask who comes. Authority to believe: {0}\n"
+        "Administrator: {1}, whose first password is in {2}:\n  {3}\n"
+        "To let every command know the authority, and to log in:\n  export LARIAT_CA={0}\n"
+        "  lariat login --user {1} --password-file {2}{4}\n",
+        ca, kAdministrator, ShellText({PasswordFile(layout.dir)}), FirstPassword(layout.dir), node);
   }
   Print(
       "\nTry:\n  lariat put hello world{0}\n  lariat get hello{0}\n  lariat status{0}\n"
       "  curl {3}://{1}/kv/hello\nTo let every command know all nodes:\n"
       "  export LARIAT_NODE={2}\n",
-      node, first, all, secure ? "--cacert " + ca + " https" : "http");
+      node, first, all,
+      secure ? fmt::format("-u {} --cacert {} https", kAdministrator, ca) : "http");
   ShowHowToStop(layout, detach);
 }
 
