@@ -17,6 +17,7 @@ void AddLocalCommands(CLI::App& app, Session& session);     // up, down
 void AddTransferCommands(CLI::App& app, Session& session);  // import, export
 void AddTopCommand(CLI::App& app, Session& session);
 void AddDoctorCommand(CLI::App& app, Session& session);
+void AddHotCommands(CLI::App& app, Session& session);  // hot, big
 void AddBenchCommand(CLI::App& app, Session& session);
 void AddPlanCommand(CLI::App& app, Session& session);
 

@@ -147,6 +147,7 @@ int Main(int argc, const char* const* argv) {
   AddRepairCommands(app, session);
   AddTopCommand(app, session);
   AddDoctorCommand(app, session);
+  AddHotCommands(app, session);
   AddTransferCommands(app, session);
   AddBenchCommand(app, session);
   AddPlanCommand(app, session);

@@ -19,6 +19,7 @@
 #include "coordinator/internal/write_jobs.h"
 #include "coordinator/kv_service.h"
 #include "coordinator/ports.h"
+#include "telemetry/hot_keys.h"
 
 namespace lariat::coordinator {
 
@@ -39,6 +40,8 @@ class Coordinator final : public KvService {
   void OnForwarded(wire::ForwardedWrite request,
                    base::UniqueFunction<void(wire::ForwardedWriteReply)> done);
   size_t InFlight() const { return admission_.InFlight(); }
+  // What clients ask for most through this shard. From any thread.
+  const telemetry::HotKeys& hot() const { return hot_; }
 
   void Get(GetRequest request, GetDone done) override;
   void Write(WriteRequest request, WriteDone done) override;
@@ -48,7 +51,11 @@ class Coordinator final : public KvService {
   uint64_t ValueBytesMax() const override;
 
  private:
+  GetDone Noting(const GetRequest& request, GetDone done);
+  WriteDone Noting(const WriteRequest& request, WriteDone done);
+
   OpContext context_;
+  telemetry::HotKeys hot_;
   Admission admission_;
   coordinator::Buckets buckets_;
   Reads reads_;
