@@ -20,6 +20,7 @@ void AddTransferCommands(CLI::App& app, Session& session);  // import, export
 void AddLoginCommands(CLI::App& app, Session& session);     // login, user ..., role ...
 void AddTopCommand(CLI::App& app, Session& session);
 void AddDoctorCommand(CLI::App& app, Session& session);
+void AddHotCommands(CLI::App& app, Session& session);  // hot, big
 void AddBenchCommand(CLI::App& app, Session& session);
 void AddLockCommand(CLI::App& app, Session& session);
 void AddPlanCommand(CLI::App& app, Session& session);

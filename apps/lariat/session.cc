@@ -187,6 +187,7 @@ int Main(int argc, const char* const* argv) {
   AddListCommands(app, session);
   AddTopCommand(app, session);
   AddDoctorCommand(app, session);
+  AddHotCommands(app, session);
   AddTransferCommands(app, session);
   AddLoginCommands(app, session);
   AddBenchCommand(app, session);

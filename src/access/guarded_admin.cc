@@ -50,6 +50,11 @@ void GuardedAdmin::Explain(std::string bucket, std::string key, Caller caller,
   admin_.Explain(std::move(bucket), std::move(key), std::move(caller), std::move(done));
 }
 
+void GuardedAdmin::Hot(coordinator::HotRequest request, HotDone done) {
+  if (auto may = MayAdminister(request.caller); !may) return done(Fail(std::move(may.error())));
+  admin_.Hot(std::move(request), std::move(done));
+}
+
 void GuardedAdmin::RequestChange(coordinator::ChangeRequest request, coordinator::TicketDone done) {
   if (auto may = MayAdminister(request.caller); !may) return done(Fail(std::move(may.error())));
   done = Noted(VerbOf(request), request.node, request.caller, std::move(done));

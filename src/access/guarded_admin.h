@@ -19,6 +19,7 @@ class GuardedAdmin final : public coordinator::AdminService {
   std::vector<coordinator::RingRange> Ring(uint32_t n) const override { return admin_.Ring(n); }
   void Explain(std::string bucket, std::string key, coordinator::Caller caller,
                coordinator::ExplainDone done) override;
+  void Hot(coordinator::HotRequest request, HotDone done) override;
   coordinator::HealthSummary Health() const override { return admin_.Health(); }
   std::string MetricsText() const override { return admin_.MetricsText(); }
   void RequestChange(coordinator::ChangeRequest request, coordinator::TicketDone done) override;

@@ -13,6 +13,7 @@
 
 #include "coordinator/kv_service.h"
 #include "ring/token.h"
+#include "telemetry/hot_keys.h"
 
 namespace lariat::coordinator {
 
@@ -50,12 +51,21 @@ struct RepairRequest {
 };
 using ExplainDone = base::UniqueFunction<void(base::Result<Explanation>)>;
 
+struct HotRequest {
+  telemetry::HotBy by = telemetry::HotBy::kOperations;
+  uint32_t limit = 10;
+  Caller caller;
+};
+
 class AdminService {
  public:
   virtual ~AdminService() = default;
   virtual ClusterStatus Status() const = 0;
   virtual std::vector<RingRange> Ring(uint32_t n) const = 0;
   virtual void Explain(std::string bucket, std::string key, Caller caller, ExplainDone done) = 0;
+  // The keys that clients of the whole cluster ask for most; who does not answer in time is named.
+  using HotDone = base::UniqueFunction<void(base::Result<HotKeysShown>)>;
+  virtual void Hot(HotRequest request, HotDone done) = 0;
   virtual HealthSummary Health() const = 0;
   virtual std::string MetricsText() const = 0;  // Prometheus text of the whole node
 

@@ -43,7 +43,34 @@ void Coordinator::OnForwarded(wire::ForwardedWrite request,
                 });
 }
 
+GetDone Coordinator::Noting(const GetRequest& request, GetDone done) {
+  return [this, home = context_.home(), bucket = request.bucket, key = request.key,
+          done = std::move(done)](base::Result<GetReply> reply) mutable {
+    if (!home.expired() && reply) {
+      telemetry::HotNote note;
+      for (const ShownValue& value : reply->values) note.bytes += value.bytes.size();
+      note.size = note.bytes;
+      note.conflict = reply->values.size() > 1;
+      note.miss = reply->values.empty();
+      hot_.Note(context_.clock().Now(), bucket, key, note);
+    }
+    done(std::move(reply));
+  };
+}
+
+WriteDone Coordinator::Noting(const WriteRequest& request, WriteDone done) {
+  return [this, home = context_.home(), bucket = request.bucket, key = request.key,
+          bytes = request.write.value.size(),
+          done = std::move(done)](base::Result<WriteReply> reply) mutable {
+    if (!home.expired() && reply) {
+      hot_.Note(context_.clock().Now(), bucket, key, {bytes, bytes});
+    }
+    done(std::move(reply));
+  };
+}
+
 void Coordinator::Get(GetRequest request, GetDone done) {
+  if (hot_.Sampled()) done = Noting(request, std::move(done));
   if (serial_reads_.Serves(request.bucket)) {
     return serial_reads_.Get(std::move(request), std::move(done));
   }
@@ -54,6 +81,7 @@ void Coordinator::Get(GetRequest request, GetDone done) {
 }
 
 void Coordinator::Write(WriteRequest request, WriteDone done) {
+  if (hot_.Sampled()) done = Noting(request, std::move(done));
   writes_.Start(std::move(request), /*forwarded=*/false, std::move(done));
 }
 

@@ -22,6 +22,7 @@
 #include "coordinator/ports.h"
 #include "coordinator/serial/reads.h"
 #include "coordinator/serial/rounds.h"
+#include "telemetry/hot_keys.h"
 
 namespace lariat::coordinator {
 
@@ -46,6 +47,8 @@ class Coordinator final : public KvService {
     serial_reads_.Settle(bucket, key);
   }
   size_t InFlight() const { return admission_.InFlight(); }
+  // What clients ask for most through this shard. From any thread.
+  const telemetry::HotKeys& hot() const { return hot_; }
 
   void Get(GetRequest request, GetDone done) override;
   void Write(WriteRequest request, WriteDone done) override;
@@ -58,8 +61,11 @@ class Coordinator final : public KvService {
 
  private:
   void ReadListed(GetRequest request, GetDone done);
+  GetDone Noting(const GetRequest& request, GetDone done);
+  WriteDone Noting(const WriteRequest& request, WriteDone done);
 
   OpContext context_;
+  telemetry::HotKeys hot_;
   Admission admission_;
   coordinator::Buckets buckets_;
   Reads reads_;

@@ -16,6 +16,7 @@ class NodeAdmin final : public coordinator::AdminService {
   std::vector<coordinator::RingRange> Ring(uint32_t n) const override;
   void Explain(std::string bucket, std::string key, coordinator::Caller caller,
                coordinator::ExplainDone done) override;
+  void Hot(coordinator::HotRequest request, HotDone done) override;
   coordinator::HealthSummary Health() const override;
   std::string MetricsText() const override;
   void RequestChange(coordinator::ChangeRequest request, coordinator::TicketDone done) override;

@@ -8,6 +8,7 @@
 
 #include "base/unique_function.h"
 #include "healing/healing.h"
+#include "node/hot_keys.h"
 #include "node/notices.h"
 #include "node/options.h"
 #include "storage/engine.h"
@@ -29,6 +30,7 @@ class AdminHost {
                        topology::Changes::Done done) = 0;
   // On shard 0's thread.
   virtual healing::Healing& healing() = 0;
+  virtual ClusterHotKeys& hot_keys() = 0;
   virtual void PostHome(base::UniqueFunction<void()> task) = 0;
 };
 

@@ -44,6 +44,28 @@ TEST_F(ClusterTest, BucketsReachEverybody) {
   }
 }
 
+TEST_F(ClusterTest, HotKeysAreThoseOfAllNodesAndSilentOnesAreNamed) {
+  ThreeNodes();
+  for (int i = 0; i < 320; ++i) {
+    ASSERT_TRUE(PutKey(*machines[i % 2], i % 4 < 3 ? "hot" : "warm", "value"));
+  }
+  const auto hot = [this](telemetry::HotBy by) {
+    std::optional<coordinator::HotKeysShown> shown;
+    machines[2]->node().admin(1).Hot({by, 10, {}}, [&](auto keys) { shown = std::move(*keys); });
+    EXPECT_TRUE(time.RunUntil([&] { return shown.has_value(); }));
+    return shown.value_or(coordinator::HotKeysShown{});
+  };
+  const auto all = hot(telemetry::HotBy::kOperations);
+  ASSERT_FALSE(all.keys.empty());
+  EXPECT_EQ(all.keys[0].bucket, "default");
+  EXPECT_GT(all.keys[0].per_s.value_or(0), 0);
+  EXPECT_TRUE(all.silent.empty());
+  EXPECT_EQ(hot(telemetry::HotBy::kSize).keys.at(0).bytes, 5U);
+  machines[0]->CutOff();
+  ASSERT_TRUE(
+      time.RunUntil([&] { return hot(telemetry::HotBy::kBytes).silent == Texts{"node1"}; }));
+}
+
 // The link to a node that has just come back may still be down when a change needs its vote.
 TEST_F(ClusterTest, AChangeWaitsForAVoterThatIsComingBack) {
   ThreeNodes();

@@ -51,7 +51,7 @@ Past::Options PastOptions(NodeOptions* options) {
 }  // namespace
 
 HomeParts::HomeParts(const World& world)
-    : world_(world), local_({world.shards, world.metrics, world.hints}) {}
+    : world_(world), local_({world.shards, world.metrics, world.hints}), hot_keys_(world.shards) {}
 
 HomeParts::~HomeParts() = default;
 
@@ -262,6 +262,7 @@ void HomeParts::Dispatch(ClusterRequest request, base::UniqueFunction<void(wire:
   if (healing::Healing::Takes(body)) {
     return healing_->Serve(request.fence, std::move(body), std::move(done));
   }
+  if (auto* hot = std::get_if<wire::HotRequest>(&body)) return done(hot_keys_.Serve(*hot));
   if (auto* gossip = std::get_if<wire::Gossip>(&body)) {
     return done(watch_->OnGossip(request.from, *gossip));
   }

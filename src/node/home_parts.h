@@ -15,6 +15,7 @@
 #include "healing/healing.h"
 #include "healing/streams.h"
 #include "membership/gossip_core.h"
+#include "node/hot_keys.h"
 #include "node/local_shards.h"
 #include "node/notices.h"
 #include "node/options.h"
@@ -49,6 +50,7 @@ class HomeParts final : public ShardHost {
 
   topology::Cluster& cluster() const { return *cluster_; }
   healing::Healing& healing() const { return *healing_; }
+  ClusterHotKeys& hot_keys() { return hot_keys_; }
 
   // ShardHost
   void OnClusterRequest(ClusterRequest request,
@@ -77,6 +79,7 @@ class HomeParts final : public ShardHost {
 
   World world_;
   LocalShards local_;
+  ClusterHotKeys hot_keys_;
   std::unique_ptr<Past> past_;
   std::unique_ptr<healing::Streams> streams_;
   std::unique_ptr<healing::Healing> healing_;

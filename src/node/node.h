@@ -60,6 +60,7 @@ class Node final : public AdminHost {
   void Propose(topology::Changes::Edit edit, storage::CompletionQueue& back,
                topology::Changes::Done done) override;
   healing::Healing& healing() override { return parts_.healing(); }
+  ClusterHotKeys& hot_keys() override { return parts_.hot_keys(); }
   void PostHome(base::UniqueFunction<void()> task) override { shards_[0]->Post(std::move(task)); }
 
  private:

@@ -253,6 +253,20 @@ struct ScanReply {
   std::vector<Entry> entries;  // tombstones too
   std::string next;            // what stands before this position was looked at; "": all up to `to`
 };
+// The keys that were asked for most at this node, as it counts them (telemetry/hot_keys.h).
+struct HotRequest {
+  uint32_t by = 0;  // telemetry::HotBy
+  uint32_t limit = 0;
+};
+struct HotReply {
+  struct Entry {
+    std::string bucket;
+    std::string key;
+    double figure = 0;
+  };
+  Outcome outcome;
+  std::vector<Entry> entries;
+};
 // In the place of any reply, to a request of which only the number is known. Only for whoever sent
 // or takes parts.
 struct Refused {
@@ -269,7 +283,7 @@ using Body =
                  RegisterReply, Gossip, GossipReply, ProgressRequest, ProgressReply, RangePull,
                  RangePage, TreeRequest, TreeReply, LeafRequest, LeafReply, FetchRequest,
                  FetchReply, RecordPush, RecordPushReply, HintsRequest, HintsReply, SweepRequest,
-                 SweepReply, Refused, ScanRequest, ScanReply>;
+                 SweepReply, Refused, ScanRequest, ScanReply, HotRequest, HotReply>;
 
 struct Envelope {
   uint64_t id = 0;     // chosen by the asker, unique within its shard; a reply carries it back

@@ -150,6 +150,8 @@ TEST(Wire, RepairMessagesComeThroughWhole) {
       SweepRequest{SweepStep::kPurge, {digest}, SweepStep::kPurge, {{1, 2, 3}, {4, 5, 6}}},
       SweepReply{{}, {SweepState::kSame, SweepState::kBusy}},
       SweepReply{{}, {SweepState::kSame}, 7, 8},
+      HotRequest{1, 10},
+      HotReply{{}, {{"bucket", "key", 1.5}}},
   };
   for (const Body& body : bodies) {
     const std::string bytes = EncodeEnvelope({1, 2, body});

@@ -142,6 +142,25 @@ TEST(Top, ShowsRatesOfEachNodeAndWhoIsNotReached) {
   EXPECT_TRUE(told.at("nodes").at(1).as_object().contains("problem"));
 }
 
+TEST(Hot, ShowsWhatANodeTellsOfAll) {
+  FakeNode node([](const std::string& start, const std::string&) -> FakeReply {
+    if (start.find("by=size") != std::string::npos) {
+      return {200, R"({"window_s":10,"keys":[{"bucket":"b","key":"k","bytes":2048}]})"};
+    }
+    return {200,
+            R"({"window_s":10,"keys":[{"bucket":"b","key":"k","per_s":12.5}],"silent":["n2"]})"};
+  });
+  std::string out;
+  const std::string address = node.address();
+  EXPECT_EQ(Call({"hot", "--node", address.c_str(), "--by", "misses"}, &out), 0);
+  EXPECT_THAT(out, HasSubstr("b       12.5        k"));
+  EXPECT_THAT(out, HasSubstr("without what clients asked of n2"));
+  EXPECT_EQ(Call({"big", "--node", address.c_str(), "--limit", "3"}, &out), 0);
+  EXPECT_THAT(out, HasSubstr("2.0 KiB"));
+  EXPECT_THAT(node.Asked().back(), HasSubstr("/v1/hot?by=size&limit=3"));
+  EXPECT_EQ(Call({"hot", "--by", "heat", "--node", address.c_str()}, &out), 2);
+}
+
 TEST(Doctor, EndsWithSixIfSomethingIsBad) {
   TwoNodes two;
   std::string out;

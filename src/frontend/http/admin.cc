@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operations over HTTP: health, metrics, the ring, and where a key lies. What changes the cluster
 // is in changes.cc.
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -17,6 +19,26 @@ using telemetry::Outcome;
 
 constexpr int64_t kRingReplicasMax = 64;
 constexpr int64_t kRingReplicasDefault = 3;
+constexpr int64_t kHotLimitMax = 100;
+
+// In the order of telemetry::HotBy.
+constexpr std::string_view kHotByNames[] = {"operations", "bytes", "conflicts", "misses", "size"};
+
+// Why the parameter is none; empty if it is taken.
+std::string TakeHot(const Parameter& parameter, coordinator::HotRequest* request) {
+  if (parameter.name == "by") {
+    const auto* name = std::find(std::begin(kHotByNames), std::end(kHotByNames), parameter.value);
+    if (name == std::end(kHotByNames)) {
+      return "'by' is operations, bytes, conflicts, misses or size";
+    }
+    request->by = static_cast<telemetry::HotBy>(name - std::begin(kHotByNames));
+    return "";
+  }
+  const int64_t limit = ParseCount(parameter.value).value_or(0);
+  if (limit < 1 || limit > kHotLimitMax) return "limit must be 1 to 100";
+  request->limit = static_cast<uint32_t>(limit);
+  return "";
+}
 
 }  // namespace
 
@@ -95,6 +117,26 @@ void Explain(Request& request, Exchange exchange) {
       [exchange = std::move(exchange)](base::Result<coordinator::Explanation> result) mutable {
         if (!result) return exchange.Refuse(std::move(result.error()));
         AnswerReply(exchange, 200, *result);
+      });
+}
+
+void GetHot(Request& request, Exchange exchange) {
+  auto parameters = ParseQuery(request.query);
+  if (!parameters) return exchange.Refuse(std::move(parameters.error()));
+  coordinator::HotRequest hot;
+  for (const Parameter& parameter : *parameters) {
+    if (parameter.name != "by" && parameter.name != "limit") {
+      return exchange.Refuse(UnknownParameter(parameter));
+    }
+    const std::string problem = TakeHot(parameter, &hot);
+    if (!problem.empty()) return exchange.Refuse(BadRequest(problem));
+  }
+  hot.caller = exchange.caller();
+  exchange.shared().admin.Hot(
+      std::move(hot),
+      [exchange = std::move(exchange)](base::Result<coordinator::HotKeysShown> keys) mutable {
+        if (!keys) return exchange.Refuse(std::move(keys.error()));
+        AnswerReply(exchange, 200, *keys);
       });
 }
 

@@ -161,6 +161,42 @@ TEST(Operations, MetricsAndOpenApi) {
   EXPECT_TRUE(Json(openapi).contains("openapi"));
 }
 
+TEST(Console, IsOnePageThatTakesNothingFromElsewhere) {
+  FakeNode node;
+  const ParsedReply page = Ask(node, "GET /");
+  EXPECT_EQ(page.headers.at("content-type"), "text/html; charset=utf-8");
+  EXPECT_NE(page.headers.at("content-security-policy").find("default-src 'none'"),
+            std::string::npos);
+  size_t links = 0;
+  for (const char* attribute : {"src=\"", "href=\""}) {
+    for (size_t at = 0; (at = page.body.find(attribute, at)) != std::string::npos; ++links) {
+      at += std::string_view(attribute).size();
+      const std::string path = page.body.substr(at, page.body.find('"', at) - at);
+      EXPECT_EQ(Ask(node, "GET " + path).status, 200) << path;
+    }
+  }
+  EXPECT_EQ(links, 2U);
+  EXPECT_EQ(Ask(node, "GET /console/model.js").headers.at("content-type"),
+            "text/javascript; charset=utf-8");
+  EXPECT_EQ(page.body.find("<script>"), std::string::npos) << "the policy forbids inline code";
+  EXPECT_EQ(Ask(node, "GET /?x=1").status, 400);
+  EXPECT_EQ(Ask(node, "GET /console/other.js").status, 404);
+}
+
+TEST(Operations, HotKeys) {
+  FakeNode node;
+  EXPECT_EQ(Ask(node, "GET /v1/hot?by=misses&limit=5").body,
+            R"({"window_s":10,"keys":[{"bucket":"b","key":"k","per_s":12.5}],)"
+            R"("silent":["node9"]})");
+  EXPECT_EQ(node.admin.last_hot.by, telemetry::HotBy::kMisses);
+  EXPECT_EQ(node.admin.last_hot.limit, 5U);
+  EXPECT_EQ(Ask(node, "GET /v1/hot").status, 200);
+  EXPECT_EQ(node.admin.last_hot.limit, 10U);
+  for (const char* query : {"by=heat", "limit=0", "limit=101", "limit=x", "key=k"}) {
+    EXPECT_EQ(Ask(node, std::string("GET /v1/hot?") + query).status, 400) << query;
+  }
+}
+
 TEST(Operations, RingAndExplain) {
   FakeNode node;
   EXPECT_EQ(Ask(node, "GET /v1/cluster/ring?n=2").body,

@@ -141,6 +141,10 @@ class FakeAdmin : public coordinator::AdminService {
     if (key == "deleted") explanation.kept_because = "deleted 12 s ago";
     done(std::move(explanation));
   }
+  void Hot(coordinator::HotRequest request, HotDone done) override {
+    last_hot = std::move(request);
+    done(coordinator::HotKeysShown{10, {{"b", "k", 12.5, std::nullopt}}, {"node9"}});
+  }
   coordinator::HealthSummary Health() const override { return health; }
   std::string MetricsText() const override { return "lariat_siblings_max 1\n"; }
   void RequestChange(coordinator::ChangeRequest request, coordinator::TicketDone done) override {
@@ -187,6 +191,7 @@ class FakeAdmin : public coordinator::AdminService {
     End(std::move(done));
   }
 
+  coordinator::HotRequest last_hot;
   coordinator::ClusterStatus status;
   coordinator::HealthSummary health{"ok", true, true, {}, "node1", "0.1.0", "ok", 3, 3, 60};
   coordinator::ClusterPlan plan;

@@ -40,6 +40,10 @@ void GetMetrics(Request& request, Exchange exchange);
 void GetOpenApi(Request& request, Exchange exchange);
 void GetClusterRing(Request& request, Exchange exchange);
 void Explain(Request& request, Exchange exchange);
+void GetHot(Request& request, Exchange exchange);
+
+// console/console.cc
+void GetConsole(Request& request, Exchange exchange);
 
 // changes.cc: what runs, what waits, and what can be asked for; repair
 void GetClusterStatus(Request& request, Exchange exchange);
