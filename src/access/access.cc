@@ -69,17 +69,17 @@ void Access::Login(Attempt attempt, LoginDone done) {
     if (!generation) return done(Fail(std::move(generation.error())));
     done(caller);
   };
-  world_.host.PostHome([this, known, attempt = std::move(attempt),
-                        checked = std::move(checked)]() mutable {
-    world_.host.desk().Check(
-        known, std::move(attempt),
-        [this, checked = std::move(checked)](base::Result<uint64_t> generation) mutable {
-          world_.env.executor.Post(
-              [checked = std::move(checked), generation = std::move(generation)]() mutable {
-                checked(std::move(generation));
-              });
-        });
-  });
+  world_.host.PostHome(
+      [this, known, attempt = std::move(attempt), checked = std::move(checked)]() mutable {
+        world_.host.desk().Check(
+            known, std::move(attempt),
+            [this, checked = std::move(checked)](base::Result<uint64_t> generation) mutable {
+              world_.env.executor.Post(
+                  [checked = std::move(checked), generation = std::move(generation)]() mutable {
+                    checked(std::move(generation));
+                  });
+            });
+      });
 }
 
 base::Error Access::Wrong(const Caller& caller) {

@@ -23,7 +23,9 @@ using testing::TestDoors;
 class World : public env::Clock, public env::Entropy, public env::Executor, public env::Timers {
  public:
   base::Instant Now() const override { return now; }
-  base::WallTime Wall() const override { return {1000000 + now.time_since_epoch() / base::Millis(1)}; }
+  base::WallTime Wall() const override {
+    return {1000000 + now.time_since_epoch() / base::Millis(1)};
+  }
   uint64_t Next() override { return prng_.Next(); }
   void Post(env::Task task) override { tasks_.push_back(std::move(task)); }
   env::TimerId After(base::Duration, env::Task task) override {
@@ -117,7 +119,8 @@ class Admin final : public coordinator::AdminService {
 
 class AccessTest : public ::testing::Test {
  protected:
-  explicit AccessTest(Mode mode = Mode::kOn) : doors(mode, world.env(), kv, admin, &workers, true) {}
+  explicit AccessTest(Mode mode = Mode::kOn)
+      : doors(mode, world.env(), kv, admin, &workers, true) {}
   Code Login(const std::string& user, const std::string& password,
              const std::string& from = "10.0.0.9:1") {
     std::optional<Code> code;
@@ -317,8 +320,8 @@ TEST_F(AccessTest, NothingPassesTheGuardsWithoutAGrant) {
        "admin"},
   };
   const std::pair<const char*, Caller> callers[] = {
-      {"admin", doors.CallerOf("admin")}, {"ada", doors.CallerOf("ada")},
-      {"eve", doors.CallerOf("eve")},     {"(nobody)", Caller()},
+      {"admin", doors.CallerOf("admin")},  {"ada", doors.CallerOf("ada")},
+      {"eve", doors.CallerOf("eve")},      {"(nobody)", Caller()},
       {"(gone)", {"gone", "", "test", 1}}, {"(old)", {"ada", "", "test", 77}}};
   for (const Row& row : rows) {
     for (const auto& [name, caller] : callers) {

@@ -47,7 +47,7 @@ class Coordinator final : public KvService {
     serial_reads_.Settle(bucket, key);
   }
   size_t InFlight() const { return admission_.InFlight(); }
-  // What clients ask for most through this shard. From any thread.
+  // What clients ask for most through this shard.
   const telemetry::HotKeys& hot() const { return hot_; }
 
   void Get(GetRequest request, GetDone done) override;

@@ -258,12 +258,11 @@ void NodeAdmin::GetRepairStatus(RepairStatusDone done) {
 
 void NodeAdmin::Hot(coordinator::HotRequest request, HotDone done) {
   node_.PostHome([this, request = std::move(request), done = std::move(done)]() mutable {
-    node_.hot_keys().Gather(
-        request, [this, done = std::move(done)](base::Result<coordinator::HotKeysShown> keys) mutable {
-          shard_.Post([done = std::move(done), keys = std::move(keys)]() mutable {
-            done(std::move(keys));
-          });
-        });
+    node_.hot_keys().Gather(request, [this, done = std::move(done)](
+                                         base::Result<coordinator::HotKeysShown> keys) mutable {
+      shard_.Post(
+          [done = std::move(done), keys = std::move(keys)]() mutable { done(std::move(keys)); });
+    });
   });
 }
 

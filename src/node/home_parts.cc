@@ -262,7 +262,9 @@ void HomeParts::Dispatch(ClusterRequest request, base::UniqueFunction<void(wire:
   if (healing::Healing::Takes(body)) {
     return healing_->Serve(request.fence, std::move(body), std::move(done));
   }
-  if (auto* hot = std::get_if<wire::HotRequest>(&body)) return done(hot_keys_.Serve(*hot));
+  if (auto* hot = std::get_if<wire::HotRequest>(&body)) {
+    return hot_keys_.Serve(*hot, std::move(done));
+  }
   if (auto* gossip = std::get_if<wire::Gossip>(&body)) {
     return done(watch_->OnGossip(request.from, *gossip));
   }

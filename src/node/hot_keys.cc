@@ -56,34 +56,56 @@ void Hear(const base::Result<wire::HotReply>& reply, const std::string& name, He
 
 }  // namespace
 
-std::vector<HotKey> ClusterHotKeys::Own(HotBy by, size_t limit) const {
-  const base::Instant now = shards_[0]->home().env().clock.Now();
-  std::vector<HotKey> all;
+void ClusterHotKeys::Own(HotBy by, size_t limit, OwnDone done) {
+  const base::Gather<std::vector<HotKey>> gather(
+      {}, [by, limit, done = std::move(done)](std::vector<HotKey> all) mutable {
+        done(telemetry::MergeHot(std::move(all), by, limit));
+      });
+  gather.Expect(shards_.size());
   for (const auto& shard : shards_) {
-    auto top = shard->coordinator().hot().Top(now, by, limit);
-    std::move(top.begin(), top.end(), std::back_inserter(all));
+    shard->Post([&home = *shards_[0], &asked = *shard, gather, by, limit] {
+      auto top = asked.coordinator().hot().Top(asked.home().env().clock.Now(), by, limit);
+      home.Post([gather, top = std::move(top)]() mutable {
+        std::move(top.begin(), top.end(), std::back_inserter(*gather));
+        gather.Arrive();
+      });
+    });
   }
-  return telemetry::MergeHot(std::move(all), by, limit);
+  gather.Arrive();
 }
 
-wire::HotReply ClusterHotKeys::Serve(const wire::HotRequest& request) const {
-  wire::HotReply reply;
+void ClusterHotKeys::Serve(const wire::HotRequest& request,
+                           base::UniqueFunction<void(wire::Body)> done) {
   if (request.by >= static_cast<uint32_t>(HotBy::kCount)) {
+    wire::HotReply reply;
     reply.outcome = {base::Code::kUnsupported, "hot keys are not counted by that"};
-    return reply;
+    return done(std::move(reply));
   }
-  for (HotKey& hot : Own(static_cast<HotBy>(request.by), std::min(request.limit, kToldMax))) {
-    reply.entries.push_back({std::move(hot.bucket), std::move(hot.key), hot.figure});
-  }
-  return reply;
+  Own(static_cast<HotBy>(request.by), std::min(request.limit, kToldMax),
+      [done = std::move(done)](std::vector<HotKey> keys) mutable {
+        wire::HotReply reply;
+        for (HotKey& hot : keys) {
+          reply.entries.push_back({std::move(hot.bucket), std::move(hot.key), hot.figure});
+        }
+        done(std::move(reply));
+      });
 }
 
 void ClusterHotKeys::Gather(const coordinator::HotRequest& request,
                             coordinator::AdminService::HotDone done) {
+  Own(request.by, kToldMax,
+      [this, request, done = std::move(done)](std::vector<HotKey> own) mutable {
+        AskOthers(request, std::move(own), std::move(done));
+      });
+}
+
+void ClusterHotKeys::AskOthers(const coordinator::HotRequest& request, std::vector<HotKey> own,
+                               coordinator::AdminService::HotDone done) {
   const base::Gather<Heard> gather(
-      {Own(request.by, kToldMax), {}}, [request, done = std::move(done)](Heard heard) mutable {
-        auto merged = telemetry::MergeHot(std::move(heard.keys), request.by, request.limit);
-        done(Shown(std::move(merged), request.by, std::move(heard.silent)));
+      {std::move(own), {}},
+      [by = request.by, limit = request.limit, done = std::move(done)](Heard heard) mutable {
+        auto merged = telemetry::MergeHot(std::move(heard.keys), by, limit);
+        done(Shown(std::move(merged), by, std::move(heard.silent)));
       });
   Shard& home = *shards_[0];
   const auto view = home.view();

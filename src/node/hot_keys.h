@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keys that clients ask for most: of this node's shards, and of all nodes. On shard 0's thread.
+// The keys that clients ask for most: of this node's shards, and of all nodes. On shard 0's thread;
+// `done` comes on it, once, possibly before the call returns.
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "base/unique_function.h"
 #include "coordinator/admin_service.h"
 #include "node/shard/shard.h"
 #include "wire/messages.h"
@@ -17,12 +19,15 @@ class ClusterHotKeys {
   explicit ClusterHotKeys(const std::vector<std::unique_ptr<Shard>>& shards) : shards_(shards) {}
 
   // What this node's shards have counted.
-  wire::HotReply Serve(const wire::HotRequest& request) const;
-  // Asks every other member that is alive. `done` comes once, possibly before the call returns.
+  void Serve(const wire::HotRequest& request, base::UniqueFunction<void(wire::Body)> done);
+  // Asks every other member that is alive.
   void Gather(const coordinator::HotRequest& request, coordinator::AdminService::HotDone done);
 
  private:
-  std::vector<telemetry::HotKey> Own(telemetry::HotBy by, size_t limit) const;
+  using OwnDone = base::UniqueFunction<void(std::vector<telemetry::HotKey>)>;
+  void Own(telemetry::HotBy by, size_t limit, OwnDone done);
+  void AskOthers(const coordinator::HotRequest& request, std::vector<telemetry::HotKey> own,
+                 coordinator::AdminService::HotDone done);
 
   const std::vector<std::unique_ptr<Shard>>& shards_;
 };

@@ -80,7 +80,6 @@ void HotKeys::Roll(base::Instant now) {
 
 void HotKeys::Note(base::Instant now, std::string_view bucket, std::string_view key,
                    const HotNote& note) {
-  const std::lock_guard lock(mutex_);
   Roll(now);
   const auto sketch = [this](HotBy by) -> Sketch& {
     return present_.sketches[static_cast<size_t>(by)];
@@ -93,7 +92,6 @@ void HotKeys::Note(base::Instant now, std::string_view bucket, std::string_view 
 }
 
 std::vector<HotKey> HotKeys::Top(base::Instant now, HotBy by, size_t limit) const {
-  const std::lock_guard lock(mutex_);
   // A window that has ended without a request since is the last whole one.
   const bool whole = present_.began != base::Instant() && Ended(present_, now) &&
                      !present_.sketches[static_cast<size_t>(HotBy::kOperations)].Empty();

@@ -5,12 +5,11 @@
 // is always there. Counts of the last whole window are shown, so that a figure does not begin at
 // zero every ten seconds; after a pause the last window that had any is.
 //
-// Threads: Sampled and Note by one thread, Top by any.
+// One for each shard, on its thread.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,7 +78,6 @@ class HotKeys {
   void Roll(base::Instant now);
 
   uint32_t asked_ = 0;
-  mutable std::mutex mutex_;
   Window present_, last_;
 };
 

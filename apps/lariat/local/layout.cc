@@ -81,12 +81,12 @@ base::Result<Layout> PlanLayout(const UpOptions& options, LayoutInput input,
     node.command.insert(node.command.end(), {"--set", "shutdown.linger_ms=0"});
     if (options.secure) {
       const std::string certs = CertsDir(dir) + "/";
-      node.command.insert(node.command.end(),
-                          {"--set", "security.ca_file=" + certs + "ca.crt", "--set",
-                           "security.cert_file=" + certs + node.name + ".crt", "--set",
-                           "security.key_file=" + certs + node.name + ".key", "--set",
-                           "security.auth=on", "--set",
-                           "security.bootstrap_password_file=" + PasswordFile(dir)});
+      node.command.insert(
+          node.command.end(),
+          {"--set", "security.ca_file=" + certs + "ca.crt", "--set",
+           "security.cert_file=" + certs + node.name + ".crt", "--set",
+           "security.key_file=" + certs + node.name + ".key", "--set", "security.auth=on", "--set",
+           "security.bootstrap_password_file=" + PasswordFile(dir)});
     }
     for (const std::string& setting : options.settings) {
       node.command.insert(node.command.end(), {"--set", setting});

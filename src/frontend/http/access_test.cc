@@ -170,7 +170,8 @@ TEST_F(HttpAccess, WrongOnesAreRefused) {
                           "Bearer x", "Bearer lariat1.", "Digest x", "ada:pw", "Basic Og=="}) {
     EXPECT_EQ(Status("GET /kv/own1", "Authorization: " + std::string(bad) + "\r\n"), 401) << bad;
   }
-  EXPECT_EQ(Status("GET /kv/own1", "Authorization: Bearer " + std::string(9000, 'a') + "\r\n"), 401);
+  EXPECT_EQ(Status("GET /kv/own1", "Authorization: Bearer " + std::string(9000, 'a') + "\r\n"),
+            401);
 }
 
 TEST_F(HttpAccess, MutatedTokensLetNobodyIn) {
@@ -260,8 +261,8 @@ TEST_F(HttpAccess, UsersAndRolesAreChangedAndShownWithoutSecrets) {
                    R"({"actions":["read"],"bucket":"other","prefix":"p"})"),
             200);
   EXPECT_EQ(Status("GET /buckets/other/kv/p1", Basic("bob", "planted-password-5")), 403);
-  for (const char* path : {"GET /v1/admin/users", "GET /v1/admin/users/bob",
-                           "GET /v1/admin/roles", "GET /v1/admin/roles/reader/grants"}) {
+  for (const char* path : {"GET /v1/admin/users", "GET /v1/admin/users/bob", "GET /v1/admin/roles",
+                           "GET /v1/admin/roles/reader/grants"}) {
     const ParsedReply reply = Send(path, admin);
     EXPECT_EQ(reply.status, 200) << path;
     for (const char* secret : {"planted", "argon2", "kkkk"}) {
@@ -277,9 +278,9 @@ TEST_F(HttpAccess, UsersAndRolesAreChangedAndShownWithoutSecrets) {
 
 TEST_F(HttpAccess, BadBodiesSayWhatIsWrongAndRepeatNothing) {
   const std::string admin = Bearer("admin");
-  for (const char* body : {"", "[]", "{", R"({"password":5})", R"({"roles":"planted"})",
-                           R"({"roles":[1]})", R"({"planted":"planted"})",
-                           R"({"password":"short"})", R"({"roles":[["planted"]]})"}) {
+  for (const char* body :
+       {"", "[]", "{", R"({"password":5})", R"({"roles":"planted"})", R"({"roles":[1]})",
+        R"({"planted":"planted"})", R"({"password":"short"})", R"({"roles":[["planted"]]})"}) {
     const ParsedReply reply = Send("PUT /v1/admin/users/bob", admin, body);
     EXPECT_EQ(reply.status, 400) << body;
     EXPECT_EQ(reply.body.find("planted"), std::string::npos) << reply.body;

@@ -259,10 +259,21 @@ Read ReadDeleteItem(std::string_view text, Draft draft, Defaults) {
 
 // Members that a single update has in its head, its query or its path. The others are its body.
 bool IsOfUpdateHead(std::string_view name) {
-  constexpr std::string_view kNames[] = {
-      R"("op")", R"("bucket")", R"("key")", R"("consistency")", R"("sloppy")", R"("r")", R"("w")",
-      R"("pr")", R"("pw")", R"("timeout_ms")", R"("if_match")", R"("if_none_match")",
-      R"("idempotency_key")", R"("client_timestamp")", R"("ttl")"};
+  constexpr std::string_view kNames[] = {R"("op")",
+                                         R"("bucket")",
+                                         R"("key")",
+                                         R"("consistency")",
+                                         R"("sloppy")",
+                                         R"("r")",
+                                         R"("w")",
+                                         R"("pr")",
+                                         R"("pw")",
+                                         R"("timeout_ms")",
+                                         R"("if_match")",
+                                         R"("if_none_match")",
+                                         R"("idempotency_key")",
+                                         R"("client_timestamp")",
+                                         R"("ttl")"};
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames);
 }
 
@@ -405,12 +416,15 @@ std::string GetResult(std::string_view key, const coordinator::GetReply& reply) 
 std::string WriteResult(std::string_view key, bool is_delete,
                         const coordinator::WriteReply& reply) {
   const bool typed = reply.shown.bytes.has_value() || causal::Merges(reply.shown.kind);
-  return Result(is_delete ? 204 : typed ? 200 : 201, [&](JsonWriter& json) {
-    WriteItemKey(json, key);
-    if (typed) WriteOperated(json, reply.shown);
-    WriteWritten(json, reply);
-    if (reply.replayed) json.Key("replayed").Bool(true);
-  });
+  return Result(is_delete ? 204
+                : typed   ? 200
+                          : 201,
+                [&](JsonWriter& json) {
+                  WriteItemKey(json, key);
+                  if (typed) WriteOperated(json, reply.shown);
+                  WriteWritten(json, reply);
+                  if (reply.replayed) json.Key("replayed").Bool(true);
+                });
 }
 
 std::string ErrorResult(const Refusal& refusal, std::string_view context) {

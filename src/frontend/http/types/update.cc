@@ -67,11 +67,10 @@ void UpdateJson(Request& request, Exchange exchange) {
     return exchange.Refuse(std::move(read.error()));
   }
   exchange.pending()->key = update->key;
-  exchange.shared().kv.Write(
-      std::move(*update),
-      [exchange = std::move(exchange)](base::Result<WriteReply> result) mutable {
-        AnswerUpdated(exchange, std::move(result));
-      });
+  exchange.shared().kv.Write(std::move(*update), [exchange = std::move(exchange)](
+                                                     base::Result<WriteReply> result) mutable {
+    AnswerUpdated(exchange, std::move(result));
+  });
 }
 
 }  // namespace lariat::frontend::http
