@@ -112,7 +112,8 @@ void ClusterHotKeys::AskOthers(const coordinator::HotRequest& request, std::vect
   for (ring::NodeIndex i = 0; view && i < view->ring.size(); ++i) {
     if (i == view->self) continue;
     const auto peer = home.peers().PeerIn(*view, i);
-    if (!peer || !home.peers().IsAlive(i)) {
+    // A build without lists ends the connection at a question like this, too.
+    if (!peer || !home.peers().IsAlive(i) || !home.peers().TakesScans(*peer)) {
       gather->silent.push_back(view->MemberAt(i).name);
       continue;
     }
