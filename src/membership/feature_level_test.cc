@@ -56,6 +56,15 @@ TEST(FeatureLevel, NamesTheNodesToUpgradeAndThenTheCommand) {
   EXPECT_TRUE(RequireLevel(Sealed(0), 0, "anything", Told({}).level));
 }
 
+TEST(FeatureLevel, KindsThatOlderBuildsWouldMisreadNeedIt) {
+  for (const causal::KindRow& row : causal::kKinds) {
+    BucketProperties bucket = MakeBucket("b");
+    bucket.conflict = row.kind;
+    const bool old = row.kind == causal::Kind::kSiblings || row.kind == causal::Kind::kLww;
+    EXPECT_EQ(LevelOf(bucket), old ? 0U : 1U) << row.name;
+  }
+}
+
 TEST(FeatureLevel, IsFinalizedWhenEveryMemberHasIt) {
   const auto early = FinalizeUpgrade(Sealed(0), Told({{1, 1}, {2, 0}, {3, 1}}).level);
   ASSERT_FALSE(early);

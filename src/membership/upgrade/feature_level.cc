@@ -41,7 +41,15 @@ base::Status RequireLevel(const Topology& now, uint32_t needed, std::string_view
                                    " switches it on, and then no node goes back to an older build");
 }
 
-uint32_t LevelOf(const BucketProperties& /*bucket*/) { return 0; }
+uint32_t LevelOf(const BucketProperties& bucket) {
+  switch (bucket.conflict) {
+    case causal::Kind::kSiblings:
+    case causal::Kind::kLww:
+      return 0;
+    default:
+      return 1;
+  }
+}
 
 base::Result<std::optional<Topology>> FinalizeUpgrade(const Topology& now, const LevelsTold& told) {
   if (now.feature_level >= kFeatureLevel) return std::nullopt;

@@ -3,7 +3,7 @@
 //
 //   level   since it
 //     0     builds that know of no levels
-//     1     buckets are deleted
+//     1     buckets are deleted; buckets whose values merge, and serial ones
 //
 // Each build has a level, and each member tells its own in gossip. The level of the cluster is in
 // the topology document. It decides what may be stored or agreed on: as long as it is low, every
