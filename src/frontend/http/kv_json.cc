@@ -122,72 +122,74 @@ base::Status ReadDeleteMember(JsonMember& member, causal::ClientWrite& del) {
   if (member.name == "expect") return ReadExpect(member, del);
   if (member.name != "context") return Bad("unknown member '" + member.name + "'");
   return member.is_null() ? base::Status() : ReadContext(member, del.context);
-  void AnswerTyped(Exchange & exchange, const GetReply& reply, const TypeQuery& query) {
-    if (auto fits = CheckTypeQuery(query, reply.kind); !fits) return exchange.Refuse(fits.error());
-    exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
-      const std::string tag = EntityTag(reply, Form::kJson);
-      if (MatchesTag(waiting.if_none_match, tag)) return NotModified(shared, waiting, reply, tag);
-      const ShownValue& value = reply.values.front();
-      std::string body;
-      JsonWriter json(&body);
-      json.BeginObject();
-      WriteKey(json, waiting.key);
-      WriteTypedMembers(json, reply.kind, value.bytes, query);
-      json.Key("version").VersionObject(reply.version).Key("timestamp").Int(value.written.ms);
-      if (value.expires_ms != 0) json.Key("expires").Int(value.expires_ms);
-      if (!value.content_type.empty()) json.Key("content_type").Text(value.content_type);
-      json.Key("context").Text(reply.context).Key("conflict").Bool(false);
-      json.Key("siblings").BeginArray().EndArray();
-      WriteReplicas(json, reply.replicas);
-      json.EndObject();
-      ReplyBuilder builder(shared, waiting.form, 200);
-      AddShown(builder, reply, tag);
-      return builder.Move(kJsonType, std::move(body));
-    });
-  }
+}
 
-  void GetJson(Request & request, Exchange exchange) {
-    TypeQuery query;
-    auto get = ReadGet(request, &query);
-    if (!get) return exchange.Refuse(std::move(get.error()));
-    get->caller = exchange.caller();
-    Pending& pending = *exchange.pending();
-    pending.key = get->key;
-    pending.if_none_match = request.Get(Header::kIfNoneMatch).value_or("");
-    exchange.shared().kv.Get(
-        std::move(*get), [exchange = std::move(exchange),
-                          query = std::move(query)](base::Result<GetReply> result) mutable {
-          if (!result) return exchange.Refuse(std::move(result.error()));
-          if (result->values.empty()) return AnswerNotFound(exchange, *result);
-          if (causal::Merges(result->kind)) return AnswerTyped(exchange, *result, query);
-          if (query.Any()) return exchange.Refuse(CheckTypeQuery(query, result->kind).error());
-          exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
-            return ShownAsJson(shared, waiting, *result);
-          });
+void AnswerTyped(Exchange& exchange, const GetReply& reply, const TypeQuery& query) {
+  if (auto fits = CheckTypeQuery(query, reply.kind); !fits) return exchange.Refuse(fits.error());
+  exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
+    const std::string tag = EntityTag(reply, Form::kJson);
+    if (MatchesTag(waiting.if_none_match, tag)) return NotModified(shared, waiting, reply, tag);
+    const ShownValue& value = reply.values.front();
+    std::string body;
+    JsonWriter json(&body);
+    json.BeginObject();
+    WriteKey(json, waiting.key);
+    WriteTypedMembers(json, reply.kind, value.bytes, query);
+    json.Key("version").VersionObject(reply.version).Key("timestamp").Int(value.written.ms);
+    if (value.expires_ms != 0) json.Key("expires").Int(value.expires_ms);
+    if (!value.content_type.empty()) json.Key("content_type").Text(value.content_type);
+    json.Key("context").Text(reply.context).Key("conflict").Bool(false);
+    json.Key("siblings").BeginArray().EndArray();
+    WriteReplicas(json, reply.replicas);
+    json.EndObject();
+    ReplyBuilder builder(shared, waiting.form, 200);
+    AddShown(builder, reply, tag);
+    return builder.Move(kJsonType, std::move(body));
+  });
+}
+
+void GetJson(Request& request, Exchange exchange) {
+  TypeQuery query;
+  auto get = ReadGet(request, &query);
+  if (!get) return exchange.Refuse(std::move(get.error()));
+  get->caller = exchange.caller();
+  Pending& pending = *exchange.pending();
+  pending.key = get->key;
+  pending.if_none_match = request.Get(Header::kIfNoneMatch).value_or("");
+  exchange.shared().kv.Get(
+      std::move(*get), [exchange = std::move(exchange),
+                        query = std::move(query)](base::Result<GetReply> result) mutable {
+        if (!result) return exchange.Refuse(std::move(result.error()));
+        if (result->values.empty()) return AnswerNotFound(exchange, *result);
+        if (causal::Merges(result->kind)) return AnswerTyped(exchange, *result, query);
+        if (query.Any()) return exchange.Refuse(CheckTypeQuery(query, result->kind).error());
+        exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
+          return ShownAsJson(shared, waiting, *result);
         });
-  }
+      });
+}
 
-  void PutJson(Request & request, Exchange exchange) {
-    auto put = ReadPut(request);
-    if (!put) return exchange.Refuse(std::move(put.error()));
-    if (auto read = ReadPutBody(request.body, put->write); !read) {
-      return exchange.Refuse(std::move(read.error()));
-    }
-    const uint64_t value_max = exchange.shared().kv.ValueBytesMax();
-    if (put->write.value.size() > value_max) {
-      return exchange.Refuse({Code::kTooLarge, "the value is larger than limits.value_bytes = " +
-                                                   std::to_string(value_max)});
-    }
-    Write(std::move(exchange), std::move(*put));
+void PutJson(Request& request, Exchange exchange) {
+  auto put = ReadPut(request);
+  if (!put) return exchange.Refuse(std::move(put.error()));
+  if (auto read = ReadPutBody(request.body, put->write); !read) {
+    return exchange.Refuse(std::move(read.error()));
   }
+  const uint64_t value_max = exchange.shared().kv.ValueBytesMax();
+  if (put->write.value.size() > value_max) {
+    return exchange.Refuse({Code::kTooLarge, "the value is larger than limits.value_bytes = " +
+                                                 std::to_string(value_max)});
+  }
+  Write(std::move(exchange), std::move(*put));
+}
 
-  void DeleteJson(Request & request, Exchange exchange) {
-    auto del = ReadDelete(request);
-    if (!del) return exchange.Refuse(std::move(del.error()));
-    if (auto read = ReadDeleteBody(request.body, del->write); !read) {
-      return exchange.Refuse(std::move(read.error()));
-    }
-    Write(std::move(exchange), std::move(*del));
+void DeleteJson(Request& request, Exchange exchange) {
+  auto del = ReadDelete(request);
+  if (!del) return exchange.Refuse(std::move(del.error()));
+  if (auto read = ReadDeleteBody(request.body, del->write); !read) {
+    return exchange.Refuse(std::move(read.error()));
   }
+  Write(std::move(exchange), std::move(*del));
+}
 
 }  // namespace lariat::frontend::http

@@ -414,7 +414,7 @@ TEST_F(Kv, ErrorDetails) {
 }
 
 TEST_F(Kv, UnknownPathsAndMethods) {
-  for (const char* path : {"/", "/kvx", "/v1", "/v1/kvs/a", "/v2/kv/a", "/kv/a/", "/KV/a", "*"}) {
+  for (const char* path : {"//", "/kvx", "/v1", "/v1/kvs/a", "/v2/kv/a", "/kv/a/", "/KV/a", "*"}) {
     const ParsedReply reply = Send(std::string("GET ") + path);
     EXPECT_EQ(reply.status, 404) << path;
     EXPECT_TRUE(reply.body.starts_with(R"({"error":{"code":"not_found")"));

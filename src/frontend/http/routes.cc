@@ -46,6 +46,7 @@ bool Matches(std::string_view pattern, std::string_view path, Request& request) 
   request.bucket_segment.reset();
   request.key_segment.reset();
   request.task_segment.reset();
+  if (pattern == "/") return path == pattern;
   request.name_segment.reset();
   for (;;) {
     const std::string_view wanted = TakeSegment(&pattern);

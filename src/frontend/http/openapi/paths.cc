@@ -75,9 +75,9 @@ json::object JsonContent(std::string_view schema) {
 
 json::object Responses(const Route& route, const json::object& known) {
   std::map<std::string, json::object> by_status;
-  const std::string answers =
-      std::string(route.answers) + " 400" + std::string(BodyErrors(route.body)) +
-      std::string(DoorErrors(route.door));
+  const std::string answers = std::string(route.answers) + " 400" +
+                              std::string(BodyErrors(route.body)) +
+                              std::string(DoorErrors(route.door));
   for (const std::string& answer : Split(answers, ' ')) {
     const std::vector<std::string> parts = Split(answer, ':');
     const std::string name = parts.size() > 1 ? parts[1] : ErrorOf(parts[0]);
@@ -93,7 +93,7 @@ json::object Responses(const Route& route, const json::object& known) {
   return responses;
 }
 
-json::object Operation(const Route& route, const json::object& components) {
+json::object OperationOfRoute(const Route& route, const json::object& components) {
   json::object operation = {{"operationId", OperationId(route)},
                             {"tags", json::array{TagOf(route)}},
                             {"summary", std::string(route.summary)}};
@@ -137,7 +137,7 @@ json::object Paths(const json::object& components) {
       json::array parameters = Refs("parameters", PathParameters(route.pattern));
       if (!parameters.empty()) path.as_object()["parameters"] = std::move(parameters);
     }
-    path.as_object()[MethodName(route.method)] = Operation(route, components);
+    path.as_object()[MethodName(route.method)] = OperationOfRoute(route, components);
   }
   return paths;
 }
