@@ -214,6 +214,23 @@ TEST_P(EngineContract, WhatIsApartIsReplacedAsAWhole) {
   EXPECT_EQ(engine()->ReadApart().value(), "3");
 }
 
+// As when a bucket is deleted. An engine without files has nothing to give back.
+TEST_P(EngineContract, TheRoomOfWhatWasRemovedIsGivenBack) {
+  base::Prng random(3);
+  constexpr int kRecords = 400;
+  for (int i = 0; i < kRecords; ++i) {
+    std::string value(10000, ' ');  // that cannot be compressed
+    for (char& c : value) c = static_cast<char>(random.Below(256));
+    Put("k" + std::to_string(1000 + i), value);
+  }
+  ASSERT_TRUE(FlushAndWait(engine(), queue(), Space::kData).has_value());
+  const uint64_t before = engine()->Stats().disk_bytes;
+  for (int i = 0; i < kRecords; ++i) Remove("k" + std::to_string(1000 + i));
+  engine()->FreeRemoved();
+  const auto freed = [&] { return engine()->Stats().disk_bytes <= before / 4; };
+  EXPECT_TRUE(queue()->RunUntil(freed)) << engine()->Stats().disk_bytes << " of " << before;
+}
+
 // A std::map walked next to the engine.
 TEST_P(EngineContract, AgreesWithAModel) {
   base::Prng random(20260101);

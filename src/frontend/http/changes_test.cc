@@ -71,14 +71,34 @@ TEST_F(Changes, ClusterStatus) {
   one.twin = "h:1";
   node.admin.status.nodes = {one};
   const std::string nodes =
-      R"("queued":2,"nodes":[{"name":"node1","id":"","state":"normal","alive":true,)"
-      R"("draining":false,"detector":"alive","phi":0.25,"http":"","resp":"","peer":"","dc":"",)"
+      R"("queued":2,"feature_level":0,"upgrade":"","nodes":[{"name":"node1","id":"",)"
+      R"("state":"normal","alive":true,"draining":false,"detector":"alive","phi":0.25,"http":"","resp":"","peer":"","dc":"",)"
       R"("rack":"","weight":1,"tokens":16,"owns":0.5,"data_bytes":99,"hints_pending_bytes":0,)"
       R"("twin":"h:1","self":false}]})";
   const std::string head = R"({"cluster_id":"id","epoch":7,"answered_by":"node1","operation":)";
   EXPECT_EQ(Ask(node, "GET /v1/cluster/status").body, head + "null," + nodes);
   node.admin.status.operation = Streaming();
   EXPECT_EQ(Ask(node, "GET /v1/cluster/status").body, head + kStreaming + "," + nodes);
+}
+
+TEST_F(Changes, ABucketIsDeletedWithATicket) {
+  const ParsedReply taken = Ask(node, "DELETE /v1/buckets/carts");
+  EXPECT_EQ(taken.status, 202);
+  EXPECT_EQ(taken.body, R"({"task":8,"started":true,"message":"its data follows"})");
+  EXPECT_EQ(node.admin.last_deleted, "carts");
+  EXPECT_EQ(Ask(node, "DELETE /v1/buckets/carts?x=1").status, 400);
+  EXPECT_EQ(Ask(node, "DELETE /v1/buckets/carts", "", "{}").status, 400) << "it takes no body";
+  node.admin.error = base::Error{Code::kConflict, "not the default one"};
+  EXPECT_EQ(Ask(node, "DELETE /v1/buckets/default").status, 409);
+}
+
+TEST_F(Changes, AnUpgradeIsFinalized) {
+  EXPECT_EQ(Post("finalize-upgrade", "").body, R"({"finalized":true})");
+  EXPECT_EQ(Post("finalize-upgrade", "{}").status, 200);
+  EXPECT_EQ(node.admin.calls, 2);
+  EXPECT_EQ(Post("finalize-upgrade", R"({"level":2})").status, 400);
+  node.admin.error = base::Error{Code::kConflict, "node2 is older"};
+  EXPECT_EQ(Post("finalize-upgrade", "{}").status, 409);
 }
 
 TEST_F(Changes, Plan) {
