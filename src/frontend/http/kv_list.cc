@@ -73,8 +73,8 @@ void List(Request& request, Exchange exchange, ListKind kind) {
   if (!list) return exchange.Refuse(std::move(list.error()));
   list->caller = exchange.caller();
   const bool values = list->values;
-  exchange.shared().kv.List(std::move(*list), [exchange = std::move(exchange), values](
-                                                  base::Result<ListReply> page) mutable {
+  exchange.shared().kv.List(std::move(*list), [exchange = std::move(exchange),
+                                               values](base::Result<ListReply> page) mutable {
     if (!page) return exchange.Refuse(std::move(page.error()));
     exchange.Answer(telemetry::Outcome::kOk, [&](Shared& shared, const Pending& waiting) {
       std::string body;
