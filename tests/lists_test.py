@@ -205,7 +205,7 @@ class CommandLine(ClusterTest):
         fill(self.nodes[0], "default", ["{t}1", "{t}2"])
         shown = self.cli("scan", "--prefix", "{t}", "--values")
         self.assertEqual(shown, "{t}1\t{t}1\n{t}2\t{t}2\n")
-        self.cli("scan", "--prefix", "key", code=1)
+        self.cli("scan", "--prefix", "key", code=2)
 
     def test_an_export_is_taken_back(self):
         node = self.nodes[0]
