@@ -344,8 +344,9 @@ void AddTransferCommands(CLI::App& app, Session& session) {
                        "  lariat export --bucket users --keys keys.txt > some.ndjson");
   command->add_option("--keys", out->reader.path,
                       "Only these: one key per line; - is standard input");
-  command->add_option("--resume", out->resume,
-                      "State file of a whole bucket with --out: go on where an earlier run stopped");
+  command->add_option(
+      "--resume", out->resume,
+      "State file of a whole bucket with --out: go on where an earlier run stopped");
   command->add_option("--keys-format", out->keys_format,
                       "lines (the bytes of each line) or ndjson (strings, {\"base64\": ...}, or "
                       "what import reads); default: by the name");

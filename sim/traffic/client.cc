@@ -52,9 +52,8 @@ void Traffic::Client::ThinkThenAct() {
 void Traffic::Client::Act() {
   const Options& o = cluster_.options();
   const std::string key = traffic_.keys_[prng_.Below(traffic_.keys_.size())];
-  const int64_t weights[] = {o.mix_get,    o.mix_put,         o.mix_blind,
-                             o.mix_delete, o.mix_conditional, o.mix_idempotent,
-                             o.mix_list};
+  const int64_t weights[] = {o.mix_get,         o.mix_put,        o.mix_blind, o.mix_delete,
+                             o.mix_conditional, o.mix_idempotent, o.mix_list};
   int64_t total = 0;
   for (const int64_t weight : weights) total += weight;
   int64_t pick = prng_.Between(0, total - 1);
@@ -192,8 +191,7 @@ void Traffic::Client::OnPage(base::Instant started, const coordinator::ListReque
   const uint32_t bucket = membership::BucketIdOf(kBucket);
   coordinator::ListRequest next = asked;
   next.cursor = page.cursor;
-  const std::string from =
-      asked.cursor.empty() ? "" : *coordinator::DecodeCursor(bucket, asked);
+  const std::string from = asked.cursor.empty() ? "" : *coordinator::DecodeCursor(bucket, asked);
   const std::string to = page.cursor.empty() ? "" : *coordinator::DecodeCursor(bucket, next);
   std::map<std::string, coordinator::GetReply> shown;
   for (const coordinator::ListedKey& listed : page.keys) {

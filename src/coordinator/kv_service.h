@@ -123,8 +123,8 @@ struct ListRequest {
   int64_t limit = kListLimitDefault;
   std::string cursor;  // of an earlier reply; empty: from the start
   bool values = false;
-  // Goes on at this token, and ends behind the last key of a token, so that a token is all that a
-  // cursor has to say. Without bounds and cursor.
+  // Begins at this token. Without values it ends behind the last key of a token, so that a token is
+  // all that a cursor has to say. Without bounds and cursor.
   std::optional<uint64_t> from_token;
   Consistency consistency;
   Caller caller;
@@ -137,7 +137,7 @@ struct ListedKey {
 struct ListReply {
   std::vector<ListedKey> keys;
   std::string cursor;       // empty: nothing is left
-  uint64_t next_token = 0;  // of a request with from_token; 0: nothing is left
+  uint64_t next_token = 0;  // of a page that ends with a token; 0: nothing is left
 };
 
 // How much a bucket holds, from samples of its keys at places spread over it. Exact where it is not

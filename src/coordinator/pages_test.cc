@@ -28,8 +28,9 @@ void Fill(TestCluster& cluster, size_t keys) {
 }
 
 // All pages from any node, each page by the next one; `between` runs before each page.
-Keys Walk(TestCluster& cluster, ListRequest request, size_t nodes = 3,
-          const std::function<void(size_t page)>& between = [](size_t) {}) {
+Keys Walk(
+    TestCluster& cluster, ListRequest request, size_t nodes = 3,
+    const std::function<void(size_t page)>& between = [](size_t) {}) {
   Keys keys;
   size_t page = 0;
   do {
@@ -135,7 +136,8 @@ TEST(Pages, ShowAWriteThatOneOfTheReplicasMissed) {
   }
 }
 
-// --- planted: what the checks above have to find ---------------------------------------------------
+// --- planted: what the checks above have to find
+// ---------------------------------------------------
 
 // Keys that pages of these replicas show, by a merge that is given what `spoil` makes of them.
 Keys MergedWalk(const std::vector<Keys>& replicas, size_t entries_max,

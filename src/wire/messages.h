@@ -225,7 +225,8 @@ struct RangePage {
   bool done = false;      // nothing is left after last_key
   uint64_t checksum = 0;  // PageChecksum of the entries
 };
-// --- pages of lists -------------------------------------------------------------------------------
+// --- pages of lists
+// -------------------------------------------------------------------------------
 
 // What of a record is wanted. All forms have its key and the digest of its object.
 enum class ScanForm : uint8_t {
@@ -246,8 +247,8 @@ struct ScanReply {
   struct Entry {
     std::string key;       // its position
     base::Hash128 digest;  // of the object; zero: it is there and cannot be read
-    bool live = false;    // by the receiver's clock; of kLive
-    std::string object;   // causal::Object bytes; of kObjects
+    bool live = false;     // by the receiver's clock; of kLive
+    std::string object;    // causal::Object bytes; of kObjects
   };
   Outcome outcome;
   std::vector<Entry> entries;  // tombstones too

@@ -25,7 +25,8 @@ tl::expected<ExportState, Exit> GoOn(const BucketExport& o) {
   const ExportState fresh{o.bucket};
   if (o.resume.empty()) return fresh;
   if (o.out.empty()) {
-    return tl::unexpected(Complain(Exit::kUsage, "--resume needs --out: a file can be gone on with"));
+    return tl::unexpected(
+        Complain(Exit::kUsage, "--resume needs --out: a file can be gone on with"));
   }
   auto saved = LoadExportState(o.resume);
   if (!saved) return tl::unexpected(Complain(Exit::kFailed, saved.error().message));
@@ -39,8 +40,8 @@ tl::expected<ExportState, Exit> GoOn(const BucketExport& o) {
   const uint64_t size = std::filesystem::file_size(o.out, error);
   if (error || size < (*saved)->bytes) {
     return tl::unexpected(Complain(
-        Exit::kUsage, fmt::format("{} is shorter than {} says; remove both to start over", o.out,
-                                  o.resume)));
+        Exit::kUsage,
+        fmt::format("{} is shorter than {} says; remove both to start over", o.out, o.resume)));
   }
   std::filesystem::resize_file(o.out, (*saved)->bytes, error);
   if (error) return tl::unexpected(Complain(Exit::kFailed, error.message()));
@@ -109,9 +110,9 @@ Exit ExportBucket(const Common& common, const BucketExport& o) {
   // Standard output may hold the data; the summary goes beside it.
   if (common.json) {
     Tell("{}\n", boost::json::serialize(boost::json::object{{"exported", state->records},
-                                                             {"bytes", state->bytes},
-                                                             {"seconds", progress.Seconds()},
-                                                             {"done", state->done}}));
+                                                            {"bytes", state->bytes},
+                                                            {"seconds", progress.Seconds()},
+                                                            {"done", state->done}}));
   } else {
     Tell("exported {} records, {}, in {}\n", CountText(state->records), BytesText(state->bytes),
          SecondsText(progress.Seconds()));

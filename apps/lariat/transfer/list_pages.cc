@@ -39,8 +39,8 @@ net::Request ListPages::Request() const {
                      : range         ? "/v1/buckets/{}/kv/range{}"
                                      : "/v1/buckets/{}/keys{}";
   net::Request request;
-  request.target = fmt::format(fmt::runtime(path), net::PercentEncode(options_.bucket),
-                               net::QueryString(query));
+  request.target =
+      fmt::format(fmt::runtime(path), net::PercentEncode(options_.bucket), net::QueryString(query));
   if (!options_.consistency.empty()) {
     request.headers.emplace_back("Consistency", options_.consistency);
   }

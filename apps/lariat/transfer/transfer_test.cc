@@ -103,10 +103,11 @@ TEST_F(TransferTest, NdjsonGoesOnBehindBadLines) {
 
 TEST_F(TransferTest, SiblingsOfALineAreRecordsThatEndTogether) {
   const std::string first = R"({"key":"a","value":"1"})";
-  std::string path = File("a.json", first + "\n" +
-                                        R"({"key":"k","siblings":[{"value":"x","content_type":"t/x"},)"
-                                        R"({"value_base64":"/w=="}],"context":"C"})"
-                                        "\n");
+  std::string path =
+      File("a.json", first + "\n" +
+                         R"({"key":"k","siblings":[{"value":"x","content_type":"t/x"},)"
+                         R"({"value_base64":"/w=="}],"context":"C"})"
+                         "\n");
   auto reader = Open({path, {}, "", "", ""});
   Record record;
   std::string why;

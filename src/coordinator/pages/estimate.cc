@@ -59,10 +59,11 @@ void End(Sampling& sampling) {
     reply.keys = static_cast<uint64_t>(
         std::llround(static_cast<double>(reply.sampled) * (kRing / sampling.ring_seen)));
   }
-  const double share = sampling.valued == 0 ? 0
-                                            : static_cast<double>(reply.keys) /
-                                                  static_cast<double>(sampling.valued);
-  reply.value_bytes = static_cast<uint64_t>(std::llround(static_cast<double>(sampling.bytes) * share));
+  const double share = sampling.valued == 0
+                           ? 0
+                           : static_cast<double>(reply.keys) / static_cast<double>(sampling.valued);
+  reply.value_bytes =
+      static_cast<uint64_t>(std::llround(static_cast<double>(sampling.bytes) * share));
   reply.conflicts =
       static_cast<uint64_t>(std::llround(static_cast<double>(sampling.conflicts) * share));
   sampling.done(std::move(reply));

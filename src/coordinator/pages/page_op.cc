@@ -99,8 +99,8 @@ base::Status PageOp::PlanStretch(std::shared_ptr<const membership::View> view) {
   if (auto status = CheckAlive(*target, context_.replicas(), demand, none, false); !status) {
     return status;
   }
-  const bool strict = stretch_.needed + target->bucket->WritersOf(target->Ns().read) >
-                      target->Ns().read;
+  const bool strict =
+      stretch_.needed + target->bucket->WritersOf(target->Ns().read) > target->Ns().read;
   stretch_.read_each = strict && stretch_.needed > 1 && !target->replicas.other.empty();
   const Lineup lineup = ReadLineup(*target, context_.replicas(), false);
   for (size_t i = lineup.nodes.size(); i-- > 0;) {
@@ -140,13 +140,13 @@ void PageOp::AskOneMore(bool whole) {
       static_cast<uint32_t>(std::min<uint64_t>(ExaminedLeft(), (KeysLeft() + 1) * eagerness_));
   scan.bytes_max = kBytesMax;
   if (whole) scan.form = WantsObjects() ? wire::ScanForm::kObjects : wire::ScanForm::kLive;
-  context_.replicas().Scan({*stretch_.view, node, Left()}, std::move(scan),
-                           [self = shared_from_this(), source,
-                            round = round_](wire::ScanReply&& page) {
-                             if (!self->home_.expired()) {
-                               self->OnPage(round, source, std::move(page));
-                             }
-                           });
+  context_.replicas().Scan(
+      {*stretch_.view, node, Left()}, std::move(scan),
+      [self = shared_from_this(), source, round = round_](wire::ScanReply&& page) {
+        if (!self->home_.expired()) {
+          self->OnPage(round, source, std::move(page));
+        }
+      });
 }
 
 void PageOp::OnPage(uint64_t round, size_t source, wire::ScanReply&& page) {
@@ -158,11 +158,10 @@ void PageOp::OnPage(uint64_t round, size_t source, wire::ScanReply&& page) {
     ++round_;  // nobody else's answer counts
     stretch_ = {};
     if (context_.NewerThan(*view)) return Plan();
-    return context_.WaitFor(view, node, attempts_++,
-                            [self = shared_from_this()] {
-                              self->context_.metrics().requests_planned_again.Add();
-                              self->Plan();
-                            });
+    return context_.WaitFor(view, node, attempts_++, [self = shared_from_this()] {
+      self->context_.metrics().requests_planned_again.Add();
+      self->Plan();
+    });
   }
   if (!page.outcome.ok()) return OnFailed(page.outcome.ToError());
   stretch_.has_whole |= stretch_.sources[source].whole;
@@ -261,8 +260,9 @@ void PageOp::EndRound() {
   at_ = stretch_.next;
   if (at_.empty() || !IsBefore(at_, options_.span.to)) return Finish();
   if (reply_.keys.size() > kTokenKeysMax) {
-    return Fail({Code::kTooLarge, "a hash tag has more than 100000 keys, too many for a cursor of "
-                                  "this protocol; list it over HTTP by its prefix"});
+    return Fail({Code::kTooLarge,
+                 "a hash tag has more than 100000 keys, too many for a cursor of "
+                 "this protocol; list it over HTTP by its prefix"});
   }
   if (IsFull() && !InsideToken()) return Finish();
   Plan();

@@ -11,8 +11,8 @@
 // A replica that refuses, or is late, is joined by another one. When the topology has changed the
 // stretch is planned anew from where the page is: what it has already stays as it was read.
 //
-// While a range moves to other nodes (lists.h) what is shown has to be held by the new owners too, or
-// it might be gone when they are read; so each of its live keys is read as a Get reads it.
+// While a range moves to other nodes (lists.h) what is shown has to be held by the new owners too,
+// or it might be gone when they are read; so each of its live keys is read as a Get reads it.
 //
 // Held alive by the callbacks it has given out; the shard's thread.
 #pragma once
@@ -84,7 +84,9 @@ class PageOp : public std::enable_shared_from_this<PageOp> {
   void Finish();
   void Fail(base::Error error);
 
-  bool WholeTokens() const { return options_.request.from_token.has_value(); }
+  bool WholeTokens() const {
+    return options_.request.from_token.has_value() && !options_.request.values;
+  }
   base::Duration Left() const { return options_.deadline - context_.clock().Now(); }
   size_t KeysLeft() const;
   bool WantsObjects() const { return options_.request.values && !stretch_.read_each; }

@@ -24,9 +24,9 @@ base::Result<PageOp::Options> Pages::Check(ListRequest request) const {
     return Fail(Code::kInvalidArgument, "limit must be 1 to " + std::to_string(kListLimitMax));
   }
   const membership::BucketProperties& bucket = *context_.view()->FindBucket(request.bucket);
-  const auto quorum = ReadQuorum(request.consistency, bucket,
-                                 context_.settings().request_timeout_ms,
-                                 context_.view()->topology.NextN(bucket));
+  const auto quorum =
+      ReadQuorum(request.consistency, bucket, context_.settings().request_timeout_ms,
+                 context_.view()->topology.NextN(bucket));
   if (!quorum) return Fail(quorum.error());
   auto span = SpanOf(request);
   if (!span) return Fail(std::move(span.error()));

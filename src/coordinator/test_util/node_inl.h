@@ -150,20 +150,21 @@ inline void TestNode::LocalScan(wire::ScanRequest request, ScanDone done) {
   query.bytes_max = request.bytes_max;
   query.form = static_cast<replica::ScanForm>(request.form);
   query.now = cluster_.wall;
-  replica.Scan(std::move(query), [] { return true; },
-               [done = std::move(done)](base::Result<replica::ScanResult> result) mutable {
-                 wire::ScanReply reply;
-                 if (!result) {
-                   reply.outcome = wire::Outcome::From(result.error());
-                   return done(std::move(reply));
-                 }
-                 for (auto& entry : result->entries) {
-                   reply.entries.push_back({entry.key.substr(4), entry.digest, entry.live,
-                                            std::move(entry.object)});
-                 }
-                 if (!result->next.empty()) reply.next = result->next.substr(4);
-                 done(std::move(reply));
-               });
+  replica.Scan(
+      std::move(query), [] { return true; },
+      [done = std::move(done)](base::Result<replica::ScanResult> result) mutable {
+        wire::ScanReply reply;
+        if (!result) {
+          reply.outcome = wire::Outcome::From(result.error());
+          return done(std::move(reply));
+        }
+        for (auto& entry : result->entries) {
+          reply.entries.push_back(
+              {entry.key.substr(4), entry.digest, entry.live, std::move(entry.object)});
+        }
+        if (!result->next.empty()) reply.next = result->next.substr(4);
+        done(std::move(reply));
+      });
 }
 
 inline void TestNode::Forward(const Destination& to, wire::ForwardedWrite request,

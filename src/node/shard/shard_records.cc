@@ -58,8 +58,8 @@ replica::ScanQuery QueryOf(wire::ScanRequest&& request, base::WallTime now) {
   query.bucket = request.bucket;
   const std::string bucket = storage::DataKey(request.bucket, 0, "").substr(0, kBucketBytes);
   query.from = bucket + request.from;
-  query.to = request.to.empty() ? replica::KeyAfterToken(request.bucket, UINT64_MAX)
-                                : bucket + request.to;
+  query.to =
+      request.to.empty() ? replica::KeyAfterToken(request.bucket, UINT64_MAX) : bucket + request.to;
   query.entries_max = std::clamp<size_t>(request.entries_max, 1, kScanEntriesMax);
   query.bytes_max = std::clamp<size_t>(request.bytes_max, 1, kScanBytesMax);
   query.form = request.form == wire::ScanForm::kObjects ? replica::ScanForm::kObjects
@@ -209,16 +209,16 @@ void ShardRecords::Scan(wire::ScanRequest&& request, uint64_t fence, ScanDone do
   }
   world_.metrics.list_scans.Set(static_cast<int64_t>(++scans_));
   const env::Clock& clock = world_.env.clock;
-  world_.replica.Scan(QueryOf(std::move(request), clock.Wall()),
-                      [&clock, until = clock.Now() + kScanTime] { return clock.Now() < until; },
-                      [this, fence, done = std::move(done)](
-                          base::Result<replica::ScanResult> result) mutable {
-                        world_.metrics.list_scans.Set(static_cast<int64_t>(--scans_));
-                        const base::Status same = CheckFence(fence);
-                        if (!same) return done(RefusedScan(same.error()));
-                        if (!result) return done(RefusedScan(result.error()));
-                        done(ToReply(std::move(*result)));
-                      });
+  world_.replica.Scan(
+      QueryOf(std::move(request), clock.Wall()),
+      [&clock, until = clock.Now() + kScanTime] { return clock.Now() < until; },
+      [this, fence, done = std::move(done)](base::Result<replica::ScanResult> result) mutable {
+        world_.metrics.list_scans.Set(static_cast<int64_t>(--scans_));
+        const base::Status same = CheckFence(fence);
+        if (!same) return done(RefusedScan(same.error()));
+        if (!result) return done(RefusedScan(result.error()));
+        done(ToReply(std::move(*result)));
+      });
 }
 
 void ShardRecords::ReadInDoubt(uint64_t fence, replica::KeyRef key, ReadDone done) {

@@ -54,8 +54,8 @@ class ShardRecords {
 
   // They are refused with kStaleEpoch if the shard that owns the token works by another fence.
   void Read(wire::ReadRequest&& request, uint64_t fence, ReadDone&& done);
-  // Of the node's records, whichever shard owns them; for a page of a list. The fence holds from the
-  // request to the answer, so that nothing was removed meanwhile because of another topology.
+  // Of the node's records, whichever shard owns them; for a page of a list. The fence holds from
+  // the request to the answer, so that nothing was removed meanwhile because of another topology.
   void Scan(wire::ScanRequest&& request, uint64_t fence, ScanDone done);
   // For comparisons: also while reads are refused.
   void ReadInDoubt(uint64_t fence, replica::KeyRef key, ReadDone done);

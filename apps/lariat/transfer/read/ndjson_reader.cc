@@ -135,8 +135,7 @@ base::Status NdjsonReader::FindValue(const Members& members, std::string_view li
 // All but the last end where the line begins: what is taken up again there begins with the first.
 base::Status NdjsonReader::QueueSiblings(const JsonMember& siblings, const Record& record) {
   boost::json::error_code problem;
-  const auto parsed = boost::json::parse(
-      {siblings.source.data(), siblings.source.size()}, problem);
+  const auto parsed = boost::json::parse({siblings.source.data(), siblings.source.size()}, problem);
   if (problem || !parsed.is_array() || parsed.as_array().empty()) {
     return Bad("'siblings' is no list of values");
   }

@@ -65,7 +65,8 @@ std::string TagOf(const Route& route) {
 std::string OperationId(const Route& route) {
   std::string id(route.name);
   id[0] = static_cast<char>(id[0] - 'A' + 'a');
-  const bool both = route.pattern.find("{bucket}/kv/") != std::string_view::npos;
+  const bool both = route.pattern.find("{bucket}") != std::string_view::npos &&
+                    route.pattern.find("/kv") != std::string_view::npos;
   return both ? id + "InBucket" : id;
 }
 

@@ -15,8 +15,8 @@ namespace {
 
 using coordinator::ListReply;
 
-constexpr int64_t kScanCount = 10;      // as in Redis
-constexpr size_t kKeysMax = 100000;     // of KEYS
+constexpr int64_t kScanCount = 10;                  // as in Redis
+constexpr size_t kKeysMax = 100000;                 // of KEYS
 constexpr std::string_view kStringType = "string";  // of all that a database holds
 
 coordinator::ListRequest PageFrom(const Call& call, uint64_t token, int64_t limit) {
@@ -110,9 +110,8 @@ void OnGathered(const std::shared_ptr<Gathering>& work, base::Result<ListReply> 
 }
 
 void GatherNext(const std::shared_ptr<Gathering>& work) {
-  work->call.shared().kv.List(work->page, [work](base::Result<ListReply> page) {
-    OnGathered(work, std::move(page));
-  });
+  work->call.shared().kv.List(
+      work->page, [work](base::Result<ListReply> page) { OnGathered(work, std::move(page)); });
 }
 
 // RANDOMKEY: from a random token on, over the end to the start once.
@@ -137,9 +136,8 @@ void OnSought(const std::shared_ptr<Seeking>& work, base::Result<ListReply> page
 }
 
 void SeekNext(const std::shared_ptr<Seeking>& work) {
-  work->call.shared().kv.List(work->page, [work](base::Result<ListReply> page) {
-    OnSought(work, std::move(page));
-  });
+  work->call.shared().kv.List(
+      work->page, [work](base::Result<ListReply> page) { OnSought(work, std::move(page)); });
 }
 
 }  // namespace
@@ -151,8 +149,8 @@ void Scan(Call call, Args args) {
   if (!ParseScanOptions(call, args, &options)) return;
   coordinator::KvService& kv = call.shared().kv;
   auto page = PageFrom(call, *cursor, options.count);
-  kv.List(std::move(page), [call = std::move(call), options = std::move(options)](
-                               base::Result<ListReply> listed) mutable {
+  kv.List(std::move(page), [call = std::move(call),
+                            options = std::move(options)](base::Result<ListReply> listed) mutable {
     if (!call.shared().alive) return;
     if (!listed) return call.Refuse(listed.error());
     AnswerScan(call, options, *listed);
@@ -175,12 +173,13 @@ void DbSize(Call call, Args) {
   const coordinator::ListRequest like = PageFrom(call, 0, 1);
   coordinator::KvService& kv = call.shared().kv;
   coordinator::EstimateRequest request{like.bucket, false, like.consistency, like.caller};
-  kv.Estimate(std::move(request), [call = std::move(call)](
-                                      const base::Result<coordinator::EstimateReply>& reply) mutable {
-    if (!call.shared().alive) return;
-    if (!reply) return call.Refuse(reply.error());
-    call.Int(static_cast<int64_t>(reply->keys));
-  });
+  kv.Estimate(
+      std::move(request),
+      [call = std::move(call)](const base::Result<coordinator::EstimateReply>& reply) mutable {
+        if (!call.shared().alive) return;
+        if (!reply) return call.Refuse(reply.error());
+        call.Int(static_cast<int64_t>(reply->keys));
+      });
 }
 
 }  // namespace lariat::frontend::resp::commands
