@@ -38,15 +38,14 @@ struct KindRow {
   bool ordered_by_clock;
   Shape shape;
 };
-inline constexpr KindRow kKinds[] = {
-    {Kind::kSiblings, "siblings", false, Shape::kOpaque},
-    {Kind::kLww, "lww", true, Shape::kOpaque},
-    {Kind::kCounter, "counter", false, Shape::kNumber},
-    {Kind::kRegister, "register", false, Shape::kText},
-    {Kind::kFlag, "flag", false, Shape::kBool},
-    {Kind::kHll, "hll", false, Shape::kNumber},
-    {Kind::kSet, "set", false, Shape::kList},
-    {Kind::kMap, "map", false, Shape::kFields}};
+inline constexpr KindRow kKinds[] = {{Kind::kSiblings, "siblings", false, Shape::kOpaque},
+                                     {Kind::kLww, "lww", true, Shape::kOpaque},
+                                     {Kind::kCounter, "counter", false, Shape::kNumber},
+                                     {Kind::kRegister, "register", false, Shape::kText},
+                                     {Kind::kFlag, "flag", false, Shape::kBool},
+                                     {Kind::kHll, "hll", false, Shape::kNumber},
+                                     {Kind::kSet, "set", false, Shape::kList},
+                                     {Kind::kMap, "map", false, Shape::kFields}};
 
 constexpr const KindRow& RowOf(Kind kind) {
   for (const KindRow& row : kKinds) {

@@ -159,9 +159,8 @@ void GetJson(Request& request, Exchange exchange) {
   pending.key = get->key;
   pending.if_none_match = request.Get(Header::kIfNoneMatch).value_or("");
   exchange.shared().kv.Get(
-      std::move(*get),
-      [exchange = std::move(exchange),
-       query = std::move(query)](base::Result<GetReply> result) mutable {
+      std::move(*get), [exchange = std::move(exchange),
+                        query = std::move(query)](base::Result<GetReply> result) mutable {
         if (!result) return exchange.Refuse(std::move(result.error()));
         if (result->values.empty()) return AnswerNotFound(exchange, *result);
         if (causal::Merges(result->kind)) return AnswerTyped(exchange, *result, query);

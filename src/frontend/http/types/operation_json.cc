@@ -196,8 +196,8 @@ base::Status TakeRemovals(const json::value& value, Operation* operation) {
     if (!named) return Bad("a field is removed by {\"field\": \"...\", \"type\": \"...\"}");
     const json::string& text = type->get_string();
     const auto kind = causal::ParseKind({text.data(), text.size()});
-    const bool is_field = kind && causal::Merges(*kind) && *kind != Kind::kMap &&
-                          *kind != Kind::kHll;
+    const bool is_field =
+        kind && causal::Merges(*kind) && *kind != Kind::kMap && *kind != Kind::kHll;
     if (!is_field) return Bad("a field is a counter, register, flag or set");
     causal::FieldStep field;
     field.name.assign(name->get_string().data(), name->get_string().size());
@@ -224,8 +224,7 @@ base::Result<Kind> KindOfMembers(const json::object& object, Kind bucket) {
   if (object.contains("add") || object.contains("remove")) {
     return bucket == Kind::kHll ? Kind::kHll : Kind::kSet;
   }
-  return Bad(
-      "an operation has one of 'increment', 'assign', 'enable', 'add', 'remove', 'update'");
+  return Bad("an operation has one of 'increment', 'assign', 'enable', 'add', 'remove', 'update'");
 }
 
 // False: no operation on this kind has such a member.

@@ -69,11 +69,10 @@ void UpdateJson(Request& request, Exchange exchange) {
   }
   update->caller = exchange.caller();
   exchange.pending()->key = update->key;
-  exchange.shared().kv.Write(
-      std::move(*update),
-      [exchange = std::move(exchange)](base::Result<WriteReply> result) mutable {
-        AnswerUpdated(exchange, std::move(result));
-      });
+  exchange.shared().kv.Write(std::move(*update), [exchange = std::move(exchange)](
+                                                     base::Result<WriteReply> result) mutable {
+    AnswerUpdated(exchange, std::move(result));
+  });
 }
 
 }  // namespace lariat::frontend::http
