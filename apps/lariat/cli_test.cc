@@ -63,8 +63,8 @@ TEST(Arguments, NumbersAreTakenAsTheyAreOrNotAtAll) {
 TEST(Arguments, HelpIsZero) {
   EXPECT_EQ(Call({"--help"}), 0);
   for (const char* command :
-       {"up", "down", "put", "update", "get", "del", "status", "ring", "explain", "import", "export", "bench",
-        "plan", "decommission", "remove", "reweight", "drain", "tasks"}) {
+       {"up", "down", "put", "update", "get", "del", "status", "ring", "explain", "import",
+        "export", "bench", "plan", "decommission", "remove", "reweight", "drain", "tasks"}) {
     ::testing::internal::CaptureStdout();
     EXPECT_EQ(Call({command, "--help"}), 0);
     std::string help = ::testing::internal::GetCapturedStdout();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// put, update, get and del. Values travel as raw bytes one way and as base64 the other (the envelope shows
-// siblings and context together).
+// put, update, get and del. Values travel as raw bytes one way and as base64 the other (the
+// envelope shows siblings and context together).
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -488,12 +488,14 @@ void AddKvCommands(CLI::App& app, Session& session) {
                        "  lariat update cart '{\"add\": [\"milk\"], \"remove\": [\"eggs\"]}' "
                        "--bucket carts");
   AddKeyOptions(command, update);
-  command->add_option("JSON", update->value, "The operation (docs/types.md), or - for standard input")
+  command
+      ->add_option("JSON", update->value, "The operation (docs/types.md), or - for standard input")
       ->required();
   AddWriteOptions(command, update);
   command->add_option("--ttl", update->ttl, "Seconds until the value expires; 0 = never");
-  command->callback(
-      [&session, update] { session.run = [&session, update] { return Update(session, *update); }; });
+  command->callback([&session, update] {
+    session.run = [&session, update] { return Update(session, *update); };
+  });
 
   auto get = std::make_shared<KvOptions>();
   command = AddCommand(app, session, "get", "Read a value: its exact bytes on standard output",

@@ -72,12 +72,12 @@ base::Status CheckType(const ClientWrite& write, Kind kind) {
   if (write.is_delete) return {};
   const std::string name(RowOf(kind).name);
   if (write.is_operation && !Merges(kind)) {
-    return Fail(Code::kWrongType, "the bucket's values do not merge (conflict is '" + name +
-                                      "'): write them by PUT");
+    return Fail(Code::kWrongType,
+                "the bucket's values do not merge (conflict is '" + name + "'): write them by PUT");
   }
   if (write.is_operation && KindOfOperation(write.value) != kind) {
-    return Fail(Code::kWrongType, "the bucket holds values of type '" + name +
-                                      "'; the operation is on another type");
+    return Fail(Code::kWrongType,
+                "the bucket holds values of type '" + name + "'; the operation is on another type");
   }
   if (!write.is_operation && !TakesBytes(kind)) {
     return Fail(Code::kWrongType, "the bucket holds values of type '" + name +

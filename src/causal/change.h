@@ -42,8 +42,8 @@ struct ClientWrite {
   bool NeedsRead(Kind kind) const;
   // kInvalidArgument, or a limit of operations: nobody could do this, wherever the key lies.
   base::Status Check() const;
-  // kInvalidArgument, kWrongType: not to this key in a bucket of this kind. A context's checksum is no secret,
-  // so a client can make one that was never given out here.
+  // kInvalidArgument, kWrongType: not to this key in a bucket of this kind. A context's checksum is
+  // no secret, so a client can make one that was never given out here.
   base::Status CheckFor(Kind kind, std::string_view bucket, std::string_view key) const;
 };
 
@@ -106,9 +106,9 @@ struct Author {
 };
 // What became of a change.
 struct Applied {
-  Context context;      // the client's context and its new event
-  bool changed = true;  // false: what was there is greater, and stays
-  Shown shown;          // of values that merge, after it
+  Context context;       // the client's context and its new event
+  bool changed = true;   // false: what was there is greater, and stays
+  Shown shown;           // of values that merge, after it
   size_t discarded = 0;  // values of registers that nobody was shown, and that are gone now
 };
 

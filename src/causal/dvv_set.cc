@@ -47,9 +47,9 @@ Dot DvvSet::Update(const DotSet& context, Value value, const Actor& actor) {
   LARIAT_CHECK(dot.counter <= kCounterMax, "the actor has used up its counters");
   history_.Add(dot);
   DottedValue added{dot, std::move(value)};
-  const auto at = std::upper_bound(
-      values_.begin(), values_.end(), added,
-      [](const DottedValue& a, const DottedValue& b) { return a.dot < b.dot; });
+  const auto at =
+      std::upper_bound(values_.begin(), values_.end(), added,
+                       [](const DottedValue& a, const DottedValue& b) { return a.dot < b.dot; });
   values_.insert(at, std::move(added));
   return dot;
 }

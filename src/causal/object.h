@@ -67,7 +67,7 @@ class Object {
   // What a change learns when this was read before it is made.
   void Inform(Change* change) const;
   // Makes the event. kTooManySiblings: one value more than may be; the object is spoiled.
-  // Values that merge: kNotCovered, kPreconditionFailed, kInvalidArgument; likewise.
+  // Values that merge: kUnavailable, kPreconditionFailed, kInvalidArgument; likewise.
   // REQUIRES: of this kind; Meets. The author's actor, if used, is this record's own and has
   // counters left.
   base::Result<Applied> Apply(Change&& change, const Author& author);

@@ -6,8 +6,8 @@
 //
 //   a delta tells of its own dots alone, new and removed, and of no history beside them
 //   one dot for each element, however many an operation adds
-//   a copy by pages reads the source's history before the first page, adds what each page shows, and
-//   the whole of it only after the last page
+//   a copy by pages reads the source's history before the first page, adds what each page shows,
+//   and the whole of it only after the last page
 #include <gtest/gtest.h>
 
 #include <set>

@@ -44,13 +44,13 @@ struct Piece {
 // Bugs to plant, in the code that is tested or in whoever uses it.
 enum class Bug {
   kNone,
-  kJoinKeepsRemoved,   // a union of marks and elements
-  kJoinPicksOne,       // the state with the greater history
-  kCountsFolded,       // an actor's sums are put into another one's
-  kResetForgetsBase,   // a delete takes the sums away
-  kOldActor,           // a replica that was put back goes on with its actor
-  kContextIsHistory,   // what a client has seen counts as arrived
-  kRemovesUnread,      // what a removal has seen is not brought to where it is made
+  kJoinKeepsRemoved,  // a union of marks and elements
+  kJoinPicksOne,      // the state with the greater history
+  kCountsFolded,      // an actor's sums are put into another one's
+  kResetForgetsBase,  // a delete takes the sums away
+  kOldActor,          // a replica that was put back goes on with its actor
+  kContextIsHistory,  // what a client has seen counts as arrived
+  kRemovesUnread,     // what a removal has seen is not brought to where it is made
 };
 
 struct Record {
@@ -140,7 +140,8 @@ class Schedule {
       case Kind::kSet: {
         std::set<std::string> named;
         for (uint64_t n = 1 + prng_.Below(3); n > 0; --n) named.insert(element());
-        for (const std::string& e : named) (prng_.Chance(0.3) ? step.remove : step.add).push_back(e);
+        for (const std::string& e : named)
+          (prng_.Chance(0.3) ? step.remove : step.add).push_back(e);
         break;
       }
       default:
@@ -157,10 +158,8 @@ class Schedule {
       operation.step = MakeStep(kind_);
       return operation;
     }
-    constexpr std::pair<const char*, Kind> kFields[] = {{"x", Kind::kCounter},
-                                                        {"x", Kind::kSet},
-                                                        {"y", Kind::kRegister},
-                                                        {"y", Kind::kFlag}};
+    constexpr std::pair<const char*, Kind> kFields[] = {
+        {"x", Kind::kCounter}, {"x", Kind::kSet}, {"y", Kind::kRegister}, {"y", Kind::kFlag}};
     for (const auto& [name, kind] : kFields) {
       if (!prng_.Chance(0.35)) continue;
       FieldStep field;
@@ -190,10 +189,11 @@ class Schedule {
     ASSERT_TRUE(write.Check());
     ASSERT_TRUE(write.CheckFor(kind_, kBucket, kKey));
     const bool reads = write.NeedsRead(kind_);
-    auto change = Change::Of(&write, {.kind = kind_,
-                                      .bucket = kBucket,
-                                      .key = kKey,
-                                      .now_us = (kNow.ms + static_cast<int64_t>(takes_.size())) * 1000});
+    auto change =
+        Change::Of(&write, {.kind = kind_,
+                            .bucket = kBucket,
+                            .key = kKey,
+                            .now_us = (kNow.ms + static_cast<int64_t>(takes_.size())) * 1000});
     ASSERT_TRUE(change);
     Record& record = replicas_[at].record;
     Ops read_ops = 0;
@@ -206,8 +206,7 @@ class Schedule {
       read.state->Inform(&*change);
       if (bug_ == Bug::kRemovesUnread) change->read = Object(kind_).Encode();
     }
-    Apply(at, client, operation, std::move(*change),
-          {.heard = read_ops, .named = read_named},
+    Apply(at, client, operation, std::move(*change), {.heard = read_ops, .named = read_named},
           with_context ? client->seen : read_ops | read_named, with_context);
   }
 
@@ -223,7 +222,7 @@ class Schedule {
     auto applied = record.state->Apply(std::move(change), {actor, {}});
     if (!applied) {
       const base::Code code = applied.error().code;
-      const bool may = (code == base::Code::kNotCovered && with_context) ||
+      const bool may = (code == base::Code::kUnavailable && with_context) ||
                        (code == base::Code::kPreconditionFailed && with_context);
       if (!may) wrong_ = "refused: " + applied.error().message;
       *record.state = std::move(before);
@@ -251,85 +250,90 @@ class Schedule {
     }
     client->context = EncodeContext(applied->context, kBucket, kKey);
     // What was not shown is not in the context, but for the operation itself.
-    client->seen = applied->shown.bytes ? record.heard | record.named : seen | Ops{1} << (takes_.size() - 1);
+    client->seen =
+        applied->shown.bytes ? record.heard | record.named : seen | Ops{1} << (takes_.size() - 1);
     if (!applied->shown.bytes && !is_delete) client->context.clear(), client->seen = 0;
     if (is_delete) client->context.clear(), client->seen = 0;
   }
 
   // What the oracle says of an operation at a replica that has heard of `known`.
   void Note(const Operation& operation, bool is_delete, Ops known, Ops seen, bool adds_names) {
-    const size_t op = takes_.size();
     Pieces take;
-    const Pieces alive = Live(known);
-    const auto make = [&](Piece piece) {
-      piece.op = op;
-      pieces_.push_back(std::move(piece));
-    };
-    const auto each = [&](const Pieces& of, auto use) {
-      for (size_t i = 0; i < pieces_.size(); ++i) {
-        if (of.test(i) && pieces_[i].op != op) use(i, pieces_[i]);
-      }
-    };
+    if (is_delete || adds_names) take |= MadeBy(seen);
     if (is_delete) {
-      each(MadeBy(seen), [&](size_t i, const Piece&) { take.set(i); });
-      make({.tombstone = true});
+      Make({.tombstone = true});
       takes_.push_back(take);
       return;
     }
-    if (adds_names) each(MadeBy(seen), [&](size_t i, const Piece&) { take.set(i); });
+    Pieces base = Live(known);
     bool there = false;
-    each(alive, [&](size_t, const Piece& p) {
+    Each(base, [&](size_t, const Piece& p) {
       there |= p.form == Piece::Form::kMark && p.field == kRoot && !p.tombstone;
     });
-    Pieces base = alive;
     if (!there) {
-      each(MadeBy(known), [&](size_t i, const Piece&) { take.set(i); });
+      take |= MadeBy(known);
       base.reset();
     }
-    const auto content = [&](const FieldName& field, const causal::Step& step) {
-      Piece mark{.field = field};
-      const bool turns_off = step.kind == Kind::kFlag && !step.on;
-      mark.text = step.kind == Kind::kFlag ? (step.on ? "1" : "0") : step.text;
-      each(base, [&](size_t i, const Piece& p) {
-        if (p.field != field) return;
-        if (p.form == Piece::Form::kMark) {
-          if (!turns_off || MadeBy(seen).test(i)) take.set(i);
-          mark.added.insert(p.added.begin(), p.added.end());
-        }
-        if (p.form == Piece::Form::kElement) {
-          const bool added = std::count(step.add.begin(), step.add.end(), p.text) > 0;
-          const bool removed = std::count(step.remove.begin(), step.remove.end(), p.text) > 0;
-          if (added || (removed && MadeBy(seen).test(i))) take.set(i);
-        }
-      });
-      if (step.kind == Kind::kHll) mark.added.insert(step.add.begin(), step.add.end());
-      make(mark);
-      if (step.kind == Kind::kCounter) {
-        make({.form = Piece::Form::kIncrement, .field = field, .amount = step.increment});
-      }
-      for (const std::string& e : step.add) {
-        if (step.kind == Kind::kSet) make({.form = Piece::Form::kElement, .field = field, .text = e});
-      }
-    };
     if (kind_ != Kind::kMap) {
-      content(kRoot, operation.step);
+      NoteStep(kRoot, operation.step, base, seen, &take);
     } else {
-      each(base, [&](size_t i, const Piece& p) {
+      Each(base, [&](size_t i, const Piece& p) {
         if (p.field == kRoot) take.set(i);
       });
-      make({});
+      Make({});
       for (const FieldStep& field : operation.fields) {
         const FieldName name{field.name, field.step.kind};
         if (!field.remove) {
-          content(name, field.step);
+          NoteStep(name, field.step, base, seen, &take);
           continue;
         }
-        each(MadeBy(seen), [&](size_t i, const Piece& p) {
+        Each(MadeBy(seen), [&](size_t i, const Piece& p) {
           if (p.field == name) take.set(i);
         });
       }
     }
     takes_.push_back(take);
+  }
+
+  void NoteStep(const FieldName& field, const causal::Step& step, const Pieces& base, Ops seen,
+                Pieces* take) {
+    Piece mark{.field = field};
+    const bool turns_off = step.kind == Kind::kFlag && !step.on;
+    mark.text = step.kind == Kind::kFlag ? (step.on ? "1" : "0") : step.text;
+    Each(base, [&](size_t i, const Piece& p) {
+      if (p.field != field) return;
+      if (p.form == Piece::Form::kMark) {
+        if (!turns_off || MadeBy(seen).test(i)) take->set(i);
+        mark.added.insert(p.added.begin(), p.added.end());
+      }
+      if (p.form == Piece::Form::kElement) {
+        const bool added = std::count(step.add.begin(), step.add.end(), p.text) > 0;
+        const bool removed = std::count(step.remove.begin(), step.remove.end(), p.text) > 0;
+        if (added || (removed && MadeBy(seen).test(i))) take->set(i);
+      }
+    });
+    if (step.kind == Kind::kHll) mark.added.insert(step.add.begin(), step.add.end());
+    Make(mark);
+    if (step.kind == Kind::kCounter) {
+      Make({.form = Piece::Form::kIncrement, .field = field, .amount = step.increment});
+    }
+    if (step.kind != Kind::kSet) return;
+    for (const std::string& e : step.add) {
+      Make({.form = Piece::Form::kElement, .field = field, .text = e});
+    }
+  }
+
+  // Of the operation that is being noted.
+  void Make(Piece piece) {
+    piece.op = takes_.size();
+    pieces_.push_back(std::move(piece));
+  }
+  // Of those, the pieces of earlier operations.
+  template <typename Use>
+  void Each(const Pieces& of, Use use) const {
+    for (size_t i = 0; i < pieces_.size(); ++i) {
+      if (of.test(i) && pieces_[i].op != takes_.size()) use(i, pieces_[i]);
+    }
   }
 
   Pieces MadeBy(Ops ops) const {

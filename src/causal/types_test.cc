@@ -43,10 +43,8 @@ Operation OnField(std::string name, causal::Step step) {
 base::Result<Applied> Write(Object* object, ClientWrite write, const Actor& actor,
                             base::WallTime now = kNow) {
   const bool reads = write.NeedsRead(object->kind());
-  auto change = Change::Of(&write, {.kind = object->kind(),
-                                    .bucket = "b",
-                                    .key = "k",
-                                    .now_us = now.ms * 1'000});
+  auto change = Change::Of(
+      &write, {.kind = object->kind(), .bucket = "b", .key = "k", .now_us = now.ms * 1'000});
   if (!change) return base::Fail(change.error());
   if (reads) object->Inform(&*change);
   return object->Apply(std::move(*change), {actor, {}});
@@ -128,9 +126,8 @@ TEST(TypeFormats, AMapHasTheGoldenBytes) {
   step.kind = Kind::kRegister;
   step.text = "Ada";
   ASSERT_TRUE(Do(&map, OnField("name", step), kA));
-  EXPECT_EQ(Hex(map.Encode()),
-            Golden({"01 08", kHeadA, "02 00", "01 00 01 00 e807 00",
-                    "01 04 6e616d65 04 01 00 02 00 e807 03 416461"}));
+  EXPECT_EQ(Hex(map.Encode()), Golden({"01 08", kHeadA, "02 00", "01 00 01 00 e807 00",
+                                       "01 04 6e616d65 04 01 00 02 00 e807 03 416461"}));
 }
 
 TEST(TypeFormats, ASketchHasTheGoldenBytes) {
@@ -322,7 +319,7 @@ TEST(Sets, ARemovalWhoseContextHasNotArrivedIsRefused) {
   remove.is_operation = true;
   remove.value = OnSet({}, {"a"}).Encode();
   remove.context = EncodeContext(here.WholeContext(), "b", "k");
-  EXPECT_EQ(Write(&there, remove, kB).error().code, Code::kNotCovered);
+  EXPECT_EQ(Write(&there, remove, kB).error().code, Code::kUnavailable);
 }
 
 TEST(Registers, TheLaterOfTwoIsShownAndTheOtherIsCountedWhenItGoes) {

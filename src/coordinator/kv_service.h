@@ -80,12 +80,12 @@ struct GetRequest {
 };
 struct GetReply {
   std::vector<ShownValue> values;  // none = not found; several = siblings
-  // Of values that merge there is one, and its bytes are as causal/types/shown.h says.
-  causal::Kind kind = causal::Kind::kSiblings;
   Version version;
   base::WallTime timestamp;  // of the newest value shown
   std::string context;       // covers all that is shown; empty if the key was never written
   Participation replicas;
+  // Of values that merge there is one, and its bytes are as causal/types/shown.h says.
+  causal::Kind kind = causal::Kind::kSiblings;
 };
 
 struct WriteRequest {

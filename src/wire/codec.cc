@@ -113,8 +113,8 @@ bool TakeRest(const pb::ForwardedWrite& from, ForwardedWrite* to) {
   return true;
 }
 bool TakeRest(const pb::ForwardedWriteReply& from, ForwardedWriteReply* to) {
-  to->shown = ShownOf(from.shown_kind(), from.has_shown() ? std::optional(from.shown())
-                                                          : std::nullopt);
+  to->shown =
+      ShownOf(from.shown_kind(), from.has_shown() ? std::optional(from.shown()) : std::nullopt);
   return true;
 }
 bool TakeRest(const pb::TreeReply::Hash& from, TreeReply::Hash* to) {

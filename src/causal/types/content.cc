@@ -179,7 +179,7 @@ bool Content::Reset(const Seen& seen) {
 int64_t Content::Sum() const {
   const Wide sum = WideSum(counts);
   return static_cast<int64_t>(std::clamp<Wide>(sum, std::numeric_limits<int64_t>::min(),
-                                                   std::numeric_limits<int64_t>::max()));
+                                               std::numeric_limits<int64_t>::max()));
 }
 
 const DottedValue* Content::Latest(base::WallTime now) const {
@@ -227,9 +227,9 @@ namespace {
 
 size_t IndexOf(const Actor& actor, const DotSet& history) {
   const auto& entries = history.entries();
-  const auto at = std::lower_bound(
-      entries.begin(), entries.end(), actor,
-      [](const DotSet::Entry& entry, const Actor& a) { return entry.actor < a; });
+  const auto at =
+      std::lower_bound(entries.begin(), entries.end(), actor,
+                       [](const DotSet::Entry& entry, const Actor& a) { return entry.actor < a; });
   LARIAT_CHECK(at != entries.end(), "the events of a state are in its history");
   return static_cast<size_t>(at - entries.begin());
 }
@@ -298,8 +298,7 @@ void TakeCounts(const DotSet& history, base::ByteReader* in, Content* content) {
     Count count;
     count.now = TakeTally(in);
     count.base = TakeTally(in);
-    const bool sorted =
-        content->counts.empty() || content->counts.rbegin()->first < entry.actor;
+    const bool sorted = content->counts.empty() || content->counts.rbegin()->first < entry.actor;
     const bool based = count.base.n != 0 || count.base == Tally{};
     const bool known = count.now.n != 0 && entry.Contains(count.now.n);
     if (!in->ok() || !sorted || !based || !known || count.base.n > count.now.n) {

@@ -6,9 +6,9 @@
 //             are all that a register (their bytes), a flag ("1" or "0") and a hll (a sketch) have.
 //   counts    counter: actor -> sums of what it has done. Its own are made one after another, so of
 //             two the one with the later event is the newer. They are never taken away: a reset
-//             keeps, beside the sums, those of the moment that it has seen (the base), and the value
-//             is the difference. Without it one increment that the reset had not seen would bring
-//             all the earlier ones back.
+//             keeps, beside the sums, those of the moment that it has seen (the base), and the
+//             value is the difference. Without it one increment that the reset had not seen would
+//             bring all the earlier ones back.
 //   elements  set: element -> its live dots. Each addition has a dot for each of its elements: with
 //             one for all, a replica that knows one of them would take the others for removed.
 //

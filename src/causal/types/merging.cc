@@ -16,9 +16,7 @@ namespace {
 constexpr size_t kShownElementsMax = 100;  // more are not part of an operation's answer
 constexpr size_t kDotBytes = 8;
 
-bool LivesAt(const Content& content, base::WallTime now) {
-  return content.Latest(now) != nullptr;
-}
+bool LivesAt(const Content& content, base::WallTime now) { return content.Latest(now) != nullptr; }
 
 void JoinEachField(std::map<MergingState::FieldName, Content>* mine,
                    const std::map<MergingState::FieldName, Content>& theirs,
@@ -42,8 +40,8 @@ void JoinEachField(std::map<MergingState::FieldName, Content>* mine,
 // One operation on its way.
 struct MergingState::Making {
   DotSource dots;
-  Value mark;         // when, and until when
-  DotSet seen;        // what a removal covers
+  Value mark;                          // when, and until when
+  DotSet seen;                         // what a removal covers
   const MergingState* read = nullptr;  // whose counts were seen; null: those here
   size_t discarded = 0;
 
@@ -76,7 +74,7 @@ base::Result<Applied> MergingState::Apply(Kind kind, Change&& change, const Auth
   } else {
     making.seen = context;
     if (change.joins_what_is_read && !history_.Covers(context)) {
-      return Fail(Code::kNotCovered,
+      return Fail(Code::kUnavailable,
                   "no replica that was asked has all that the context has seen, and so it is not "
                   "known what to remove; nothing was done");
     }
@@ -98,8 +96,8 @@ base::Result<Applied> MergingState::Apply(Kind kind, Change&& change, const Auth
     Operation assign;
     assign.step.kind = kind;
     assign.step.text = std::move(making.mark.bytes);
-    auto operation =
-        change.operation.empty() ? std::optional(std::move(assign)) : Operation::Decode(change.operation);
+    auto operation = change.operation.empty() ? std::optional(std::move(assign))
+                                              : Operation::Decode(change.operation);
     if (!operation || operation->step.kind != kind) {
       return Fail(Code::kInvalidArgument, "the operation is malformed");
     }
@@ -173,9 +171,8 @@ bool MergingState::Reset(const Making& making) {
 // --- what is told of it --------------------------------------------------------------------------
 
 bool MergingState::CoveredBy(const Context& context) const {
-  return std::all_of(root_.marks.begin(), root_.marks.end(), [&](const DottedValue& v) {
-    return context.seen.Contains(v.dot);
-  });
+  return std::all_of(root_.marks.begin(), root_.marks.end(),
+                     [&](const DottedValue& v) { return context.seen.Contains(v.dot); });
 }
 
 // Half of the limits: the replies to the client's later writes add to the context.

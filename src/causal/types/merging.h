@@ -13,8 +13,9 @@
 //   remove x at a, who does not   {a:3}      mark (a,3)                  has seen (a,2)
 //   both meet                     {a:3,b:2}  marks (a,3) (b,1)  x (b,2)  the addition stays
 //
-// The key is there as long as a mark lives; a delete leaves a tombstone as its mark. An operation on
-// a value that is expired or deleted begins a new one: what is left of the old one is reset first.
+// The key is there as long as a mark lives; a delete leaves a tombstone as its mark. An operation
+// on a value that is expired or deleted begins a new one: what is left of the old one is reset
+// first.
 #pragma once
 
 #include <map>

@@ -80,8 +80,7 @@ base::Status Invalid(const char* what) { return Fail(Code::kInvalidArgument, wha
 base::Status CheckElement(std::string_view element) {
   if (element.size() <= kElementBytesMax) return {};
   return Fail(Code::kElementTooLarge, "an element, or a field's name, has " +
-                                          std::to_string(element.size()) +
-                                          " bytes; the limit is " +
+                                          std::to_string(element.size()) + " bytes; the limit is " +
                                           std::to_string(kElementBytesMax));
 }
 

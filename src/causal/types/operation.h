@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One operation of a client on a value that merges. Frontends make one, encode it, and hand it on as
-// the value of a ClientWrite; nobody looks into it before it is applied. A value type.
+// One operation of a client on a value that merges. Frontends make one, encode it, and hand it on
+// as the value of a ClientWrite; nobody looks into it before it is applied. A value type.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 
 namespace lariat::causal {
 
-inline constexpr size_t kElementBytesMax = 1024;           // also of a field's name
+inline constexpr size_t kElementBytesMax = 1024;            // also of a field's name
 inline constexpr size_t kFieldBytesMax = size_t{64} << 10;  // what a register in a map holds
 inline constexpr size_t kOperationElementsMax = 1000;
 inline constexpr size_t kOperationBytesMax = size_t{1} << 20;

@@ -4,8 +4,8 @@
 // "New cardinality estimation algorithms for HyperLogLog sketches", 2017.)
 //
 // 2^14 registers. An element's hash names one of them and a rank, the place of the first 1 in its
-// other 50 bits; a register keeps the greatest rank. Two sketches join by the greater ranks. A value
-// type.
+// other 50 bits; a register keeps the greatest rank. Two sketches join by the greater ranks. A
+// value type.
 #pragma once
 
 #include <cstdint>

@@ -14,7 +14,16 @@ constexpr base::Duration kLookPause = base::Millis(5);
 }  // namespace
 
 void Databases::WhenReady(Shared& shared, uint32_t database, Then then) {
-  if (shared.kv.Bucket(BucketOf(database))) ready_[database] = true;
+  if (const auto bucket = shared.kv.Bucket(BucketOf(database))) {
+    if (!causal::TakesBytes(bucket->conflict)) {
+      const base::Status refused = base::Fail(
+          base::Code::kWrongType, "the database's bucket holds values of type '" +
+                                      std::string(causal::RowOf(bucket->conflict).name) +
+                                      "', which this protocol does not have yet; use HTTP");
+      return then(refused);
+    }
+    ready_[database] = true;
+  }
   if (ready_[database]) return then({});
   waiting_[database].push_back(std::move(then));
   if (waiting_[database].size() == 1) Make(shared, database);

@@ -340,11 +340,10 @@ void ShardRecords::MakeEvent(coordinator::UpdateRequest&& from, UpdateDone&& upd
   auto convert = [updated =
                       std::move(updated)](base::Result<replica::UpdateResult>&& result) mutable {
     if (!result) return updated(Fail(result.error()));
-    updated(coordinator::UpdateResult{std::move(result->object), std::move(result->context),
-                                      std::move(result->version),
-                                      std::move(result->idempotency_answer), result->replayed,
-                                      nullptr, result->standing, result->tell_when_durable,
-                                      std::move(result->shown)});
+    updated(coordinator::UpdateResult{
+        std::move(result->object), std::move(result->context), std::move(result->version),
+        std::move(result->idempotency_answer), result->replayed, nullptr, result->standing,
+        result->tell_when_durable, std::move(result->shown)});
   };
   world_.replica.Update(std::move(request), std::move(convert), std::move(durable));
 }

@@ -17,14 +17,14 @@ using causal::Shape;
 using causal::ShownField;
 
 constexpr int64_t kElementsMax = 10'000;  // of one reply
-constexpr std::string_view kHex = "0123456789abcdef";
+constexpr std::string_view kCursorDigits = "0123456789abcdef";
 
 // A cursor is for this interface alone: the last element, in a form that any query can carry.
 std::string CursorOf(std::string_view element) {
   std::string cursor;
   for (const char c : element) {
-    cursor += kHex[static_cast<unsigned char>(c) >> 4];
-    cursor += kHex[static_cast<unsigned char>(c) & 15];
+    cursor += kCursorDigits[static_cast<unsigned char>(c) >> 4];
+    cursor += kCursorDigits[static_cast<unsigned char>(c) & 15];
   }
   return cursor;
 }
@@ -33,8 +33,8 @@ std::optional<std::string> ElementOfCursor(std::string_view cursor) {
   if (cursor.size() % 2 != 0) return std::nullopt;
   std::string element;
   for (size_t i = 0; i < cursor.size(); i += 2) {
-    const size_t high = kHex.find(cursor[i]);
-    const size_t low = kHex.find(cursor[i + 1]);
+    const size_t high = kCursorDigits.find(cursor[i]);
+    const size_t low = kCursorDigits.find(cursor[i + 1]);
     if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
     element += static_cast<char>(high << 4 | low);
   }

@@ -55,6 +55,10 @@ void AnswerGet(Call& call, const base::Result<GetReply>& result) {
   if (!call.shared().alive) return;
   if (!result) return call.Refuse(result.error());
   if (result->values.empty()) return call.Null();
+  const causal::Shape shape = causal::RowOf(result->kind).shape;
+  if (shape == causal::Shape::kList || shape == causal::Shape::kFields) {
+    return call.Refuse({base::Code::kWrongType, "sets and maps are read over HTTP"});
+  }
   ReplyWriter writer = call.Writer();
   writer.Map(4);
   if (result->values.size() == 1) {
