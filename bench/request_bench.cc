@@ -24,6 +24,7 @@ struct Options {
   size_t keys = 1000;
   size_t value_bytes = 500;
   size_t connections = 50;
+  bool auth = false;  // the services are behind the gate, and asked by a user
 };
 
 class Bench {
@@ -34,6 +35,10 @@ class Bench {
       machines_.push_back(std::make_unique<node::Machine>(time_, net_, i, all, 1));
       machines_.back()->settings.repair_scrub_bytes_per_s = 0;
       machines_.back()->settings.repair_interval_s = 86400;
+      if (options_.auth) {
+        machines_.back()->settings.security_auth = "on";
+        machines_.back()->first_password = "a password";
+      }
       machines_.back()->Start();
     }
     const bool formed = time_.RunUntil([this] {
@@ -43,6 +48,7 @@ class Bench {
       return true;
     });
     LARIAT_CHECK(formed, "the nodes find each other");
+    if (options_.auth) LogIn();
     MakeBucket();
     time_.Run(base::Seconds(1));
   }
@@ -67,13 +73,24 @@ class Bench {
   }
 
  private:
+  void LogIn() {
+    const bool known = time_.RunUntil([this] {
+      for (const auto& machine : machines_) {
+        if (!machine->node().access(0).rights()) return false;
+      }
+      return true;
+    });
+    LARIAT_CHECK(known, "the first administrator is made");
+    caller_ = *machines_[0]->node().access(0).ByCertificate("admin", "10.0.0.9:1", "bench");
+  }
+  static coordinator::KvService& KvOf(node::Machine& machine) { return machine.node().kv(0); }
   void MakeBucket() {
     membership::BucketProperties bucket;
     bucket.name = "bench";
     bucket.conflict = causal::Kind::kLww;
     if (options_.durability == "periodic") bucket.durability = membership::Durability::kPeriodic;
     bool done = false;
-    machines_[0]->coordinator().SetBucket(bucket, {}, [&done](const base::Status& status) {
+    KvOf(*machines_[0]).SetBucket(bucket, caller_, [&done](const base::Status& status) {
       LARIAT_CHECK(status.has_value(), "the bucket can be made");
       done = true;
     });
@@ -88,7 +105,7 @@ class Bench {
     const std::string key = KeyOf(random_.Below(options_.keys));
     if (options_.workload == "put") return Put(machine, key, connection);
     ++under_way_;
-    machine.coordinator().Get({"bench", key, {}, {}}, [this, connection](const auto& reply) {
+    KvOf(machine).Get({"bench", key, {}, caller_}, [this, connection](const auto& reply) {
       LARIAT_CHECK(reply.has_value() && !reply->values.empty(), "a get finds the key");
       Ended(connection);
     });
@@ -100,7 +117,8 @@ class Bench {
     put.bucket = "bench";
     put.key = std::move(key);
     put.write.value = std::string(options_.value_bytes, 'v');
-    machine.coordinator().Write(std::move(put), [this, connection](const auto& reply) {
+    put.caller = caller_;
+    KvOf(machine).Write(std::move(put), [this, connection](const auto& reply) {
       LARIAT_CHECK(reply.has_value(), "a put is done");
       Ended(connection);
     });
@@ -116,6 +134,7 @@ class Bench {
   }
 
   Options options_;
+  coordinator::Caller caller_;
   peers::TestTime time_;
   peers::TestNet net_{time_};
   std::vector<std::unique_ptr<node::Machine>> machines_;
@@ -136,6 +155,7 @@ int main(int argc, char** argv) {
   app.add_option("--keys", options.keys);
   app.add_option("--value-bytes", options.value_bytes);
   app.add_option("--connections", options.connections);
+  app.add_flag("--auth", options.auth, "Behind the gate, as a user");
   CLI11_PARSE(app, argc, argv);
   lariat::bench::Bench bench(options);
   bench.Load();

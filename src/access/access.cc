@@ -56,7 +56,10 @@ bool Access::Sees(const Caller& caller, std::string_view bucket) {
 
 void Access::Login(Attempt attempt, LoginDone done) {
   auto known = rights();
-  if (!known) return done(Fail(Code::kUnavailable, kNoUsers));
+  if (!known) {
+    world_.metrics.logins[LoginOutcome::kFailed].Add();
+    return done(Fail(Code::kUnavailable, kNoUsers));
+  }
   auto checked = [this, known, user = attempt.user, from = attempt.from,
                   protocol = attempt.protocol,
                   done = std::move(done)](base::Result<uint64_t> generation) mutable {
@@ -69,17 +72,17 @@ void Access::Login(Attempt attempt, LoginDone done) {
     if (!generation) return done(Fail(std::move(generation.error())));
     done(caller);
   };
-  world_.host.PostHome([this, known, attempt = std::move(attempt),
-                        checked = std::move(checked)]() mutable {
-    world_.host.desk().Check(
-        known, std::move(attempt),
-        [this, checked = std::move(checked)](base::Result<uint64_t> generation) mutable {
-          world_.env.executor.Post(
-              [checked = std::move(checked), generation = std::move(generation)]() mutable {
-                checked(std::move(generation));
-              });
-        });
-  });
+  world_.host.PostHome(
+      [this, known, attempt = std::move(attempt), checked = std::move(checked)]() mutable {
+        world_.host.desk().Check(
+            known, std::move(attempt),
+            [this, checked = std::move(checked)](base::Result<uint64_t> generation) mutable {
+              world_.env.executor.Post(
+                  [checked = std::move(checked), generation = std::move(generation)]() mutable {
+                    checked(std::move(generation));
+                  });
+            });
+      });
 }
 
 base::Error Access::Wrong(const Caller& caller) {

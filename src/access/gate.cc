@@ -107,9 +107,9 @@ base::Status Gate::Refuse(const Caller& caller, bool known, const Question& aske
                       .bucket = asked.bucket,
                       .key = asked.key},
                      caller);
-  std::string why = known                    ? MissingGrant(caller.who(), asked.action, asked.bucket)
+  std::string why = known                  ? MissingGrant(caller.who(), asked.action, asked.bucket)
                     : caller.who().empty() ? std::string(kNoLogin)
-                                             : std::string(kLoginEnded);
+                                           : std::string(kLoginEnded);
   if (lets_through) {
     SayWouldRefuse(caller, why);
     return {};
@@ -128,10 +128,11 @@ void Gate::SayWouldRefuse(const Caller& caller, const std::string& why) {
   const base::Instant now = world_.clock.Now();
   if (said_at_ && now < *said_at_ + kSayPause) return;
   said_at_ = now;
-  world_.log.Log(telemetry::LogLevel::kWarn, "access",
-                 "security.auth is permissive; {} request(s) would have been refused, the last from "
-                 "{} ({}): {}",
-                 std::exchange(unsaid_, 0), caller.from(), caller.protocol(), why);
+  world_.log.Log(
+      telemetry::LogLevel::kWarn, "access",
+      "security.auth is permissive; {} request(s) would have been refused, the last from "
+      "{} ({}): {}",
+      std::exchange(unsaid_, 0), caller.from(), caller.protocol(), why);
 }
 
 }  // namespace lariat::access

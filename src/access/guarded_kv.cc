@@ -27,17 +27,16 @@ void GuardedKv::SetBucket(membership::BucketProperties bucket, coordinator::Call
     return done(Fail(std::move(may.error())));
   }
   std::string name = bucket.name;
-  kv_.SetBucket(std::move(bucket), caller,
-                [this, name = std::move(name), caller,
-                 done = std::move(done)](base::Status status) mutable {
-                  gate_.audit().Write(
-                      {.event = "admin",
-                       .outcome = status ? "ok" : base::CodeName(status.error().code),
-                       .action = "set_bucket",
-                       .bucket = name},
-                      caller);
-                  done(std::move(status));
-                });
+  kv_.SetBucket(
+      std::move(bucket), caller,
+      [this, name = std::move(name), caller, done = std::move(done)](base::Status status) mutable {
+        gate_.audit().Write({.event = "admin",
+                             .outcome = status ? "ok" : base::CodeName(status.error().code),
+                             .action = "set_bucket",
+                             .bucket = name},
+                            caller);
+        done(std::move(status));
+      });
 }
 
 }  // namespace lariat::access

@@ -107,9 +107,8 @@ void LoginDesk::Hash(std::string password, Hashed done) {
                password = std::move(password)]() mutable {
     auto result = security::HashPassword(password, salt);
     security::Forget(&password);
-    world_.env.executor.Post([kept, result = std::move(result)]() mutable {
-      (*kept)(std::move(result));
-    });
+    world_.env.executor.Post(
+        [kept, result = std::move(result)]() mutable { (*kept)(std::move(result)); });
   };
   if (world_.workers.Run(std::move(hash))) return;
   (*kept)(Fail(Code::kOverloaded, "too many logins at once; try again"));

@@ -167,20 +167,19 @@ void HttpConnection::RunAfterLogin(Exchange exchange) {
   const auto found = FindRoute(*kept);
   LARIAT_CHECK(std::get_if<const Route*>(&found) != nullptr, "the route was found before");
   access::Attempt attempt = visitor_.TakeAttempt();
-  shared_.access.Login(
-      std::move(attempt),
-      [exchange = std::move(exchange), route = route_, kept = std::move(kept)](
-          base::Result<coordinator::Caller> caller) mutable {
-        HttpConnection* const self = exchange.connection();
-        if (self == nullptr || !exchange.shared().alive) return;
-        self->logging_in_ = false;
-        if (!self->visitor_.Settle(*kept, std::move(caller))) {
-          return exchange.Refuse(self->visitor_.error());
-        }
-        auto may = MayEnter(exchange.shared(), *route, *kept, self->caller());
-        if (!may) return exchange.Refuse(std::move(may.error()));
-        route->handler(*kept, std::move(exchange));
-      });
+  shared_.access.Login(std::move(attempt),
+                       [exchange = std::move(exchange), route = route_,
+                        kept = std::move(kept)](base::Result<coordinator::Caller> caller) mutable {
+                         HttpConnection* const self = exchange.connection();
+                         if (self == nullptr || !exchange.shared().alive) return;
+                         self->logging_in_ = false;
+                         if (!self->visitor_.Settle(*kept, std::move(caller))) {
+                           return exchange.Refuse(self->visitor_.error());
+                         }
+                         auto may = MayEnter(exchange.shared(), *route, *kept, self->caller());
+                         if (!may) return exchange.Refuse(std::move(may.error()));
+                         route->handler(*kept, std::move(exchange));
+                       });
 }
 
 void HttpConnection::RefuseAndStop(const Refusal& refusal) {

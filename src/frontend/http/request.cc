@@ -9,9 +9,9 @@ namespace {
 
 // In the order of Header.
 constexpr std::array<std::string_view, static_cast<size_t>(Header::kCount)> kHeaderNames = {
-    "Accept",         "Content-Type",        "Content-Encoding", "Expect",
-    "Consistency",    "X-Consistency-Level", "X-Consistency",    "X-Context",
-    "X-TTL",          "X-Client-Timestamp",  "If-Match",         "If-None-Match",
+    "Accept",          "Content-Type",        "Content-Encoding", "Expect",
+    "Consistency",     "X-Consistency-Level", "X-Consistency",    "X-Context",
+    "X-TTL",           "X-Client-Timestamp",  "If-Match",         "If-None-Match",
     "Idempotency-Key", "Authorization"};
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }

@@ -75,9 +75,9 @@ json::object JsonContent(std::string_view schema) {
 
 json::object Responses(const Route& route, const json::object& known) {
   std::map<std::string, json::object> by_status;
-  const std::string answers =
-      std::string(route.answers) + " 400" + std::string(BodyErrors(route.body)) +
-      std::string(DoorErrors(route.door));
+  const std::string answers = std::string(route.answers) + " 400" +
+                              std::string(BodyErrors(route.body)) +
+                              std::string(DoorErrors(route.door));
   for (const std::string& answer : Split(answers, ' ')) {
     const std::vector<std::string> parts = Split(answer, ':');
     const std::string name = parts.size() > 1 ? parts[1] : ErrorOf(parts[0]);

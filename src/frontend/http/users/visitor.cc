@@ -47,8 +47,9 @@ Visitor::Seen Visitor::Look(const Request& request) {
   if (const std::string_view encoded = AfterScheme(*header, "basic"); !encoded.empty()) {
     return LookAtPassword(encoded);
   }
-  return Refuse(BadHeader("Authorization is 'Basic' with user and password, or 'Bearer' with a "
-                          "token"));
+  return Refuse(
+      BadHeader("Authorization is 'Basic' with user and password, or 'Bearer' with a "
+                "token"));
 }
 
 Visitor::Seen Visitor::Refuse(base::Error error) {

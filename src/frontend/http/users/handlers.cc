@@ -19,7 +19,13 @@ using security::BookChange;
 
 // nullptr if it was refused.
 std::shared_ptr<const security::Rights> KnownUsers(Exchange& exchange) {
-  auto known = exchange.shared().access.rights();
+  access::AccessService& access = exchange.shared().access;
+  // The door has been passed, unless there is none.
+  if (auto may = access.Check(access::Door::kUsers, exchange.caller(), ""); !may) {
+    exchange.Refuse(std::move(may.error()));
+    return nullptr;
+  }
+  auto known = access.rights();
   if (!known) exchange.Refuse({Code::kUnavailable, "this node knows no users yet"});
   return known;
 }
@@ -68,18 +74,17 @@ void PostLogin(Request& request, Exchange exchange) {
   attempt->from = exchange.caller().from();
   attempt->protocol = "http";
   Shared& shared = exchange.shared();
-  shared.access.Login(
-      std::move(*attempt),
-      [exchange = std::move(exchange)](base::Result<coordinator::Caller> caller) mutable {
-        if (!exchange.shared().alive) return;
-        if (!caller) return exchange.Refuse(std::move(caller.error()));
-        const auto token = exchange.shared().access.MakeToken(*caller);
-        if (!token) return exchange.Refuse(token.error());
-        AnswerJson(exchange, 200, [&](JsonWriter& json) {
-          json.BeginObject().Key("token").Text(token->text);
-          json.Key("expires").Int(token->expires.ms).EndObject();
-        });
-      });
+  shared.access.Login(std::move(*attempt), [exchange = std::move(exchange)](
+                                               base::Result<coordinator::Caller> caller) mutable {
+    if (!exchange.shared().alive) return;
+    if (!caller) return exchange.Refuse(std::move(caller.error()));
+    const auto token = exchange.shared().access.MakeToken(*caller);
+    if (!token) return exchange.Refuse(token.error());
+    AnswerJson(exchange, 200, [&](JsonWriter& json) {
+      json.BeginObject().Key("token").Text(token->text);
+      json.Key("expires").Int(token->expires.ms).EndObject();
+    });
+  });
 }
 
 void ListUsers(Request& request, Exchange exchange) {
@@ -99,8 +104,7 @@ void GetUser(Request& request, Exchange exchange) {
   if (!known) return;
   const auto user = known->book().users.find(NameOf(request));
   if (user == known->book().users.end()) return exchange.Refuse({Code::kNotFound, "no such user"});
-  AnswerJson(exchange, 200,
-             [&](JsonWriter& json) { WriteUser(json, user->first, user->second); });
+  AnswerJson(exchange, 200, [&](JsonWriter& json) { WriteUser(json, user->first, user->second); });
 }
 
 void PutUser(Request& request, Exchange exchange) {
@@ -132,8 +136,7 @@ void GetRole(Request& request, Exchange exchange) {
   if (!known) return;
   const auto role = known->book().roles.find(NameOf(request));
   if (role == known->book().roles.end()) return exchange.Refuse({Code::kNotFound, "no such role"});
-  AnswerJson(exchange, 200,
-             [&](JsonWriter& json) { WriteRole(json, role->first, role->second); });
+  AnswerJson(exchange, 200, [&](JsonWriter& json) { WriteRole(json, role->first, role->second); });
 }
 
 void PutRole(Request& request, Exchange exchange) {
