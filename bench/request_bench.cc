@@ -29,6 +29,7 @@ struct Options {
   size_t keys = 1000;
   size_t value_bytes = 500;
   size_t connections = 50;
+  bool auth = false;  // the services are behind the gate, and asked by a user
 };
 
 // A client's connection: what is sent is parsed at once, and every reply leaves in one piece.
@@ -65,6 +66,10 @@ class Bench {
       machines_.push_back(std::make_unique<node::Machine>(time_, net_, i, all, 1));
       machines_.back()->settings.repair_scrub_bytes_per_s = 0;
       machines_.back()->settings.repair_interval_s = 86400;
+      if (options_.auth) {
+        machines_.back()->settings.security_auth = "on";
+        machines_.back()->first_password = "a password";
+      }
       machines_.back()->Start();
     }
     const bool formed = time_.RunUntil([this] {
@@ -74,6 +79,7 @@ class Bench {
       return true;
     });
     LARIAT_CHECK(formed, "the nodes find each other");
+    if (options_.auth) LogIn();
     MakeBucket();
     time_.Run(base::Seconds(1));
     if (options_.protocol != "none") Connect();
@@ -101,6 +107,17 @@ class Bench {
   }
 
  private:
+  void LogIn() {
+    const bool known = time_.RunUntil([this] {
+      for (const auto& machine : machines_) {
+        if (!machine->node().access(0).rights()) return false;
+      }
+      return true;
+    });
+    LARIAT_CHECK(known, "the first administrator is made");
+    caller_ = *machines_[0]->node().access(0).ByCertificate("admin", "10.0.0.9:1", "bench");
+  }
+  static coordinator::KvService& KvOf(node::Machine& machine) { return machine.node().kv(0); }
   void MakeBucket() {
     membership::BucketProperties bucket;
     bucket.name = "redis-0";
@@ -109,7 +126,7 @@ class Bench {
     bucket.conflict = causal::Kind::kLww;
     if (options_.durability == "periodic") bucket.durability = membership::Durability::kPeriodic;
     bool done = false;
-    machines_[0]->coordinator().SetBucket(bucket, {}, [&done](const base::Status& status) {
+    KvOf(*machines_[0]).SetBucket(bucket, caller_, [&done](const base::Status& status) {
       LARIAT_CHECK(status.has_value(), "the bucket can be made");
       done = true;
     });
@@ -117,17 +134,18 @@ class Bench {
   }
   void Connect() {
     for (auto& machine : machines_) {
-      auto& kv = machine->coordinator();
+      auto& kv = KvOf(*machine);
       auto& admin = machine->node().admin(0);
+      auto& access = machine->node().access(0);
       auto& metrics = machine->shard().metrics();
       environments_.push_back(std::make_unique<env::Env>(time_.env()));
       env::Env& env = *environments_.back();
       if (options_.protocol == "http") {
         frontends_.push_back(std::make_unique<frontend::http::HttpFrontend>(
-            kv, admin, machine->settings, metrics, env));
+            kv, admin, access, machine->settings, metrics, env));
       } else {
         frontends_.push_back(std::make_unique<frontend::resp::RespFrontend>(
-            kv, admin, machine->settings, metrics, env));
+            kv, admin, access, machine->settings, metrics, env));
       }
     }
     for (size_t i = 0; i < options_.connections; ++i) {
@@ -167,7 +185,7 @@ class Bench {
     }
     if (options_.workload == "put") return Put(machine, key, connection);
     ++under_way_;
-    machine.coordinator().Get({"redis-0", key, {}, {}}, [this, connection](const auto& reply) {
+    KvOf(machine).Get({"redis-0", key, {}, caller_}, [this, connection](const auto& reply) {
       LARIAT_CHECK(reply.has_value() && !reply->values.empty(), "a get finds the key");
       Ended(connection);
     });
@@ -179,7 +197,8 @@ class Bench {
     put.bucket = "redis-0";
     put.key = std::move(key);
     put.write.value = std::string(options_.value_bytes, 'v');
-    machine.coordinator().Write(std::move(put), [this, connection](const auto& reply) {
+    put.caller = caller_;
+    KvOf(machine).Write(std::move(put), [this, connection](const auto& reply) {
       LARIAT_CHECK(reply.has_value(), "a put is done");
       Ended(connection);
     });
@@ -195,6 +214,7 @@ class Bench {
   }
 
   Options options_;
+  coordinator::Caller caller_;
   peers::TestTime time_;
   peers::TestNet net_{time_};
   std::vector<std::unique_ptr<node::Machine>> machines_;
@@ -220,6 +240,7 @@ int main(int argc, char** argv) {
   app.add_option("--keys", options.keys);
   app.add_option("--value-bytes", options.value_bytes);
   app.add_option("--connections", options.connections);
+  app.add_flag("--auth", options.auth, "Behind the gate, as a user");
   CLI11_PARSE(app, argc, argv);
   lariat::bench::Bench bench(options);
   bench.Load();

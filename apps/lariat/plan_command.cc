@@ -77,11 +77,10 @@ void AddPlanCommand(CLI::App& app, Session& session) {
   AddLoadOptions(command, in);
   AddNodeOptions(command, in);
   AddFactorOptions(command, in);
-  command->callback(
-      [&session, in] {
-        session.needs_login = false;
-        session.run = [&session, in] { return RunPlan(session.common, *in); };
-      });
+  command->callback([&session, in] {
+    session.needs_login = false;
+    session.run = [&session, in] { return RunPlan(session.common, *in); };
+  });
 }
 
 }  // namespace lariat::cli

@@ -17,8 +17,8 @@ base::Result<std::unique_ptr<AuditFile>> AuditFile::Open(const config::Settings&
   const std::string path = given.starts_with('/') ? given : settings.node_data_dir + "/" + given;
   const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) {
-    return base::Fail(base::Code::kInvalidArgument, "security.audit_file: cannot write " + path +
-                                                        ": " + std::strerror(errno));
+    return base::Fail(base::Code::kInvalidArgument,
+                      "security.audit_file: cannot write " + path + ": " + std::strerror(errno));
   }
   return std::unique_ptr<AuditFile>(
       new AuditFile(fd, static_cast<size_t>(settings.security_audit_queue_bytes)));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// security.audit_file: lines are appended by a thread of its own, past its queue they are dropped and
-// counted. Only the owner may read it.
+// security.audit_file: lines are appended by a thread of its own, past its queue they are dropped
+// and counted. Only the owner may read it.
 #pragma once
 
 #include <atomic>

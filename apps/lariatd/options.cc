@@ -141,14 +141,16 @@ bool HasTls(const config::Settings& s) {
 std::string MissingDoors(const config::Settings& s) {
   std::string missing;
   if (!HasTls(s)) {
-    missing = "there is no TLS (security.cert_file, security.key_file, security.ca_file; 'lariat "
-              "cert ca DIR' and 'lariat cert node DIR NAME' make the files)";
+    missing =
+        "there is no TLS (security.cert_file, security.key_file, security.ca_file; 'lariat "
+        "cert ca DIR' and 'lariat cert node DIR NAME' make the files)";
   }
   if (s.security_auth == "on") return missing;
   missing += missing.empty() ? "" : " and ";
-  return missing + "there is no authentication (security.auth = \"on\", with "
-                   "security.bootstrap_password_file for the first administrator; 'openssl rand "
-                   "-base64 18 > FILE; chmod 600 FILE' makes one)";
+  return missing +
+         "there is no authentication (security.auth = \"on\", with "
+         "security.bootstrap_password_file for the first administrator; 'openssl rand "
+         "-base64 18 > FILE; chmod 600 FILE' makes one)";
 }
 
 }  // namespace

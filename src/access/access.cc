@@ -56,7 +56,10 @@ bool Access::Sees(const Caller& caller, std::string_view bucket) {
 
 void Access::Login(Attempt attempt, LoginDone done) {
   auto known = rights();
-  if (!known) return done(Fail(Code::kUnavailable, kNoUsers));
+  if (!known) {
+    world_.metrics.logins[LoginOutcome::kFailed].Add();
+    return done(Fail(Code::kUnavailable, kNoUsers));
+  }
   auto checked = [this, known, user = attempt.user, from = attempt.from,
                   protocol = attempt.protocol,
                   done = std::move(done)](base::Result<uint64_t> generation) mutable {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The doors of one shard over services of a test's own, with a book of its own and no other members.
+// The doors of one shard over services of a test's own, with a book of its own and no other
+// members.
 #pragma once
 
 #include <memory>
@@ -61,8 +62,7 @@ class TestDoors final : public AccessHost {
       : env_(env),
         desk_({env, workers != nullptr ? *workers : no_workers_, metrics}, 5),
         audit_(&lines, "node1", env.clock, metrics),
-        gate({mode, audit_data},
-             {[this] { return &book_; }, audit_, env.clock, metrics, log}),
+        gate({mode, audit_data}, {[this] { return &book_; }, audit_, env.clock, metrics, log}),
         guarded_kv(gate, kv),
         guarded_admin(gate, admin),
         access({base::Seconds(3600), false}, {gate, *this, env, metrics}) {

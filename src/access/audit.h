@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is written down of who came in and what they did: a JSON object a line. Only the fields below
-// exist, so nothing else can get in: no value, password or token. One for each shard, on its
+// What is written down of who came in and what they did: a JSON object a line. Only the fields
+// below exist, so nothing else can get in: no value, password or token. One for each shard, on its
 // thread; the sink is shared and thread-safe.
 #pragma once
 

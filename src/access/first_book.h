@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes the first administrator of a cluster that has no users yet, as soon as its members can agree
-// on that; whichever node comes first. On shard 0's thread.
+// Makes the first administrator of a cluster that has no users yet, as soon as its members can
+// agree on that; whichever node comes first. On shard 0's thread.
 #pragma once
 
 #include <functional>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks passwords for all shards of a node. Hashing one takes tens of milliseconds, so that is done
-// by threads of its own with a short queue, never twice for the same attempt at once, and not again
-// for a minute after it was right. On shard 0's thread.
+// Checks passwords for all shards of a node. Hashing one takes tens of milliseconds, so that is
+// done by threads of its own with a short queue, never twice for the same attempt at once, and not
+// again for a minute after it was right. On shard 0's thread.
 #pragma once
 
 #include <map>
@@ -54,8 +54,8 @@ class LoginDesk {
 
   World world_;
   security::LoginLimits limits_;
-  const std::string key_;  // of what is remembered; it never leaves the process
-  std::map<std::string, Known> known_;                    // by user; of right passwords only
+  const std::string key_;               // of what is remembered; it never leaves the process
+  std::map<std::string, Known> known_;  // by user; of right passwords only
   std::map<std::string, std::vector<Waiting>> in_work_;  // by the keyed hash of the attempt
 };
 

@@ -34,8 +34,8 @@ enum class Code : uint8_t {
   kStaleEpoch = 16,           // the sender's topology is not the receiver's
   kConflict = 17,             // not possible in the present state (for example wrong bucket kind)
   kInternal = 18,
-  kObjectTooLarge = 21,  // limits.object_bytes reached: resolve first
-  kNotCovered = 23,      // reads: nobody who could be asked in time has what the client has seen
+  kObjectTooLarge = 21,   // limits.object_bytes reached: resolve first
+  kNotCovered = 23,       // reads: nobody who could be asked in time has what the client has seen
   kUnauthenticated = 45,  // who asks has to say who that is, and prove it
   kForbidden = 46,        // who asks may not do that
   kRateLimited = 47,      // definitely not done: the caller's limit, not the node's; try later

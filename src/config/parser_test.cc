@@ -139,6 +139,18 @@ TEST(Toml, WrongTypesAreErrors) {
   EXPECT_THAT(TomlError("[[storage]]\nio_threads = 1\n"), HasSubstr("found an array"));
 }
 
+TEST(SettingsBuilder, TrueAndFalseAreOnAndOffWhereAChoiceHasThem) {
+  for (const auto& [given, meant] : {std::pair("true", "on"), {"false", "off"}}) {
+    SettingsBuilder builder;
+    ASSERT_TRUE(builder.LoadToml(std::string("[security]\nauth = ") + given, "lariat.toml"));
+    EXPECT_EQ(builder.Build()->security_auth, meant);
+    SettingsBuilder flags;
+    ASSERT_TRUE(flags.Set(std::string("security.auth=") + given, "--set"));
+    EXPECT_EQ(flags.Build()->security_auth, meant);
+  }
+  EXPECT_THAT(TomlError("[storage]\ndurability = true"), HasSubstr("expected"));
+}
+
 TEST(Toml, TellsAllErrorsOfAFileAtOnce) {
   EXPECT_EQ(TomlError("[node]\nnam = 'x'\nvnodes = 'x'\n[storage]\nio_threads = 0\n"),
             "lariat.toml:2: node.nam: unknown key (did you mean node.name?)\n"

@@ -41,10 +41,10 @@ Node::Node(NodeOptions options, std::vector<Shard::World> worlds, storage::Engin
   parts_.Build();
   if (access::ParseMode(options_.settings.security_auth) == access::Mode::kOff) return;
   env::Workers& workers = options_.workers != nullptr ? *options_.workers : no_workers_;
-  guards_ = std::make_unique<Guards>(Guards::World{
-      options_.settings, options_.identity.name, std::move(options_.first_password), shards_,
-      admins_, [this]() -> topology::Cluster& { return parts_.cluster(); }, workers, options_.audit,
-      log});
+  guards_ = std::make_unique<Guards>(
+      Guards::World{options_.settings, options_.identity.name, std::move(options_.first_password),
+                    shards_, admins_, [this]() -> topology::Cluster& { return parts_.cluster(); },
+                    workers, options_.audit, log});
 }
 
 Node::~Node() = default;

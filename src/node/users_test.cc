@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Users, roles and grants on whole nodes in virtual time: how a change reaches everybody, and what a
-// node does that is cut off.
+// Users, roles and grants on whole nodes in virtual time: how a change reaches everybody, and what
+// a node does that is cut off.
 #include <gtest/gtest.h>
 
 #include "node/cluster_test_util.h"
@@ -88,8 +88,8 @@ TEST_F(UsersTest, ANodeThatIsCutOffGoesOnWithWhatItHas) {
   EXPECT_EQ(Version(*machines[1]), 2U);
   EXPECT_EQ(Version(*machines[2]), 1U);
   EXPECT_EQ(Login(*machines[2], "admin", kFirst), Code::kOk);
-  EXPECT_TRUE(machines[2]->node().access(0).Check(access::Door::kAdmin,
-                                                  Administrator(*machines[2]), ""));
+  EXPECT_TRUE(
+      machines[2]->node().access(0).Check(access::Door::kAdmin, Administrator(*machines[2]), ""));
   const auto alone = Change(*machines[2], {BookChange::Verb::kPutRole, "lonely"});
   EXPECT_FALSE(alone);
   machines[2]->Mend();
@@ -101,9 +101,9 @@ TEST_F(UsersTest, ChangesAtTwoNodesAtOnceAreBothMade) {
   int done = 0;
   for (size_t i = 0; i < 2; ++i) {
     Machine& machine = *machines[i];
-    machine.node().access(0).Change(
-        {{BookChange::Verb::kPutRole, "role" + std::to_string(i)}}, Administrator(machine),
-        [&](const base::Status& status) { done += status ? 1 : 0; });
+    machine.node().access(0).Change({{BookChange::Verb::kPutRole, "role" + std::to_string(i)}},
+                                    Administrator(machine),
+                                    [&](const base::Status& status) { done += status ? 1 : 0; });
   }
   ASSERT_TRUE(time.RunUntil([&] { return done == 2; }));
   time.Run(base::Seconds(1));
@@ -125,7 +125,8 @@ TEST_F(UsersTest, WhatWouldLoseTheUsersIsNotAgreedOn) {
         next.access = nullptr;
         return next;
       },
-      machines[0]->shard(), [&](const base::Result<membership::Topology>& result) {
+      machines[0]->shard(),
+      [&](const base::Result<membership::Topology>& result) {
         code = result ? Code::kOk : result.error().code;
       });
   ASSERT_TRUE(time.RunUntil([&] { return code.has_value(); }));

@@ -96,9 +96,8 @@ base::Status CheckName(std::string_view name, std::string_view what) {
            std::string_view("._-@").find(c) != std::string_view::npos;
   });
   if (made_of && !name.empty() && name.size() <= kNameBytesMax) return {};
-  return base::Fail(
-      base::Code::kInvalidArgument,
-      "the name of a " + std::string(what) + " has 1 to 64 letters, digits and '._-@'");
+  return base::Fail(base::Code::kInvalidArgument, "the name of a " + std::string(what) +
+                                                      " has 1 to 64 letters, digits and '._-@'");
 }
 
 std::string EncodeBook(const Book& book) {

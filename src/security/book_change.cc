@@ -78,7 +78,8 @@ base::Status CheckGrant(const Grant& grant) {
     return Fail(Code::kInvalidArgument, "a grant has one action at least");
   }
   if (grant.bucket != kAllBuckets) {
-    const bool bad = !CheckName(grant.bucket, "bucket") || grant.bucket.find('@') != grant.bucket.npos;
+    const bool bad =
+        !CheckName(grant.bucket, "bucket") || grant.bucket.find('@') != grant.bucket.npos;
     if (bad) return Fail(Code::kInvalidArgument, "a grant is for a bucket's name, or '*' for all");
   }
   if (grant.prefix.size() > kPrefixBytesMax) {

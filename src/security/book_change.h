@@ -18,10 +18,10 @@ inline constexpr std::string_view kFirstRole = "admin";
 struct BookChange {
   enum class Verb : uint8_t { kPutUser, kDropUser, kPutRole, kDropRole, kGrant, kRevoke };
   Verb verb = Verb::kPutUser;
-  std::string name;                            // of the user or the role
-  std::optional<std::string> password = {};    // kPutUser: hashed; nothing: as it was
+  std::string name;                                 // of the user or the role
+  std::optional<std::string> password = {};         // kPutUser: hashed; nothing: as it was
   std::optional<std::set<std::string>> roles = {};  // kPutUser: nothing: as they were
-  Grant grant = {};                            // kGrant, kRevoke
+  Grant grant = {};                                 // kGrant, kRevoke
 };
 std::string_view VerbText(BookChange::Verb verb);  // for the audit: "put_user", ...
 

@@ -17,8 +17,8 @@ bool LoginLimits::Begin(const std::string& user, const std::string& address, bas
   if (!paid_until_.contains(pair) && paid_until_.size() >= kEntriesMax) {
     std::erase_if(paid_until_, [now](const auto& entry) { return entry.second <= now; });
     if (paid_until_.size() >= kEntriesMax) {
-      paid_until_.erase(std::ranges::min_element(
-          paid_until_, {}, [](const auto& entry) { return entry.second; }));
+      paid_until_.erase(std::ranges::min_element(paid_until_, {},
+                                                 [](const auto& entry) { return entry.second; }));
     }
   }
   base::Instant& until = paid_until_[pair];

@@ -12,10 +12,9 @@ namespace lariat::security {
 std::string Mac(std::string_view key, std::string_view bytes) {
   std::string mac(kMacBytes, '\0');
   unsigned int size = 0;
-  const auto* made =
-      HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
-           reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-           reinterpret_cast<unsigned char*>(mac.data()), &size);
+  const auto* made = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+                          reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
+                          reinterpret_cast<unsigned char*>(mac.data()), &size);
   LARIAT_CHECK(made != nullptr && size == kMacBytes, "HMAC-SHA-256 has 32 bytes");
   return mac;
 }

@@ -52,8 +52,8 @@ class Cluster {
   void Seal(StatusDone done);
   // A change of the sealed cluster; seals it first.
   void Propose(Changes::Edit edit, Changes::Done done);
-  // A change of membership::Topology::access. Refused (kConflict) while a member that answers runs a
-  // build that would lose it.
+  // A change of membership::Topology::access. Refused (kConflict) while a member that answers runs
+  // a build that would lose it.
   void SetAccess(Changes::Edit edit, Changes::Done done);
   membership::Asked Asked() const { return changes_.Asked(); }
   void WatchChanges() { changes_.Watch(); }

@@ -78,8 +78,9 @@ void TopologyRegister::Accept(wire::RegisterRequest request, ReplyDone done) {
     return done(std::move(reply));
   }
   if (request.accept && Loses(*decided, request.value)) {
-    reply.outcome = {Code::kConflict, "the proposal would lose users and roles: who made it runs an "
-                                      "earlier build"};
+    reply.outcome = {Code::kConflict,
+                     "the proposal would lose users and roles: who made it runs an "
+                     "earlier build"};
     return done(std::move(reply));
   }
   if (request.epoch < epoch_) {  // never, unless documents were lost that votes were not

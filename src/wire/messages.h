@@ -198,7 +198,7 @@ struct ProgressReply {
   uint64_t ranges_total = 0;
   uint64_t bytes_done = 0;
   uint64_t keys_done = 0;
-  std::string trouble;  // what it waits for, in words; empty if it goes on
+  std::string trouble;        // what it waits for, in words; empty if it goes on
   bool keeps_access = false;  // its build keeps membership::Topology::access
 };
 

@@ -16,7 +16,6 @@
 #include <optional>
 #include <sstream>
 
-#include "apps/lariat/session.h"
 #include "apps/lariat/terminal/output.h"
 #include "base/base64.h"
 
@@ -49,9 +48,9 @@ base::Status CheckPrivate(const fs::path& path) {
   struct stat facts {};
   if (::stat(path.c_str(), &facts) != 0) return {};  // reading says what is wrong
   if ((facts.st_mode & (S_IRWXG | S_IRWXO)) == 0) return {};
-  return Fail(Code::kInvalidArgument,
-              fmt::format("{0} holds a secret and others may read it: chmod 600 {0}",
-                          path.string()));
+  return Fail(
+      Code::kInvalidArgument,
+      fmt::format("{0} holds a secret and others may read it: chmod 600 {0}", path.string()));
 }
 
 int64_t NowInMs() {
@@ -70,14 +69,22 @@ base::Result<std::optional<KeptToken>> ReadKeptToken() {
   text << file.rdbuf();
   json::error_code problem;
   const json::value value = json::parse(text.str(), problem);
-  KeptToken kept{TextOf(value, "user"), TextOf(value, "token"),
-                 static_cast<int64_t>(NumberOf(value, "expires"))};
-  if (problem || kept.token.empty()) {
+  const json::object* object = problem ? nullptr : value.if_object();
+  const auto at = [object](const char* name) {
+    return object == nullptr ? nullptr : object->if_contains(name);
+  };
+  const json::value* user = at("user");
+  const json::value* token = at("token");
+  const json::value* expires = at("expires");
+  const bool whole = user != nullptr && user->is_string() && token != nullptr &&
+                     token->is_string() && expires != nullptr && expires->is_int64();
+  if (!whole) {
     return Fail(Code::kInvalidArgument,
                 fmt::format("{} is damaged: remove it and log in again", path.string()));
   }
-  if (kept.expires_ms <= NowInMs()) return std::optional<KeptToken>();
-  return std::optional(std::move(kept));
+  if (expires->get_int64() <= NowInMs()) return std::optional<KeptToken>();
+  return std::optional(KeptToken{std::string(user->get_string()), std::string(token->get_string()),
+                                 expires->get_int64()});
 }
 
 // The terminal shows nothing of what is typed meanwhile.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who a command asks as. In this order: --user with a password, the token in LARIAT_TOKEN, the token
-// that `lariat login` has kept. Secrets come from files, the environment or a terminal, never from
-// the command line, which others can see.
+// Who a command asks as. In this order: --user with a password, the token in LARIAT_TOKEN, the
+// token that `lariat login` has kept. Secrets come from files, the environment or a terminal, never
+// from the command line, which others can see.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace lariat::cli {
 
-// The value of Authorization; empty: nobody has logged in. kInvalidArgument: the token's file is not
-// as it has to be, or there is no password for `user`.
+// The value of Authorization; empty: nobody has logged in. kInvalidArgument: the token's file is
+// not as it has to be, or there is no password for `user`.
 base::Result<std::string> Authorization(const std::string& user);
 
 struct KeptToken {

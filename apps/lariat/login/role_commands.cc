@@ -22,7 +22,9 @@ struct RoleOptions {
 };
 using RoleOptionsPtr = std::shared_ptr<RoleOptions>;  // shared by the parser's callbacks
 
-std::string PathOfRole(const RoleOptions& o) { return "/v1/admin/roles/" + net::PercentEncode(o.name); }
+std::string PathOfRole(const RoleOptions& o) {
+  return "/v1/admin/roles/" + net::PercentEncode(o.name);
+}
 
 Exit ChangeGrants(const Common& common, const RoleOptions& o, const char* method) {
   json::object body = {{"actions", json::array(o.actions.begin(), o.actions.end())},

@@ -23,7 +23,9 @@ struct UserOptions {
 };
 using UserOptionsPtr = std::shared_ptr<UserOptions>;  // shared by the parser's callbacks
 
-std::string PathOfUser(const UserOptions& o) { return "/v1/admin/users/" + net::PercentEncode(o.name); }
+std::string PathOfUser(const UserOptions& o) {
+  return "/v1/admin/users/" + net::PercentEncode(o.name);
+}
 
 enum class WantUser : uint8_t { kNew, kExisting };
 
@@ -36,17 +38,17 @@ Exit CheckUser(const Common& common, const UserOptions& o, WantUser want) {
   if (!present->Ok() && present->status != 404) return Explain(*present);
   if (present->Ok() == (want == WantUser::kExisting)) return Exit::kDone;
   if (want == WantUser::kExisting) return Explain(*present);
-  return Complain(Exit::kNotFound,
-                  fmt::format("user '{0}' exists; 'lariat user passwd {0}' gives a new password",
-                              o.name));
+  return Complain(
+      Exit::kNotFound,
+      fmt::format("user '{0}' exists; 'lariat user passwd {0}' gives a new password", o.name));
 }
 
 Exit PutUser(const Common& common, const UserOptions& o, WantUser want, json::object body) {
   const Exit fits = CheckUser(common, o, want);
   if (fits != Exit::kDone) return fits;
-  return ChangeAccess(common, AccessRequest("PUT", PathOfUser(o), json::serialize(body)),
-                      fmt::format("user '{}' is {}", o.name,
-                                  want == WantUser::kNew ? "made" : "changed"));
+  return ChangeAccess(
+      common, AccessRequest("PUT", PathOfUser(o), json::serialize(body)),
+      fmt::format("user '{}' is {}", o.name, want == WantUser::kNew ? "made" : "changed"));
 }
 
 Exit PutWithPassword(const Common& common, const UserOptions& o, WantUser want) {
@@ -104,9 +106,7 @@ void AddUserCommands(CLI::App& app, Session& session) {
   command->add_option("--role", add->roles, "A role it has, repeatable")->allow_extra_args(false);
   AddPasswordFile(command, add);
   command->callback([&session, add] {
-    session.run = [&session, add] {
-      return PutWithPassword(session.common, *add, WantUser::kNew);
-    };
+    session.run = [&session, add] { return PutWithPassword(session.common, *add, WantUser::kNew); };
   });
 
   auto passwd = std::make_shared<UserOptions>();

@@ -107,9 +107,9 @@ void Pump::Send(Lane& lane) {
   if (!options_.authorization.empty()) {
     request.headers.emplace_back("Authorization", options_.authorization);
   }
-  lane.connection->Send(
-      std::move(request), options_.waits,
-      [this, &lane](net::Outcome outcome) { OnOutcome(lane, std::move(outcome)); });
+  lane.connection->Send(std::move(request), options_.waits, [this, &lane](net::Outcome outcome) {
+    OnOutcome(lane, std::move(outcome));
+  });
 }
 
 void Pump::OnOutcome(Lane& lane, net::Outcome outcome) {

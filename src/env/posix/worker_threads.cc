@@ -15,7 +15,7 @@
 namespace lariat::env::posix {
 namespace {
 
-constexpr int kNicer = 10;
+constexpr int kNicer = 5;
 
 }  // namespace
 
@@ -46,8 +46,12 @@ struct WorkerThreads::Impl {
 };
 
 WorkerThreads::WorkerThreads(size_t threads, size_t waiting_max)
-    : impl_(new Impl{.waiting_max = waiting_max, .mutex = {}, .something = {}, .waiting = {},
-                     .ends = false, .threads = {}}) {
+    : impl_(new Impl{.waiting_max = waiting_max,
+                     .mutex = {},
+                     .something = {},
+                     .waiting = {},
+                     .ends = false,
+                     .threads = {}}) {
   for (size_t i = 0; i < threads; ++i) {
     impl_->threads.emplace_back([impl = impl_.get()] { impl->Work(); });
   }

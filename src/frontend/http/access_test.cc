@@ -100,6 +100,7 @@ std::string_view BodyFor(const Route& route) {
   return route.body == BodyRule::kNone ? "" : "{}";
 }
 
+// Guards M42.
 TEST_F(HttpAccess, EveryRouteByEverybody) {
   int seen = 0;
   for (const Route& route : RouteTable()) {
@@ -123,8 +124,12 @@ TEST_F(HttpAccess, EveryRouteByEverybody) {
         EXPECT_NE(reply.status, 0) << start;
         const bool refused = reply.status == 401 || reply.status == 403;
         EXPECT_EQ(refused, !passes) << start << " " << headers << reply.status << reply.body;
-        if (!passes) EXPECT_EQ(reply.status, otherwise) << start << reply.body;
-        if (!passes) EXPECT_EQ(node.kv.calls, calls) << start;
+        if (!passes) {
+          EXPECT_EQ(reply.status, otherwise) << start << reply.body;
+        }
+        if (!passes) {
+          EXPECT_EQ(node.kv.calls, calls) << start;
+        }
         ++seen;
       };
       // Where this version has nothing, the door alone is there.

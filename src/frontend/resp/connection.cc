@@ -17,7 +17,8 @@ constexpr size_t kKeysInWorkMax = 512;
 constexpr size_t kPartialBytesFree = 65536;
 constexpr size_t kSlowTextMax = 64;
 
-constexpr Command kUnknownCommand{"", nullptr, access::Door::kOpen, 0, kSecret, {}, Group::kUnknown, "", "", ""};
+constexpr Command kUnknownCommand{
+    "", nullptr, access::Door::kOpen, 0, kSecret, {}, Group::kUnknown, "", "", ""};
 
 ParserLimits LimitsBy(const config::Settings& settings) {
   ParserLimits limits;
@@ -174,7 +175,8 @@ void RespConnection::Note(const Command& command, Args args, uint64_t number) {
   }
   Asked& asked = asked_.Add(outbox().first(), number);
   asked.count = args.size();
-  asked.name.assign(args[0].substr(0, kSlowTextMax));
+  // What is no command may be a password that was typed there.
+  asked.name.assign(command.name.empty() ? "(unknown)" : args[0].substr(0, kSlowTextMax));
   const bool shown = args.size() > 1 && (command.flags & kSecret) == 0;
   if (!shown) asked.count = 1;
   asked.argument.assign(shown ? args[1].substr(0, kSlowTextMax) : std::string_view());

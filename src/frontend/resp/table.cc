@@ -10,17 +10,17 @@ namespace lariat::frontend::resp {
 namespace {
 
 constexpr Command kCommands[] = {
-#define LARIAT_COMMAND(name, handler, door, arity, flags, first, last, step, group, since, arguments, \
-                       summary)                                                                 \
-  {name,                                                                                        \
-   &commands::handler,                                                                          \
-   access::Door::door,                                                                          \
-   arity,                                                                                       \
-   static_cast<uint32_t>(flags),                                                                \
-   {first, last, step},                                                                         \
-   Group::group,                                                                                \
-   since,                                                                                       \
-   arguments,                                                                                   \
+#define LARIAT_COMMAND(name, handler, door, arity, flags, first, last, step, group, since, \
+                       arguments, summary)                                                 \
+  {name,                                                                                   \
+   &commands::handler,                                                                     \
+   access::Door::door,                                                                     \
+   arity,                                                                                  \
+   static_cast<uint32_t>(flags),                                                           \
+   {first, last, step},                                                                    \
+   Group::group,                                                                           \
+   since,                                                                                  \
+   arguments,                                                                              \
    summary},
 #include "frontend/resp/commands.def"
 #undef LARIAT_COMMAND

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Users, roles and grants in JSON: the bodies that change them and the answers that show them, which
-// never hold a secret.
+// Users, roles and grants in JSON: the bodies that change them and the answers that show them,
+// which never hold a secret.
 #pragma once
 
 #include <string_view>

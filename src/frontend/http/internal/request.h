@@ -52,7 +52,7 @@ struct Request {
   // Views into `target`, set when the request is routed.
   std::string_view path, query;
   std::optional<std::string_view> bucket_segment, key_segment, task_segment;  // percent-encoded
-  std::optional<std::string_view> name_segment;                                // of a user or role
+  std::optional<std::string_view> name_segment;                               // of a user or role
 
   std::optional<std::string_view> Get(Header header) const;
   bool Has(Header header) const { return present.test(static_cast<size_t>(header)); }

@@ -11,7 +11,7 @@
 
 #include "access/access_service.h"
 #include "base/result.h"
-#include "coordinator/caller.h"
+#include "coordinator/kv_service.h"
 #include "env/stream.h"
 #include "frontend/http/internal/request.h"
 #include "frontend/http/internal/routes.h"

@@ -73,26 +73,26 @@ constexpr std::string_view kWrongPass =
 
 using Then = base::UniqueFunction<void(Call call, RespConnection& client)>;
 
-// Goes on with `then` if that is the user's password. Nothing else of the connection runs meanwhile.
+// Goes on with `then` if that is the user's password. Nothing else of the connection runs
+// meanwhile.
 void LogIn(Call call, std::string_view user, std::string_view password, Then then) {
   if (password.size() > security::kPasswordBytesMax) return call.Error(kWrongPass);
   access::AccessService& access = call.shared().access;
   access::Attempt attempt{std::string(user), std::string(password),
                           std::string(call.connection()->caller().from()), "resp"};
-  access.Login(std::move(attempt),
-               [call = std::move(call),
-                then = std::move(then)](base::Result<coordinator::Caller> caller) mutable {
-                 RespConnection* client = call.connection();
-                 if (client == nullptr || !call.shared().alive) return;
-                 if (caller) {
-                   client->LogIn(std::move(*caller));
-                   return then(std::move(call), *client);
-                 }
-                 if (caller.error().code != base::Code::kUnauthenticated) {
-                   return call.Refuse(caller.error());
-                 }
-                 call.Error(kWrongPass);
-               });
+  access.Login(std::move(attempt), [call = std::move(call), then = std::move(then)](
+                                       base::Result<coordinator::Caller> caller) mutable {
+    RespConnection* client = call.connection();
+    if (client == nullptr || !call.shared().alive) return;
+    if (caller) {
+      client->LogIn(std::move(*caller));
+      return then(std::move(call), *client);
+    }
+    if (caller.error().code != base::Code::kUnauthenticated) {
+      return call.Refuse(caller.error());
+    }
+    call.Error(kWrongPass);
+  });
 }
 
 // Without logins the default user needs no password, and nobody else is known.
@@ -151,7 +151,8 @@ void Auth(Call call, Args args) {
   if (args.size() > 3) return call.SyntaxError();
   if (call.shared().access.mode() == access::Mode::kOff) return AuthWithoutLogins(call, args);
   const std::string_view user = args.size() == 3 ? args[1] : kDefaultUser;
-  LogIn(std::move(call), user, args.back(), [](Call logged_in, RespConnection&) { logged_in.Ok(); });
+  LogIn(std::move(call), user, args.back(),
+        [](Call logged_in, RespConnection&) { logged_in.Ok(); });
 }
 
 void Hello(Call call, Args args) {

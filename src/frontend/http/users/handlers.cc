@@ -19,7 +19,13 @@ using security::BookChange;
 
 // nullptr if it was refused.
 std::shared_ptr<const security::Rights> KnownUsers(Exchange& exchange) {
-  auto known = exchange.shared().access.rights();
+  access::AccessService& access = exchange.shared().access;
+  // The door has been passed, unless there is none.
+  if (auto may = access.Check(access::Door::kUsers, exchange.caller(), ""); !may) {
+    exchange.Refuse(std::move(may.error()));
+    return nullptr;
+  }
+  auto known = access.rights();
   if (!known) exchange.Refuse({Code::kUnavailable, "this node knows no users yet"});
   return known;
 }
