@@ -29,4 +29,7 @@ base::Result<Made> MakeNode(const CertOptions& options, const std::string& node,
                             std::vector<std::string> hosts);
 base::Result<Made> MakeUser(const CertOptions& options, const std::string& user);
 
+// What nodes have to be given again: ca.crt, which lists the certificate of this name as revoked.
+base::Result<std::string> RevokeOne(const CertOptions& options, const std::string& name);
+
 }  // namespace lariat::cli::certs
