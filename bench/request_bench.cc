@@ -142,10 +142,10 @@ class Bench {
       env::Env& env = *environments_.back();
       if (options_.protocol == "http") {
         frontends_.push_back(std::make_unique<frontend::http::HttpFrontend>(
-            kv, admin, access, machine->settings, metrics, env));
+            kv, admin, machine->settings, metrics, env, access));
       } else {
         frontends_.push_back(std::make_unique<frontend::resp::RespFrontend>(
-            kv, admin, access, machine->settings, metrics, env));
+            kv, admin, machine->settings, metrics, env, access));
       }
     }
     for (size_t i = 0; i < options_.connections; ++i) {

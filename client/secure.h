@@ -2,11 +2,11 @@
 // What the connections of a client with TLS believe and show.
 #pragma once
 
+#include <lariat/types.h>
+
 #include <boost/asio/ssl/context.hpp>
 #include <memory>
 #include <string>
-
-#include "lariat/types.h"
 
 namespace lariat::client {
 

@@ -2,6 +2,7 @@
 // C++20: the reads of all keys are under way at once, on one thread.
 #include <lariat/client.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ lariat::Future<bool> Copy(lariat::Client& client, std::string from, std::string 
 int main(int argc, char** argv) {
   lariat::ClientOptions options;
   if (argc > 1) options.nodes = {argv[1]};
+  if (const char* ca = std::getenv("LARIAT_CA")) options.tls.ca_file = ca;  // nodes with TLS
   options.resolver = lariat::ResolveLatest;
   lariat::Client client(options);
   std::vector<lariat::Future<bool>> copies;

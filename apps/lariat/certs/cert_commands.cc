@@ -27,11 +27,13 @@ struct CertCommand {
 };
 using CertCommandPtr = std::shared_ptr<CertCommand>;  // shared by the parser's callbacks
 
+Exit Failed(const base::Error& error) {
+  const bool usage = error.code == base::Code::kInvalidArgument;
+  return Complain(usage ? Exit::kUsage : Exit::kFailed, error.message);
+}
+
 Exit ShowMade(const Common& common, const base::Result<certs::Made>& made) {
-  if (!made) {
-    const bool usage = made.error().code == base::Code::kInvalidArgument;
-    return Complain(usage ? Exit::kUsage : Exit::kFailed, made.error().message);
-  }
+  if (!made) return Failed(made.error());
   if (common.json) {
     PrintLine(boost::json::serialize(
         boost::json::object{{"certificate", made->certificate}, {"key", made->key}}));
@@ -96,6 +98,22 @@ void AddCertCommands(CLI::App& app, Session& session) {
   command->callback([&session, user] {
     session.run = [&session, user] {
       return ShowMade(session.common, certs::MakeUser(user->options, user->name));
+    };
+  });
+
+  auto revoked = std::make_shared<CertCommand>();
+  command = AddCommand(*cert, session, "revoke", "List a certificate as good no more",
+                       "  lariat cert revoke certs ann\n"
+                       "Then give ca.crt, which has the list, to all nodes.");
+  command->add_option("DIR", revoked->options.dir, "Where ca.crt and ca.key are")->required();
+  command->add_option("NAME", revoked->name, "Of the node or the user: DIR/NAME.crt")->required();
+  command->callback([&session, revoked] {
+    revoked->options.days = kDaysMax;
+    session.run = [revoked] {
+      auto made = certs::RevokeOne(revoked->options, revoked->name);
+      if (!made) return Failed(made.error());
+      Print("{} lists it: give that file to all nodes\n", *made);
+      return Exit::kDone;
     };
   });
 }

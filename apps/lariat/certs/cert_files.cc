@@ -165,4 +165,18 @@ base::Result<Made> MakeUser(const CertOptions& options, const std::string& user)
   return Write(options, user, *issued);
 }
 
+base::Result<std::string> RevokeOne(const CertOptions& options, const std::string& name) {
+  if (auto status = CheckName(name); !status) return Fail(status.error());
+  auto authority = ReadAuthorityOf(options);
+  if (!authority) return Fail(authority.error());
+  const std::string path = PathsOf(options, name).certificate;
+  const std::string certificate = ReadText(path);
+  if (certificate.empty()) return Fail(Code::kNotFound, path + " cannot be read");
+  auto list = env::tls::Revoke(*authority, certificate, From(options));
+  if (!list) return Fail(list.error());
+  const std::string ca = PathsOf(options, "ca").certificate;
+  if (auto status = WriteFile(ca, *list, kPublic); !status) return Fail(status.error());
+  return ca;
+}
+
 }  // namespace lariat::cli::certs

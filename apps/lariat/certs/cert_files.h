@@ -32,5 +32,7 @@ base::Result<Made> MakeUser(const CertOptions& options, const std::string& user)
 
 // A file that nobody else can read, in the place of one that is there.
 base::Status WriteSecret(const std::string& path, std::string_view text);
+// What nodes have to be given again: ca.crt, which lists the certificate of this name as revoked.
+base::Result<std::string> RevokeOne(const CertOptions& options, const std::string& name);
 
 }  // namespace lariat::cli::certs

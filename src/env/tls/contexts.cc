@@ -109,6 +109,11 @@ base::Status Contexts::Impl::Read(const Files& files, int64_t now_s) {
     expires_s = std::min(expires_s, NotAfter(each.get()));
     X509_STORE_add_cert(store.get(), each.get());
   }
+  // Where an authority has revoked anything, each has to have said what.
+  for (const Crl& each : ReadRevocations(files.ca.text)) {
+    X509_STORE_add_crl(store.get(), each.get());
+    X509_STORE_set_flags(store.get(), X509_V_FLAG_CRL_CHECK);
+  }
   return {};
 }
 

@@ -204,4 +204,37 @@ base::Result<Issued> IssueUser(const Issued& authority, const std::string& user,
   return MakeLeaf(authority, std::move(wanted), {Name::Kind::kUser, "", user});
 }
 
+base::Result<std::string> Revoke(const Issued& authority, const std::string& certificate,
+                                 Validity validity) {
+  auto signer = ReadSigner(authority);
+  if (!signer) return Fail(signer.error());
+  const auto revoked = ReadCertificates(certificate);
+  X509* issuer = signer->certificate.get();
+  if (revoked.empty() || X509_verify(revoked[0].get(), X509_get0_pubkey(issuer)) != 1) {
+    ERR_clear_error();
+    return Fail(Code::kInvalidArgument, "the authority has signed no such certificate");
+  }
+  auto lists = ReadRevocations(authority.certificate);
+  const Crl list = lists.empty() ? Crl(X509_CRL_new()) : std::move(lists[0]);
+  X509_CRL* made = list.get();
+  const std::unique_ptr<ASN1_TIME, Freed<ASN1_TIME_free>> from(
+      ASN1_TIME_set(nullptr, validity.from_s)),
+      until(ASN1_TIME_set(nullptr, validity.until_s));
+  X509_REVOKED* entry = X509_REVOKED_new();
+  const bool good =
+      made != nullptr && X509_CRL_set_version(made, X509_CRL_VERSION_2) == 1 &&
+      X509_CRL_set_issuer_name(made, X509_get_subject_name(issuer)) == 1 &&
+      X509_CRL_set1_lastUpdate(made, from.get()) == 1 &&
+      X509_CRL_set1_nextUpdate(made, until.get()) == 1 &&
+      X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(revoked[0].get())) == 1 &&
+      X509_REVOKED_set_revocationDate(entry, from.get()) == 1 &&
+      X509_CRL_add0_revoked(made, entry) == 1 && X509_CRL_sort(made) == 1 &&
+      X509_CRL_sign(made, signer->key.get(), EVP_sha256()) > 0;
+  const MemoryBio out(BIO_new(BIO_s_mem()));
+  return TextOf("the list", out,
+                good && PEM_write_bio_X509(out.get(), issuer) == 1
+                    ? PEM_write_bio_X509_CRL(out.get(), made)
+                    : 0);
+}
+
 }  // namespace lariat::env::tls

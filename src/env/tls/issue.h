@@ -33,4 +33,10 @@ base::Result<Issued> IssueNode(const Issued& authority, const std::string& node,
                                const std::vector<std::string>& hosts, Validity validity);
 base::Result<Issued> IssueUser(const Issued& authority, const std::string& user, Validity validity);
 
+// A certificate of the authority is good no more. Result: the authority's certificate and, behind
+// it, the list of all that were revoked, for security.ca_file. `authority.certificate` may have a
+// list from before.
+base::Result<std::string> Revoke(const Issued& authority, const std::string& certificate,
+                                 Validity validity);
+
 }  // namespace lariat::env::tls

@@ -252,6 +252,30 @@ TEST_F(TlsTest, ABadClientCertificateIsRefused) {
   EXPECT_EQ(node.Failed(TlsFailure::kCertificate), 2U);
 }
 
+TEST_F(TlsTest, ARevokedCertificateIsRefused) {
+  const Issued ann = *IssueUser(authority.issued, "ann", Good());
+  const Issued bob = *IssueUser(authority.issued, "bob", Good());
+  TestAuthority after = authority;
+  for (const Issued* each : {&ann, &bob}) {
+    auto list = Revoke(after.issued, each->certificate, {RealNow() - 60, RealNow() + 86400});
+    ASSERT_TRUE(list.has_value()) << list.error().message;
+    after.issued.certificate = *list;
+  }
+  node.shard.Use(after.NodeContexts("n1"));
+  Listen(node.clients, "door");
+  for (const Issued* each : {&ann, &bob}) {
+    const SslContext with = RawContext(authority.issued.certificate, each);
+    Dial(with.get());
+  }
+  EXPECT_EQ(accepted, 0);
+  EXPECT_EQ(node.Failed(TlsFailure::kCertificate), 2U);
+  const Issued again = *IssueUser(after.issued, "ann", Good());
+  const SslContext with = RawContext(authority.issued.certificate, &again);
+  EXPECT_TRUE(Dial(with.get()).done());
+  EXPECT_EQ(identity, "ann");
+  EXPECT_FALSE(Revoke(TestAuthority().issued, ann.certificate, Good()).has_value());
+}
+
 TEST_F(TlsTest, PeersKnowEachOtherByName) {
   Listen(node.peers, "peer");
   TestNode other(world, authority.NodeContexts("n2"));
@@ -310,13 +334,24 @@ TEST_F(TlsTest, ASessionIsTakenUpWithoutTheKey) {
 TEST_F(TlsTest, HandshakesAreLimitedInNumberAndTime) {
   TestNode small(world, authority.NodeContexts("n1"), {.handshakes_max = 2});
   Listen(small.clients, "small");
-  for (int i = 0; i < 3; ++i) DialPlain("", "small");
+  for (int i = 0; i < 3; ++i) DialPlain("\x16", "small");  // the first byte of a handshake
   EXPECT_EQ(small.Failed(TlsFailure::kTooMany), 1U);
   EXPECT_EQ(small.metrics.tls_handshakes_under_way.value(), 2);
   world.Advance(base::Seconds(11));
   EXPECT_EQ(small.Failed(TlsFailure::kTimeout), 2U);
   EXPECT_EQ(small.metrics.tls_handshakes_under_way.value(), 0);
   EXPECT_TRUE(Dial(context.get(), "small").done());
+}
+
+TEST_F(TlsTest, TheSilentKeepNobodyOut) {
+  TestNode small(world, authority.NodeContexts("n1"), {.handshakes_max = 2});
+  Listen(small.clients, "small");
+  for (int i = 0; i < 5; ++i) DialPlain("", "small");
+  EXPECT_EQ(small.metrics.tls_handshakes_under_way.value(), 2);
+  EXPECT_TRUE(Dial(context.get(), "small").done());
+  EXPECT_EQ(small.Failed(TlsFailure::kTooMany), 4U);
+  world.Advance(base::Seconds(11));  // the last one's time is over before its shard is gone
+  EXPECT_EQ(small.Failed(TlsFailure::kTimeout), 1U);
 }
 
 TEST_F(TlsTest, AStormGetsItsTurnsBetweenTheOthers) {

@@ -21,8 +21,16 @@ void TlsShard::Attach(telemetry::Metrics& metrics, telemetry::LogSink& log) {
   log_ = &log;
 }
 
-void TlsShard::Begin(Role role) {
-  clients_ += role == Role::kDoor ? 1 : 0;
+bool TlsShard::HasRoom() {
+  if (clients_ >= limits_.handshakes_max && !silent_.empty()) silent_.front()->MakeRoom();
+  return clients_ < limits_.handshakes_max;
+}
+
+void TlsShard::Begin(Handshake* handshake, Role role) {
+  if (role == Role::kDoor) {
+    ++clients_;
+    silent_.push_back(handshake);
+  }
   metrics_->tls_handshakes_under_way.Set(static_cast<int64_t>(++under_way_));
 }
 
@@ -30,10 +38,12 @@ void TlsShard::End(Handshake* handshake, Role role) {
   clients_ -= role == Role::kDoor ? 1 : 0;
   metrics_->tls_handshakes_under_way.Set(static_cast<int64_t>(--under_way_));
   std::erase(queue_, handshake);
+  std::erase(silent_, handshake);
 }
 
 void TlsShard::Queue(Handshake* handshake, Role role) {
   if (role == Role::kDoor) {
+    std::erase(silent_, handshake);
     queue_.push_back(handshake);
   } else {
     queue_.push_front(handshake);

@@ -4,7 +4,7 @@
 //
 // Handshakes are many times as expensive as requests. So a shard does a few steps of them in each
 // turn of its loop, those of peers first, and the other connections get their turn in between;
-// clients beyond `handshakes_max` are closed, and each handshake has a deadline.
+// clients beyond `handshakes_max` are closed, silent ones first, and each handshake has a deadline.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,8 @@ namespace lariat::env::tls {
 // One that is under way.
 class Handshake {
  public:
-  virtual void GoOn() = 0;  // one step
+  virtual void GoOn() = 0;      // one step
+  virtual void MakeRoom() = 0;  // ends, for a newer one
 
  protected:
   ~Handshake() = default;
@@ -47,8 +48,10 @@ class TlsShard {
   const Limits& limits() const { return limits_; }
   const std::shared_ptr<const Contexts>& contexts() const { return contexts_; }
   telemetry::Metrics& metrics() { return *metrics_; }
-  bool HasRoom() const { return clients_ < limits_.handshakes_max; }
-  void Begin(Role role);
+  // Whether one more client may begin. One that has said nothing yet may have to go for it: whoever
+  // opens connections and is silent must not keep others out.
+  bool HasRoom();
+  void Begin(Handshake* handshake, Role role);
   void End(Handshake* handshake, Role role);
   // Its GoOn will be called, when it is its turn.
   void Queue(Handshake* handshake, Role role);
@@ -66,6 +69,7 @@ class TlsShard {
   telemetry::Metrics* metrics_ = nullptr;
   telemetry::LogSink* log_ = nullptr;
   std::deque<Handshake*> queue_;
+  std::deque<Handshake*> silent_;  // clients, the oldest first
   bool turns_come_ = false;
   size_t clients_ = 0;  // handshakes of theirs under way
   size_t under_way_ = 0;

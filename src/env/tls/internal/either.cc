@@ -19,7 +19,9 @@ Either::Either(TlsShard& shard, Stream& below, TlsStream::Purpose purpose)
   });
 }
 
-Either::~Either() { shard_.env().timers.Cancel(deadline_); }
+Either::~Either() {
+  if (deadline_ != 0) shard_.env().timers.Cancel(deadline_);
+}
 
 void Either::Choose(char first) {
   shard_.env().timers.Cancel(std::exchange(deadline_, 0));

@@ -28,6 +28,16 @@ std::vector<Cert> ReadCertificates(std::string_view pem) {
   return found;
 }
 
+std::vector<Crl> ReadRevocations(std::string_view pem) {
+  std::vector<Crl> found;
+  const MemoryBio bio = ReadFrom(pem);
+  while (Crl next{PEM_read_bio_X509_CRL(bio.get(), nullptr, NoPassword, nullptr)}) {
+    found.push_back(std::move(next));
+  }
+  ERR_clear_error();
+  return found;
+}
+
 Key ReadKey(std::string_view pem) {
   const MemoryBio bio = ReadFrom(pem);
   Key key(PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr));

@@ -27,6 +27,7 @@ struct Freed {
 };
 using Cert = std::unique_ptr<X509, Freed<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
+using Crl = std::unique_ptr<X509_CRL, Freed<X509_CRL_free>>;
 using Store = std::unique_ptr<X509_STORE, Freed<X509_STORE_free>>;
 using MemoryBio = std::unique_ptr<BIO, Freed<BIO_free>>;
 using SslContext = std::unique_ptr<SSL_CTX, Freed<SSL_CTX_free>>;
@@ -38,6 +39,8 @@ inline MemoryBio ReadFrom(std::string_view text) {
 
 // All certificates of a PEM text; empty if there is none, or one that cannot be read.
 std::vector<Cert> ReadCertificates(std::string_view pem);
+// All lists of revoked certificates.
+std::vector<Crl> ReadRevocations(std::string_view pem);
 // Null if there is none; one with a password is none.
 Key ReadKey(std::string_view pem);
 // The common name of the subject.

@@ -83,7 +83,7 @@ TlsStream::TlsStream(TlsShard& shard, Stream& below, Purpose purpose)
   BIO* bio = MakeBio(this);
   SSL_set_bio(ssl_.get(), bio, bio);
   SSL_set_app_data(ssl_.get(), static_cast<Witness*>(this));
-  shard_.Begin(purpose_.role);
+  shard_.Begin(this, purpose_.role);
   deadline_ = shard_.env().timers.After(purpose_.timeout, [this] {
     deadline_ = 0;
     FailHandshake({TlsFailure::kTimeout, "the TLS handshake was not done in time"});
@@ -96,8 +96,9 @@ TlsStream::TlsStream(TlsShard& shard, Stream& below, Purpose purpose)
   }
 }
 
+// Without an OnClosed before it the loop has ended, and others may be gone already.
 TlsStream::~TlsStream() {
-  if (handshaking_) EndHandshake();
+  if (deadline_ != 0) shard_.env().timers.Cancel(deadline_);
 }
 
 // --- the handshake -------------------------------------------------------------------------------

@@ -59,6 +59,9 @@ class TlsStream final : public Stream, public StreamHandler, private Handshake, 
     std::string answer;  // in plain, to one who came; mostly nothing
   };
   void GoOn() override;
+  void MakeRoom() override {
+    FailHandshake({telemetry::TlsFailure::kTooMany, "it was silent, and made room for others"});
+  }
   bool Believes(const X509* certificate) override;
   void OnSignature() override { shard_.metrics().tls_key_operations.Add(); }
   void Step();
