@@ -39,7 +39,7 @@ struct Common {
   std::optional<double> connect_timeout_s;
   std::string user;           // as given; empty: whoever logged in
   std::string authorization;  // that requests bring; empty: none (login/credentials.h)
-  net::TrustFiles files;                    // as given; the CA may also be in LARIAT_CA
+  net::TrustFiles files;      // as given; the CA may also be in LARIAT_CA
   std::shared_ptr<const net::Trust> trust;  // null: no TLS
 
   // Of requests to one of `count` nodes by a command that usually waits for `usual`.

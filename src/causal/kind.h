@@ -42,16 +42,15 @@ struct KindRow {
   // never meet such a key.
   bool agreed = false;
 };
-inline constexpr KindRow kKinds[] = {
-    {Kind::kSiblings, "siblings", false, Shape::kOpaque},
-    {Kind::kLww, "lww", true, Shape::kOpaque},
-    {Kind::kCounter, "counter", false, Shape::kNumber},
-    {Kind::kRegister, "register", false, Shape::kText},
-    {Kind::kFlag, "flag", false, Shape::kBool},
-    {Kind::kHll, "hll", false, Shape::kNumber},
-    {Kind::kSet, "set", false, Shape::kList},
-    {Kind::kMap, "map", false, Shape::kFields},
-    {Kind::kSerial, "serial", false, Shape::kOpaque, true}};
+inline constexpr KindRow kKinds[] = {{Kind::kSiblings, "siblings", false, Shape::kOpaque},
+                                     {Kind::kLww, "lww", true, Shape::kOpaque},
+                                     {Kind::kCounter, "counter", false, Shape::kNumber},
+                                     {Kind::kRegister, "register", false, Shape::kText},
+                                     {Kind::kFlag, "flag", false, Shape::kBool},
+                                     {Kind::kHll, "hll", false, Shape::kNumber},
+                                     {Kind::kSet, "set", false, Shape::kList},
+                                     {Kind::kMap, "map", false, Shape::kFields},
+                                     {Kind::kSerial, "serial", false, Shape::kOpaque, true}};
 
 constexpr const KindRow& RowOf(Kind kind) {
   for (const KindRow& row : kKinds) {

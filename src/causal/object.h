@@ -124,9 +124,8 @@ class Object {
   bool operator==(const Object&) const = default;
 
  private:
-  std::variant<DvvSet, LwwRegister, SerialState, Merging<Kind::kCounter>,
-               Merging<Kind::kRegister>, Merging<Kind::kFlag>, Merging<Kind::kHll>,
-               Merging<Kind::kSet>, Merging<Kind::kMap>>
+  std::variant<DvvSet, LwwRegister, SerialState, Merging<Kind::kCounter>, Merging<Kind::kRegister>,
+               Merging<Kind::kFlag>, Merging<Kind::kHll>, Merging<Kind::kSet>, Merging<Kind::kMap>>
       state_;
 };
 

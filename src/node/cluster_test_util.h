@@ -115,7 +115,7 @@ class Machine {
   std::string name = "node" + std::to_string(number_);
   config::Settings settings;
   uint32_t feature_level = membership::kFeatureLevel;  // that its process tells
-  std::string first_password;  // of access::FirstBook
+  std::string first_password;                          // of access::FirstBook
 
  private:
   TestTime& time_;

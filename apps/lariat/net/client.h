@@ -23,7 +23,7 @@ inline constexpr int kPatienceShare = 5;
 struct Limits {
   std::chrono::milliseconds total{10000};
   std::chrono::milliseconds connect{1000};
-  std::string authorization = {};  // that each request brings; empty: none
+  std::string authorization = {};      // that each request brings; empty: none
   std::shared_ptr<const Trust> trust;  // null: no TLS
 };
 

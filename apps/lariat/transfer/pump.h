@@ -22,8 +22,8 @@ struct PumpOptions {
   std::vector<net::Address> nodes;
   size_t concurrency = 32;
   net::Waits waits;
-  std::string authorization = {};  // that each request brings; empty: none
-  std::shared_ptr<const net::Trust> trust;  // null: no TLS
+  std::string authorization = {};            // that each request brings; empty: none
+  std::shared_ptr<const net::Trust> trust;   // null: no TLS
   std::chrono::milliseconds give_up{60000};  // how long one record is tried
   uint64_t errors_max = 1000;                // failed records after which no more are read
   std::string source;                        // the file's name, for the places of failed records

@@ -215,10 +215,10 @@ void PageOp::ReadDisputed() {
                    options_.request.consistency, options_.request.caller};
     get.consistency.timeout_ms = std::max<int64_t>(1, Left() / base::Millis(1));
     ++reads_out_;
-    read_key_(std::move(get), [self = shared_from_this(),
-                                  at = next_read_](base::Result<GetReply> reply) {
-      if (!self->home_.expired()) self->OnRead(at, std::move(reply));
-    });
+    read_key_(std::move(get),
+              [self = shared_from_this(), at = next_read_](base::Result<GetReply> reply) {
+                if (!self->home_.expired()) self->OnRead(at, std::move(reply));
+              });
   }
   reading_ = false;
   if (done_ && reads_out_ == 0 && next_read_ == stretch_.keys.size()) EndRound();

@@ -39,7 +39,7 @@ struct SerialRounds::Round {
   Target target;
   Lineup lineup;
   std::vector<WaiterPtr> batch;
-  std::vector<serial::Op> ops;          // of the batch, in order
+  std::vector<serial::Op> ops;           // of the batch, in order
   std::vector<serial::Outcome> results;  // by the last change that was made
   std::weak_ptr<bool> home;
   std::optional<ProposerCore> core;
@@ -161,8 +161,8 @@ SerialRounds::RoundPtr SerialRounds::MakeRound(const std::string& name, Line& li
   options.lists.assign(round->lineup.sets.begin(), round->lineup.sets.end());
   options.ask_next = true;
   consensus::ProposerCache cache = std::move(line.cache);
-  const bool fresh = line.cache_fence == target.view->fence() &&
-                     context_.clock().Now() < line.cache_until;
+  const bool fresh =
+      line.cache_fence == target.view->fence() && context_.clock().Now() < line.cache_until;
   if (!fresh) cache = {};
   if (!cache.empty()) context_.metrics().serial_short_rounds.Add();
   round->target = std::move(target);
@@ -223,11 +223,11 @@ void SerialRounds::Prepare(const RoundPtr& round, const Action& action) {
   request.token = target.token.value;
   request.key = round->place.key;
   request.promise = action.ballot;
-  context_.replicas().Read(
-      {*target.view, round->lineup.nodes[action.acceptor], TimeLeft(*round)}, std::move(request),
-      [this, round, action](const wire::ReadReply& reply) {
-        if (!round->home.expired() && !round->over) OnPrepared(round, action, reply);
-      });
+  context_.replicas().Read({*target.view, round->lineup.nodes[action.acceptor], TimeLeft(*round)},
+                           std::move(request), [this, round, action](const wire::ReadReply& reply) {
+                             if (!round->home.expired() && !round->over)
+                               OnPrepared(round, action, reply);
+                           });
 }
 
 void SerialRounds::OnPrepared(const RoundPtr& round, const Action& action,
@@ -262,11 +262,12 @@ void SerialRounds::Accept(const RoundPtr& round, const Action& action) {
       proposal.ballot, proposal.value ? *proposal.value : causal::SerialState().Body());
   request.durability = static_cast<uint8_t>(membership::Durability::kSync);
   request.next = proposal.next;
-  context_.replicas().Write(
-      {*target.view, round->lineup.nodes[action.acceptor], TimeLeft(*round)}, std::move(request),
-      [this, round, action](const wire::WriteReply& reply) {
-        if (!round->home.expired() && !round->over) OnAccepted(round, action, reply);
-      });
+  context_.replicas().Write({*target.view, round->lineup.nodes[action.acceptor], TimeLeft(*round)},
+                            std::move(request),
+                            [this, round, action](const wire::WriteReply& reply) {
+                              if (!round->home.expired() && !round->over)
+                                OnAccepted(round, action, reply);
+                            });
 }
 
 void SerialRounds::OnAccepted(const RoundPtr& round, const Action& action,
@@ -386,8 +387,8 @@ void SerialRounds::Resolve(const RoundPtr& round, const ProposerCore::Result& re
       again->push_back(waiter);
     } else {
       context_.metrics().serial_unknowns.Add();
-      waiter->End(Fail(waiter->op.IsWrite() ? Code::kUnknown : Code::kTimeout,
-                       result.error.message));
+      waiter->End(
+          Fail(waiter->op.IsWrite() ? Code::kUnknown : Code::kTimeout, result.error.message));
     }
   }
 }

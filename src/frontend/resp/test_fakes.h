@@ -172,9 +172,7 @@ class FakeAdmin : public coordinator::AdminService {
     for (uint32_t i = 1; i <= n; ++i) owners.push_back("node" + std::to_string(i));
     return {{{0}, {UINT64_MAX}, owners}};
   }
-  void Hot(coordinator::HotRequest, HotDone done) override {
-    done(coordinator::HotKeysShown{});
-  }
+  void Hot(coordinator::HotRequest, HotDone done) override { done(coordinator::HotKeysShown{}); }
   void Explain(std::string bucket, std::string key, coordinator::Caller,
                coordinator::ExplainDone done) override {
     coordinator::Explanation explanation{bucket, key, key, {7}, 3, 2, 2};

@@ -101,7 +101,7 @@ class ShardRecords {
   const uint32_t shard_;
   const AllRecords& all_;
   World world_;
-  size_t scans_ = 0;                                 // under way
+  size_t scans_ = 0;  // under way
   std::function<void(SerialKey)> settle_;
   std::set<replica::DirtyMark> dirty_;               // to be marked: hints could not be kept
   std::vector<std::vector<env::Task>> handed_over_;  // by shard: in this turn

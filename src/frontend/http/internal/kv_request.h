@@ -3,8 +3,8 @@
 // have in common. Everything unknown or malformed is kInvalidArgument.
 #pragma once
 
-#include <optional>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
