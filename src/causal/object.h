@@ -21,7 +21,7 @@
 #include "causal/dvv_set.h"
 #include "causal/kind.h"
 #include "causal/lww.h"
-#include "causal/serial.h"
+#include "causal/serial/serial.h"
 #include "causal/types/merging.h"
 
 namespace lariat::causal {

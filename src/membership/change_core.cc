@@ -170,6 +170,12 @@ base::Status CheckCancel(const Topology& now, const Change& change) {
                                    "removal goes on");
 }
 
+// It can be, and every member understands it.
+base::Status CheckKnown(const Topology& now, const BucketProperties& bucket, const Asked& asked) {
+  if (auto status = CheckBucket(bucket); !status) return status;
+  return RequireLevel(now, LevelOf(bucket), "bucket '" + bucket.name + "'", asked.level);
+}
+
 }  // namespace
 
 uint64_t TicketOf(const Topology& topology, ChangeKind kind, const base::Uuid& node,
@@ -325,10 +331,7 @@ static base::Result<BucketProperties> WhileNMoves(const BucketProperties& own,
 }
 
 Next SetBucket(const Topology& now, BucketProperties bucket, const Asked& asked) {
-  if (auto status = CheckBucket(bucket); !status) return Fail(status.error());
-  const auto level =
-      RequireLevel(now, LevelOf(bucket), "bucket '" + bucket.name + "'", asked.level);
-  if (!level) return Fail(level.error());
+  if (auto may = CheckKnown(now, bucket, asked); !may) return Fail(std::move(may.error()));
   const auto found = now.buckets.find(bucket.name);
   Topology next = now;
   ++next.epoch;

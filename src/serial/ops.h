@@ -19,7 +19,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "causal/change.h"
-#include "causal/serial.h"
+#include "causal/serial/serial.h"
 
 namespace lariat::serial {
 

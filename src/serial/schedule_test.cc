@@ -11,7 +11,7 @@
 #include <set>
 
 #include "base/prng.h"
-#include "causal/serial.h"
+#include "causal/serial/serial.h"
 #include "consensus/acceptor.h"
 #include "consensus/proposer_core.h"
 #include "serial/history_test_util.h"

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/coding.h"
-#include "causal/serial.h"
+#include "causal/serial/serial.h"
 
 namespace lariat::coordinator {
 namespace {

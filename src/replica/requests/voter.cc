@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "causal/serial.h"
+#include "causal/serial/serial.h"
 #include "storage/record.h"
 
 namespace lariat::replica {

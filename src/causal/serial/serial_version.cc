@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "causal/serial_version.h"
+#include "causal/serial/serial_version.h"
 
 #include <charconv>
 #include <optional>

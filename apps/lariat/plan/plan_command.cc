@@ -6,7 +6,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "apps/lariat/commands.h"
-#include "apps/lariat/plan.h"
+#include "apps/lariat/plan/plan.h"
 
 namespace lariat::cli {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "apps/lariat/plan.h"
+#include "apps/lariat/plan/plan.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

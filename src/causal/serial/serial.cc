@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "causal/serial.h"
+#include "causal/serial/serial.h"
 
 namespace lariat::causal {
 namespace {
