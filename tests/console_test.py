@@ -199,7 +199,8 @@ class Model(unittest.TestCase):
             browser = Browser()
             self.addCleanup(browser.close)
             browser.open(f"http://{cluster.nodes[0].http_address}/")
-            wait_until(lambda: browser.text("#verdict-says") not in ("", "Asking\u2026"), 30, "a page")
+            asking = ("", "Asking\u2026")
+            wait_until(lambda: browser.text("#verdict-says") not in asking, 30, "a page")
             self.assertEqual(json.loads(browser.js(MODEL)), [])
             shots = os.environ.get("LARIAT_SCREENSHOTS")
             if shots:
