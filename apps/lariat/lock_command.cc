@@ -255,9 +255,8 @@ void AddLockCommand(CLI::App& app, Session& session) {
   command->add_option("--ttl", o->ttl_s, "Seconds until it is free when this process dies (30)");
   command->add_option("--wait", o->wait_s, "Seconds to wait for it; 0 tries once; else for ever");
   command->add_option("COMMAND", o->command, "What to run, behind --; it gets LARIAT_FENCE");
-  command->callback([&session, o] {
-    session.run = [&session, o] { return RunLocked(session.common, *o); };
-  });
+  command->callback(
+      [&session, o] { session.run = [&session, o] { return RunLocked(session.common, *o); }; });
 }
 
 }  // namespace lariat::cli

@@ -29,7 +29,7 @@ struct ClientWrite {
   std::optional<int64_t> ttl_s;                // 0 = never, also where the bucket has a ttl
   std::optional<int64_t> expires_ms;           // the same as a time since 1970; excludes ttl_s
   std::optional<int64_t> client_timestamp_ms;  // kinds ordered by clock only
-  std::optional<std::string> if_match;  // a context, "*" (any live value), serial: a version
+  std::optional<std::string> if_match;         // a context, "*" (any live value), serial: a version
   bool if_none_match_any = false;              // only if there is no live value
   // Serial buckets only: only if this is the value; only if there is none.
   std::optional<std::string> expect = {};

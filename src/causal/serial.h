@@ -41,7 +41,8 @@ struct SerialState {
 
   consensus::Ballot accepted;  // zero: nothing was accepted, and the rest is empty
   uint64_t version = 0;        // grows with each write and delete; 0: never written
-  Value value = {.tombstone = true, .written = {}, .expires_ms = 0, .content_type = {}, .bytes = {}};
+  Value value = {
+      .tombstone = true, .written = {}, .expires_ms = 0, .content_type = {}, .bytes = {}};
   std::vector<Answer> answers;  // oldest first
   bool operator==(const SerialState&) const = default;
 

@@ -88,12 +88,13 @@ class HistoryCheck {
           std::to_string(e.version));
     }
     const auto before = values_.find(e.version - 1);
-    if (e.kind == Event::Kind::kPut && writes && e.if_none && before != values_.end() && before->second) {
+    if (e.kind == Event::Kind::kPut && writes && e.if_none && before != values_.end() &&
+        before->second) {
       Say("a write that wanted no value met one");
     }
     if (e.end != Event::End::kLost || !e.shows) return;
-    const bool held = (e.if_version && e.shown && *e.if_version == e.version) ||
-                      (e.if_none && !e.shown);
+    const bool held =
+        (e.if_version && e.shown && *e.if_version == e.version) || (e.if_none && !e.shown);
     if (held) Say("a condition that held was called lost");
   }
   void JudgeOrder(const std::vector<Event>& events) {

@@ -43,8 +43,7 @@ void BuryExpired(const Terms& terms, SerialState* state) {
 }
 
 // Without its id. True: the state became another one.
-bool ApplyOne(const Op& op, const Terms& terms, SerialState* state,
-              Outcome* result) {
+bool ApplyOne(const Op& op, const Terms& terms, SerialState* state, Outcome* result) {
   const bool live = !IsGone(state->value, terms);
   if (!Holds(op, *state, live)) {
     *result = Shown(*state, terms);
@@ -54,9 +53,7 @@ bool ApplyOne(const Op& op, const Terms& terms, SerialState* state,
   const bool nothing_to_do = !op.IsWrite() || (op.kind == Op::Kind::kDelete && !live);
   if (!nothing_to_do) {
     ++state->version;
-    state->value = op.kind == Op::Kind::kPut
-                       ? op.value
-                       : Tombstone(terms);
+    state->value = op.kind == Op::Kind::kPut ? op.value : Tombstone(terms);
   }
   *result = Shown(*state, terms);
   if (op.IsWrite()) result->value.reset();
@@ -77,9 +74,9 @@ bool IsGone(const causal::Value& value, const Terms& terms) {
 }
 
 base::Result<Op> OpOf(causal::ClientWrite* write, const std::string& idempotency_key,
-                                  const causal::ChangeTerms& terms) {
-  const auto version_in = [&](const std::optional<std::string>& text)
-      -> base::Result<std::optional<uint64_t>> {
+                      const causal::ChangeTerms& terms) {
+  const auto version_in =
+      [&](const std::optional<std::string>& text) -> base::Result<std::optional<uint64_t>> {
     if (!text || *text == "*") return std::nullopt;
     auto version = causal::SerialVersionOf(*text, terms.bucket, terms.key);
     if (!version) return base::Fail(std::move(version.error()));
@@ -107,7 +104,7 @@ base::Result<Op> OpOf(causal::ClientWrite* write, const std::string& idempotency
 }
 
 std::optional<Outcome> AnswerTo(const base::Hash128& id, const SerialState& state,
-                                     const Terms& terms) {
+                                const Terms& terms) {
   for (const SerialState::Answer& answer : state.answers) {
     if (answer.id != id) continue;
     Outcome result;
@@ -134,7 +131,7 @@ Fate FateOf(const Op& op, const Outcome& made, const SerialState* confirmed, con
 }
 
 bool Apply(std::span<const Op> ops, const Terms& terms, SerialState* state,
-                 std::vector<Outcome>* results) {
+           std::vector<Outcome>* results) {
   results->clear();
   bool changed = false;
   if (!state->value.tombstone && IsGone(state->value, terms)) {

@@ -44,7 +44,7 @@ struct Op {
 
 // Takes value and content type out of the write. `ttl_s`: the bucket's.
 base::Result<Op> OpOf(causal::ClientWrite* write, const std::string& idempotency_key,
-                                  const causal::ChangeTerms& terms);
+                      const causal::ChangeTerms& terms);
 
 struct Outcome {
   enum class Kind : uint8_t { kDone, kLost, kTooManyIds };
@@ -63,11 +63,11 @@ struct Terms {
 // Whether the value has expired beyond doubt, or is a tombstone.
 bool IsGone(const causal::Value& value, const Terms& terms);
 // Applies the operations in order; a result for each. True: the state became another one.
-bool Apply(std::span<const Op> ops, const Terms& terms,
-                 causal::SerialState* state, std::vector<Outcome>* results);
+bool Apply(std::span<const Op> ops, const Terms& terms, causal::SerialState* state,
+           std::vector<Outcome>* results);
 // The recorded answer to the request, if the state knows it.
 std::optional<Outcome> AnswerTo(const base::Hash128& id, const causal::SerialState& state,
-                                     const Terms& terms);
+                                const Terms& terms);
 
 // What became of an operation whose round ended as unknown. `made`: what came of it in the proposal
 // that went out; `confirmed`: what the key held afterwards by a round, null if that is not known.

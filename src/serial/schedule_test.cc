@@ -27,12 +27,12 @@ using consensus::ProposerCore;
 
 enum class Bug : uint8_t {
   kNone,
-  kPromiseNotSynced,      // a reply leaves before its promise is durable
-  kReadMajorityOfOne,     // a fast read takes the first answer
-  kSecondValueOfBallot,   // an incarnation is used twice, and acceptors take the second value
-  kCopyBelowPromise,      // repair puts a state in below what was promised
-  kNewcomerTooEarly,      // the change ends before the newcomer has copied from a majority
-  kLostIsNotConfirmed,    // a lost condition is answered from the prepare phase
+  kPromiseNotSynced,     // a reply leaves before its promise is durable
+  kReadMajorityOfOne,    // a fast read takes the first answer
+  kSecondValueOfBallot,  // an incarnation is used twice, and acceptors take the second value
+  kCopyBelowPromise,     // repair puts a state in below what was promised
+  kNewcomerTooEarly,     // the change ends before the newcomer has copied from a majority
+  kLostIsNotConfirmed,   // a lost condition is answered from the prepare phase
 };
 
 constexpr size_t kAcceptors = 4;  // the fourth one takes the place of the first
@@ -60,7 +60,8 @@ class World {
     }
     for (auto& job : jobs_) Give(*job, &World::OutOfTime);
     std::vector<Event> events;
-    for (const auto& job : jobs_) events.insert(events.end(), job->events.begin(), job->events.end());
+    for (const auto& job : jobs_)
+      events.insert(events.end(), job->events.begin(), job->events.end());
     return HistoryCheck::Judge(events);
   }
   size_t done() const { return done_; }
@@ -214,8 +215,7 @@ class World {
     });
   }
 
-  void OnAccept(Job& job, const ProposerCore::Action& action,
-                const consensus::Proposal& proposal) {
+  void OnAccept(Job& job, const ProposerCore::Action& action, const consensus::Proposal& proposal) {
     if (job.phase != phase_) return;
     const size_t at = job.acceptors[action.acceptor];
     Acceptor acceptor(disks_[at].now);
@@ -248,9 +248,10 @@ class World {
       const Fate fate = FateOf(job.ops[i], job.made[i], state ? &*state : nullptr, kTerms);
       if (fate == Fate::kAnswered) job.made[i] = *AnswerTo(*job.ops[i].id, *state, kTerms);
       // The coordinator makes such an operation again; not done is what it claims by that.
-      Give(job, i, fate == Fate::kAnswered ? Event::End::kDone
-                   : fate == Fate::kOut    ? Event::End::kNotDone
-                                           : Event::End::kUnknown);
+      Give(job, i,
+           fate == Fate::kAnswered ? Event::End::kDone
+           : fate == Fate::kOut    ? Event::End::kNotDone
+                                   : Event::End::kUnknown);
     }
     job.over = true;
   }

@@ -56,9 +56,8 @@ base::Result<WriteReply> SerialReply(base::Result<serial::Outcome> result,
                                      const WriteRequest& request) {
   if (!result) return Fail(std::move(result.error()));
   if (result->kind == serial::Outcome::Kind::kTooManyIds) {
-    return Fail(Code::kOverloaded,
-                "the key remembers " + std::to_string(serial::kAnswersMax) +
-                    " Idempotency-Keys of the last 24 hours, and no more");
+    return Fail(Code::kOverloaded, "the key remembers " + std::to_string(serial::kAnswersMax) +
+                                       " Idempotency-Keys of the last 24 hours, and no more");
   }
   if (result->kind == serial::Outcome::Kind::kLost) {
     base::Error error{Code::kPreconditionFailed, "the condition does not hold"};

@@ -151,11 +151,11 @@ void WriteJobs::Agree(const JobPtr& job) {
   const std::string bucket = job->request.bucket;
   const std::string key = job->request.key;
   auto op = serial::OpOf(&job->request.write, job->request.idempotency_key.value_or(""),
-                       {.kind = job->target.bucket->conflict,
-                        .bucket = bucket,
-                        .key = key,
-                        .ttl_s = job->target.bucket->ttl_s,
-                        .now_us = context_.clock().WallMicros()});
+                         {.kind = job->target.bucket->conflict,
+                          .bucket = bucket,
+                          .key = key,
+                          .ttl_s = job->target.bucket->ttl_s,
+                          .now_us = context_.clock().WallMicros()});
   if (!op) return End(job, Fail(std::move(op.error())));
   const bool timed = op->value.expires_ms != 0;
   if (auto right = timed ? context_.cluster().CheckClock() : base::Status(); !right) {

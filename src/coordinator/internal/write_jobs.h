@@ -4,9 +4,9 @@
 // planned again when the topology turns out to be another one.
 //
 // Writes are coordinated by a replica of the read list (lists.h); a node that is none forwards.
-// Writes of serial buckets (serial/rounds.h), conditional and idempotent ones go to the first live one, so that those on one key meet in one
-// place. If none is alive, a sloppy write of another kind is coordinated by the node that took it,
-// which then stands in for the first one.
+// Writes of serial buckets (serial/rounds.h), conditional and idempotent ones go to the first live
+// one, so that those on one key meet in one place. If none is alive, a sloppy write of another kind
+// is coordinated by the node that took it, which then stands in for the first one.
 //
 // The shard's thread. A job is answered exactly once. Callbacks that come when the coordinator is
 // gone answer it too, and touch nothing else: "not done" before the event, "unknown" after it.

@@ -71,8 +71,8 @@ bool SerialReads::Serves(const std::string& bucket) const {
 void SerialReads::Get(GetRequest request, GetDone done) {
   auto target = context_.Locate(request.bucket, request.key);
   if (!target) return done(Fail(std::move(target.error())));
-  const auto quorum = ReadQuorum(request.consistency, *target->bucket,
-                                 context_.settings().request_timeout_ms);
+  const auto quorum =
+      ReadQuorum(request.consistency, *target->bucket, context_.settings().request_timeout_ms);
   if (!quorum) return done(Fail(quorum.error()));
   uint64_t seen = 0;
   if (request.context && !request.context->empty()) {
@@ -138,8 +138,7 @@ void SerialReads::Ask(const JobPtr& job) {
   for (size_t i = 0; i < job->lineup.nodes.size(); ++i) {
     if (!job->lineup.usable[i]) job->replicas[i].state = Job::Replica::State::kFailed;
   }
-  const base::Duration left =
-      std::max(job->deadline - context_.clock().Now(), base::Millis(1));
+  const base::Duration left = std::max(job->deadline - context_.clock().Now(), base::Millis(1));
   const Target asked = job->target;
   const Lineup lineup = job->lineup;
   for (size_t i = 0; i < lineup.nodes.size() && job->done && job->ask == ask; ++i) {
@@ -198,7 +197,8 @@ void SerialReads::Judge(const JobPtr& job) {
       return End(job, Fail(Code::kCorruption, "the state of the key cannot be read"));
     }
     const serial::Terms terms{context_.clock().Wall(), context_.settings().limits_clock_drift_ms};
-    const bool expired = !object->serial()->value.tombstone && serial::IsGone(object->serial()->value, terms);
+    const bool expired =
+        !object->serial()->value.tombstone && serial::IsGone(object->serial()->value, terms);
     if (expired) return RunRound(job);
     context_.metrics().serial_fast_reads.Add();
     return Show(job, *object->serial());

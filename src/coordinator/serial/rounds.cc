@@ -18,7 +18,7 @@ using consensus::ProposerCore;
 // before it votes again.
 constexpr base::Duration kCacheTime = base::Seconds(10);
 constexpr base::Duration kRefusalsTime = base::Millis(30);  // for all of them to arrive
-constexpr size_t kLinesCachedMax = 4096;  // of a shard
+constexpr size_t kLinesCachedMax = 4096;                    // of a shard
 constexpr size_t kCachedValueBytesMax = 64 << 10;
 constexpr int64_t kBackOffMsMin = 5, kBackOffMsFirst = 50, kBackOffMsMax = 500;
 // Views that one round may outlive, if they leave its acceptors as they are.
@@ -40,12 +40,12 @@ struct SerialRounds::Round {
   Target target;
   Lineup lineup;
   std::vector<WaiterPtr> batch;
-  std::vector<serial::Op> ops;          // of the batch, in order
+  std::vector<serial::Op> ops;           // of the batch, in order
   std::vector<serial::Outcome> results;  // by the last change that was made
   std::weak_ptr<bool> home;
   std::optional<ProposerCore> core;
   base::Instant deadline{};
-  uint32_t stale = 0;    // requests refused as stale
+  uint32_t stale = 0;  // requests refused as stale
   // The first attempt rests on promises that were got beforehand. Another proposer may have got
   // later ones meanwhile; if every acceptor says so, nobody has the proposal or will, for each
   // accept is delivered once at most (peer_requests.cc): the operations begin anew. Otherwise the
@@ -168,8 +168,8 @@ SerialRounds::RoundPtr SerialRounds::MakeRound(const std::string& name, Line& li
   options.lists.assign(round->lineup.sets.begin(), round->lineup.sets.end());
   options.ask_next = true;
   consensus::ProposerCache cache = std::move(line.cache);
-  const bool fresh = line.cache_fence == target.view->fence() &&
-                     context_.clock().Now() < line.cache_until;
+  const bool fresh =
+      line.cache_fence == target.view->fence() && context_.clock().Now() < line.cache_until;
   if (!fresh) cache = {};
   round->cached = !cache.empty();
   if (round->cached) context_.metrics().serial_short_rounds.Add();
@@ -231,11 +231,11 @@ void SerialRounds::Prepare(const RoundPtr& round, const Action& action) {
   request.token = target.token.value;
   request.key = round->place.key;
   request.promise = action.ballot;
-  context_.replicas().Read(
-      {*target.view, round->lineup.nodes[action.acceptor], TimeLeft(*round)}, std::move(request),
-      [this, round, action](const wire::ReadReply& reply) {
-        if (!round->home.expired() && !round->over) OnPrepared(round, action, reply);
-      });
+  context_.replicas().Read({*target.view, round->lineup.nodes[action.acceptor], TimeLeft(*round)},
+                           std::move(request), [this, round, action](const wire::ReadReply& reply) {
+                             if (!round->home.expired() && !round->over)
+                               OnPrepared(round, action, reply);
+                           });
 }
 
 void SerialRounds::OnPrepared(const RoundPtr& round, const Action& action,
@@ -270,11 +270,12 @@ void SerialRounds::Accept(const RoundPtr& round, const Action& action) {
       proposal.ballot, proposal.value ? *proposal.value : causal::SerialState().Body());
   request.durability = static_cast<uint8_t>(membership::Durability::kSync);
   request.next = proposal.next;
-  context_.replicas().Write(
-      {*target.view, round->lineup.nodes[action.acceptor], TimeLeft(*round)}, std::move(request),
-      [this, round, action](const wire::WriteReply& reply) {
-        if (!round->home.expired() && !round->over) OnAccepted(round, action, reply);
-      });
+  context_.replicas().Write({*target.view, round->lineup.nodes[action.acceptor], TimeLeft(*round)},
+                            std::move(request),
+                            [this, round, action](const wire::WriteReply& reply) {
+                              if (!round->home.expired() && !round->over)
+                                OnAccepted(round, action, reply);
+                            });
 }
 
 void SerialRounds::OnAccepted(const RoundPtr& round, const Action& action,
@@ -411,8 +412,8 @@ void SerialRounds::Resolve(const RoundPtr& round, const ProposerCore::Result& re
       again->push_back(waiter);
     } else {
       context_.metrics().serial_unknowns.Add();
-      waiter->End(Fail(waiter->op.IsWrite() ? Code::kUnknown : Code::kTimeout,
-                       result.error.message));
+      waiter->End(
+          Fail(waiter->op.IsWrite() ? Code::kUnknown : Code::kTimeout, result.error.message));
     }
   }
 }

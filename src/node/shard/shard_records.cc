@@ -301,18 +301,18 @@ void ShardRecords::Ingest(replica::KeyRef key, std::string object, ShardHost::St
     // Only to tell a round of the key of.
     const bool serial = causal::Object::IsAgreed(object);
     SerialKey settled = serial ? SerialKey{bucket->name, key.key} : SerialKey{};
-    owner.world_.replica.Write(
-        std::move(key), std::move(object), std::move(options),
-        [&owner, settled = std::move(settled), why,
-         back = std::move(back)](base::Status status) mutable {
-          const bool behind =
-              !settled.key.empty() && !status && status.error().code == base::Code::kConflict;
-          if (behind && owner.settle_) owner.settle_(std::move(settled));
-          // A comparison goes on, and finds the key again if the round fails. A stream has to wait
-          // for what the round brings: its range is not done without this state or a later one.
-          if (behind && why == healing::IngestWhy::kRepaired) status = {};
-          back(owner, std::move(status));
-        });
+    owner.world_.replica.Write(std::move(key), std::move(object), std::move(options),
+                               [&owner, settled = std::move(settled), why,
+                                back = std::move(back)](base::Status status) mutable {
+                                 const bool behind = !settled.key.empty() && !status &&
+                                                     status.error().code == base::Code::kConflict;
+                                 if (behind && owner.settle_) owner.settle_(std::move(settled));
+                                 // A comparison goes on, and finds the key again if the round
+                                 // fails. A stream has to wait for what the round brings: its range
+                                 // is not done without this state or a later one.
+                                 if (behind && why == healing::IngestWhy::kRepaired) status = {};
+                                 back(owner, std::move(status));
+                               });
   });
 }
 

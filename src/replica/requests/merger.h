@@ -19,11 +19,7 @@ class Merger {
  public:
   Merger(Records& records, RegisterRules& registers, RecordWatch& watch, Voter& voter,
          telemetry::Metrics& metrics)
-      : records_(records),
-        registers_(registers),
-        watch_(watch),
-        voter_(voter),
-        metrics_(metrics) {}
+      : records_(records), registers_(registers), watch_(watch), voter_(voter), metrics_(metrics) {}
 
   void Write(const KeyRef& key, std::string&& object, WriteOptions&& options, StatusDone&& done);
 

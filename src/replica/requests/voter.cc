@@ -50,11 +50,10 @@ void Voter::Promise(Place&& place, ReadOptions&& options, ReadDone&& done) {
     return done(Fail(Code::kInvalidArgument, "nobody promises for another member"));
   }
   if (auto room = records_.CheckQueue(); !room) return done(Fail(std::move(room.error())));
-  records_.LookAt(std::move(place),
-                  [this, options = std::move(options), done = std::move(done)](
-                      const Place& at, const Looked& record) mutable {
-                    OnPromise(at, options, std::move(done), record);
-                  });
+  records_.LookAt(std::move(place), [this, options = std::move(options), done = std::move(done)](
+                                        const Place& at, const Looked& record) mutable {
+    OnPromise(at, options, std::move(done), record);
+  });
 }
 
 void Voter::OnPromise(const Place& place, const ReadOptions& options, ReadDone&& done,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The acceptors of the keys of serial buckets: each record of such a key is one acceptor of its
-// register (consensus/acceptor.h). The accepted state is the record's object; the promise lies where
-// other records have their own actor (docs/formats/record.md), because both are this node's alone
-// and never leave it. A key that was only promised for is a record with an empty object: no reader
-// finds it, and no hash tree counts it.
+// register (consensus/acceptor.h). The accepted state is the record's object; the promise lies
+// where other records have their own actor (docs/formats/record.md), because both are this node's
+// alone and never leave it. A key that was only promised for is a record with an empty object: no
+// reader finds it, and no hash tree counts it.
 //
 // What is told here is durable first, whatever the bucket's durability says. While records of the
 // bucket are in doubt this acceptor may have forgotten promises, and abstains; it goes on to take
