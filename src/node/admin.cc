@@ -39,7 +39,9 @@ void DescribeRead(const wire::ReadReply& reply, const membership::View& view, ba
     report->state = "error: malformed object";
     return;
   }
-  report->version = coordinator::NameVersion(object->Version(), view);
+  report->version = object->serial() != nullptr
+                        ? coordinator::Version{{"", object->serial()->version}}
+                        : coordinator::NameVersion(object->Version(), view);
   report->siblings = static_cast<uint32_t>(object->LiveValues(now).size());
   report->tombstones = object->HasTombstone() ? 1 : 0;
 }

@@ -17,7 +17,7 @@ using base::Fail;
 
 // A write under way is done after about one more round trip.
 constexpr base::Duration kPause = base::Millis(5);
-constexpr uint32_t kFastTries = 3;
+constexpr uint32_t kFastTries = 8;
 constexpr base::Duration kSettleTime = base::Seconds(5);
 
 }  // namespace
@@ -129,6 +129,7 @@ void SerialReads::Ask(const JobPtr& job) {
   if (!able) return End(job, Fail(std::move(able.error())));
   job->target = std::move(*target);
   job->lineup = ReadLineup(job->target, context_.replicas(), /*with_move_list=*/true);
+  if (job->lineup.sets.empty()) job->lineup.sets.assign(job->lineup.nodes.size(), kInRead);
   job->replicas.assign(job->lineup.nodes.size(), {});
   job->pausing = false;
   const uint32_t ask = ++job->ask;

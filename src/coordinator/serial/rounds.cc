@@ -17,7 +17,8 @@ using consensus::ProposerCore;
 // A promise got beforehand is used within this time: an acceptor whose log was cut waits longer
 // before it votes again.
 constexpr base::Duration kCacheTime = base::Seconds(10);
-constexpr size_t kLinesCachedMax = 4096;  // of a shard
+constexpr base::Duration kRefusalsTime = base::Millis(30);  // for all of them to arrive
+constexpr size_t kLinesCachedMax = 4096;                    // of a shard
 constexpr size_t kCachedValueBytesMax = 64 << 10;
 constexpr int64_t kBackOffMsMin = 5, kBackOffMsFirst = 50, kBackOffMsMax = 500;
 // Views that one round may outlive, if they leave its acceptors as they are.
@@ -44,7 +45,13 @@ struct SerialRounds::Round {
   std::weak_ptr<bool> home;
   std::optional<ProposerCore> core;
   base::Instant deadline{};
-  uint32_t stale = 0;    // requests refused as stale
+  uint32_t stale = 0;  // requests refused as stale
+  // The first attempt rests on promises that were got beforehand. Another proposer may have got
+  // later ones meanwhile; if every acceptor says so, nobody has the proposal or will, for each
+  // accept is delivered once at most (peer_requests.cc): the operations begin anew. Otherwise the
+  // core hears the refusals, and has to find out.
+  bool cached = false;
+  std::vector<std::pair<Action, consensus::AcceptReply>> refusals;
   bool changes = false;  // what is proposed has writes of the batch
   bool proposed = false;
   bool corrupt = false;  // the state could not be read
@@ -164,7 +171,8 @@ SerialRounds::RoundPtr SerialRounds::MakeRound(const std::string& name, Line& li
   const bool fresh =
       line.cache_fence == target.view->fence() && context_.clock().Now() < line.cache_until;
   if (!fresh) cache = {};
-  if (!cache.empty()) context_.metrics().serial_short_rounds.Add();
+  round->cached = !cache.empty();
+  if (round->cached) context_.metrics().serial_short_rounds.Add();
   round->target = std::move(target);
   round->core.emplace(
       std::move(options), &*ballots_,
@@ -280,7 +288,24 @@ void SerialRounds::OnAccepted(const RoundPtr& round, const Action& action,
   vote.seen = reply.promised;
   const auto& next = round->core->proposal().next;
   vote.next_promised = vote.ok && !next.IsZero() && reply.promised == next;
-  Run(round, round->core->OnAcceptReply(action.acceptor, vote));
+  if (vote.ok || !round->cached || action.attempt != 1) {
+    return Run(round, round->core->OnAcceptReply(action.acceptor, vote));
+  }
+  ballots_->Observe(vote.seen);
+  round->refusals.emplace_back(action, std::move(vote));
+  if (round->refusals.size() == round->lineup.nodes.size()) {
+    context_.metrics().serial_conflicts.Add();
+    for (const WaiterPtr& waiter : round->batch) waiter->sent = false;
+    return Leave(round, std::move(round->batch));
+  }
+  if (round->refusals.size() > 1) return;
+  back_offs_.Add(context_.clock().Now() + kRefusalsTime, [this, round] {
+    round->cached = false;
+    for (const auto& [refused, refusal] : std::exchange(round->refusals, {})) {
+      if (round->home.expired() || round->over) return;
+      Run(round, round->core->OnAcceptReply(refused.acceptor, refusal));
+    }
+  });
 }
 
 // --- what goes wrong -----------------------------------------------------------------------------

@@ -64,6 +64,9 @@ void PeerRequests::OnRequest(const base::Uuid& from, LinkId link, wire::Envelope
   if (auto* write = std::get_if<wire::WriteRequest>(&request.body)) {
     const base::Status welcome = CheckSender(from, request);
     if (!welcome) return answer(refused(welcome, wire::WriteReply{}));
+    // A copy of an accept might be refused although the first one was not, and hide that.
+    const bool accept = causal::Object::IsAgreed(write->object);
+    if (accept && !FirstForward(from, id)) return;
     return world_.records.Write(std::move(*write), request.epoch, answer);
   }
   if (auto* forwarded = std::get_if<wire::ForwardedWrite>(&request.body)) {

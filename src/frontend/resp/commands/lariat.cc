@@ -45,6 +45,10 @@ std::string ParseLariat(Args args, std::string_view allowed, LariatOptions* opti
 }
 
 void WriteVersion(ReplyWriter& writer, const coordinator::Version& version) {
+  if (coordinator::IsSerialVersion(version)) {
+    writer.Int(static_cast<int64_t>(version.begin()->second));
+    return;
+  }
   writer.Map(version.size());
   for (const auto& [node, counter] : version) {
     writer.Bulk(node).Int(static_cast<int64_t>(counter));
