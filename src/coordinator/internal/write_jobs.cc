@@ -135,6 +135,7 @@ void WriteJobs::OnForwardReply(const JobPtr& job, ring::NodeIndex node,
 
 void WriteJobs::Coordinate(const JobPtr& job) {
   if (causal::IsAgreed(job->target.bucket->conflict)) return Agree(job);
+  const bool reads = NeedsRead(*job);  // what says so is in the value, which goes into the update
   auto update = MakeUpdate(job.get(), context_.clock().WallMicros(),
                            static_cast<size_t>(context_.settings().limits_siblings));
   if (!update) return End(job, Fail(std::move(update.error())));
@@ -143,7 +144,7 @@ void WriteJobs::Coordinate(const JobPtr& job) {
     context_.metrics().clock_off_refused.Add();
     return End(job, Fail(std::move(right.error())));
   }
-  if (!NeedsRead(*job)) return RunUpdate(job, std::move(*update));
+  if (!reads) return RunUpdate(job, std::move(*update));
   ReadThenUpdate(job, std::move(*update));
 }
 
