@@ -77,7 +77,7 @@ class Batch(Test):
         self.assertEqual(self.batch(node, [put("a", b"x" * 700000)] * 4)[0]["status"], 201)
 
     def test_a_hundred_keys_make_few_frames(self):
-        cluster = self.three({"node.shards": 1, "repair.enabled": False})
+        cluster = self.three({"node.shards": 1, "repair.enabled": "false"})
         node = cluster.nodes[0]
         keys = [f"key{i}" for i in range(100)]
         self.batch(node, [put(key, b"v") for key in keys])
