@@ -73,14 +73,9 @@ TEST_F(Changes, ClusterStatus) {
   const std::string nodes =
       R"("queued":2,"feature_level":0,"upgrade":"","nodes":[{"name":"node1","id":"",)"
       R"("state":"normal","alive":true,"draining":false,"detector":"alive","phi":0.25,)"
-<<<<<<< HEAD
       R"("http":"","resp":"","peer":"","dc":"",)"
       R"("rack":"","weight":1,"tokens":16,"owns":0.5,"data_bytes":99,"hints_pending_bytes":0,)"
       R"("twin":"h:1","self":false}]})";
-=======
-      R"("http":"","resp":"","peer":"","dc":"","rack":"","weight":1,"tokens":16,"owns":0.5,)"
-      R"("data_bytes":99,"hints_pending_bytes":0,"twin":"h:1","self":false}]})";
->>>>>>> batch
   const std::string head = R"({"cluster_id":"id","epoch":7,"answered_by":"node1","operation":)";
   EXPECT_EQ(Ask(node, "GET /v1/cluster/status").body, head + "null," + nodes);
   node.admin.status.operation = Streaming();
