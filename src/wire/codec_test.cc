@@ -61,7 +61,7 @@ requires std::is_same_v<std::remove_const_t<Write>, causal::ClientWrite>
 auto MembersOf(Write& write) {  // its optionals take anything, which cannot be counted
   return std::tie(write.is_delete, write.value, write.content_type, write.context, write.ttl_s,
                   write.expires_ms, write.client_timestamp_ms, write.if_match,
-                  write.if_none_match_any);
+                  write.if_none_match_any, write.expect, write.expect_absent, write.is_operation);
 }
 
 // Sets every member to what it is not by default, and to another number each.
@@ -71,6 +71,10 @@ class Filler {
   void Fill(uint8_t& durability) { durability = 2; }
   void Fill(std::string& text) { text = "text" + std::to_string(++last_); }
   void Fill(std::map<std::string, uint64_t>& map) { map = {{"a", ++last_}, {"b", ++last_}}; }
+  void Fill(std::shared_ptr<const base::Winner>& winner) {
+    winner = std::make_shared<const base::Winner>(
+        base::Winner{++last_, "text" + std::to_string(++last_)});
+  }
   template <typename T>
   void Fill(std::vector<T>& list) {
     list.resize(2);
@@ -97,6 +101,10 @@ class Filler {
 
 template <typename T>
 bool IsSame(const T& a, const T& b);
+bool IsSame(const std::shared_ptr<const base::Winner>& a,
+            const std::shared_ptr<const base::Winner>& b) {
+  return a == b || (a && b && a->version == b->version && a->value == b->value);
+}
 template <typename T>
 bool IsSame(const std::vector<T>& a, const std::vector<T>& b) {
   const auto same = [](const T& x, const T& y) { return IsSame(x, y); };
