@@ -69,10 +69,10 @@ struct WriteOptions {
   // Another replica has it already: it is taken however far ahead its stamp is, for refusing it
   // would only keep the two apart.
   bool stored_elsewhere = false;
-  // In serial buckets: promise this ballot with the accept of the object. Zero: none.
-  consensus::Ballot next = {};
   // Filled in before `done` is called with ok, which says that it is durable. Co-owned by `done`.
   std::shared_ptr<RegisterAnswer> answer;
+  // In serial buckets: promise this ballot with the accept of the object. Zero: none.
+  consensus::Ballot next = {};
 };
 
 struct UpdateResult;
