@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logging in, and users, roles and grants. Changes are answered when the members have agreed and
 // all that answer know it.
+#include "frontend/http/internal/handlers.h"
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,7 +10,6 @@
 #include "frontend/http/internal/access_json.h"
 #include "frontend/http/internal/answers.h"
 #include "frontend/http/internal/bad_request.h"
-#include "frontend/http/internal/handlers.h"
 
 namespace lariat::frontend::http {
 namespace {
