@@ -140,9 +140,8 @@ class TypeTraffic::Client {
     traffic_.CheckRead(key, started, shown);
     if (!IsSet(key)) return;
     Knowledge known{reply.context, started, traffic_.cluster_.scheduler().Now(), {}};
-    for (const std::string_view element : *causal::ElementsOf(shown)) {
-      known.elements.emplace(element);
-    }
+    const auto elements = causal::ElementsOf(shown);
+    if (elements) known.elements.insert(elements->begin(), elements->end());
     known_[key] = std::move(known);
   }
 
