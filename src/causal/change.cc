@@ -5,8 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include "causal/serial_version.h"
-
 namespace lariat::causal {
 
 using base::Code;
