@@ -5,7 +5,6 @@
 #include <limits>
 #include <utility>
 
-#include "causal/serial/serial_version.h"
 #include "causal/types/operation.h"
 
 namespace lariat::causal {

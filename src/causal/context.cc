@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "causal/context.h"
 
+#include <charconv>
+
 #include "base/base64.h"
 #include "base/check.h"
 #include "base/coding.h"
@@ -47,6 +49,13 @@ std::optional<Context> DecodeContent(std::string_view content) {
 
 base::Result<Context> Refuse(std::string message) {
   return base::Fail(base::Code::kInvalidArgument, std::move(message));
+}
+
+std::optional<uint64_t> NumberIn(std::string_view text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return number;
 }
 
 }  // namespace
@@ -98,6 +107,17 @@ base::Result<Context> DecodeContext(std::string_view text, std::string_view buck
   auto context = DecodeContent(content);
   if (!context) return Refuse("the context is of an unknown version; read the key again");
   return std::move(*context);
+}
+
+base::Result<uint64_t> SerialVersionOf(std::string_view text, std::string_view bucket,
+                                       std::string_view key) {
+  if (const auto number = NumberIn(text)) return *number;
+  auto context = DecodeContext(text, bucket, key);
+  if (!context) return base::Fail(std::move(context.error()));
+  if (!context->seen.Empty() || context->lww_node != 0) {
+    return base::Fail(base::Code::kInvalidArgument, "the context is of another kind of bucket");
+  }
+  return context->lww_stamp.packed;
 }
 
 }  // namespace lariat::causal

@@ -32,6 +32,11 @@ std::string EncodeContext(const Context& context, std::string_view bucket, std::
 base::Result<Context> DecodeContext(std::string_view text, std::string_view bucket,
                                     std::string_view key);
 
+// The version of a key of a serial bucket that a condition names: a number as text, or a context.
+// kInvalidArgument: neither.
+base::Result<uint64_t> SerialVersionOf(std::string_view text, std::string_view bucket,
+                                       std::string_view key);
+
 // Whether a text names a write by its stamp; needs no bucket and key. Two writes with one stamp of
 // a client are told apart by their values alone, so such a context does not name a content; any
 // other does.

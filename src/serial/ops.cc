@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "causal/serial/serial_version.h"
+#include "causal/context.h"
 
 namespace lariat::serial {
 namespace {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "causal/context.h"
 #include "causal/serial/serial.h"
-#include "causal/serial/serial_version.h"
 #include "coordinator/internal/replies.h"
 #include "coordinator/quorum.h"
 
