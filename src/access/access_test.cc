@@ -69,6 +69,14 @@ class Kv final : public coordinator::KvService {
     ++calls;
     done(coordinator::WriteReply());
   }
+  void List(coordinator::ListRequest, coordinator::ListDone done) override {
+    ++calls;
+    done(coordinator::ListReply());
+  }
+  void Estimate(coordinator::EstimateRequest, coordinator::EstimateDone done) override {
+    ++calls;
+    done(coordinator::EstimateReply());
+  }
   std::vector<membership::BucketProperties> Buckets() const override { return {}; }
   base::Result<membership::BucketProperties> Bucket(const std::string&) const override {
     return base::Fail(Code::kNotFound, "none");
@@ -88,6 +96,18 @@ class Admin final : public coordinator::AdminService {
   void Explain(std::string, std::string, Caller, coordinator::ExplainDone done) override {
     ++calls;
     done(coordinator::Explanation());
+  }
+  void Hot(coordinator::HotRequest, HotDone done) override {
+    ++calls;
+    done(coordinator::HotKeysShown());
+  }
+  void DeleteBucket(std::string, Caller, coordinator::TicketDone done) override {
+    ++calls;
+    done(coordinator::ChangeTicket());
+  }
+  void FinalizeUpgrade(Caller, coordinator::StatusDone done) override {
+    ++calls;
+    done({});
   }
   coordinator::HealthSummary Health() const override { return {}; }
   std::string MetricsText() const override { return ""; }
@@ -275,6 +295,30 @@ class Guards : public AccessTest {
             },
             who};
   }
+  using Bounds = std::optional<coordinator::KeyBounds>;
+  Row List(std::string what, std::string bucket, Bounds bounds, std::string who) {
+    return {"list " + what,
+            [this, bucket, bounds](const Caller& caller, Done done) {
+              coordinator::ListRequest list;
+              list.bucket = bucket;
+              list.bounds = bounds;
+              list.caller = caller;
+              doors.guarded_kv.List(std::move(list),
+                                    [done](const auto& page) { done(page.has_value()); });
+            },
+            who};
+  }
+  Row Estimate(std::string bucket, std::string who) {
+    return {"estimate " + bucket,
+            [this, bucket](const Caller& caller, Done done) {
+              coordinator::EstimateRequest request;
+              request.bucket = bucket;
+              request.caller = caller;
+              doors.guarded_kv.Estimate(std::move(request),
+                                        [done](const auto& reply) { done(reply.has_value()); });
+            },
+            who};
+  }
   Row Explain(std::string key, std::string who) {
     return {"explain " + key,
             [this, key](const Caller& caller, Done done) {
@@ -302,6 +346,19 @@ class Guards : public AccessTest {
            guarded.RequestChange({.node = "n", .caller = c}, Ticket(done));
          },
          "admin"},
+        {"delete bucket",
+         [&guarded](const Caller& c, Done done) {
+           guarded.DeleteBucket("default", c, Ticket(done));
+         },
+         "admin"},
+        {"finalize",
+         [&guarded](const Caller& c, Done done) { guarded.FinalizeUpgrade(c, Status(done)); },
+         "admin"},
+        {"hot keys",
+         [&guarded](const Caller& c, Done done) {
+           guarded.Hot({.caller = c}, [done](const auto& keys) { done(keys.has_value()); });
+         },
+         "admin"},
         {"commit", [&guarded](const Caller& c, Done done) { guarded.Commit(c, Status(done)); },
          "admin"},
         {"cancel", [&guarded](const Caller& c, Done done) { guarded.Cancel(1, c, Status(done)); },
@@ -324,7 +381,15 @@ TEST_F(Guards, NothingPassesWithoutAGrant) {
         Get("other", "x", "admin eve"), Write("default", "own1", false, "admin ada"),
         Write("default", "own1", true, "admin ada"), Write("other", "x", false, "admin"),
         Write("default", "alien", true, "admin"), Explain("own1", "admin ada"),
-        Explain("alien", "admin")}) {
+        Explain("alien", "admin"), List("all", "default", {}, "admin"),
+        List("own prefix", "default", Bounds({"own", "", {}}), "admin ada"),
+        List("own range", "default", Bounds({"", "own1", "own5"}), "admin ada"),
+        List("past own", "default", Bounds({"", "own1", "zzz"}), "admin"),
+        List("without end", "default", Bounds({"", "own1", {}}), "admin"),
+        List("shorter prefix", "default", Bounds({"ow", "", {}}), "admin"),
+        List("nothing, of others", "default", Bounds({"alien", "", "alien"}), "admin"),
+        Estimate("default", "admin"), List("all of other", "other", {}, "admin eve"),
+        Estimate("other", "admin eve")}) {
     rows.push_back(row);
   }
   const std::pair<const char*, Caller> callers[] = {
