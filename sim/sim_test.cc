@@ -419,7 +419,11 @@ const Plant kPlants[] = {
 };
 
 INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants),
-                         [](const auto& one) { return std::string(BugName(one.param.bug)); });
+                         [](const auto& one) {
+                           // Some bugs are looked for by two traffics.
+                           const bool types = one.param.scenario == "types";
+                           return std::string(BugName(one.param.bug)) + (types ? "_types" : "");
+                         });
 
 }  // namespace
 }  // namespace lariat::sim

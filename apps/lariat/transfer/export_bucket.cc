@@ -51,7 +51,7 @@ tl::expected<ExportState, Exit> GoOn(const BucketExport& o) {
 // Writes the lines of a page; false: no more can be written, or a pair is not as it should be.
 bool WritePage(const boost::json::array& pairs, OutFile* out, ExportState* state) {
   for (const boost::json::value& pair : pairs) {
-    auto line = ExportLine(KeyOfPair(pair), pair);
+    auto line = ExportLineOf(KeyOfPair(pair), pair);
     if (!line) return false;
     *line += '\n';
     if (out != nullptr && !out->Write(*line)) return false;

@@ -47,10 +47,10 @@ std::optional<std::string> ExportLine(std::string_view key, std::string_view rep
   json::error_code problem;
   json::value parsed = json::parse({reply.data(), reply.size()}, problem);
   if (problem) return std::nullopt;
-  return ExportLine(key, parsed);
+  return ExportLineOf(key, parsed);
 }
 
-std::optional<std::string> ExportLine(std::string_view key, const json::value& shown) {
+std::optional<std::string> ExportLineOf(std::string_view key, const json::value& shown) {
   if (!shown.is_object()) return std::nullopt;
   json::object line;
   if (IsUtf8(key)) {

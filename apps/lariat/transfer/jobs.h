@@ -63,7 +63,7 @@ class ExportJob : public Job {
 // be. Pure.
 std::optional<std::string> ExportLine(std::string_view key, std::string_view reply);
 // The same of a reply, or of one of the pairs of a list.
-std::optional<std::string> ExportLine(std::string_view key, const boost::json::value& shown);
+std::optional<std::string> ExportLineOf(std::string_view key, const boost::json::value& shown);
 
 // The keys that a file names, one on each line: as their bytes (without the line end), or as JSON:
 // a string, {"base64": "..."}, or an object that import takes.
