@@ -107,6 +107,38 @@ class Auth(ClusterTest):
             self.assertEqual(third.http("GET", path).status, 200, path)
         self.assertEqual(third.http("GET", "/metrics").status, 401)
 
+    def test_batches_lists_and_operations_are_judged_key_by_key(self):
+        cluster = self.secured(nodes=1)
+        (node,) = cluster.nodes
+        self.add_ada(node)
+        ada = self.token(node, "ada", ADA_PASSWORD)
+        self.assertEqual(node.http("PUT", "/v1/buckets/sums", {"conflict": "counter"},
+                                   ADMIN).status, 201)
+        batch = {"operations": [
+            {"op": "put", "key": "own1", "value": "YQ=="},
+            {"op": "put", "key": "alien", "value": "YQ=="},
+            {"op": "get", "key": "alien"}, {"op": "delete", "key": "own1"},
+            {"op": "get", "bucket": "none", "key": "x"},
+            {"op": "update", "bucket": "sums", "key": "own1", "increment": 1},
+            {"op": "update", "bucket": "none", "key": "own1", "increment": 1}]}
+        results = node.http("POST", "/v1/kv/batch", batch, ada).json()["results"]
+        self.assertEqual([r["status"] for r in results], [201, 403, 403, 403, 403, 403, 403])
+        for method, path, body in (("GET", "/v1/buckets/default/keys", None),
+                                   ("GET", "/v1/buckets/sums/keys", None),
+                                   ("GET", "/v1/buckets/none/keys", None),
+                                   ("GET", "/kv?prefix=%7Bow%7D", None),
+                                   ("GET", "/v1/buckets/sums/stats", None),
+                                   ("POST", "/v1/buckets/sums/kv/own1", {"increment": 1}),
+                                   ("POST", "/v1/buckets/none/kv/own1", {"increment": 1}),
+                                   ("DELETE", "/v1/buckets/sums", None),
+                                   ("GET", "/v1/hot", None),
+                                   ("POST", "/v1/admin/finalize-upgrade", {})):
+            self.assertEqual(node.http(method, path, body, ada).status, 403, (method, path))
+            self.assertEqual(node.http(method, path, body).status, 401, (method, path))
+        self.assertEqual(node.http("GET", "/v1/buckets/default/keys", None, ADMIN).json()["keys"],
+                         ["own1"])
+        self.assertEqual(node.http("GET", "/").status, 200, "the console asks for the login itself")
+
     def test_redis(self):
         node, = self.secured(nodes=1).nodes
         self.add_ada(node)

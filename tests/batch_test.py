@@ -58,6 +58,34 @@ class Batch(Test):
         self.assertEqual(lost[0]["error"]["code"], "precondition_failed")
         self.assertEqual(sorted(r["status"] for r in lost[1:]), [201, 409])
 
+    def test_kinds_meet_in_batches_and_lists(self):
+        cluster = self.three()
+        one, two, _ = cluster.nodes
+        for kind in ("counter", "set", "serial"):
+            self.assertEqual(
+                one.http("PUT", f"/v1/buckets/{kind}", json.dumps({"conflict": kind})).status, 201)
+        results = self.batch(one, [
+            {"op": "update", "bucket": "counter", "key": "n", "increment": 5, "ttl": 3600},
+            {"op": "update", "bucket": "set", "key": "s", "add": ["b", "a"]},
+            {"op": "update", "bucket": "set", "key": "s", "increment": 1},
+            {"op": "update", "key": "plain", "increment": 1},
+            {"op": "update", "bucket": "none", "key": "n", "increment": 1},
+            put("lock", b"me", bucket="serial", if_none_match="*"),
+            put("n", b"7", bucket="counter")])
+        self.assertEqual([r["status"] for r in results], [200, 200, 400, 409, 404, 201, 409])
+        self.assertEqual([results[0]["type"], results[0]["value"]], ["counter", 5])
+        self.assertEqual(results[1]["value"], ["a", "b"])
+        self.assertEqual(results[3]["error"]["code"], "wrong_type")
+        self.assertEqual(results[5]["version"], 1)
+        read = self.batch(two, [get("n", bucket="counter"), get("s", bucket="set"),
+                                get("lock", bucket="serial")])
+        self.assertEqual([r["status"] for r in read], [200, 200, 200])
+        self.assertEqual([read[0]["value"], read[1]["value"]], [5, ["a", "b"]])
+        self.assertEqual(base64.b64decode(read[2]["value"]), b"me")
+        for kind, shown in (("counter", 5), ("set", ["a", "b"]), ("serial", b64(b"me"))):
+            page = two.http("GET", f"/v1/buckets/{kind}/keys?values=true").json()
+            self.assertEqual([pair["value"] for pair in page["pairs"]], [shown], page)
+
     def test_a_repeat_counts_once(self):
         cluster = self.three()
         head = {"Idempotency-Key": str(uuid.uuid4())}
