@@ -11,7 +11,7 @@ namespace {
 using base::Code;
 
 TEST(Kind, WhatThisVersionLacksIsSaidSo) {
-  for (const char* later : {"serial", "counter", "set", "map", "register", "flag", "hll"}) {
+  for (const char* later : {"counter", "set", "map", "register", "flag", "hll"}) {
     const auto kind = ParseKind(later);
     ASSERT_FALSE(kind);
     EXPECT_EQ(kind.error().code, Code::kUnsupported) << later;

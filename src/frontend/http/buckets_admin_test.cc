@@ -87,7 +87,7 @@ TEST_F(Buckets, EventualNeedsConsentAndIsWarnedOf) {
 
 TEST_F(Buckets, WhatThisVersionLacksIsSaid) {
   for (const char* body :
-       {R"({"conflict":"serial"})", R"({"conflict":"counter"})", R"({"compaction":"size_tiered"})",
+       {R"({"conflict":"counter"})", R"({"compaction":"size_tiered"})",
         R"({"ordered":true})", R"({"compression":"zstd"})", R"({"replication":"x"})"}) {
     const ParsedReply reply = Put(body);
     EXPECT_EQ(reply.status, 400) << body;
