@@ -11,7 +11,7 @@ namespace {
 using base::Code;
 
 TEST(Kind, WhatThisVersionLacksIsSaidSo) {
-  for (const char* later : {"serial", "typed"}) {
+  for (const char* later : {"typed"}) {
     const auto kind = ParseKind(later);
     ASSERT_FALSE(kind);
     EXPECT_EQ(kind.error().code, Code::kUnsupported) << later;
