@@ -131,7 +131,8 @@ void ComesThroughWhole() {
   ASSERT_TRUE(decoded.has_value());
   const auto* came = std::get_if<Message>(&decoded->body);
   ASSERT_NE(came, nullptr);
-  EXPECT_TRUE(IsSame(message, *came)) << "a member has no row in messages.def";
+  EXPECT_TRUE(IsSame(message, *came))
+      << typeid(Message).name() << ": a member has no row in messages.def";
 }
 
 TEST(Codec, EveryMemberOfEveryMessageComesThrough) {

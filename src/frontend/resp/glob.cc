@@ -29,8 +29,9 @@ bool InClass(std::string_view* pattern, char c, Case matters) {
     }
     pattern->remove_prefix(1);
     const auto at = static_cast<unsigned char>(c);
+    // By value: of two arguments minmax would keep references to what is gone.
     const auto [first, last] =
-        std::minmax(static_cast<unsigned char>(low), static_cast<unsigned char>(high));
+        std::minmax({static_cast<unsigned char>(low), static_cast<unsigned char>(high)});
     found = found || (first <= at && at <= last);
   }
   if (!pattern->empty()) pattern->remove_prefix(1);
