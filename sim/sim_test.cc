@@ -273,7 +273,13 @@ const Plant kPlants[] = {
      {"held", "regular", "lost"},
      20,
      {{"nodes", "3"}, {"joins", "3"}, {"keys", "200"}, {"strike_percent", "0"}}},
-    {Bug::kPageCutShort, "lists", {"regular", "lost", "durable"}, 20, {{"nodes", "6"}}},
+    // Both replicas have to be others than the one that asks, with more keys than a page shows.
+    // Guards M20.
+    {Bug::kPageCutShort,
+     "lists",
+     {"regular"},
+     40,
+     {{"nodes", "4"}, {"keys", "150"}, {"vnodes", "1"}}},
     // Guards M20.
     {Bug::kStaleAccepted, "late", {"durable", "held"}, 40},
     // Guards M22.
