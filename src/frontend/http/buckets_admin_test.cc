@@ -87,8 +87,8 @@ TEST_F(Buckets, EventualNeedsConsentAndIsWarnedOf) {
 
 TEST_F(Buckets, WhatThisVersionLacksIsSaid) {
   for (const char* body :
-       {R"({"conflict":"counter"})", R"({"compaction":"size_tiered"})",
-        R"({"ordered":true})", R"({"compression":"zstd"})", R"({"replication":"x"})"}) {
+       {R"({"conflict":"counter"})", R"({"compaction":"size_tiered"})", R"({"ordered":true})",
+        R"({"compression":"zstd"})", R"({"replication":"x"})"}) {
     const ParsedReply reply = Put(body);
     EXPECT_EQ(reply.status, 400) << body;
     EXPECT_EQ(ErrorCode(reply), "unsupported") << body;
