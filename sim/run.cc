@@ -9,7 +9,6 @@
 #include "sim/faults/faults.h"
 #include "sim/operator/operator.h"
 #include "sim/traffic/traffic.h"
-#include "sim/traffic/type_traffic.h"
 
 namespace lariat::sim {
 namespace {
@@ -49,16 +48,12 @@ class Run {
 
   void RunTraffic() {
     Traffic traffic(cluster_, dots_, history_, report_, SeedOf("traffic"));
-    TypeTraffic types(cluster_, report_, SeedOf("types"));
-    Faults faults(cluster_, history_, report_, SeedOf("faults"), [&](size_t machine) {
-      traffic.OnDown(machine);
-      types.OnDown(machine);
-    });
+    Faults faults(cluster_, history_, report_, SeedOf("faults"),
+                  [&traffic](size_t machine) { traffic.OnDown(machine); });
     Operator people(cluster_, faults, report_, SeedOf("operator"),
                     [this] { CheckHeld(cluster_, history_, dots_, &report_); });
     hints_.Start();
     traffic.Start();
-    types.Start();
     faults.Start();
     people.Start();
     const base::Instant end = cluster_.scheduler().Now() + base::Millis(options_.duration_ms);
@@ -68,9 +63,8 @@ class Run {
     faults.Stop();
     people.Stop();
     traffic.Stop();
-    types.Stop();
     if (!report_.failed() && options_.Changes()) people.Settle();
-    Finish(&traffic, &types);
+    Finish(&traffic);
   }
 
   uint64_t Removed() {
@@ -80,7 +74,7 @@ class Run {
     return removed;
   }
 
-  void Finish(Traffic* traffic, TypeTraffic* types) {
+  void Finish(Traffic* traffic) {
     report_.Count("disk: records removed before the faults ended", Removed());
     for (size_t i = 0; i < cluster_.size(); ++i) cluster_.machine(i).SetWallOffset(0);
     if (!report_.failed() && !cluster_.Heal()) {
@@ -89,7 +83,7 @@ class Run {
                        cluster_.WhyNotTogether() + cluster_.WhoIsBusy(),
                    cluster_.scheduler().Now());
     }
-    const auto quiet = [&] { return traffic->Idle() && types->Idle() && cluster_.Busy() == 0; };
+    const auto quiet = [&] { return traffic->Idle() && cluster_.Busy() == 0; };
     if (!report_.failed() &&
         !cluster_.scheduler().RunUntilTrue(quiet, base::Seconds(30), base::Millis(10))) {
       report_.Fail("heals", "", "a request is never answered", cluster_.scheduler().Now());
@@ -102,7 +96,6 @@ class Run {
     if (options_.Damages()) CheckKept(cluster_, &report_);
     if (options_.Changes()) CheckDecided(cluster_, &report_);
     if (!report_.failed()) CheckConvergence(cluster_, *traffic, &report_);
-    if (!report_.failed()) types->CheckEnd();
     for (const auto& [key, history] : history_.keys) {
       if (options_.lww != 0) {
         CheckLwwReads(history, dots_, options_, &report_);

@@ -240,10 +240,6 @@ const Plant kPlants[] = {
     {Bug::kAckBeforeDurable, "power", {"durable"}, 5},
     // Guards M6.
     {Bug::kErrorIsAbsent, "disks", {"durable", "regular", "lost"}, 40},
-    // Guards M35.
-    {Bug::kAckWithoutWrite, "types", {"counter", "set"}, 40},
-    // Guards M2, M35.
-    {Bug::kReusedIncarnation, "types", {"dots", "counter", "set"}, 60},
     {Bug::kStaleRead, "calm", {"dots", "regular", "lost", "durable", "returned"}, 20},
     // Guards M15.
     {Bug::kSkipWriteBack, "kills", {"regular", "returned"}, 300},

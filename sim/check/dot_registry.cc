@@ -26,10 +26,6 @@ void DotRegistry::OnRecord(const std::string& data_key, const std::string& recor
   if (const causal::LwwRegister* lww = object->lww()) {
     return Add(key, {{lww->node, 0, 0}, lww->stamp.packed}, lww->value);
   }
-  if (const causal::MergingState* merging = object->merging()) {
-    for (const causal::DottedValue& v : merging->root().marks) Add(key, v.dot, v.value);
-    return;
-  }
   for (const causal::DottedValue& v : object->dvv()->values()) Add(key, v.dot, v.value);
 }
 

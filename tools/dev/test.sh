@@ -135,6 +135,8 @@ test_matching() {
 long_steps() {
   step "sim, seeds $LONG_SEEDS" build/release/bin/lariat-sim --scenario all \
     --seeds "$LONG_SEEDS" --jobs "$(nproc)" || true
+  LARIAT_SCHEDULES=10 step "schedules of each type" build/release/bin/causal_test \
+    --gtest_filter='*TypeSchedules*' || true
   need fuzz
   step "fuzz, $LONG_FUZZ_SECONDS s each" verb_fuzz all "$LONG_FUZZ_SECONDS" || true
 }
