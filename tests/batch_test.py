@@ -144,6 +144,16 @@ class Batch(Test):
         self.assertEqual(results[1]["status"], 200)
 
 
+    def test_the_command_line(self):
+        cluster = self.three()
+        lines = "\n".join(json.dumps(item) for item in
+                          [put(f"k{i}", b"v") for i in range(200)] + [get("k7"), get("none")])
+        done = cluster.cli("batch", stdin=lines)
+        self.assertEqual(done.returncode, 1, "one of them has no value")
+        results = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual([r["status"] for r in results], [201] * 200 + [200, 404])
+
+
 class DeletedBuckets(Test):
     def setUp(self):
         self.own = self.three({"storage.durability": "none"})

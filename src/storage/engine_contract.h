@@ -220,14 +220,28 @@ TEST_P(EngineContract, WhatIsApartIsReplacedAsAWhole) {
 TEST_P(EngineContract, TheRoomOfWhatWasRemovedIsGivenBack) {
   base::Prng random(3);
   constexpr int kRecords = 400;
+  const auto write = [&](const WriteBatch& batch) {
+    base::Status status = engine()->Write(batch);
+    for (; !status && status.error().code == base::Code::kStalled;
+         status = engine()->Write(batch)) {
+      ASSERT_TRUE(SyncAndWait(engine(), queue()).has_value());
+    }
+    ASSERT_TRUE(status.has_value());
+  };
   for (int i = 0; i < kRecords; ++i) {
     std::string value(10000, ' ');  // that cannot be compressed
     for (char& c : value) c = static_cast<char>(random.Below(256));
-    Put("k" + std::to_string(1000 + i), value);
+    WriteBatch batch;
+    batch.Put(Space::kData, "k" + std::to_string(1000 + i), std::move(value));
+    write(batch);
   }
   ASSERT_TRUE(FlushAndWait(engine(), queue(), Space::kData).has_value());
   const uint64_t before = engine()->Stats().disk_bytes;
-  for (int i = 0; i < kRecords; ++i) Remove("k" + std::to_string(1000 + i));
+  for (int i = 0; i < kRecords; ++i) {
+    WriteBatch batch;
+    batch.Remove(Space::kData, "k" + std::to_string(1000 + i));
+    write(batch);
+  }
   engine()->FreeRemoved();
   const auto freed = [&] { return engine()->Stats().disk_bytes <= before / 4; };
   for (int looks = 0; looks < 6000 && !freed(); ++looks) {  // nobody tells of it
