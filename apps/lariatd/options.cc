@@ -131,9 +131,9 @@ bool IsWildcard(const std::string& address) {
 }
 
 // Of a build without TLS there is no such setting.
+// While it goes over to TLS a node takes others, too.
 bool HasTls(const config::Settings& s) {
-  const config::SettingInfo* info = config::FindSetting("security.cert_file");
-  return info != nullptr && !std::get<config::Text>(config::Get(s, *info)).empty();
+  return !s.security_cert_file.empty() && !s.security_transition;
 }
 
 // What a node needs that others can reach, with the settings and the commands that make it; empty:
