@@ -65,9 +65,16 @@ class Kv final : public coordinator::KvService {
     ++calls;
     done(coordinator::GetReply());
   }
-  void Write(coordinator::WriteRequest, coordinator::WriteDone done) override {
+  void Write(coordinator::WriteRequest write, coordinator::WriteDone done) override {
     ++calls;
-    done(coordinator::WriteReply());
+    if (write.write.if_match) {
+      base::Error lost{Code::kPreconditionFailed, "lost"};
+      lost.winner = std::make_shared<const base::Winner>(base::Winner{7, "secret"});
+      return done(base::Fail(std::move(lost)));
+    }
+    coordinator::WriteReply reply;
+    if (write.write.is_operation) reply.shown.bytes = "secret";
+    done(std::move(reply));
   }
   void List(coordinator::ListRequest, coordinator::ListDone done) override {
     ++calls;
@@ -373,6 +380,30 @@ class Guards : public AccessTest {
     };
   }
 };
+
+TEST_F(Guards, WhoMayOnlyWriteIsNotShownWhatIsThere) {
+  security::Book book = doors.Book();
+  book.version = 9;
+  book.roles["guest"].grants = {{2, "default", "own"}};  // eve writes
+  doors.SetBook(book);
+  for (const char* user : {"ada", "eve"}) {
+    const bool reads = std::string_view(user) == "ada";
+    coordinator::WriteRequest request{
+        .bucket = "default", .key = "own1", .caller = doors.CallerOf(user)};
+    request.write.is_operation = true;
+    doors.guarded_kv.Write(request, [&](const base::Result<coordinator::WriteReply>& reply) {
+      ASSERT_TRUE(reply);
+      EXPECT_EQ(reply->shown.bytes.has_value(), reads);
+    });
+    request.write.is_operation = false;
+    request.write.if_match = "7";
+    doors.guarded_kv.Write(request, [&](const base::Result<coordinator::WriteReply>& reply) {
+      ASSERT_FALSE(reply);
+      EXPECT_EQ(reply.error().winner->version, 7U);
+      EXPECT_EQ(reply.error().winner->value.has_value(), reads);
+    });
+  }
+}
 
 TEST_F(Guards, NothingPassesWithoutAGrant) {
   std::vector<Row> rows = AdministrativeActs();

@@ -69,6 +69,13 @@ base::Status Gate::Authorize(const Caller& caller, Action action, std::string_vi
   return {};
 }
 
+bool Gate::Allows(const Caller& caller, Action action, std::string_view bucket,
+                  std::string_view key) {
+  if (rules_.mode != Mode::kOn || caller.IsNode()) return true;
+  const auto* own = Find(caller);
+  return own != nullptr && own->Allows(action, bucket, key);
+}
+
 base::Status Gate::AuthorizeRange(const Caller& caller, Action action, std::string_view bucket,
                                   std::string_view start, std::string_view end) {
   if (rules_.mode == Mode::kOff || caller.IsNode()) return {};

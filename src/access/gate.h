@@ -45,6 +45,9 @@ class Gate {
   // kAllBuckets for what is about no bucket.
   base::Status Authorize(const coordinator::Caller& caller, security::Action action,
                          std::string_view bucket, std::string_view key);
+  // The same as a question that nobody has to hear of: for what a reply may show beside the answer.
+  bool Allows(const coordinator::Caller& caller, security::Action action, std::string_view bucket,
+              std::string_view key);
   // Every key in [start, end); an empty end is no end. For what lists keys that nobody named.
   base::Status AuthorizeRange(const coordinator::Caller& caller, security::Action action,
                               std::string_view bucket, std::string_view start,

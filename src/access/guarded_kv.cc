@@ -2,6 +2,7 @@
 #include "access/guarded_kv.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -19,6 +20,18 @@ std::string Behind(std::string prefix) {
   return prefix;
 }
 
+coordinator::WriteDone WithoutValue(coordinator::WriteDone done) {
+  return [done = std::move(done)](base::Result<coordinator::WriteReply> reply) mutable {
+    if (reply) {
+      reply->shown.bytes.reset();
+    } else if (reply.error().winner) {
+      reply.error().winner =
+          std::make_shared<const base::Winner>(base::Winner{reply.error().winner->version, {}});
+    }
+    done(std::move(reply));
+  };
+}
+
 }  // namespace
 
 void GuardedKv::Get(coordinator::GetRequest request, coordinator::GetDone done) {
@@ -31,6 +44,11 @@ void GuardedKv::Write(coordinator::WriteRequest request, coordinator::WriteDone 
   const Action action = request.write.is_delete ? Action::kDelete : Action::kWrite;
   auto may = gate_.Authorize(request.caller, action, request.bucket, request.key);
   if (!may) return done(Fail(std::move(may.error())));
+  // An operation's reply shows what it has made, a lost condition what is there: that is a read.
+  const bool shows = request.write.is_operation || request.write.IsConditional();
+  if (shows && !gate_.Allows(request.caller, Action::kRead, request.bucket, request.key)) {
+    done = WithoutValue(std::move(done));
+  }
   kv_.Write(std::move(request), std::move(done));
 }
 

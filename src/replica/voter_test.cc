@@ -2,7 +2,7 @@
 // Records of serial buckets as acceptors.
 #include <gtest/gtest.h>
 
-#include "causal/serial.h"
+#include "causal/serial/serial.h"
 #include "replica/replica_test_util.h"
 
 namespace lariat::replica {
