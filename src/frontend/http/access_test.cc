@@ -147,7 +147,8 @@ TEST_F(HttpAccess, EveryRouteByEverybody) {
       check(Bearer("eve"), lacking || may.stranger, 403);
       check(Bearer("ada"), lacking || may.owner, 403);
       check(Bearer("admin"), may.admin, 403);
-      if (route.pattern.find("{bucket}") == std::string::npos || lacking) continue;
+      const bool batch = route.body == BodyRule::kBatchJson;
+      if (route.pattern.find("{bucket}") == std::string::npos || lacking || batch) continue;
       const std::string unknown = Replaced(start, "default", "there-is-none");
       EXPECT_EQ(Send(unknown, Bearer("ada"), BodyFor(route)).status, 403) << unknown;
     }
