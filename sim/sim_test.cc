@@ -417,15 +417,14 @@ const Plant kPlants[] = {
       {"lww", "0"},
       {"changes_within_ms", "30"},
       {"clock_step_every_ms", "0"}},
-     105},
+     380},
 };
 
-INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants),
-                         [](const auto& one) {
-                           // Some bugs are looked for by two traffics.
-                           const bool types = one.param.scenario == "types";
-                           return std::string(BugName(one.param.bug)) + (types ? "_types" : "");
-                         });
+INSTANTIATE_TEST_SUITE_P(Bugs, SimPlantedBug, ::testing::ValuesIn(kPlants), [](const auto& one) {
+  // Some bugs are looked for by two traffics.
+  const bool types = one.param.scenario == "types";
+  return std::string(BugName(one.param.bug)) + (types ? "_types" : "");
+});
 
 }  // namespace
 }  // namespace lariat::sim

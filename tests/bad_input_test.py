@@ -282,7 +282,7 @@ class Http11(Test):
     def test_methods_and_paths(self):
         for method, path, status in (("POST", "/kv/a", 405), ("PATCH", "/v1/kv/a", 405),
                                      ("DELETE", "/livez", 405), ("PUT", "/metrics", 405),
-                                     ("GET", "/", 404), ("GET", "/v2/kv/a", 404),
+                                     ("GET", "/console", 404), ("GET", "/v2/kv/a", 404),
                                      ("GET", "/kv/a/b", 404), ("GET", "/kv?prefix=a", 400),
                                      ("GET", "/v1/kv/range?start=a", 400)):
             body = b"" if method in ("POST", "PATCH", "PUT") else None

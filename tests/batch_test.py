@@ -72,7 +72,7 @@ class Batch(Test):
             {"op": "update", "bucket": "none", "key": "n", "increment": 1},
             put("lock", b"me", bucket="serial", if_none_match="*"),
             put("n", b"7", bucket="counter")])
-        self.assertEqual([r["status"] for r in results], [200, 200, 400, 409, 404, 201, 409])
+        self.assertEqual([r["status"] for r in results], [200, 200, 409, 409, 404, 201, 409])
         self.assertEqual([results[0]["type"], results[0]["value"]], ["counter", 5])
         self.assertEqual(results[1]["value"], ["a", "b"])
         self.assertEqual(results[3]["error"]["code"], "wrong_type")

@@ -533,9 +533,8 @@ class Buckets(Test):
         node = cluster.nodes[0]
         path = "/v1/buckets/" + fresh("b")
         for wrong in ({"n": 0}, {"n": 65}, {"n": 3, "r": 4}, {"w": 0}, {"w": -1}, {"pw": 4},
-                      {"r": "many"}, {"conflict": "rock"}, {"conflict": "counter"},
-                      {"sloppy": 1}, {"read_repair": 101}, {"compaction": "x"}, {"ttl": -1},
-                      {"ttl": "1"},
+                      {"r": "many"}, {"conflict": "rock"}, {"sloppy": 1}, {"read_repair": 101},
+                      {"compaction": "x"}, {"ttl": -1}, {"ttl": "1"},
                       {"durability": "maybe"}, {"unknown": 1}, {"n": 1.5}, {"n": None, "x": []}):
             self.status(400, node.http("PUT", path, wrong))
             self.status(404, node.http("GET", path))

@@ -69,6 +69,7 @@ class Filler {
  public:
   void Fill(bool& flag) { flag = !flag; }
   void Fill(uint8_t& durability) { durability = 2; }
+  void Fill(causal::Kind& kind) { kind = causal::Kind::kCounter; }  // one that merges
   void Fill(std::string& text) { text = "text" + std::to_string(++last_); }
   void Fill(std::map<std::string, uint64_t>& map) { map = {{"a", ++last_}, {"b", ++last_}}; }
   void Fill(std::shared_ptr<const base::Winner>& winner) {

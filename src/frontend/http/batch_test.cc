@@ -120,7 +120,7 @@ TEST_F(BatchRequests, AnItemsErrorIsItsOwn) {
     const int wanted = i == 1 ? 201 : i == 15 ? 200 : 400;
     EXPECT_EQ(StatusOf(results[i]), wanted) << i << json::serialize(results[i]);
   }
-  EXPECT_EQ(CodeOf(results[6]), "unsupported");
+  EXPECT_EQ(CodeOf(results[6]), "invalid_argument");
   EXPECT_EQ(node.kv.calls, 2);
 }
 

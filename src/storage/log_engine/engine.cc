@@ -127,7 +127,6 @@ base::Result<std::string> LogEngine::GetBlocking(Space space, std::string_view k
 base::Status LogEngine::Write(const WriteBatch& batch) {
   if (health() == Health::kDead) return Fail(files_->DeadError());
   if (auto admitted = files_->Admit(batch); !admitted) return admitted;
-  if (health() == Health::kDiskFull) freed_ = true;
   if (batch.Empty()) return {};
   const Tables::Parts parts = Tables::PartsOf(batch);
   base::Result<log::Lsn> end = Fail(Code::kStalled, "too much waits to be flushed");

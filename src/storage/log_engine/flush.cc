@@ -121,8 +121,11 @@ bool LogEngine::WantsFlush() {
   const bool log_fills =
       log.live_slots * 2 > log_->shape().slots_max || log.live_slots == log.slots;
   const base::Duration since = world_.clock->Now() - flushed_;
-  // A delete frees nothing before the files have it.
+  // A delete frees nothing before the files have it, even one from before the disk was full.
   if (since >= kFreeGap && freed_.exchange(false)) return true;
+  if (since >= kFreeGap && health() == Health::kDiskFull && tables_.Stats().unflushed_bytes > 0) {
+    return true;
+  }
   // The age of answers is that of their file.
   const auto sweep =
       base::Seconds(static_cast<int64_t>(options_.files.idempotency_ttl_s / kSweepsOfAnswers));

@@ -298,10 +298,15 @@ base::Status RocksEngine::SyncLog() {
 void RocksEngine::Watch() {
   std::unique_lock lock(watch_mutex_);
   uint64_t turns = 0;
+  bool was_full = false;
   while (!watch_wake_.wait_for(lock, kWatchPeriod, [this] { return watch_stopping_; })) {
     lock.unlock();
     guard_.Measure(clock_->NowNanos());
     NoteEnd();
+    // What is deleted already may be all that makes room again.
+    const bool is_full = health() == Health::kDiskFull;
+    if (is_full && !was_full) FreeRemoved();
+    was_full = is_full;
     ++turns;
     ResumeIfThereIsRoom(turns);
     FreeWhatWasDeleted(turns);

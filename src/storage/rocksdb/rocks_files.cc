@@ -207,7 +207,10 @@ rocksdb::Status RocksEngine::IngestFrom(const std::string& directory, const Vers
 }
 
 base::Status RocksEngine::Taken(const rocksdb::Status& status) {
-  if (status.ok()) return {};
+  if (status.ok()) {
+    if (guard_.full()) FreeRemoved();  // with what has come
+    return {};
+  }
   if (status.IsCorruption()) state_->Damaged(status.ToString());
   if (status.IsNoSpace() && !state_->dead()) {
     state_->LackSpace();
