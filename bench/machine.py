@@ -35,6 +35,26 @@ def describe_machine(scratch):
             "time": time.strftime("%Y-%m-%d %H:%M:%S")}
 
 
+def busy_share(seconds):
+    """Of all cores' time, what is neither idle nor waiting for disks."""
+    def ticks():
+        fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        numbers = [int(field) for field in fields]
+        return sum(numbers), numbers[3] + numbers[4]
+    total, idle = ticks()
+    time.sleep(seconds)
+    total_after, idle_after = ticks()
+    return 1 - (idle_after - idle) / max(1, total_after - total)
+
+
+def wait_calm(limit_s=10):
+    """Until what the case before has left to do (flushes, compactions, rewrites of a log) is done,
+    whichever store does it. On a machine that is never calm, no longer than the limit."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end and busy_share(0.3) > 0.1:
+        pass
+
+
 class Counters:
     """System calls and instructions of some processes while an operation runs, by `perf stat`;
     without perf the system calls by strace, which slows what it watches."""

@@ -50,7 +50,9 @@ std::shared_ptr<Node> Cluster::NodeAt(const std::string& address, Protocol proto
   const bool http = protocol == Protocol::Http;
   std::shared_ptr<Node>& node = nodes_[(http ? "http " : "resp ") + address];
   if (node == nullptr) {
-    auto make_wire = [http, address] { return http ? MakeHttpWire(address) : MakeRespWire(); };
+    auto make_wire = [http, address, login = Login{options_.user, options_.password}] {
+      return http ? MakeHttpWire(address, login) : MakeRespWire(login);
+    };
     node = std::make_shared<Node>(loop_, address, make_wire, options_, secure_, counters_);
   }
   return node;

@@ -38,6 +38,8 @@ std::string CheckOptions(const ClientOptions& o) {
   for (const double number : {o.retry_ratio, o.retry_burst, o.hedge_ratio, o.hedge_burst}) {
     if (!(number >= 0)) return "ratios and bursts are 0 at least";
   }
+  if (o.user.empty() != o.password.empty()) return "user and password belong together";
+  if (o.user.find(':') != std::string::npos) return "user: a name has no ':'";
   Secure secure;
   return LoadSecure(o.tls, &secure);
 }

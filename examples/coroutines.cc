@@ -22,6 +22,9 @@ int main(int argc, char** argv) {
   lariat::ClientOptions options;
   if (argc > 1) options.nodes = {argv[1]};
   if (const char* ca = std::getenv("LARIAT_CA")) options.tls.ca_file = ca;  // nodes with TLS
+  if (const char* user = std::getenv("LARIAT_USER")) options.user = user;
+  if (const char* password = std::getenv("LARIAT_PASSWORD")) options.password = password;
+  if (argc > 2 && argv[2] == std::string("redis")) options.protocol = lariat::Protocol::Redis;
   options.resolver = lariat::ResolveLatest;
   lariat::Client client(options);
   std::vector<lariat::Future<bool>> copies;

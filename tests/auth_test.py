@@ -107,6 +107,19 @@ class Auth(ClusterTest):
             self.assertEqual(third.http("GET", path).status, 200, path)
         self.assertEqual(third.http("GET", "/metrics").status, 401)
 
+    def test_the_client_logs_in(self):
+        node = self.secured().nodes[0]
+        self.add_ada(node)
+        for user, password, protocol, code in (
+                ("admin", ADMIN_PASSWORD, "http", 0), ("admin", ADMIN_PASSWORD, "redis", 0),
+                ("admin", "wrong-secret", "http", 1), ("ada", ADA_PASSWORD, "redis", 1)):
+            told = subprocess.run(
+                [program("example-coroutines"), node.http_address, protocol], text=True,
+                capture_output=True, timeout=60, check=False,
+                env={**os.environ, "LARIAT_USER": user, "LARIAT_PASSWORD": password})
+            self.assertEqual((told.returncode, told.stdout),
+                             (code, "" if code else "100 copied\n"), (user, protocol, told.stderr))
+
     def test_batches_lists_and_operations_are_judged_key_by_key(self):
         cluster = self.secured(nodes=1)
         (node,) = cluster.nodes

@@ -205,8 +205,13 @@ class Interface(ClusterTest):
         first = a.http("PUT", path, b"one", {"If-None-Match": "*", "Content-Type": "text/x"})
         self.assertEqual((first.status, version_of(first)), (201, 1))
         self.assertEqual(first.json()["version"], 1)
+        self.assertRegex(first.header("X-Replicas"), r"^primaries=[23] fallbacks=0$")
         got = b.http("GET", path)
         self.assertEqual((got.status, got.body, version_of(got)), (200, b"one", 1))
+        told = c.http("GET", "/v1/debug/explain?bucket=s&key=k").json()["replicas"]
+        ballots = [r["ballot"] for r in told if r["state"] == "found"]
+        self.assertGreaterEqual(len(ballots), 2)
+        self.assertRegex(ballots[0], r"^\d+ by node\d$")
         self.assertEqual(got.header("Content-Type"), "text/x")
         again = c.http("PUT", path, b"two", {"If-None-Match": "*"})
         self.assertEqual(again.status, 409)

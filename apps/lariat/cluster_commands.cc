@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <charconv>
 #include <cmath>
@@ -92,11 +93,19 @@ Exit Ring(const Common& common, bool each_range) {
 void ShowExplanation(const json::value& e) {
   Print("key {}  bucket {}  token {}  n={} r={} w={}\n", Printable(TextOf(e, "key")),
         TextOf(e, "bucket"), TextOf(e, "token"), TextOf(e, "n"), TextOf(e, "r"), TextOf(e, "w"));
-  Table table({"REPLICA", "ALIVE", "STATE", "VALUES", "TOMBSTONES", "BYTES", "VERSION", "DIGEST"});
-  for (const json::value& r : ArrayOf(e, "replicas")) {
-    table.Add({TextOf(r, "node"), AliveText(r), TextOf(r, "state"), TextOf(r, "siblings"),
-               TextOf(r, "tombstones"), TextOf(r, "bytes"), TextOf(r, "version"),
-               TextOf(r, "digest")});
+  const auto& replicas = ArrayOf(e, "replicas");
+  const bool is_serial = std::any_of(replicas.begin(), replicas.end(),
+                                     [](const auto& r) { return !TextOf(r, "ballot").empty(); });
+  std::vector<std::string> heads{"REPLICA",    "ALIVE", "STATE",   "VALUES",
+                                 "TOMBSTONES", "BYTES", "VERSION", "DIGEST"};
+  if (is_serial) heads.emplace_back("BALLOT");
+  Table table(heads);
+  for (const json::value& r : replicas) {
+    std::vector<std::string> row{
+        TextOf(r, "node"),       AliveText(r),       TextOf(r, "state"),   TextOf(r, "siblings"),
+        TextOf(r, "tombstones"), TextOf(r, "bytes"), TextOf(r, "version"), TextOf(r, "digest")};
+    if (is_serial) row.push_back(TextOf(r, "ballot"));
+    table.Add(row);
   }
   Print("{}", table.Render());
   std::string fallbacks;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The raw dialect of HTTP/1.1 (docs/http.md). Beast parses; requests are written by hand, since
 // they are a few fixed lines.
+#include <boost/archive/iterators/base64_from_binary.hpp>
+#include <boost/archive/iterators/transform_width.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -161,14 +163,25 @@ void ReadError(const Message& message, Reply& reply) {
   if (reply.message.empty()) reply.message = "HTTP status " + std::to_string(status);
 }
 
+std::string Base64(const std::string& bytes) {
+  namespace it = boost::archive::iterators;
+  using Digits = it::base64_from_binary<it::transform_width<std::string::const_iterator, 6, 8>>;
+  std::string out(Digits(bytes.begin()), Digits(bytes.end()));
+  out.append((3 - bytes.size() % 3) % 3, '=');
+  return out;
+}
+
 class HttpWire : public Wire {
  public:
-  explicit HttpWire(std::string host) : host_(std::move(host)) {}
+  HttpWire(const std::string& host, const Login& login) : host_("Host: " + host + "\r\n") {
+    if (login.user.empty()) return;
+    host_ += "Authorization: Basic " + Base64(login.user + ':' + login.password) + "\r\n";
+  }
 
   void Encode(const Request& request, std::chrono::milliseconds time,
               std::string& out) const override {
     if (request.op == Request::Op::kFetch) {
-      out += "GET " + request.path + " HTTP/1.1\r\nHost: " + host_ + "\r\n\r\n";
+      out += "GET " + request.path + " HTTP/1.1\r\n" + host_ + "\r\n";
       return;
     }
     constexpr std::string_view kMethods[] = {"GET", "PUT", "DELETE"};
@@ -180,7 +193,7 @@ class HttpWire : public Wire {
     out += "?timeout_ms=";
     out += std::to_string(time.count());
     out += " HTTP/1.1\r\n";
-    AppendHeader(out, "Host: ", host_);
+    out += host_;
     AppendHeader(out, "Consistency: ", NameOf(request.level));
     AppendHeader(out, "X-Context: ", request.context);
     if (!request.IsRead()) AppendWrite(request, out);
@@ -242,14 +255,14 @@ class HttpWire : public Wire {
     return true;
   }
 
-  std::string host_;
+  std::string host_;  // and who asks: the headers of all requests
   std::optional<Parser> parser_;
 };
 
 }  // namespace
 
-std::unique_ptr<Wire> MakeHttpWire(std::string host) {
-  return std::make_unique<HttpWire>(std::move(host));
+std::unique_ptr<Wire> MakeHttpWire(const std::string& host, const Login& login) {
+  return std::make_unique<HttpWire>(host, login);
 }
 
 }  // namespace lariat::client

@@ -101,9 +101,13 @@ void ReadError(std::string_view text, Reply& reply) {
 
 class RespWire : public Wire {
  public:
+  explicit RespWire(Login login) : login_(std::move(login)) {}
+
   std::string Greeting() const override {
     std::string out;
-    AppendCommand({"HELLO", "3"}, out);
+    std::vector<std::string_view> words{"HELLO", "3"};
+    if (!login_.user.empty()) words.insert(words.end(), {"AUTH", login_.user, login_.password});
+    AppendCommand(words, out);
     return out;
   }
 
@@ -154,10 +158,15 @@ class RespWire : public Wire {
     }
     return out;
   }
+
+ private:
+  const Login login_;
 };
 
 }  // namespace
 
-std::unique_ptr<Wire> MakeRespWire() { return std::make_unique<RespWire>(); }
+std::unique_ptr<Wire> MakeRespWire(Login login) {
+  return std::make_unique<RespWire>(std::move(login));
+}
 
 }  // namespace lariat::client

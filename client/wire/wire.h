@@ -76,8 +76,13 @@ class Wire {
 // empty: nothing.
 std::string Invalid(const Request& request, Protocol protocol);
 
-std::unique_ptr<Wire> MakeHttpWire(std::string host);  // "host:port", for the Host header
-std::unique_ptr<Wire> MakeRespWire();
+struct Login {
+  std::string user, password;  // no user: nobody logs in
+};
+
+// `host`: "host:port", for the Host header.
+std::unique_ptr<Wire> MakeHttpWire(const std::string& host, const Login& login = {});
+std::unique_ptr<Wire> MakeRespWire(Login login = {});
 
 // By the code's text in an error ("insufficient_replicas"); if it is not known, by the HTTP status,
 // 0 if there is none.

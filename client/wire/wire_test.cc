@@ -80,6 +80,17 @@ TEST(HttpWire, EncodesRequests) {
             "GET /v1/cluster/status HTTP/1.1\r\nHost: 127.0.0.1:7480\r\n\r\n");
 }
 
+TEST(Wire, SaysWhoAsks) {
+  Request fetch;
+  fetch.op = Request::Op::kFetch;
+  fetch.path = "/v1/cluster/status";
+  EXPECT_EQ(Encoded(*MakeHttpWire("h:1", {"ada", "open sesame"}), fetch),
+            "GET /v1/cluster/status HTTP/1.1\r\nHost: h:1\r\n"
+            "Authorization: Basic YWRhOm9wZW4gc2VzYW1l\r\n\r\n");
+  EXPECT_EQ(MakeRespWire({"ada", "open sesame"})->Greeting(),
+            "*5\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$4\r\nAUTH\r\n$3\r\nada\r\n$11\r\nopen sesame\r\n");
+}
+
 std::string Framed(const std::string& head, const std::string& body) {
   return head + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }

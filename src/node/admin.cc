@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/gather.h"
+#include "causal/serial/serial.h"
 
 namespace lariat::node {
 
@@ -19,6 +20,15 @@ namespace {
 
 constexpr base::Duration kExplainTimeout = base::Seconds(2);
 constexpr uint32_t kUsualReplication = 3;
+
+std::string BallotText(const consensus::Ballot& ballot, const membership::View& view) {
+  const auto& members = view.topology.members;
+  const auto by = std::find_if(members.begin(), members.end(), [&](const membership::Member& m) {
+    return m.Number() == ballot.node;
+  });
+  return fmt::format("{} by {}", ballot.counter,
+                     by == members.end() ? "a former member" : by->name);
+}
 
 void DescribeRead(const wire::ReadReply& reply, const membership::View& view, base::WallTime now,
                   ReplicaReport* report) {
@@ -34,6 +44,9 @@ void DescribeRead(const wire::ReadReply& reply, const membership::View& view, ba
   if (!reply.found) return;
   report->bytes = reply.object.size();
   report->digest = fmt::format("{:016x}{:016x}", reply.digest.high, reply.digest.low);
+  if (const auto parts = causal::SerialPartsOf(reply.object)) {
+    report->ballot = BallotText(parts->accepted, view);
+  }
   auto object = causal::Object::Decode(reply.object);
   if (!object) {
     report->state = "error: malformed object";

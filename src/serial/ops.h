@@ -53,6 +53,7 @@ struct Outcome {
   uint64_t version = 0;                // after it; of what it lost to
   int64_t written_ms = 0;              // of the value or tombstone
   std::optional<causal::Value> value;  // reads and kLost: what is there, if anything
+  uint32_t replicas = 0;               // that had it before the answer; set by who asked them
 };
 
 struct Terms {

@@ -126,6 +126,8 @@ struct ClientOptions {
   std::vector<std::string> nodes{"127.0.0.1:7480"};
   Protocol protocol = Protocol::Http;
   TlsOptions tls;
+  // For clusters with logins. They cross the network as they are unless nodes speak TLS.
+  std::string user, password;
 
   std::chrono::milliseconds timeout{5000};          // of an operation, all tries together
   std::chrono::milliseconds attempt_timeout{1000};  // of one try, if another one is safe

@@ -73,6 +73,7 @@ base::Result<WriteReply> SerialReply(base::Result<serial::Outcome> result,
   reply.version = SerialVersion(result->version);
   reply.context = SerialContext(result->version, request.bucket, request.key);
   reply.timestamp = {result->written_ms};
+  reply.replicas.primaries = result->replicas;
   reply.replayed = result->replayed;
   return reply;
 }

@@ -52,7 +52,9 @@ struct SerialRounds::Round {
   // core hears the refusals, and has to find out.
   bool cached = false;
   std::vector<std::pair<Action, consensus::AcceptReply>> refusals;
-  bool changes = false;  // what is proposed has writes of the batch
+  consensus::Ballot voted;  // of the last proposal that was accepted somewhere
+  uint32_t votes = 0;       // for it
+  bool changes = false;     // what is proposed has writes of the batch
   bool proposed = false;
   bool corrupt = false;  // the state could not be read
   bool over = false;
@@ -288,6 +290,10 @@ void SerialRounds::OnAccepted(const RoundPtr& round, const Action& action,
   vote.seen = reply.promised;
   const auto& next = round->core->proposal().next;
   vote.next_promised = vote.ok && !next.IsZero() && reply.promised == next;
+  if (vote.ok) {
+    round->votes = round->voted == action.ballot ? round->votes + 1 : 1;
+    round->voted = action.ballot;
+  }
   if (vote.ok || !round->cached || action.attempt != 1) {
     return Run(round, round->core->OnAcceptReply(action.acceptor, vote));
   }
@@ -381,6 +387,7 @@ void SerialRounds::Finish(const RoundPtr& round) {
     case ProposerCore::Outcome::kDecided:
     case ProposerCore::Outcome::kRefused:
       for (size_t i = 0; i < round->batch.size(); ++i) {
+        round->results[i].replicas = round->votes;
         round->batch[i]->End(std::move(round->results[i]));
       }
       break;
