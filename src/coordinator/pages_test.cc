@@ -367,7 +367,8 @@ TEST(Pages, RefuseCursorsOfOthersAndDamagedOnes) {
     cluster.RunAll();
     EXPECT_EQ(refused->code(), Code::kInvalidArgument) << i;
   }
-  for (const std::string garbled : {"x", "====", "AAAA", cursor.substr(1).c_str()}) {
+  for (const std::string& garbled :
+       std::vector<std::string>{"x", "====", "AAAA", cursor.substr(1)}) {
     EXPECT_EQ(cluster.node(0).List({.cursor = garbled})->code(), Code::kInvalidArgument);
   }
   EXPECT_EQ(cluster.node(0).List({.limit = 0})->code(), Code::kInvalidArgument);
