@@ -161,19 +161,24 @@ class ClusterTest : public testing::Test {
   }
   base::Result<coordinator::WriteReply> PutKey(Machine& machine, const std::string& key,
                                                const std::string& value) {
+    return PutIn("default", machine, key, value);
+  }
+  base::Result<coordinator::WriteReply> PutIn(const std::string& bucket, Machine& machine,
+                                              const std::string& key, const std::string& value) {
     std::optional<base::Result<coordinator::WriteReply>> answer;
     coordinator::WriteRequest put;
-    put.bucket = "default";
+    put.bucket = bucket;
     put.key = key;
     put.write.value = value;
     machine.coordinator().Write(put, [&](auto reply) { answer = std::move(reply); });
     EXPECT_TRUE(time.RunUntil([&] { return answer.has_value(); }));
     return *answer;
   }
-  base::Status AddBucket(Machine& machine, const std::string& name) {
+  base::Status AddBucket(Machine& machine, const std::string& name,
+                         causal::Kind kind = causal::Kind::kLww) {
     membership::BucketProperties bucket;
     bucket.name = name;
-    bucket.conflict = causal::Kind::kLww;
+    bucket.conflict = kind;
     std::optional<base::Status> done;
     machine.coordinator().SetBucket(bucket, {}, [&](base::Status s) { done = std::move(s); });
     EXPECT_TRUE(time.RunUntil([&] { return done.has_value(); }));

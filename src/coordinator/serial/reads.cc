@@ -106,9 +106,9 @@ void SerialReads::Tick(base::Instant now) {
     const auto job = weak.lock();
     if (job) End(job, Fail(Code::kTimeout, "no majority of the replicas answered in time"));
   });
-  pauses_.Expire(now, [this](const std::pair<std::weak_ptr<Job>, uint32_t>& pause) {
-    const auto job = pause.first.lock();
-    if (job && job->done && job->ask == pause.second) GoOn(job);
+  pauses_.Expire(now, [this](const std::pair<JobPtr, uint32_t>& pause) {
+    const JobPtr& job = pause.first;
+    if (job->done && job->ask == pause.second) GoOn(job);
   });
 }
 

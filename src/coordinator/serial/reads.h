@@ -42,7 +42,7 @@ class SerialReads {
  private:
   static constexpr size_t kSettlesMax = 64;
   struct Job;
-  using JobPtr = std::shared_ptr<Job>;  // co-owned by its requests
+  using JobPtr = std::shared_ptr<Job>;  // co-owned by its requests and pauses
 
   void Ask(const JobPtr& job);
   void OnReply(const JobPtr& job, uint32_t ask, size_t replica, wire::ReadReply&& reply);
@@ -57,7 +57,8 @@ class SerialReads {
   Admission& admission_;
   SerialRounds& rounds_;
   Deadlines<std::weak_ptr<Job>> deadlines_;
-  Deadlines<std::pair<std::weak_ptr<Job>, uint32_t>> pauses_;  // and the ask that they follow
+  // And the ask that they follow. They own the job: all its requests may have been answered.
+  Deadlines<std::pair<JobPtr, uint32_t>> pauses_;
   std::set<std::pair<std::string, std::string>> settling_;
 };
 
